@@ -1,0 +1,59 @@
+# secrets-cache. Every target sets up what it needs, from nothing but python3 >= 3.11, make and a package index.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+EMULATOR := $(VENV)/aws-lambda-rie
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SHELL_SCRIPTS := extensions/secrets-cache .ci/run
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format lock clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) $(EMULATOR) ## a function, the extension and a Secrets Manager, all on this machine
+	@$(BIN)/python -m tools.demo
+
+test: $(READY) $(EMULATOR) ## all tests
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest $(PYTEST)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+	$(BIN)/python -m coverage report --include='secrets_cache/cache.py,secrets_cache/config/*' --fail-under=100
+
+lint: $(READY) ## format, lint, types, import layers, shell scripts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	$(BIN)/shfmt --diff --indent 2 $(SHELL_SCRIPTS)
+
+format: $(READY) ## put the code into the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/shfmt --write --indent 2 $(SHELL_SCRIPTS)
+
+lock: $(READY) ## lock the newest versions that fit pyproject.toml
+	cd requirements && for group in runtime dev emulator; do $(MAKE) --no-print-directory -f ../Makefile lock-$$group; done
+
+clean: ## remove what was built
+	rm -rf $(VENV) .cache dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "secrets-cache needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12"; exit 1; }
+	@echo "Setting up $(VENV) from locked versions; this takes a minute or two ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(EMULATOR): requirements/emulator.txt $(READY)
+	@echo "Fetching AWS's Runtime Interface Emulator ..."
+	@$(PIP) download --no-deps --only-binary :all: --require-hashes --requirement $< --dest .cache/emulator
+	@$(BIN)/python -m tools.emulator extract .cache/emulator $@

@@ -1,0 +1,122 @@
+"""What a configuration is, once read: the values, their defaults, and how file and environment are put together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from secrets_cache.secret import Ref
+
+
+class Batch(Enum):
+    """Whether the prefetch may use BatchGetSecretValue: above ten secrets, never, or for any number."""
+
+    AUTO = "auto"
+    NEVER = "never"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """
+    One thing that is wrong with the configuration.
+
+    Attributes:
+        file: The file's path, or "environment".
+        line: Line in the file, from 1; None if no line is to blame.
+        key: The setting, such as "secrets[2].ttl" or "CACHE_TIMEOUT"; empty for the file as a whole.
+        found: What stands there, shortened; never the value of a token.
+        allowed: What would be right.
+    """
+
+    file: str
+    line: int | None
+    key: str
+    found: str
+    allowed: str
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        key = f" {self.key}:" if self.key else ""
+        return f"{place}:{key} found {self.found}; allowed: {self.allowed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSecret:
+    """
+    One secret that config.yaml lists.
+
+    Attributes:
+        ref: What AWS is asked for.
+        name: What it is served as; the id itself where no `name` is given.
+        ttl_seconds: Its own ttl; None for the general one.
+        required: Whether the init counts as failed without it.
+    """
+
+    ref: Ref
+    name: str
+    ttl_seconds: float | None = None
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """
+    Everything that can be set. All times in seconds.
+
+    Attributes:
+        refresh_ahead: The share of the ttl, 0 to 1, in which a refresh is due before the value expires; 0 for never.
+        tokens: The tokens a caller may send; None if none is needed, empty if none can be right.
+        strict: Whether a problem fails the init instead of being reported and lived with.
+        log_level: A level of the logging module, by name.
+    """
+
+    secrets: tuple[ListedSecret, ...] = ()
+    allow: tuple[str, ...] = ()
+    ttl: float = 600.0
+    refresh_ahead: float = 0.1
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float = 3600.0
+    fetch_timeout: float = 5.0
+    batch: Batch = Batch.AUTO
+    port: int = 8080
+    tokens: tuple[str, ...] | None = field(default=None, repr=False)
+    log_level: str = "INFO"
+    strict: bool = False
+    problems: tuple[Problem, ...] = ()
+
+
+TOKEN_OF_SESSION = "session"  # noqa: S105 - the word that stands for a token, not a token
+# Somebody wanted a token and wrote one that cannot be: that must not leave the door open.
+UNREADABLE_TOKEN = None
+
+
+def combine(
+    of_file: Mapping[str, Any],
+    problems_of_file: Sequence[Problem],
+    of_environment: tuple[Mapping[str, Any], Sequence[Problem]],
+    environ: Mapping[str, str],
+) -> Config:
+    """Return the configuration made of both; what the environment sets wins."""
+    settings: dict[str, Any] = {**of_file, **of_environment[0]}
+    problems = [*problems_of_file, *of_environment[1]]
+    token = settings.pop("token", "")
+    if token == TOKEN_OF_SESSION:
+        # Under SnapStart there is no AWS_SESSION_TOKEN; AWS's own agent takes the container token there as well.
+        names = ("AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+        settings["tokens"] = tuple(filter(None, map(environ.get, names)))[:1]
+        if not settings["tokens"]:
+            problems.append(
+                Problem(
+                    file="environment",
+                    line=None,
+                    key=names[0],
+                    found="nothing",
+                    allowed="the token that server.token: session stands for; until then every request is refused",
+                )
+            )
+    elif token is UNREADABLE_TOKEN:
+        settings["tokens"] = ()
+    elif token:
+        settings["tokens"] = (token,)
+    return Config(**settings, problems=tuple(problems))

@@ -1,0 +1,244 @@
+"""
+YAML nodes to settings: which keys there are, what each may hold, and a problem for everything else.
+
+Rules
+-----
+1. A node that is wrong costs itself and nothing beside it.
+2. A name is the text as written, whatever YAML would read it as.
+3. What later versions will bring is checked for its form, and using it says so.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from secrets_cache.config import document, values
+from secrets_cache.config.document import Node
+from secrets_cache.config.model import UNREADABLE_TOKEN, Batch, ListedSecret, Problem
+from secrets_cache.config.values import Kind, Unacceptable
+from secrets_cache.secret import Ref
+
+NOT_YET = "not supported yet"
+
+GENERAL: Mapping[str, Kind[Any]] = {
+    "ttl": values.TTL,
+    "refresh_ahead": values.REFRESH_AHEAD,
+    "stale_while_revalidate": values.LONG,
+    "stale_if_error": values.LONG,
+    "fetch_timeout": values.FETCH_TIMEOUT,
+    "batch": values.Choice({member.value: member for member in Batch}),
+}
+LISTS = ("secrets", "parameters", "allow", "env")
+SERVER: Mapping[str, Kind[Any]] = {
+    "port": values.Port(),
+    "aws_port": values.Port(at_least=0),
+    "token": values.TOKEN,
+}
+SECRET: Mapping[str, Kind[Any]] = {
+    "id": values.SECRET_ID,
+    "name": values.ALIAS,
+    "region": values.REGION,
+    "role_arn": values.ROLE,
+    "version_stage": values.STAGE,
+    "ttl": values.TTL,
+    "required": values.FLAG,
+}
+PARAMETER: Mapping[str, Kind[Any]] = {**SECRET, "id": values.PARAMETER_ID}
+VARIABLES: Mapping[str, Kind[Any]] = {
+    "secret": values.SECRET_ID,
+    "parameter": values.PARAMETER_ID,
+    "prefix": values.Text(r"[^=\0]*", "text without = and NUL"),
+    "as": values.Text(r"[^=\0]+", "the name of a variable, without = and NUL"),
+    "upper": values.FLAG,
+    "override": values.FLAG,
+    "required": values.FLAG,
+}
+VARIABLES_LISTS = ("include", "exclude", "allow_reserved")
+
+
+@dataclass(slots=True)
+class FromFile:
+    """What a file says: settings by the names they have in `Config`, and the problems found on the way."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def from_document(root: Node | None, file: str) -> FromFile:
+    """Return what the document under `root` says; `file` is its path, for the problems."""
+    reader = _Reader(file)
+    if isinstance(root, document.Sequence):
+        reader.groups(root, "")
+    elif root is not None and not document.is_null(root):
+        reader.top(root)
+    reader.found.settings["secrets"] = tuple(reader.secrets.values())
+    reader.found.problems.sort(key=lambda problem: problem.line or 0)
+    return reader.found
+
+
+class _Reader:
+    """One pass over one document. Methods take a node and the key it stands under."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self.found = FromFile()
+        self.secrets: dict[str, ListedSecret] = {}
+
+    def problem(self, node: Node, key: str, allowed: str, found: str = "") -> None:
+        found = found or document.describe(node)
+        self.found.problems.append(
+            Problem(file=self._file, line=document.line_of(node), key=key, found=found, allowed=allowed)
+        )
+
+    # The levels of the document, from the top down.
+
+    def top(self, node: Node) -> None:
+        parts = self.mapping(node, "", (*LISTS, *GENERAL, "server", "CacheManager"))
+        for key, kind in GENERAL.items():
+            if key in parts:
+                self.scalar(parts[key], key, kind, self.found.settings)
+        self.lists(parts, "")
+        if "CacheManager" in parts:
+            self.groups(parts["CacheManager"], "CacheManager")
+        if "server" in parts:
+            self.server(parts["server"])
+
+    def groups(self, node: Node, key: str) -> None:
+        """Read the published older form: a list of mappings, each with its own list of secrets."""
+        for item, at in self.items(node, key):
+            self.lists(self.mapping(item, at, ("secrets", "parameters")), f"{at}.")
+
+    def lists(self, parts: Mapping[str, Node], prefix: str) -> None:
+        readers: dict[str, Callable[[Node, str], None]] = {
+            "secrets": self.secret,
+            "parameters": self.parameter,
+            "allow": self.allow,
+            "env": self.variables,
+        }
+        for name, read in readers.items():
+            if name in parts:
+                for item, at in self.items(parts[name], prefix + name):
+                    read(item, at)
+
+    def server(self, node: Node) -> None:
+        parts = self.mapping(node, "server", SERVER)
+        for key, kind in SERVER.items():
+            if key in parts and not (key == "token" and self.is_empty_text(parts[key])):
+                self.scalar(parts[key], f"server.{key}", kind, self.found.settings, hidden=key == "token")
+                if key == "token":
+                    self.found.settings.setdefault("token", UNREADABLE_TOKEN)
+        if self.found.settings.pop("aws_port", 0):
+            self.problem(parts["aws_port"], "server.aws_port", f"0: other ports are {NOT_YET}")
+
+    def secret(self, node: Node, key: str) -> None:
+        parsed = self.long_form(node, key, SECRET)
+        if parsed is None:
+            return
+        for name in ("region", "role_arn"):
+            if name in parsed:
+                self.problem(node, f"{key}.{name}", f"no {name}: it is {NOT_YET}", found=repr(parsed[name]))
+                return
+        stage = parsed.get("version_stage")
+        listed = ListedSecret(
+            ref=Ref(parsed["id"], version_stage=None if stage == "AWSCURRENT" else stage),
+            name=parsed.get("name", parsed["id"]),
+            ttl_seconds=parsed.get("ttl"),
+            required=parsed.get("required", False),
+        )
+        if self.secrets.setdefault(listed.name, listed) != listed:
+            self.problem(node, key, "one secret for each name", found=f"a second secret named {listed.name!r}")
+
+    def parameter(self, node: Node, key: str) -> None:
+        if self.long_form(node, key, PARAMETER) is not None:
+            self.problem(node, key, f"no parameters: they are {NOT_YET}")
+
+    def allow(self, node: Node, key: str) -> None:
+        parsed: dict[str, Any] = {}
+        self.scalar(node, key, values.PATTERN, parsed, store_as="pattern")
+        if parsed:
+            self.found.settings["allow"] = (*self.found.settings.get("allow", ()), parsed["pattern"])
+
+    def variables(self, node: Node, key: str) -> None:
+        parts = self.mapping(node, key, (*VARIABLES, *VARIABLES_LISTS, "rename"))
+        before = len(self.found.problems)
+        for name, kind in VARIABLES.items():
+            if name in parts:
+                self.scalar(parts[name], f"{key}.{name}", kind, {})
+        for name in VARIABLES_LISTS:
+            if name in parts:
+                for item, at in self.items(parts[name], f"{key}.{name}"):
+                    self.scalar(item, at, VARIABLES["as"], {})
+        if "rename" in parts:
+            for name, item in self.mapping(parts["rename"], f"{key}.rename", None).items():
+                self.scalar(item, f"{key}.rename.{name}", VARIABLES["as"], {})
+        if isinstance(node, document.Mapping) and ("secret" in parts) == ("parameter" in parts):
+            self.problem(node, key, "either secret or parameter")
+        if before == len(self.found.problems):
+            self.problem(node, key, f"no env: it is {NOT_YET}")
+
+    # The forms that a node can have.
+
+    def long_form(self, node: Node, key: str, kinds: Mapping[str, Kind[Any]]) -> dict[str, Any] | None:
+        """Return the values of an item that is a bare id or a mapping with one; None if it has no usable id."""
+        parsed: dict[str, Any] = {}
+        if isinstance(node, document.Scalar):
+            self.scalar(node, key, kinds["id"], parsed, store_as="id")
+            return parsed or None
+        parts = self.mapping(node, key, kinds)
+        for name, kind in kinds.items():
+            if name in parts:
+                self.scalar(parts[name], f"{key}.{name}", kind, parsed)
+        if "id" not in parts and isinstance(node, document.Mapping):
+            self.problem(node, f"{key}.id", kinds["id"].allowed, found="nothing")
+        return parsed if "id" in parsed else None
+
+    def mapping(self, node: Node, key: str, known: "tuple[str, ...] | Mapping[str, Any] | None") -> dict[str, Node]:
+        """Return a mapping's nodes by key; `known` None admits any key."""
+        if not isinstance(node, document.Mapping):
+            names = "any key" if known is None else ", ".join(known)
+            self.problem(node, key, f"a mapping with the keys {names}")
+            return {}
+        parts: dict[str, Node] = {}
+        for name_node, value in node.value:
+            name = name_node.value if isinstance(name_node, document.Scalar) else ""
+            at = f"{key}.{name}" if key else name
+            if known is not None and name not in known:
+                self.problem(name_node, at, f"the keys {', '.join(known)}", found=f"unknown key {name!r}")
+            elif name in parts:
+                self.problem(name_node, at, "each key once", found=f"a second key {name!r}")
+            else:
+                parts[name] = value
+        return parts
+
+    def items(self, node: Node, key: str) -> list[tuple[Node, str]]:
+        """Return a list's items with their keys. Nothing at all counts as an empty list."""
+        if document.is_null(node):
+            return []
+        if not isinstance(node, document.Sequence):
+            self.problem(node, key, "a list")
+            return []
+        return [(item, f"{key}[{number}]") for number, item in enumerate(node.value)]
+
+    def scalar(
+        self,
+        node: Node,
+        key: str,
+        kind: Kind[Any],
+        into: dict[str, Any],
+        *,
+        store_as: str = "",
+        hidden: bool = False,
+    ) -> None:
+        if isinstance(node, document.Scalar):
+            try:
+                into[store_as or key.rpartition(".")[2]] = kind.parse(node.value)
+            except Unacceptable:
+                pass
+            else:
+                return
+        self.problem(node, key, kind.allowed, found="something else" if hidden else "")
+
+    @staticmethod
+    def is_empty_text(node: Node) -> bool:
+        """Return whether the node is an empty text, which the example uses for "no token"."""
+        return isinstance(node, document.Scalar) and node.value == ""

@@ -1,0 +1,182 @@
+"""
+The kinds of value a setting can have: each parses one, and says in words what it allows.
+
+The words are computed from the bounds, so that neither an error nor the documentation can disagree with the code.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Generic, Protocol, TypeVar
+
+V_co = TypeVar("V_co", covariant=True)
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+_DAY_SECONDS = 86400
+MAX_PORT = 65535
+
+
+class Unacceptable(ValueError):
+    """The text is not a value of this kind."""
+
+
+class Kind(Protocol[V_co]):
+    """A kind of value."""
+
+    @property
+    def allowed(self) -> str:
+        """Say in words what is allowed."""
+        ...
+
+    def parse(self, text: str) -> V_co:
+        """Return the value that `text` stands for, or raise `Unacceptable`."""
+        ...
+
+
+def _number(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?|\.[0-9]{1,9}", text):
+        raise Unacceptable
+    return float(text)
+
+
+class Bounded:
+    """A lower and an upper bound; the lower one may itself be excluded."""
+
+    def __init__(self, *, at_least: float | None = None, more_than: float | None = None, at_most: float) -> None:
+        self._at_least = at_least
+        self._more_than = more_than
+        self._at_most = at_most
+
+    def _check(self, number: float) -> float:
+        too_small = self._at_least is not None and number < self._at_least
+        not_more = self._more_than is not None and number <= self._more_than
+        if too_small or not_more or number > self._at_most:
+            raise Unacceptable
+        return number
+
+    def _bounds(self, unit: str = "") -> str:
+        if self._more_than is None:
+            least = f"at least {_plain(self._at_least or 0)}{unit}"
+        else:
+            least = f"more than {_plain(self._more_than)}"
+        return f"{least}, at most {_plain(self._at_most)}{unit}"
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
+
+
+class Duration(Bounded):
+    """Seconds, written as `30s`, `5m`, `2h` or a plain number."""
+
+    @property
+    def allowed(self) -> str:
+        """Say in words what is allowed."""
+        return f"a duration such as 30s, 5m, 2h, or a number of seconds; {self._bounds(' s')}"
+
+    def parse(self, text: str) -> float:
+        """Return the seconds."""
+        number, factor = (text[:-1], _UNITS[text[-1]]) if text[-1:] in _UNITS else (text, 1)
+        return self._check(_number(number) * factor)
+
+
+class Minutes(Bounded):
+    """Minutes, decimals allowed; parsed to seconds."""
+
+    @property
+    def allowed(self) -> str:
+        """Say in words what is allowed."""
+        return f"a number of minutes, decimals allowed; {self._bounds()}"
+
+    def parse(self, text: str) -> float:
+        """Return the seconds."""
+        return self._check(_number(text)) * 60
+
+
+class Share(Bounded):
+    """A share of something, written as a percentage or 0; parsed to a number from 0 to 1."""
+
+    @property
+    def allowed(self) -> str:
+        """Say in words what is allowed."""
+        return f"a percentage such as 10%, {self._bounds('%')}; or 0"
+
+    def parse(self, text: str) -> float:
+        """Return the share."""
+        if text.endswith("%"):
+            return self._check(_number(text[:-1])) / 100
+        if _number(text) != 0:
+            raise Unacceptable
+        return 0.0
+
+
+class Port:
+    """A TCP port; 0 where that means none."""
+
+    def __init__(self, *, at_least: int = 1) -> None:
+        self._at_least = at_least
+
+    @property
+    def allowed(self) -> str:
+        """Say in words what is allowed."""
+        return f"a whole number from {self._at_least} to {MAX_PORT}"
+
+    def parse(self, text: str) -> int:
+        """Return the port."""
+        if not re.fullmatch(r"[0-9]{1,5}", text) or not self._at_least <= int(text) <= MAX_PORT:
+            raise Unacceptable
+        return int(text)
+
+
+class Choice(Generic[V_co]):
+    """One of a few words; their case does not count."""
+
+    def __init__(self, meanings: Mapping[str, V_co]) -> None:
+        self.allowed = "one of " + ", ".join(meanings)
+        self._meanings = {word.lower(): meaning for word, meaning in meanings.items()}
+
+    def parse(self, text: str) -> V_co:
+        """Return what the word means."""
+        try:
+            return self._meanings[text.lower()]
+        except KeyError:
+            raise Unacceptable from None
+
+
+class Text:
+    """Text of a given form."""
+
+    def __init__(self, pattern: str, allowed: str) -> None:
+        self._pattern = re.compile(pattern)
+        self.allowed = allowed
+
+    def parse(self, text: str) -> str:
+        """Return the text."""
+        if not self._pattern.fullmatch(text):
+            raise Unacceptable
+        return text
+
+
+_NAME = r"[A-Za-z0-9/_+=.@!-]{1,512}"
+_ARN = r"arn:aws[a-z0-9-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:" + _NAME
+_PARAMETER = r"[A-Za-z0-9/_.-]{1,1011}"
+_PARAMETER_ARN = r"arn:aws[a-z0-9-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/" + _PARAMETER
+
+LONG = Duration(at_least=0, at_most=30 * _DAY_SECONDS)
+TTL = Duration(more_than=0, at_most=30 * _DAY_SECONDS)
+TTL_MINUTES = Minutes(more_than=0, at_most=30 * _DAY_SECONDS / 60)
+FETCH_TIMEOUT = Duration(more_than=0, at_most=60)
+REFRESH_AHEAD = Share(at_least=0, at_most=90)
+SECRET_ID = Text(f"{_NAME}|{_ARN}", "the name or ARN of a secret: 1 to 512 letters, digits and /_+=.@!-")
+PARAMETER_ID = Text(f"{_PARAMETER}|{_PARAMETER_ARN}", "the name, path or ARN of a parameter: letters, digits and /_.-")
+ALIAS = Text(_NAME, "a name to serve the secret as: 1 to 512 letters, digits and /_+=.@!-")
+PATTERN = Text(
+    r"[A-Za-z0-9/_+=.@!:*?\[\]-]{1,2048}", "a name or ARN in which *, ? and [...] stand for other characters"
+)
+STAGE = Text(r"[^\s]{1,256}", "a staging label such as AWSCURRENT or AWSPREVIOUS")
+REGION = Text(r"[a-z]{2,}(-[a-z0-9]+)+-[0-9]+", "an AWS region such as eu-west-1")
+ROLE = Text(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}", "the ARN of an IAM role")
+TOKEN = Text(r"[!-~]{1,4096}", "printable ASCII without blanks; or the word session")
+LOG_LEVEL = Choice({level: level for level in ("DEBUG", "INFO", "WARNING", "ERROR")})
+YES_OR_NO = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+FLAG = Choice(YES_OR_NO)
+FLAG_VARIABLE = Choice({"1": True, **YES_OR_NO, "0": False})

@@ -1,0 +1,95 @@
+"""
+The extension's own process: what Lambda starts, from its first line to its last.
+
+    bind the ports -> register -> import the rest and live (`life`) -> exit
+
+Rules
+-----
+1. Up to the registration only what it needs is imported: the function starts when we have registered.
+2. Whatever goes wrong, the process stays until SHUTDOWN: an extension that exits fails the function.
+"""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping
+
+from secrets_cache.errors import ExtensionsApiError
+from secrets_cache.extensions_api import ExtensionsApi
+from secrets_cache.files import read_config
+from secrets_cache.last_resort import stay
+from secrets_cache.listeners import bind
+
+DEFAULT_PORT = 8080
+USAGE = (
+    "secrets-cache: this program is started by AWS Lambda, with its own file name as the argument and "
+    "AWS_LAMBDA_RUNTIME_API set; elsewhere, use `secrets-cache serve`\n"
+)
+
+
+def main() -> None:
+    """Live as the extension named by the first argument. Ends the process: 0 after SHUTDOWN, 1 for a failed init."""
+    began = time.monotonic()
+    address = os.environ.get("AWS_LAMBDA_RUNTIME_API", "")
+    arguments = sys.argv[1:]
+    if not address or len(arguments) != 1:
+        sys.stderr.write(USAGE)
+        sys.exit(2)
+    code = live(ExtensionsApi(address, arguments[0]), os.environ, began)
+    # At once: nothing here needs tidying up, and a thread that waits for a name server must not hold us.
+    os._exit(code)
+
+
+def live(api: ExtensionsApi, environ: Mapping[str, str], began: float) -> int:
+    """
+    Do everything; return the exit code when it is time to go. Raises nothing.
+
+    Args:
+        api: Not registered yet.
+        environ: The environment variables.
+        began: When the process did, on the monotonic clock.
+    """
+    port = DEFAULT_PORT
+    sockets: list[socket.socket] = []
+    try:
+        file, config = read_config(environ), None
+        if file.may_set_port() or environ.get("SECRETS_CACHE_PORT"):
+            # The parser is slow to import, so this is the exception.
+            from secrets_cache.config import parse  # noqa: PLC0415
+
+            config = parse(file.data, file=file.path, environ=environ, unreadable=file.unreadable)
+            port = config.port
+        sockets, bind_errors = bind(port)
+        troubles: list[tuple[str, Exception]] = [("server.not_listening", error) for error in bind_errors]
+        try:
+            api.register()
+        except ExtensionsApiError as error:
+            troubles.append(("extensions_api.failed", error))
+        registered = time.monotonic()
+
+        # Only now what is heavy: the function's own start goes on beside it.
+        from secrets_cache import life  # noqa: PLC0415
+
+        start = life.Start(file, config, port, sockets, troubles, began, registered)
+        return life.Life(api, environ, start).run()
+    except Exception as error:  # noqa: BLE001 - rule 2
+        _report("internal.error", error)
+    # A server that fails closes its sockets.
+    sockets = [listener for listener in sockets if listener.fileno() >= 0] or bind(port)[0]
+    stay(api, sockets, lambda error: _report("extensions_api.failed", error))
+    return 0
+
+
+def _report(event: str, error: Exception) -> None:
+    """Write the one line that says what failed, though everything else may have."""
+    try:
+        import logging  # noqa: PLC0415 - too slow to have at hand, and perhaps what failed
+
+        from secrets_cache import logs  # noqa: PLC0415
+
+        logs.ensure_configured()
+        reason = {"reason": str(error)} if isinstance(error, ExtensionsApiError) else {}
+        logging.getLogger(__name__).error(event, {"where": "extension", **logs.describe(error), **reason})
+    except Exception:  # noqa: BLE001 - rule 2
+        os.write(1, b'{"level":"ERROR","event":"internal.error","where":"logs"}\n')

@@ -1,0 +1,64 @@
+"""The configuration file, as bytes. The standard library's `os` only: it is read before the ports are bound."""
+
+import os
+import stat
+from collections.abc import Mapping
+
+MAX_BYTES = 1024 * 1024
+DEFAULT_ROOT = "/var/task"
+
+
+class ConfigFile:
+    """
+    What stands in the configuration file.
+
+    Attributes:
+        path: Where it was looked for.
+        data: Its bytes; None if there is none, or if it cannot be read.
+        unreadable: Why it cannot be read; None if it can, or if there is none and none was named.
+    """
+
+    __slots__ = ("data", "path", "unreadable")
+
+    def __init__(self, path: str, data: bytes | None = None, unreadable: str | None = None) -> None:
+        self.path = path
+        self.data = data
+        self.unreadable = unreadable
+
+    def may_set_port(self) -> bool:
+        """
+        Return whether the file can name a port at all, judged without the YAML parser, which is slow to import.
+
+        A key can only spell "port" with these four letters, or with an escape in a quoted key, or in an encoding
+        that is refused anyhow.
+        """
+        return self.data is not None and (b"port" in self.data or b"\\" in self.data)
+
+
+def read_config(environ: Mapping[str, str], path: str = "") -> ConfigFile:
+    """
+    Return the configuration file: `path`, else $SECRETS_CACHE_CONFIG, else config.yaml in the function's folder.
+
+    Never raises, and never waits: what is no regular file is not read.
+    """
+    named = path or environ.get("SECRETS_CACHE_CONFIG", "")
+    # An extension does not see LAMBDA_TASK_ROOT; a sidecar or a container may.
+    path = named or os.path.join(environ.get("LAMBDA_TASK_ROOT") or DEFAULT_ROOT, "config.yaml")  # noqa: PTH118
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ConfigFile(path, unreadable="no such file" if named else None)
+    except (OSError, ValueError) as error:
+        return ConfigFile(path, unreadable=getattr(error, "strerror", None) or str(error))
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ConfigFile(path, unreadable="it is not a regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        return ConfigFile(path, unreadable=error.strerror or type(error).__name__)
+    finally:
+        os.close(descriptor)
+    if len(data) > MAX_BYTES:
+        return ConfigFile(path, unreadable=f"it is larger than {MAX_BYTES} bytes")
+    return ConfigFile(path, data)

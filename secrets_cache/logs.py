@@ -1,0 +1,81 @@
+"""
+Log lines: one JSON object a line on standard output, an event name and its fields.
+
+    {"time": "2026-11-23T05:53:43.123Z", "level": "INFO", "event": "secret.refreshed", "secret": "prod/db", ...}
+
+Rules
+-----
+1. Our own loggers follow the level that is set. Everybody else's stay at WARNING: at DEBUG, botocore logs the
+   bodies of AWS's answers.
+2. Of an exception only the type and the place are shown: its text might hold anything.
+3. Writing never fails and never raises: a closed pipe must not end the process.
+
+The events are listed in docs/operations.md.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import time
+
+PACKAGE = "secrets_cache"
+
+
+class JsonFormatter(logging.Formatter):
+    """Makes one JSON object of a record: `logger.info("event.name", {"field": value})`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without its end."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line: dict[str, object] = {"time": f"{stamp}.{int(record.msecs):03d}Z", "level": record.levelname}
+        if record.name.split(".")[0] == PACKAGE:
+            line["event"] = record.msg
+            line.update(record.args if isinstance(record.args, dict) else {})
+        else:
+            line["event"] = "library.message"
+            line["logger"] = record.name
+            # The template, without the arguments: they might hold anything.
+            line["message"] = str(record.msg).splitlines()[0][:200] if record.msg else ""
+        if record.exc_info and record.exc_info[1] is not None:
+            line.update(describe(record.exc_info[1]))
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class _StandardOutput(logging.Handler):
+    """Writes to file descriptor 1, a line at a time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record, or nothing if that cannot be."""
+        with contextlib.suppress(Exception):
+            os.write(1, self.format(record).encode("utf-8", "backslashreplace") + b"\n")
+
+
+def describe(error: BaseException) -> dict[str, str]:
+    """Return the type of an error and the place it was raised at."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = ""
+    if trace is not None:
+        place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119 - no pathlib on the start path
+    return {"error": type(error).__name__, "at": place}
+
+
+def configure(level: str) -> None:
+    """Send all log lines to standard output, ours from `level` up."""
+    logging.raiseExceptions = False
+    handler = _StandardOutput()
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger(PACKAGE).setLevel(level)
+    # It reports what our own handlers already have, with the request in it.
+    logging.getLogger("aiohttp.access").disabled = True
+
+
+def ensure_configured() -> None:
+    """Configure at the default level, unless it was done before."""
+    if not any(isinstance(handler, _StandardOutput) for handler in logging.getLogger().handlers):
+        configure("INFO")

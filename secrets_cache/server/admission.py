@@ -1,0 +1,53 @@
+"""
+Who may ask: requests that were made here, for here, by someone who knows the token if there is one.
+
+Rules
+-----
+1. A request that was forwarded by anything is refused, whatever else it holds: it is how a server-side request
+   forgery through a proxy of the function's own looks.
+2. A Host that is not this machine is refused: it is how DNS rebinding looks.
+3. The token is compared in constant time.
+"""
+
+import hmac
+from collections.abc import Sequence
+
+TOKEN_HEADER = "X-Aws-Parameters-Secrets-Token"  # noqa: S105 - the header's name
+FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "Via")
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+
+def why_forbidden(hosts: Sequence[str], present: Sequence[str]) -> str | None:
+    """
+    Return why a request is refused unseen, None if it is not.
+
+    Args:
+        hosts: The values of its Host headers.
+        present: Which of `FORWARDING_HEADERS` it has.
+    """
+    if present:
+        return f"the request was forwarded: it has the header {present[0]}"
+    if len(hosts) != 1 or not is_local(hosts[0]):
+        return f"the header Host must be one of {', '.join(LOCAL_HOSTS)}, with or without a port"
+    return None
+
+
+def is_local(host: str) -> bool:
+    """Return whether a Host header's value names this machine."""
+    host = host.strip().lower()
+    for local in LOCAL_HOSTS:
+        port = host.removeprefix(local)
+        if port == "" and host == local:
+            return True
+        if port != host and port.startswith(":") and port[1:].isascii() and port[1:].isdigit():
+            return True
+    return False
+
+
+def knows_token(tokens: Sequence[str], sent: Sequence[str]) -> bool:
+    """Return whether exactly one token was sent and it is one of `tokens`."""
+    if len(sent) != 1:
+        return False
+    given = sent[0].encode("utf-8", "surrogateescape")
+    # No early end: how long it takes says nothing of which token, if any, was near.
+    return any([hmac.compare_digest(given, token.encode()) for token in tokens])  # noqa: C419

@@ -1,0 +1,207 @@
+"""
+A Secrets Manager of our own, for what moto cannot do: be slow, hang, reset, refuse, answer nonsense; each counted.
+
+It runs in a thread with a loop of its own, so that a test's loop, a frozen process or a child can all ask it.
+"""
+
+import asyncio
+import base64
+import itertools
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+
+
+def arn_of(name: str) -> str:
+    """Return the ARN that a secret of this name has here."""
+    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-AbCdEf"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request that arrived."""
+
+    operation: str
+    arguments: dict[str, Any]
+    headers: dict[str, str]
+
+    @property
+    def ids(self) -> list[str]:
+        """The secrets it asks for."""
+        return [self.arguments["SecretId"]] if "SecretId" in self.arguments else self.arguments["SecretIdList"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent back. `delay` seconds before; then `raw` in place of a response, cut off if `cut`."""
+
+    status: int = 200
+    body: bytes = b""
+    delay: float = 0.0
+    hang: bool = False
+    reset: bool = False
+    cut: bool = False
+    close: bool = False
+
+
+def aws_error(code: str, message: str = "", status: int = 400, **more: Any) -> Answer:
+    """Return an error answer in AWS's form."""
+    return Answer(status, json.dumps({"__type": code, "message": message}).encode(), **more)
+
+
+EXPIRED_SIGNATURE = aws_error(
+    "InvalidSignatureException", "Signature expired: 20261123T000000Z is now earlier than 20261123T001000Z"
+)
+ACCESS_DENIED = aws_error("AccessDeniedException", "User: arn:aws:sts::1:role is not authorized")
+THROTTLED = aws_error("ThrottlingException", "Rate exceeded")
+INTERNAL = aws_error("InternalServiceError", "oops", 500)
+HANG = Answer(hang=True)
+RESET = Answer(reset=True)
+CUT = Answer(cut=True)
+GARBAGE = Answer(body=b"<html>not from here</html>")
+EMPTY = Answer(body=b"{}")
+
+Fault = Answer | Callable[[Call], Answer | None]
+
+
+@dataclass
+class Upstream:
+    """
+    The stub. A context manager; `url` is its endpoint.
+
+    Attributes:
+        secrets: Values by name; `put` changes one and gives it a new version.
+        faults: What to answer instead, one after the other, before anything else.
+        fault: What to answer instead, always, once `faults` is used up.
+        delay: Seconds before each good answer.
+        calls: What arrived.
+    """
+
+    secrets: dict[str, tuple[str, str | bytes]] = field(default_factory=dict)
+    faults: deque[Fault] = field(default_factory=deque)
+    fault: Fault | None = None
+    delay: float = 0.0
+    close_after_answer: bool = False
+    calls: list[Call] = field(default_factory=list)
+    connections: int = 0
+    url: str = ""
+    _versions: Iterable[int] = field(default_factory=lambda: itertools.count(1))
+
+    def put(self, name: str, value: str | bytes) -> str:
+        """Set a secret's value; return the id of the new version."""
+        version_id = f"{next(iter(self._versions)):08d}-0000-4000-8000-000000000000"
+        self.secrets[name] = (version_id, value)
+        return version_id
+
+    def count(self, name: str = "", operation: str = "GetSecretValue") -> int:
+        """Return how many calls of an operation asked for a secret, or for any."""
+        return sum(call.operation == operation and (not name or name in call.ids) for call in self.calls)
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
+        started = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
+        self._thread.start()
+        started.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _run(self, started: threading.Event) -> None:
+        self._loop.run_until_complete(self._serve(started))
+        self._loop.close()
+
+    async def _serve(self, started: threading.Event) -> None:
+        self._stop = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        started.set()
+        await self._stop.wait()
+        server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            while await self._one(reader, writer):
+                pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        pairs = (line.split(":", 1) for line in head[1:] if line)
+        headers = {name.lower(): value.strip() for name, value in pairs}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        call = Call(headers["x-amz-target"].rpartition(".")[2], json.loads(body), headers)
+        self.calls.append(call)
+        answer = self._answer(call)
+        await asyncio.sleep(answer.delay)
+        if answer.hang:
+            await asyncio.Event().wait()
+        if answer.reset:
+            writer.transport.abort()
+            return False
+        length = len(answer.body) + (100 if answer.cut else 0)
+        writer.write(
+            f"HTTP/1.1 {answer.status} X\r\nContent-Type: application/x-amz-json-1.1\r\n"
+            f"Content-Length: {length}\r\n\r\n".encode()
+            + answer.body
+        )
+        await writer.drain()
+        return not (answer.cut or answer.close or self.close_after_answer)
+
+    def _answer(self, call: Call) -> Answer:
+        fault = self.faults.popleft() if self.faults else self.fault
+        if callable(fault):
+            fault = fault(call)
+        if fault is not None:
+            return fault
+        if call.operation == "GetSecretValue":
+            found = self._find(call.arguments["SecretId"])
+            if found is None:
+                return aws_error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+            return Answer(body=json.dumps(found).encode(), delay=self.delay)
+        values, errors = [], []
+        for secret_id in call.ids:
+            found = self._find(secret_id)
+            if found is None:
+                errors.append({"SecretId": secret_id, "ErrorCode": "ResourceNotFoundException", "Message": "no"})
+            else:
+                values.append(found)
+        return Answer(body=json.dumps({"SecretValues": values, "Errors": errors}).encode(), delay=self.delay)
+
+    def _find(self, secret_id: str) -> dict[str, Any] | None:
+        for name, (version_id, value) in self.secrets.items():
+            if secret_id in {name, arn_of(name)}:
+                held = (
+                    {"SecretString": value}
+                    if isinstance(value, str)
+                    else {"SecretBinary": base64.b64encode(value).decode()}
+                )
+                return {
+                    "ARN": arn_of(name),
+                    "Name": name,
+                    "VersionId": version_id,
+                    "VersionStages": ["AWSCURRENT"],
+                    "CreatedDate": 1766000000.0,
+                    **held,
+                }
+        return None

@@ -1,0 +1,1 @@
+"""Helpers of the build, the demo and the tests. Nothing here is shipped."""

@@ -1,0 +1,56 @@
+"""
+Run a command with an /opt of its own and, where asked, a loopback of its own. Linux only.
+
+Rules
+-----
+1. One process: everything here ends in `exec`, so a signal reaches the command itself.
+2. Root is used where it is there; elsewhere a user namespace gives the right to mount.
+"""
+
+import argparse
+import fcntl
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+SIOCSIFFLAGS = 0x8914
+IFF_UP = 0x1
+
+
+def command(opt: str, inner: list[str], *, own_network: bool) -> list[str]:
+    """Return the command that runs `inner` with the folder `opt` as /opt."""
+    as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    network = ["--net"] if own_network else []
+    arguments = ["--opt", opt, *(["--loopback"] if own_network else []), "--", *inner]
+    return ["unshare", "--mount", *network, *as_root, sys.executable, "-I", str(Path(__file__).resolve()), *arguments]
+
+
+def why_impossible() -> str | None:
+    """Return why there can be no sandbox on this machine, None if there can."""
+    if shutil.which("unshare") is None:
+        return "the command unshare (util-linux) is missing"
+    if not Path("/opt").is_dir():
+        return "there is no folder /opt to mount over"
+    tried = subprocess.run(command("/opt", ["true"], own_network=True), capture_output=True, text=True, check=False)
+    return None if tried.returncode == 0 else (tried.stderr.strip() or "unshare failed")
+
+
+def _inside(opt: str, inner: list[str], *, loopback: bool) -> None:
+    subprocess.run(["mount", "--bind", opt, "/opt"], check=True)
+    if loopback:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
+    os.execvp(inner[0], inner)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--opt", required=True)
+    parser.add_argument("--loopback", action="store_true")
+    parser.add_argument("inner", nargs="+")
+    given = parser.parse_args()
+    _inside(given.opt, given.inner, loopback=given.loopback)
