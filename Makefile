@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EMULATOR := $(VENV)/aws-lambda-rie
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CORE := 'secrets_cache/cache.py,secrets_cache/entries.py,secrets_cache/freshness.py,secrets_cache/config/*'
 SHELL_SCRIPTS := extensions/secrets-cache .ci/run
 
 .DEFAULT_GOAL := help
@@ -23,7 +24,7 @@ test: $(READY) $(EMULATOR) ## all tests
 	$(BIN)/python -m coverage run -m pytest $(PYTEST)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
-	$(BIN)/python -m coverage report --include='secrets_cache/cache.py,secrets_cache/config/*' --fail-under=100
+	$(BIN)/python -m coverage report --include=$(CORE) --fail-under=100
 
 lint: $(READY) ## format, lint, types, import layers, shell scripts
 	$(BIN)/ruff format --check .

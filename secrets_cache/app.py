@@ -18,9 +18,11 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from secrets_cache.cache import Cache, Listed, Policy
+from secrets_cache.cache import Cache
 from secrets_cache.clock import Clock, SystemClock
 from secrets_cache.config import Batch, Config
+from secrets_cache.entries import Listed
+from secrets_cache.freshness import Policy
 from secrets_cache.logs import describe
 from secrets_cache.secretsmanager import BATCH_ABOVE, SecretsManager
 from secrets_cache.server import Server

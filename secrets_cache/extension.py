@@ -10,16 +10,19 @@ Rules
 """
 
 import os
-import socket
 import sys
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from secrets_cache.errors import ExtensionsApiError
 from secrets_cache.extensions_api import ExtensionsApi
 from secrets_cache.files import read_config
 from secrets_cache.last_resort import stay
 from secrets_cache.listeners import bind
+
+if TYPE_CHECKING:
+    import socket
 
 DEFAULT_PORT = 8080
 USAGE = (
@@ -30,25 +33,23 @@ USAGE = (
 
 def main() -> None:
     """Live as the extension named by the first argument. Ends the process: 0 after SHUTDOWN, 1 for a failed init."""
-    began = time.monotonic()
     address = os.environ.get("AWS_LAMBDA_RUNTIME_API", "")
     arguments = sys.argv[1:]
     if not address or len(arguments) != 1:
         sys.stderr.write(USAGE)
         sys.exit(2)
-    code = live(ExtensionsApi(address, arguments[0]), os.environ, began)
+    code = live(ExtensionsApi(address, arguments[0]), os.environ)
     # At once: nothing here needs tidying up, and a thread that waits for a name server must not hold us.
     os._exit(code)
 
 
-def live(api: ExtensionsApi, environ: Mapping[str, str], began: float) -> int:
+def live(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
     """
     Do everything; return the exit code when it is time to go. Raises nothing.
 
     Args:
         api: Not registered yet.
         environ: The environment variables.
-        began: When the process did, on the monotonic clock.
     """
     port = DEFAULT_PORT
     sockets: list[socket.socket] = []
@@ -71,7 +72,7 @@ def live(api: ExtensionsApi, environ: Mapping[str, str], began: float) -> int:
         # Only now what is heavy: the function's own start goes on beside it.
         from secrets_cache import life  # noqa: PLC0415
 
-        start = life.Start(file, config, port, sockets, troubles, began, registered)
+        start = life.Start(file, config, port, sockets, troubles, registered)
         return life.Life(api, environ, start).run()
     except Exception as error:  # noqa: BLE001 - rule 2
         _report("internal.error", error)

@@ -1,0 +1,1 @@
+"""The tests: a file for each module, real parts wherever there are any."""

@@ -11,8 +11,9 @@ from typing import Self
 
 from aiohttp import web
 
-from secrets_cache.cache import Cache, Report, State
+from secrets_cache.cache import Cache, Report
 from secrets_cache.errors import SecretError, SecretsCacheError, SecretUnavailable
+from secrets_cache.freshness import State
 from secrets_cache.logs import describe
 from secrets_cache.server import admission, problems, representation, target
 from secrets_cache.server.problems import Problem
@@ -102,7 +103,7 @@ class Server:
 
     def _health(self) -> web.Response:
         reports = self._cache.report()
-        servable = all(report.servable for report in reports)
+        servable = all(report.is_servable for report in reports)
         if not servable:
             status = "failing"
         elif self._config_problems or any(report.state is State.STALE for report in reports):

@@ -10,8 +10,9 @@ Rules
 import re
 from email.utils import formatdate
 
-from secrets_cache.cache import Answer, Held
+from secrets_cache.cache import Answer
 from secrets_cache.errors import InvalidRequest, KeyNotFound
+from secrets_cache.freshness import Held
 from secrets_cache.jsontext import NoSuchKey, NotJson, is_document, select
 
 JSON = "application/json"

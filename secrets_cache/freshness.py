@@ -1,0 +1,174 @@
+"""
+How old a value is, and what may be done with it at that age.
+
+Terms are those of RFC 9111 (fresh, stale, age) and RFC 5861 (stale-while-revalidate, stale-if-error).
+
+Rules
+-----
+1. Age is judged at the moment of reading, never by a timer: the process may have been frozen in between.
+2. Age counts from when the fetch was sent. Serving a value never makes it younger.
+3. A wall clock that went backwards counts as expired.
+4. A definite refusal is never masked by an old value once that has expired.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+from secrets_cache.clock import Instant, elapsed
+from secrets_cache.errors import SecretError, SecretUnavailable
+from secrets_cache.secret import Ref, Secret
+
+FORCED_INTERVAL_SECONDS = 1.0
+BACKOFF_SECONDS = 1.0
+MAX_BACKOFF_SECONDS = 60.0
+
+
+class State(Enum):
+    """The state of a secret, as `/health` shows it."""
+
+    PENDING = "pending"
+    FRESH = "fresh"
+    STALE = "stale"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """
+    How long a value may be used. Seconds.
+
+    Attributes:
+        ttl: A value younger than this is fresh.
+        refresh_ahead: The share of the ttl, 0 to 1, before its end in which a refresh is due; 0 for never.
+        stale_while_revalidate: How long past its ttl a value is served while a refresh is under way.
+        stale_if_error: How long past its ttl a value is served when AWS cannot be reached.
+    """
+
+    ttl: float
+    refresh_ahead: float
+    stale_while_revalidate: float
+    stale_if_error: float
+
+    def refresh_after(self, chance: float) -> float:
+        """
+        Return the age at which a refresh is due; infinite for never.
+
+        It lies somewhere in the earlier half of the window, as `chance` (0 to 1) has it, so that environments that
+        started together do not refresh together.
+        """
+        ahead = self.ttl * self.refresh_ahead * (0.5 + chance / 2)
+        return self.ttl - ahead if ahead > 0 else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """
+    A value, and when it was had.
+
+    Attributes:
+        sent: When the fetch that brought it was sent.
+        received_at: When AWS gave it, seconds since the epoch.
+        refresh_after: The age in seconds at which a refresh is due; infinite for never.
+    """
+
+    secret: Secret
+    sent: Instant
+    received_at: float
+    refresh_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A fetch that failed, when, how often in a row, and for how many seconds there is no other."""
+
+    error: SecretError
+    at: Instant
+    count: int
+    backoff: float
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether asking again may help."""
+        return isinstance(self.error, SecretUnavailable)
+
+    @classmethod
+    def after(cls, earlier: "Failure | None", error: SecretError, now: Instant, chance: float) -> "Failure":
+        """Return the failure that follows `earlier`: the back-off is 1 s, doubled to at most 60 s, with jitter."""
+        count = 1 if earlier is None else earlier.count + 1
+        backoff = BACKOFF_SECONDS * 2 ** min(count - 1, 16) * (0.75 + chance / 2)
+        return cls(error, now, count, min(backoff, MAX_BACKOFF_SECONDS))
+
+
+@dataclass(slots=True)
+class Entry:
+    """
+    One version of one secret: what is held of it, and what last went wrong.
+
+    Attributes:
+        name: What it is called in logs and reports.
+        held: The last value; None if there never was one.
+        failure: The last fetch's failure; None if it succeeded or there was none.
+        forced: When a forced refresh was last begun.
+    """
+
+    ref: Ref
+    name: str
+    policy: Policy
+    held: Held | None = None
+    failure: Failure | None = None
+    forced: Instant | None = None
+
+    def age(self, now: Instant) -> float:
+        """Return the held value's age in seconds, infinite for none; at least the ttl if the wall clock went back."""
+        if self.held is None:
+            return math.inf
+        since = elapsed(self.held.sent, now)
+        return max(since.seconds, self.policy.ttl) if since.backwards else since.seconds
+
+    def is_fresh(self, now: Instant) -> bool:
+        """Return whether a value is held and younger than its ttl."""
+        return self.age(now) < self.policy.ttl
+
+    def is_refresh_due(self, now: Instant) -> bool:
+        """Return whether a held value has come to the age at which a refresh is due."""
+        return self.held is not None and self.age(now) >= self.held.refresh_after
+
+    def may_serve_while_revalidating(self, now: Instant) -> bool:
+        """Return whether stale-while-revalidate covers the age, and AWS has not refused since."""
+        if self.failure is not None and not self.failure.is_passing:
+            return False
+        return self.age(now) < self.policy.ttl + self.policy.stale_while_revalidate
+
+    def may_serve_after(self, failure: Failure, now: Instant) -> bool:
+        """Return whether a value may be served though a fetch has just failed so."""
+        return failure.is_passing and self.age(now) < self.policy.ttl + self.policy.stale_if_error
+
+    def failure_in_force(self, now: Instant) -> Failure | None:
+        """Return the failure that forbids another fetch for now; None if there is none."""
+        if self.failure is None:
+            return None
+        since = elapsed(self.failure.at, now)
+        return self.failure if not since.backwards and since.seconds < self.failure.backoff else None
+
+    def may_force(self, now: Instant) -> bool:
+        """Return whether the last forced refresh is long enough ago for another."""
+        if self.forced is None:
+            return True
+        since = elapsed(self.forced, now)
+        return since.backwards or since.seconds >= FORCED_INTERVAL_SECONDS
+
+    def seconds_to_refresh(self, now: Instant) -> float:
+        """Return in how many seconds a refresh is due; infinite for never, 0 or less for now."""
+        if self.failure is not None:
+            since = elapsed(self.failure.at, now)
+            return 0.0 if since.backwards else self.failure.backoff - since.seconds
+        return math.inf if self.held is None else self.held.refresh_after - self.age(now)
+
+    def state(self, now: Instant) -> State:
+        """Return the state; an expired value that nothing is known to be wrong with is stale."""
+        if self.is_fresh(now):
+            return State.FRESH
+        if self.failure is None:
+            return State.PENDING if self.held is None else State.STALE
+        return State.STALE if self.may_serve_after(self.failure, now) else State.FAILED

@@ -1,0 +1,55 @@
+"""Fixtures, and the rule that no test's secrets may show."""
+
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes import CANARY, FakeClock, FakeSource
+from tests.upstream import Upstream
+
+# One factor for every wait in the tests.
+PATIENCE_SECONDS = 10 * float(os.environ.get("SECRETS_CACHE_TEST_PATIENCE", "1"))
+
+for variable in [name for name in os.environ if name.startswith(("AWS_", "SECRETS_CACHE_", "CACHE_TIMEOUT"))]:
+    if variable != "SECRETS_CACHE_TEST_PATIENCE":
+        del os.environ[variable]
+os.environ.update(
+    AWS_REGION="eu-west-1",
+    AWS_ACCESS_KEY_ID="AKIDEXAMPLE",
+    AWS_SECRET_ACCESS_KEY=f"{CANARY}-key",
+    AWS_SESSION_TOKEN=f"{CANARY}-session",
+    AWS_EC2_METADATA_DISABLED="true",
+)
+
+
+@pytest.fixture(autouse=True)
+def no_secret_shows(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> Iterator[None]:
+    """Fail any test whose log or output holds a canary, unless it is marked `shows_secrets` with the reason."""
+    logging.getLogger("secrets_cache").setLevel(logging.DEBUG)
+    yield
+    written = "".join(capfd.readouterr())
+    if request.node.get_closest_marker("shows_secrets") is None:
+        assert CANARY not in caplog.text
+        assert CANARY not in repr([record.args for record in caplog.get_records("call")])
+        assert CANARY not in written
+
+
+@pytest.fixture(name="clock")
+def _clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(name="source")
+async def _source() -> FakeSource:
+    return FakeSource()
+
+
+@pytest.fixture(name="upstream")
+def _upstream(monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
+    with Upstream() as upstream:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", upstream.url)
+        yield upstream

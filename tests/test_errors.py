@@ -1,0 +1,50 @@
+"""The tree of errors."""
+
+import inspect
+
+import pytest
+
+from secrets_cache import errors
+from secrets_cache.errors import (
+    ExtensionsApiError,
+    KeyNotFound,
+    SecretNotConfigured,
+    SecretNotFound,
+    SecretRefused,
+    SecretTimeout,
+    SecretUnavailable,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            SecretNotConfigured("db"),
+            "secret 'db' is not listed in config.yaml, and no pattern under allow covers it",
+        ),
+        (KeyNotFound("db", "port"), "secret 'db' has no key 'port'"),
+        (SecretNotFound("db"), "secret 'db' was not found in AWS Secrets Manager in this region and account"),
+        (SecretRefused("db", code="X"), "AWS refused secret 'db' with X"),
+        (SecretRefused("db", code="X", aws_message="no"), "AWS refused secret 'db' with X: no"),
+        (SecretUnavailable("db", code="x", cause="it rains"), "secret 'db' is unavailable: it rains"),
+        (
+            SecretTimeout("db", budget_seconds=0.5),
+            "secret 'db' is unavailable: AWS did not answer within 0.5 s (fetch_timeout)",
+        ),
+        (ExtensionsApiError("GET /x", "gone"), "GET /x: gone"),
+    ],
+)
+def test_text_is_derived_from_the_facts(error, text):
+    """Each error names what, where and why."""
+    assert text == str(error)
+
+
+def test_the_tree_at_the_top_names_every_error():
+    """The module's docstring shows the whole tree."""
+    classes = [
+        name for name, value in inspect.getmembers(errors, inspect.isclass) if value.__module__ == errors.__name__
+    ]
+
+    assert [] == [name for name in classes if name not in (errors.__doc__ or "")]
+    assert 10 == len(classes)
