@@ -42,7 +42,12 @@ async def running(
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(
-            SecretsManager(budget_seconds=config.fetch_timeout, batch_above=_batch_above(config.batch), clock=clock)
+            SecretsManager(
+                budget_seconds=config.fetch_timeout,
+                batch_above=_batch_above(config.batch),
+                region=environ.get("AWS_REGION"),
+                clock=clock,
+            )
         )
         cache = Cache(
             listed=listed_by(config),

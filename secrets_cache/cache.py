@@ -169,7 +169,7 @@ class Cache:
         if refresh:
             if failure is not None:
                 return self._without_fetch(entry, failure, now)
-            if entry.may_force(now):
+            if entry.ref in self._flights or entry.may_force(now):
                 return await self._fetch(entry, Served.FORCED)
         if entry.is_fresh(now):
             if failure is None and entry.is_refresh_due(now):

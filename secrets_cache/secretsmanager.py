@@ -95,10 +95,12 @@ class SecretsManager:
     Args:
         budget_seconds: For one secret, all attempts together.
         batch_above: With more secrets than this, `fetch_many` asks for them together; None for never.
+        region: AWS_REGION, which botocore does not read; None leaves it to what botocore does read.
         clock: What time it is.
     """
 
-    def __init__(self, *, budget_seconds: float, batch_above: int | None, clock: Clock) -> None:
+    def __init__(self, *, budget_seconds: float, batch_above: int | None, region: str | None, clock: Clock) -> None:
+        self._region = region
         self._budget_seconds = budget_seconds
         self._batch_above = batch_above
         self._clock = clock
@@ -186,7 +188,9 @@ class SecretsManager:
         answer = await within_budget(attempt, name=name, budget_seconds=self._budget_seconds / 2, clock=self._clock)
         found: dict[Ref, Secret] = {}
         values = answer.get("SecretValues")
-        for value in values if isinstance(values, list) else []:
+        if not isinstance(values, list):
+            raise _malformed(name).error
+        for value in values:
             try:
                 secret = to_secret(name, value)
             except Passing:
@@ -228,7 +232,9 @@ class SecretsManager:
         session = get_session()
         credentials = await session.get_credentials()
         stack = AsyncExitStack()
-        calls = await stack.enter_async_context(session.create_client("secretsmanager", config=config))
+        calls = await stack.enter_async_context(
+            session.create_client("secretsmanager", region_name=self._region, config=config)
+        )
         # Those in the environment of a process cannot become others.
         may_change = credentials is None or credentials.method != "env"
         self._client = _Client(calls, stack, may_change)
@@ -269,11 +275,7 @@ def to_secret(name: str, answer: Mapping[str, Any]) -> Secret:
     if not all(isinstance(part, str) and _PRINTABLE.fullmatch(part) for part in (arn, own_name, version_id)):
         value = None
     if not isinstance(value, bytes):
-        raise Passing(
-            SecretUnavailable(
-                name, code="malformed-answer", cause="AWS's answer holds no secret of the documented form"
-            )
-        )
+        raise _malformed(name)
     return Secret(
         arn=str(arn),
         name=str(own_name),
@@ -282,6 +284,11 @@ def to_secret(name: str, answer: Mapping[str, Any]) -> Secret:
         value=value,
         is_text=isinstance(text, str),
     )
+
+
+def _malformed(name: str) -> Passing:
+    cause = "AWS's answer is not of the documented form"
+    return Passing(SecretUnavailable(name, code="malformed-answer", cause=cause))
 
 
 def from_aws(name: str, answer: Mapping[str, Any]) -> SecretError | Passing:

@@ -474,7 +474,8 @@ async def test_forced_refreshes_are_shared_and_at_most_one_a_second(setup):
     """Whoever forces within a second of another gets what that one brought."""
     cache = await setup.prefetched()
 
-    await asyncio.gather(*(cache.get("db", refresh=True) for _ in range(100)))
+    answers = await asyncio.gather(*(cache.get("db", refresh=True) for _ in range(100)))
+    assert {Served.FORCED} == {answer.served for answer in answers}
     setup.clock.tick(0.999)
     assert Served.HIT is (await cache.get("db", refresh=True)).served
     assert 1 == len(setup.source.fetched)

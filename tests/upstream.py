@@ -6,13 +6,21 @@ It runs in a thread with a loop of its own, so that a test's loop, a frozen proc
 
 import asyncio
 import base64
+import datetime
+import ipaddress
 import itertools
 import json
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -70,6 +78,27 @@ EMPTY = Answer(body=b"{}")
 Fault = Answer | Callable[[Call], Answer | None]
 
 
+def write_certificate(folder: Path) -> Path:
+    """Write a certificate for 127.0.0.1 that vouches for itself, and its key, into one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a stub")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = serialization.NoEncryption()
+    file = folder / "stub.pem"
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    file.write_bytes(private + certificate.public_bytes(pem))
+    return file
+
+
 @dataclass
 class Upstream:
     """
@@ -89,6 +118,7 @@ class Upstream:
     delay: float = 0.0
     close_after_answer: bool = False
     calls: list[Call] = field(default_factory=list)
+    certificate: Path | None = None
     connections: int = 0
     url: str = ""
     _versions: Iterable[int] = field(default_factory=lambda: itertools.count(1))
@@ -122,8 +152,12 @@ class Upstream:
     async def _serve(self, started: threading.Event) -> None:
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        context = None
+        if self.certificate is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(self.certificate)
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=context)
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         started.set()
         await self._stop.wait()
         server.close()

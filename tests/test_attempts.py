@@ -1,0 +1,138 @@
+"""Trying again, within a budget."""
+
+import asyncio
+
+import pytest
+
+from secrets_cache.attempts import FROZEN_SECONDS, Passing, within_budget
+from secrets_cache.errors import SecretNotFound, SecretTimeout, SecretUnavailable
+
+ERROR = SecretUnavailable("db", code="x", cause="it rains")
+LATER = Passing(ERROR)
+AT_ONCE = Passing(ERROR, at_once=True)
+
+
+class Script:
+    """
+    Attempts with scripted outcomes: an exception is raised, a number of seconds passes first.
+
+    Attributes:
+        made: How many attempts were made.
+        pauses: The pauses between them.
+    """
+
+    def __init__(self, clock, *outcomes) -> None:
+        self.clock = clock
+        self.outcomes = list(outcomes)
+        self.made = 0
+        self.pauses: list[float] = []
+
+    async def attempt(self) -> str:
+        self.made += 1
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, tuple):
+            seconds, outcome = outcome
+            self.clock.tick(seconds)
+        if isinstance(outcome, Exception):
+            raise outcome
+        if outcome == "hang":
+            await asyncio.Event().wait()
+        return outcome
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.clock.tick(seconds)
+
+    async def run(self, budget_seconds: float = 5.0) -> str:
+        return await within_budget(
+            self.attempt, name="db", budget_seconds=budget_seconds, clock=self.clock, sleep=self.sleep
+        )
+
+
+async def test_the_first_answer_ends_it(clock):
+    """Nothing is tried twice without need."""
+    script = Script(clock, "good")
+
+    assert "good" == await script.run()
+    assert 1 == script.made
+
+
+@pytest.mark.parametrize(("reason", "pauses"), [(LATER, [0.1, 0.2]), (AT_ONCE, [0.0, 0.0])])
+async def test_a_passing_failure_is_tried_again_twice(clock, reason, pauses):
+    """Three attempts in all; a pause between them unless the upstream is well."""
+    script = Script(clock, reason, reason, "good")
+
+    assert "good" == await script.run()
+    assert pauses == script.pauses
+
+
+async def test_the_last_failure_is_the_callers(clock):
+    """After three attempts the reason is told as it is, without the signal around it."""
+    script = Script(clock, LATER, LATER, LATER)
+
+    with pytest.raises(SecretUnavailable) as caught:
+        await script.run()
+    assert ERROR is caught.value
+    assert 3 == script.made
+
+
+async def test_a_definite_failure_is_not_tried_again(clock):
+    """Asking again would not change it."""
+    script = Script(clock, SecretNotFound("db"))
+
+    with pytest.raises(SecretNotFound):
+        await script.run()
+    assert 1 == script.made
+
+
+async def test_no_attempt_begins_after_the_budget(clock):
+    """A pause that would outlast the budget is not begun."""
+    script = Script(clock, (0.95, LATER), "good")
+
+    with pytest.raises(SecretUnavailable):
+        await script.run(budget_seconds=1.0)
+    assert 1 == script.made
+
+
+async def test_an_attempt_that_hangs_ends_with_the_budget(clock):
+    """All attempts together have the budget, the last one only what is left of it."""
+    script = Script(clock, LATER, "hang")
+
+    with pytest.raises(SecretTimeout) as caught:
+        await script.run(budget_seconds=0.15)
+    assert 0.15 == caught.value.budget_seconds
+    assert 2 == script.made
+
+
+@pytest.mark.parametrize("outcome", [AT_ONCE, LATER, TimeoutError()])
+async def test_an_attempt_that_was_frozen_is_made_again_at_once_with_the_whole_budget(clock, outcome):
+    """However it ended: what was sent before a freeze says nothing about now."""
+    script = Script(clock, (3600.0, outcome), LATER, "good")
+
+    assert "good" == await script.run()
+    assert [0.1] == script.pauses
+
+
+async def test_a_wall_clock_that_went_backwards_counts_as_frozen(clock):
+    """The time that passed cannot be known, so the budget begins anew."""
+    script = Script(clock, (-100.0, LATER), "good")
+
+    assert "good" == await script.run()
+    assert [] == script.pauses
+
+
+async def test_a_slow_attempt_is_not_taken_for_a_frozen_one(clock):
+    """What is a little late is late."""
+    script = Script(clock, (5.0 + FROZEN_SECONDS, TimeoutError()))
+
+    with pytest.raises(SecretTimeout):
+        await script.run()
+
+
+async def test_freezing_again_and_again_comes_to_an_end(clock):
+    """Callers are not held for ever by an environment that is frozen in every attempt."""
+    script = Script(clock, *[(3600.0, TimeoutError())] * 4)
+
+    with pytest.raises(SecretTimeout):
+        await script.run()
+    assert 4 == script.made

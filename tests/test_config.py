@@ -1,0 +1,413 @@
+"""config.yaml and the environment: every shape that is accepted, and every problem, all of them at once."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from secrets_cache.config import Batch, Config, ListedSecret, Problem, parse
+from secrets_cache.config.environment import VARIABLES
+from secrets_cache.config.schema import GENERAL, PARAMETER, SECRET, SERVER
+from secrets_cache.secret import Ref
+from tests.fakes import CANARY
+from tests.upstream import arn_of
+
+FILE = "/var/task/config.yaml"
+
+
+def read(text: str | bytes | None, **environ: str) -> Config:
+    """Return the configuration of a text and an environment."""
+    data = text.encode() if isinstance(text, str) else text
+    return parse(data, file=FILE, environ=environ)
+
+
+def good(text: str, **environ: str) -> Config:
+    """Return the configuration of a text that has no problems."""
+    config = read(text, **environ)
+    assert () == config.problems
+    return config
+
+
+def names(config: Config) -> list[str]:
+    """Return what the listed secrets are served as."""
+    return [secret.name for secret in config.secrets]
+
+
+def only_problem(config: Config) -> Problem:
+    """Return the one problem of a configuration that has one."""
+    (problem,) = config.problems
+    return problem
+
+
+def test_the_whole_contract_in_one_file():
+    """Everything that can be set, set."""
+    config = good(
+        """
+        secrets:
+          - secret_now
+          - id: prod/db
+            name: db
+            version_stage: AWSPREVIOUS
+            ttl: 5m
+            required: true
+        allow: ["prod/*"]
+        ttl: 10m
+        refresh_ahead: 20%
+        stale_while_revalidate: 30s
+        stale_if_error: 2h
+        fetch_timeout: 2.5
+        batch: never
+        server: {port: 8081, aws_port: 0, token: "abc"}
+        parameters: []
+        env: []
+        """
+    )
+
+    assert (
+        Config(
+            secrets=(
+                ListedSecret(ref=Ref("secret_now"), name="secret_now"),
+                ListedSecret(
+                    ref=Ref("prod/db", version_stage="AWSPREVIOUS"), name="db", ttl_seconds=300, required=True
+                ),
+            ),
+            allow=("prod/*",),
+            ttl=600,
+            refresh_ahead=0.2,
+            stale_while_revalidate=30,
+            stale_if_error=7200,
+            fetch_timeout=2.5,
+            batch=Batch.NEVER,
+            port=8081,
+            tokens=("abc",),
+        )
+        == config
+    )
+
+
+@pytest.mark.parametrize("text", [None, "", "# nothing\n", "---\n", "secrets:\n", "secrets: []\nallow:\n", "null"])
+def test_nothing_configured_gives_the_defaults(text):
+    """No file, an empty one, or one with nothing but headings: the defaults of the contract."""
+    config = read(text)
+
+    assert Config() == config
+    assert (600, 0.1, 0, 3600, 5, Batch.AUTO, 8080, None, "INFO", False) == (
+        config.ttl,
+        config.refresh_ahead,
+        config.stale_while_revalidate,
+        config.stale_if_error,
+        config.fetch_timeout,
+        config.batch,
+        config.port,
+        config.tokens,
+        config.log_level,
+        config.strict,
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "secrets:\n  - secret_now\n",
+        "secrets:\n- secret_now\n",
+        "secrets:\n  \u2013 secret_now\n",
+        "secrets: [secret_now]",
+        "CacheManager:\n  - secrets:\n      - secret_now\n",
+        "CacheManager:\n\u2013 secrets:\n  \u2013 secret_now\n",
+        "CacheManager:\n\u2014 secrets:\n  \u2014 secret_now\n",
+        "- secrets:\n    - secret_now\n",
+        " \u2013 secrets:\n    \u2013 secret_now\n",
+        "\u00a0\u2013 secrets:\n\u00a0\u00a0\u00a0 \u2013 secret_now\n",
+        "\ufeffsecrets:\r\n  - secret_now\r\n",
+        "- secrets:\n  - secret_now\n  parameters:\n",
+        "secrets: [&name secret_now, *name]",
+        "secrets: [secret_now, secret_now]",
+        "secrets: [{id: secret_now, version_stage: AWSCURRENT}]",
+        '"secrets": ["secret_\\u006eow"]',
+    ],
+)
+def test_published_shapes_and_typing_habits_are_accepted_as_meant(text):
+    """The original's shapes, dashes from a word processor, a byte order mark, repetitions that agree."""
+    config = good(text)
+
+    assert (ListedSecret(ref=Ref("secret_now"), name="secret_now"),) == config.secrets
+
+
+def test_several_groups_add_up():
+    """Each item of the older shape brings its own list."""
+    assert ["a", "b", "c"] == names(good("- secrets: [a, b]\n- secrets: [c]\n"))
+
+
+@pytest.mark.parametrize(
+    "name", ["123456", "0123", "1e5", "yes", "NO", "true", "null", "2020-01-01", "1_000", "0x1F", ".5", arn_of("a")]
+)
+def test_names_are_the_text_that_was_written(name):
+    """Whatever YAML would read it as."""
+    assert [name] == names(good(f"secrets:\n  - {name}\n  - id: {name}\n"))
+
+
+def test_a_dash_inside_a_name_stays():
+    """Only a list's own dashes are put right."""
+    problem = only_problem(read("secrets:\n  - a\u2013b\n"))
+
+    assert "'a\u2013b'" == problem.found
+
+
+@pytest.mark.parametrize(("text", "share"), [("0", 0), ("0%", 0), ("0.0", 0), ("12.5%", 0.125), ("90%", 0.9)])
+def test_refresh_ahead_is_a_percentage_or_0(text, share):
+    """Zero, however it is written, switches it off."""
+    assert share == good(f"refresh_ahead: {text}").refresh_ahead
+
+
+# Every problem.
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "found", "allowed"),
+    [
+        ("foo: 1", 1, "foo", "unknown key 'foo'", "the keys secrets, parameters, allow, env, ttl"),
+        ("ttl: 5m\nttl: 6m", 2, "ttl", "a second key 'ttl'", "each key once"),
+        ("? [a]\n: b", 1, "", "unknown key ''", "the keys"),
+        ("just text", 1, "", "'just text'", "a mapping with the keys secrets"),
+        ("secrets: db", 1, "secrets", "'db'", "a list"),
+        ("secrets: {a: b}", 1, "secrets", "a mapping", "a list"),
+        ("secrets:\n- a b", 2, "secrets[0]", "'a b'", "the name or ARN of a secret"),
+        ("secrets:\n- ''", 2, "secrets[0]", "nothing", "the name or ARN"),
+        ("secrets:\n-", 2, "secrets[0]", "nothing", "the name or ARN"),
+        ("secrets:\n- [a]", 2, "secrets[0]", "a list", "a mapping with the keys id, name"),
+        ("secrets:\n- name: db", 2, "secrets[0].id", "nothing", "the name or ARN"),
+        ("secrets:\n- id: [a]", 2, "secrets[0].id", "a list", "the name or ARN"),
+        ("secrets:\n- id: arn:aws:s3:::bucket", 2, "secrets[0].id", "'arn:aws:s3:::bucket'", "the name or ARN"),
+        ("secrets:\n- {id: a, ttl: soon}", 2, "secrets[0].ttl", "'soon'", "a duration such as 30s"),
+        ("secrets:\n- {id: a, name: 'x y'}", 2, "secrets[0].name", "'x y'", "a name to serve the secret as"),
+        ("secrets:\n- {id: a, required: maybe}", 2, "secrets[0].required", "'maybe'", "one of true, yes, on"),
+        ("secrets:\n- {id: a, version_stage: ''}", 2, "secrets[0].version_stage", "nothing", "a staging label"),
+        ("secrets:\n- {id: a, nmae: b}", 2, "secrets[0].nmae", "unknown key 'nmae'", "the keys id, name, region"),
+        ("secrets:\n- a\n- {id: b, name: a}", 3, "secrets[1]", "a second secret named 'a'", "one secret for each name"),
+        ("ttl: 0", 1, "ttl", "'0'", "more than 0, at most 2592000 s"),
+        ("ttl: -5", 1, "ttl", "'-5'", "a duration"),
+        ("ttl: 31d", 1, "ttl", "'31d'", "a duration"),
+        ("ttl: 721h", 1, "ttl", "'721h'", "at most 2592000 s"),
+        ("ttl: .inf", 1, "ttl", "'.inf'", "a duration"),
+        ("ttl: '1e3'", 1, "ttl", "'1e3'", "a duration"),
+        ("ttl: [5m]", 1, "ttl", "a list", "a duration"),
+        ("ttl:", 1, "ttl", "nothing", "a duration"),
+        ("refresh_ahead: 0.1", 1, "refresh_ahead", "'0.1'", "a percentage such as 10%, at least 0%, at most 90%; or 0"),
+        ("refresh_ahead: 91%", 1, "refresh_ahead", "'91%'", "at most 90%"),
+        ("stale_if_error: forever", 1, "stale_if_error", "'forever'", "at least 0 s"),
+        ("stale_while_revalidate: 5 m", 1, "stale_while_revalidate", "'5 m'", "a duration"),
+        ("fetch_timeout: 61", 1, "fetch_timeout", "'61'", "at most 60 s"),
+        ("batch: sometimes", 1, "batch", "'sometimes'", "one of auto, never, always"),
+        ("allow: '*'", 1, "allow", "'*'", "a list"),
+        ("allow: [a b]", 1, "allow[0]", "'a b'", "a name or ARN in which *"),
+        ("server: 8080", 1, "server", "'8080'", "a mapping with the keys port, aws_port, token"),
+        ("server: {port: 0}", 1, "server.port", "'0'", "a whole number from 1 to 65535"),
+        ("server: {port: 65536}", 1, "server.port", "'65536'", "from 1 to 65535"),
+        ("server: {port: 80.5}", 1, "server.port", "'80.5'", "a whole number"),
+        ("CacheManager: secret_now", 1, "CacheManager", "'secret_now'", "a list"),
+        ("CacheManager: [secret_now]", 1, "CacheManager[0]", "'secret_now'", "a mapping with the keys secrets"),
+        ("- secret_now", 1, "[0]", "'secret_now'", "a mapping with the keys secrets, parameters"),
+        ("a: [", 1, "", "broken YAML (", "one YAML document"),
+        ("a\n---\nb", 2, "", "broken YAML (", "one YAML document"),
+        ("a: b: c", 1, "", "broken YAML (mapping values are not allowed here)", "one YAML document"),
+        ("a: *b", 1, "", "broken YAML (found undefined alias", "one YAML document"),
+        (b"ttl: 5m\nx: \xff", 2, "", "byte 0xff, which is not UTF-8", "UTF-8"),
+        (b"ttl: 5m\nx: \x07", 2, "", "character U+0007", "printable characters"),
+        ("[" * 5000, None, "", "YAML nested too deeply", "one YAML document"),
+    ],
+)
+def test_a_problem_names_file_line_key_what_was_found_and_what_is_allowed(text, line, key, found, allowed):
+    """One problem each; nothing else is affected."""
+    problem = only_problem(read(text))
+
+    assert (FILE, line, key) == (problem.file, line, problem.key)
+    assert line == problem.line
+    assert problem.found.startswith(found)
+    assert allowed in problem.allowed
+    assert str(problem).startswith(f"{FILE}:{line}: " if line else f"{FILE}: ")
+
+
+def test_every_problem_is_reported_at_once_and_what_is_valid_counts():
+    """Nothing hides behind the first problem; a bad setting takes its default."""
+    config = read(
+        "ttl: soon\nsecrets:\n  - good\n  - bad name\n  - id: also-good\n    ttl: never\nwhat: 1\nbatch: never\n",
+        CACHE_TIMEOUT="abc",
+        SECRETS_CACHE_PORT="http",
+    )
+
+    assert ["ttl", "secrets[1]", "secrets[2].ttl", "what", "CACHE_TIMEOUT", "SECRETS_CACHE_PORT"] == [
+        problem.key for problem in config.problems
+    ]
+    assert ["good", "also-good"] == names(config)
+    assert (600, Batch.NEVER, 8080) == (config.ttl, config.batch, config.port)
+
+
+def test_long_values_are_shortened():
+    """A problem is one readable line."""
+    assert 70 > len(only_problem(read(f"ttl: {'x' * 5000}")).found)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("secrets: [{id: a, region: eu-west-1}]", "secrets[0].region"),
+        ("secrets: [{id: a, role_arn: 'arn:aws:iam::123456789012:role/reader'}]", "secrets[0].role_arn"),
+        ("parameters: [/prod/app]", "parameters[0]"),
+        ("parameters: [{id: /prod/app/, ttl: 5m}]", "parameters[0]"),
+        ("env: [{secret: a, prefix: DB_, include: [x], exclude: [y], rename: {p: Q}, upper: true}]", "env[0]"),
+        ("env: [{parameter: /a, as: X, override: false, required: no}]", "env[0]"),
+        ("server: {aws_port: 2773}", "server.aws_port"),
+    ],
+)
+def test_what_later_versions_bring_says_so(text, key):
+    """Its form is checked, and using it is one clear problem."""
+    problem = only_problem(read(text))
+
+    assert (key, True) == (problem.key, "not supported yet" in problem.allowed)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("secrets: [{id: a, region: Ireland}]", "secrets[0].region"),
+        ("secrets: [{id: a, role_arn: reader}]", "secrets[0].role_arn"),
+        ("parameters: ['a b']", "parameters[0]"),
+        ("env: [{}]", "env[0]"),
+        ("env: [{secret: a, parameter: /b}]", "env[0]"),
+        ("env: [{secret: a, as: 'X='}]", "env[0].as"),
+        ("env: [{secret: a, include: X}]", "env[0].include"),
+        ("env: [{secret: a, include: ['=']}]", "env[0].include[0]"),
+        ("env: [{secret: a, rename: {p: ''}}]", "env[0].rename.p"),
+        ("env: [{secret: a, rename: p}]", "env[0].rename"),
+        ("env: [text]", "env[0]"),
+    ],
+)
+def test_the_form_of_what_later_versions_bring_is_checked_now(text, key):
+    """A mistake in it is reported as the mistake it is."""
+    assert key in [problem.key for problem in read(text).problems]
+    assert any("not supported" not in problem.allowed for problem in read(text).problems)
+
+
+# The token.
+
+
+def test_the_token_may_come_from_the_file_the_environment_or_the_session():
+    """The environment beats the file; the word session stands for AWS's own token."""
+    assert None is good("server: {token: ''}").tokens
+    assert ("abc",) == good("server: {token: abc}").tokens
+    assert ("xyz",) == good("server: {token: abc}", SECRETS_CACHE_TOKEN="xyz").tokens
+    assert ("s",) == good("server: {token: session}", AWS_SESSION_TOKEN="s").tokens
+    assert ("c",) == good("", SECRETS_CACHE_TOKEN="session", AWS_CONTAINER_AUTHORIZATION_TOKEN="c").tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("server: {token: [a]}", {}),
+        (f"server: {{token: '{CANARY} with blanks'}}", {}),
+        ("", {"SECRETS_CACHE_TOKEN": f"{CANARY} with blanks"}),
+        ("server: {token: session}", {}),
+        (f"server: {{token: {CANARY}, port: x}}", {}),
+    ],
+)
+def test_a_token_that_cannot_be_read_refuses_everybody_and_is_never_shown(text, environ):
+    """Wanting a token and misspelling it must not open the door."""
+    config = read(text, **environ)
+
+    assert CANARY not in repr(config)
+    assert CANARY not in str(only_problem(config))
+    assert config.tokens in {(), (CANARY,)}
+    assert (config.tokens == ()) is ("port" not in text)
+
+
+# The environment.
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("10", 600), ("0.5", 30), (".001", 0.06), (" 5 ", 300), ("43200", 2592000), ("", 600)]
+)
+def test_cache_timeout_is_minutes_and_beats_the_file(text, seconds):
+    """Decimals allowed; an empty variable is none."""
+    assert pytest.approx(seconds) == good("", CACHE_TIMEOUT=text).ttl
+    assert pytest.approx(seconds if text else 7) == good("ttl: 7", CACHE_TIMEOUT=text).ttl
+
+
+@pytest.mark.parametrize("text", ["abc", "0", "-1", "NaN", "inf", "1e3", "10m", "43201", "1,5", "٣", "1" * 400])
+def test_a_bad_cache_timeout_takes_the_default_and_says_so(text):
+    """The original took it as "never refresh" without a word."""
+    config = read("", CACHE_TIMEOUT=text)
+
+    assert 600 == config.ttl
+    problem = only_problem(config)
+    assert ("environment", None, "CACHE_TIMEOUT") == (problem.file, problem.line, problem.key)
+    assert "a number of minutes, decimals allowed; more than 0, at most 43200" == problem.allowed
+    assert str(problem).startswith("environment: CACHE_TIMEOUT: found ")
+
+
+@pytest.mark.parametrize(("text", "strict"), [("1", True), ("true", True), ("Yes", True), ("0", False), ("off", False)])
+def test_strict_is_a_flag(text, strict):
+    """Written as people write flags."""
+    assert strict is good("", SECRETS_CACHE_STRICT=text).strict
+
+
+def test_log_level_and_port_come_from_the_environment():
+    """In any case of letters; the port beats the file's."""
+    config = good("server: {port: 1}", SECRETS_CACHE_LOG_LEVEL="debug", SECRETS_CACHE_PORT="9090")
+
+    assert ("DEBUG", 9090) == (config.log_level, config.port)
+
+
+def test_an_unreadable_file_is_a_problem_and_not_the_end():
+    """Whatever the reason, the environment still counts."""
+    config = parse(None, file=FILE, environ={"CACHE_TIMEOUT": "1"}, unreadable="permission denied")
+
+    assert f"{FILE}: found permission denied; allowed: a readable YAML file in UTF-8" == str(only_problem(config))
+    assert 60 == config.ttl
+
+
+# Any bytes at all.
+
+
+@given(st.binary() | st.text().map(str.encode))
+@example(b"\xef\xbb\xbf")
+@example(b"!!python/object/apply:os.system [true]")
+@example(b"a: &a [*a, *a]\nsecrets: *a")
+@example(b"secrets: &a [*a]")
+@example(b"server: &s {token: *s}")
+@example(b"<<: {ttl: 5m}")
+@example(b"? ? ? ?")
+@example(b"%YAML 9.9\n---\n")
+@example(b"secrets: [!!binary YQ==, !!set {a, b}]")
+def test_any_bytes_give_a_configuration(data):
+    """Nothing in the file raises, hangs, or is believed without having been said."""
+    config = parse(data, file=FILE, environ={})
+
+    assert isinstance(config, Config)
+    assert 0 < config.ttl
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from([*SECRET, *SERVER, *GENERAL, "x"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+KEYS = st.sampled_from(
+    [*GENERAL, *SERVER, *PARAMETER, "secrets", "parameters", "allow", "env", "server", "CacheManager"]
+)
+
+
+@given(st.dictionaries(KEYS, VALUES), st.dictionaries(st.sampled_from(sorted(VARIABLES)), st.text()))
+def test_any_structure_gives_a_configuration_within_bounds(document, environ):
+    """Whatever is under a known key, every setting that comes out is one that is allowed."""
+    import yaml
+
+    config = parse(yaml.safe_dump(document).encode(), file=FILE, environ=environ)
+
+    assert 0 < config.ttl <= 30 * 86400
+    assert 0 <= config.refresh_ahead <= 0.9
+    assert 0 < config.fetch_timeout <= 60
+    assert 1 <= config.port <= 65535
+    assert isinstance(config.batch, Batch)
+    assert len(names(config)) == len(set(names(config)))
