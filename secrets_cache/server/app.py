@@ -21,6 +21,8 @@ from secrets_cache.server.problems import Problem
 logger = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD")
+# For callers that still wait when it is time to go. Not 0, which aiohttp takes as "for ever".
+SHUTDOWN_SECONDS = 0.05
 
 
 class Server:
@@ -49,7 +51,9 @@ class Server:
         self._runner: web.ServerRunner | None = None
 
     async def __aenter__(self) -> Self:
-        self._runner = web.ServerRunner(_HttpServer(self._respond), handle_signals=False, shutdown_timeout=0)
+        self._runner = web.ServerRunner(
+            _HttpServer(self._respond), handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS
+        )
         await self._runner.setup()
         for listener in self._sockets:
             await web.SockSite(self._runner, listener).start()
