@@ -92,6 +92,10 @@ class Log:
         with self._changed:
             return "\n".join(self._lines)
 
+    def join(self) -> None:
+        """Wait until everything has been read; the process must have ended."""
+        self._thread.join(PATIENCE_SECONDS)
+
     def events(self) -> list[dict[str, object]]:
         """Return our own log lines so far."""
         found = []

@@ -1,0 +1,386 @@
+"""The extension's process, from its first line to its last: `extension` and `life`, against a stub of the API."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests import upstream as stub
+from tests.conftest import PATIENCE_SECONDS
+from tests.fakes import CANARY
+from tests.lambda_api import LambdaApi
+from tests.processes import EXTENSION, Process, config
+
+
+@pytest.fixture(name="api")
+def _api():
+    with LambdaApi() as api:
+        yield api
+
+
+@pytest.fixture(name="start")
+def _start(api, upstream, tmp_path):
+    """Give a function that makes an extension's process of a configuration."""
+    upstream.put("db", CANARY)
+
+    def start(text: str = "secrets: [db]", *, port: int | None = None, **environ: str) -> Process:
+        return Process(
+            EXTENSION, {"AWS_LAMBDA_RUNTIME_API": api.address, **config(tmp_path, text), **environ}, port=port
+        )
+
+    return start
+
+
+def get(url: str) -> tuple[int, str]:
+    """Return status and body."""
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def next_is_open(api: LambdaApi) -> bool:
+    """Wait until the init is ended by `/event/next`; return whether that came."""
+    return api.wait_until(lambda: "/event/next" in api.paths(), PATIENCE_SECONDS)
+
+
+def shut_down(api: LambdaApi, extension: Process) -> None:
+    """Send SHUTDOWN; the process must end at once, with 0."""
+    assert extension.process.poll() is None
+    began = time.monotonic()
+    api.release.set()
+    assert 0 == extension.exit_code()
+    assert 2 > time.monotonic() - began
+    extension.log.join()
+
+
+def test_a_life_from_registration_to_shutdown(api, start):
+    """Register, prefetch, serve, next, SHUTDOWN: one line at the beginning, one at the end, exit code 0."""
+    with start() as extension:
+        assert next_is_open(api)
+        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        shut_down(api, extension)
+
+        ready, stopped = extension.log.events()
+
+    assert ["/register", "/event/next"] == api.paths()
+    assert ("extension.ready", "INFO", extension.port, 1, 0) == (
+        ready["event"],
+        ready["level"],
+        ready["port"],
+        ready["secrets"],
+        ready["failed"],
+    )
+    assert 0 < ready["registered_ms"] < ready["took_ms"]
+    assert {
+        "event": "extension.stopped",
+        "reason": "SHUTDOWN",
+        "hits": 1,
+        "misses": 0,
+        "stale": 0,
+        "refreshes": 1,
+        "failures": 0,
+    } == {name: value for name, value in stopped.items() if name not in {"time", "level"}}
+    assert CANARY not in extension.log.text
+
+
+def test_the_port_is_open_when_the_registration_arrives(api, start):
+    """The function starts when we have registered: a connection must not be refused from then on."""
+    seen = []
+    with start() as extension:
+        assert api.wait_until(lambda: bool(api.calls), PATIENCE_SECONDS)
+        with socket.create_connection(("127.0.0.1", extension.port), 1):
+            seen.append("open")
+        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        shut_down(api, extension)
+
+    assert ["open"] == seen
+
+
+def test_nothing_heavy_is_imported_before_the_registration():
+    """What the function's start waits for is measured in modules as well."""
+    code = "import sys, secrets_cache.extension; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    heavy = {
+        "asyncio",
+        "ssl",
+        "logging",
+        "json",
+        "yaml",
+        "aiohttp",
+        "botocore",
+        "dataclasses",
+        "http.client",
+        "inspect",
+    }
+    assert set() == heavy & set(loaded)
+
+
+def test_a_prefetch_that_hangs_holds_the_init_for_two_seconds_and_no_longer(api, start, upstream):
+    """Then `/event/next` is called, and the prefetch goes on."""
+    upstream.delay = 4
+    with start() as extension:
+        assert next_is_open(api)
+        ready = extension.event("extension.ready")
+        assert 0 == len([line for line in extension.log.events() if line["event"] == "secret.fetch_failed"])
+
+        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        shut_down(api, extension)
+
+    assert ready["took_ms"] < 4000
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code", "reason"),
+    [
+        (stub.ACCESS_DENIED, 502, "upstream-refused", "AccessDeniedException"),
+        (stub.INTERNAL, 503, "upstream-unavailable", "status 500"),
+        (stub.HANG, 504, "upstream-timeout", "did not answer within 0.5 s"),
+    ],
+)
+def test_a_secret_that_cannot_be_had_is_said_once_and_answered(api, start, upstream, fault, status, code, reason):
+    """The process stays; callers and log say why."""
+    upstream.fault = fault
+    with start("secrets: [db]\nfetch_timeout: 0.5s") as extension:
+        assert next_is_open(api)
+        answered, body = get(f"{extension.url}/cache/db")
+        health = get(f"{extension.url}/health")
+        failed = extension.event("secret.fetch_failed")
+        shut_down(api, extension)
+
+    assert (status, code) == (answered, json.loads(body)["code"])
+    assert reason in failed["reason"]
+    assert (503, "failing") == (health[0], json.loads(health[1])["status"])
+
+
+def test_without_credentials_it_stays_and_says_so(api, start):
+    """One line that names what is missing."""
+    nothing = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
+    with start(**nothing) as extension:
+        assert next_is_open(api)
+        assert 503 == get(f"{extension.url}/cache/db")[0]
+        assert "no-credentials" == extension.event("secret.fetch_failed")["code"]
+        shut_down(api, extension)
+
+
+def test_a_broken_configuration_is_reported_whole_and_the_rest_is_served(api, start):
+    """Every problem is one ERROR line; what is valid counts."""
+    with start("secrets: [db, 'not a name']\nttl: soon\nfoo: 1", CACHE_TIMEOUT="x") as extension:
+        assert next_is_open(api)
+        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        status, body = get(f"{extension.url}/health")
+        shut_down(api, extension)
+        lines = [line for line in extension.log.events() if line["event"] == "config.invalid"]
+
+    assert ["secrets[1]", "ttl", "foo", "CACHE_TIMEOUT"] == [line["key"] for line in lines]
+    assert [1, 2, 3, None] == [line.get("line") for line in lines]
+    assert {"ERROR"} == {line["level"] for line in lines}
+    assert (503, [line["text"] for line in lines]) == (status, json.loads(body)["problems"])
+
+
+def test_a_strict_configuration_fails_the_init_through_init_error(api, start):
+    """With the same text, and exit code 1."""
+    with start("ttl: soon\nfoo: 1", SECRETS_CACHE_STRICT="1") as extension:
+        assert 1 == extension.exit_code()
+        extension.log.join()
+        texts = [line["text"] for line in extension.log.events() if line["event"] == "config.invalid"]
+
+    assert ["/register", "/init/error"] == api.paths()
+    error = json.loads(api.calls[1].body)
+    assert ("Extension.ConfigInvalid", "\n".join(texts)) == (error["errorType"], error["errorMessage"])
+
+
+@pytest.mark.parametrize("strict", ["1", "0"])
+def test_a_required_secret_that_cannot_be_had(api, start, upstream, strict):
+    """An ERROR and a failing health; under strict, the end of the init."""
+    upstream.fault = stub.ACCESS_DENIED
+    with start("secrets: [{id: db, required: true}]", SECRETS_CACHE_STRICT=strict) as extension:
+        missing = extension.event("secret.required_missing")
+        if strict == "1":
+            assert 1 == extension.exit_code()
+            assert ["/register", "/init/error"] == api.paths()
+            assert "Extension.RequiredSecretMissing" == json.loads(api.calls[1].body)["errorType"]
+        else:
+            assert next_is_open(api)
+            assert 503 == get(f"{extension.url}/health")[0]
+            shut_down(api, extension)
+
+    assert ("db", "AccessDeniedException") == (missing["secret"], missing["code"])
+
+
+def test_a_required_secret_that_is_slow_is_waited_for_under_strict(api, start, upstream):
+    """Two seconds are not its budget; fetch_timeout is."""
+    upstream.delay = 2.5
+    with start("secrets: [{id: db, required: true}]", SECRETS_CACHE_STRICT="1") as extension:
+        ready = extension.event("extension.ready")
+        assert next_is_open(api)
+        shut_down(api, extension)
+
+    assert 2500 <= ready["took_ms"]
+
+
+def test_a_required_secret_that_is_there_changes_nothing(api, start):
+    """No line about it."""
+    with start("secrets: [{id: db, required: true}]", SECRETS_CACHE_STRICT="1") as extension:
+        assert next_is_open(api)
+        shut_down(api, extension)
+        assert ["extension.ready", "extension.stopped"] == [line["event"] for line in extension.log.events()]
+
+
+def test_an_init_error_that_cannot_be_told_still_ends_the_init(api, start):
+    """Lambda sees the exit."""
+    api.answers["/init/error"] = [(500, {}, b"no")]
+    with start("ttl: soon", SECRETS_CACHE_STRICT="1") as extension:
+        assert 1 == extension.exit_code()
+        extension.log.join()
+        assert "extensions_api.failed" in [line["event"] for line in extension.log.events()]
+
+
+def test_a_taken_port_is_said_and_the_process_stays(api, start):
+    """Exiting would fail the function; it may not even ask us."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with start(port=port) as extension:
+            line = extension.event("server.not_listening")
+            assert next_is_open(api)
+            shut_down(api, extension)
+
+    assert (port, "Address already in use", "ERROR") == (line["port"], line["reason"], line["level"])
+
+
+def test_the_port_may_come_from_the_file(api, start, tmp_path):
+    """Then the file is parsed before the ports are bound."""
+    from tools.emulator import free_port
+
+    port = free_port()
+    with start(f"secrets: [db]\nserver: {{port: {port}}}", port=port, SECRETS_CACHE_PORT="") as extension:
+        assert next_is_open(api)
+        assert (200, CANARY) == get(f"http://127.0.0.1:{port}/cache/db")
+        shut_down(api, extension)
+
+
+def test_a_registration_that_fails_is_said_and_made_up_for(api, start):
+    """The cache is served all the same."""
+    api.answers["/register"] = [(403, {}, b'{"errorType":"Extension.InvalidExtensionName"}')]
+    with start() as extension:
+        line = extension.event("extensions_api.failed")
+        assert next_is_open(api)
+        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        shut_down(api, extension)
+
+    assert "Extension.InvalidExtensionName" in line["reason"]
+    assert ["/register", "/register", "/event/next"] == api.paths()
+
+
+def test_a_next_that_fails_is_asked_for_again(api, start):
+    """And other events than SHUTDOWN are passed over."""
+    api.answers["/event/next"] = [(500, {}, b"no"), (200, {}, b'{"eventType":"INVOKE"}')]
+    with start() as extension:
+        extension.event("extensions_api.failed")
+        assert api.wait_until(lambda: 3 == api.paths().count("/event/next"), PATIENCE_SECONDS)
+        shut_down(api, extension)
+
+
+def test_sigterm_ends_it_too(api, start):
+    """Lambda does not send it; people and containers do."""
+    with start() as extension:
+        assert next_is_open(api)
+        extension.process.send_signal(signal.SIGTERM)
+        assert 0 == extension.exit_code()
+        assert "SIGTERM" == extension.event("extension.stopped")["reason"]
+
+
+def test_an_engine_that_cannot_be_imported_leaves_the_last_resort(api, start, tmp_path):
+    """The function is answered, the log says why, and the process stays until SHUTDOWN."""
+    broken = tmp_path / "broken" / "aiobotocore"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text(f"raise ImportError('{CANARY}')")
+    with start(PYTHONPATH=str(broken.parent)) as extension:
+        line = extension.event("internal.error")
+        assert next_is_open(api)
+        status, body = get(f"{extension.url}/cache/db")
+        shut_down(api, extension)
+
+    assert ("extension", "ImportError") == (line["where"], line["error"])
+    assert (503, "upstream-unavailable") == (status, json.loads(body)["code"])
+    assert CANARY not in extension.log.text
+
+
+def test_a_server_that_cannot_start_leaves_the_last_resort(api, start, tmp_path):
+    """Whatever fails between the registration and the end."""
+    broken = tmp_path / "broken" / "aiohttp"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise MemoryError")
+    with start(PYTHONPATH=str(broken.parent)) as extension:
+        assert "MemoryError" == extension.event("internal.error")["error"]
+        assert next_is_open(api)
+        assert 503 == get(f"{extension.url}/ping")[0]
+        shut_down(api, extension)
+
+
+def test_under_snapstart_it_is_ready_without_having_fetched(api, start, upstream):
+    """Nothing secret lies in the snapshot."""
+    with start(AWS_LAMBDA_INITIALIZATION_TYPE="snap-start") as extension:
+        assert next_is_open(api)
+        assert 0 == len(upstream.calls)
+        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        shut_down(api, extension)
+
+
+def test_frozen_for_longer_than_the_budget_in_the_middle_of_a_fetch(api, start, upstream):
+    """The call that a freeze broke is made again at once; its caller sees nothing of it."""
+    with start("secrets: [db]\nttl: 0.3s\nrefresh_ahead: 0\nfetch_timeout: 1s") as extension:
+        assert next_is_open(api)
+        time.sleep(0.4)
+        before = upstream.count()
+        upstream.faults.append(stub.Answer(hang=True))
+        connection = http.client.HTTPConnection("127.0.0.1", extension.port, timeout=PATIENCE_SECONDS)
+        connection.request("GET", "/cache/db")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while upstream.count() == before and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+        os.kill(extension.process.pid, signal.SIGSTOP)
+        time.sleep(2.5)
+        os.kill(extension.process.pid, signal.SIGCONT)
+
+        response = connection.getresponse()
+        assert (200, CANARY) == (response.status, response.read().decode())
+        connection.close()
+        shut_down(api, extension)
+
+
+@pytest.mark.parametrize("arguments", [EXTENSION[:-1], (*EXTENSION, "more")])
+def test_started_wrongly_it_says_how_it_is_started(arguments):
+    """Exit code 2 and one line."""
+    found = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9"},
+    )
+
+    assert (2, "") == (found.returncode, found.stdout)
+    assert "started by AWS Lambda" in found.stderr
+
+
+def test_started_outside_lambda_it_names_the_other_command():
+    """No API, no extension."""
+    found = subprocess.run([sys.executable, *EXTENSION], capture_output=True, text=True, check=False)
+
+    assert 2 == found.returncode
+    assert "`secrets-cache serve`" in found.stderr

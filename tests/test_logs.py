@@ -1,0 +1,130 @@
+"""Log lines."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+
+from secrets_cache.logs import JsonFormatter, describe
+from tests.fakes import CANARY
+
+
+def line(
+    name: str, *arguments: object, level: int = logging.INFO, message: str = "some.event", error=None
+) -> dict[str, object]:
+    """Return the line that a record becomes, parsed."""
+    record = logging.LogRecord(name, level, __file__, 1, message, arguments, error)
+    return json.loads(JsonFormatter().format(record))
+
+
+def run(code: str, **options) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own and return what it wrote."""
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60, **options
+    )
+
+
+def test_a_line_is_an_event_and_its_fields():
+    """Time, level, event, then the fields in their order."""
+    found = line("secrets_cache.cache", {"secret": "prod/db", "took_ms": 41})
+
+    assert ["time", "level", "event", "secret", "took_ms"] == list(found)
+    assert ("INFO", "some.event", "prod/db", 41) == (found["level"], found["event"], found["secret"], found["took_ms"])
+    assert ("T", "Z") == (str(found["time"])[10], str(found["time"])[-1])
+
+
+def test_an_event_may_have_no_fields():
+    """Then it is all there is."""
+    assert ["time", "level", "event"] == list(line("secrets_cache"))
+
+
+def test_other_libraries_lines_lose_their_arguments():
+    """They might hold anything; the template says where it came from."""
+    found = line("botocore.parsers", CANARY, message="Response body: %s\nmore")
+
+    assert ("library.message", "botocore.parsers", "Response body: %s") == (
+        found["event"],
+        found["logger"],
+        found["message"],
+    )
+    assert CANARY not in json.dumps(found)
+    assert "" == line("x", message="")["message"]
+    assert "library.message" == line("secrets_cacheless")["event"]
+
+
+def test_of_an_error_only_type_and_place_show():
+    """Its text, and its traceback's, might hold anything."""
+    try:
+        raise ValueError(CANARY)
+    except ValueError as error:
+        found = line("secrets_cache", error=(ValueError, error, error.__traceback__))
+
+    assert "ValueError" == found["error"]
+    assert str(found["at"]).startswith("test_logs.py:")
+    assert CANARY not in json.dumps(found)
+    assert {"error": "KeyError", "at": ""} == describe(KeyError(CANARY))
+
+
+@pytest.mark.parametrize("value", ["\ud800", {"a": object()}, "line\nbreak", "🔑"])
+def test_any_value_makes_one_line(value):
+    """Whatever a field holds, a line stays a line."""
+    code = (
+        "import logging; from secrets_cache.logs import configure; configure('INFO')\n"
+        f"logging.getLogger('secrets_cache.x').info('e', {{'v': {ascii(value) if isinstance(value, str) else 'object()'}}})"
+    )
+    written = run(code).stdout
+
+    assert 1 == written.count("\n")
+    assert "e" == json.loads(written)["event"]
+
+
+def test_our_level_is_the_one_that_is_set_and_others_stay_at_warning():
+    """At DEBUG, botocore would log the bodies of AWS's answers."""
+    code = """
+import logging
+from secrets_cache.logs import configure, ensure_configured
+ensure_configured(); configure("DEBUG"); ensure_configured()
+logging.getLogger("secrets_cache.x").debug("ours")
+logging.getLogger("botocore").info("theirs")
+logging.getLogger("botocore").warning("theirs.warning")
+logging.getLogger("aiohttp.access").error("access")
+"""
+    found = run(code)
+
+    assert ["ours", "library.message"] == [json.loads(line)["event"] for line in found.stdout.splitlines()]
+    assert "" == found.stderr
+
+
+def test_before_anything_is_configured_the_default_is_info():
+    """A process that failed early still says so."""
+    code = """
+import logging
+from secrets_cache.logs import ensure_configured
+ensure_configured()
+logging.getLogger("secrets_cache.x").info("said")
+logging.getLogger("secrets_cache.x").debug("unsaid")
+"""
+    assert 1 == run(code).stdout.count("\n")
+
+
+def test_a_closed_pipe_does_not_end_the_process():
+    """Nobody may be listening; the process has other things to do."""
+    code = """
+import logging, os
+from secrets_cache.logs import configure
+configure("INFO")
+os.close(1)
+logging.getLogger("secrets_cache.x").info("into the void")
+os.write(2, b"alive")
+"""
+    reading, writing = os.pipe()
+    os.close(reading)
+    found = subprocess.run(
+        [sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60
+    )
+    os.close(writing)
+
+    assert (0, b"alive") == (found.returncode, found.stderr)
