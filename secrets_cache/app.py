@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import resource
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -39,13 +40,15 @@ async def running(
 
     The prefetch has begun, but not ended: `Cache.prefetch` waits for it.
     """
+    # Memory holds secrets, and a core dump is memory on a disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(
             SecretsManager(
                 budget_seconds=config.fetch_timeout,
                 batch_above=_batch_above(config.batch),
-                region=environ.get("AWS_REGION"),
+                region=environ.get("AWS_REGION") or None,
                 clock=clock,
             )
         )
@@ -70,6 +73,15 @@ async def running(
             )
         )
         yield cache
+
+
+def missing_required(config: Config, cache: Cache) -> list[str]:
+    """Return, and report each in the log, the required secrets whose last fetch failed."""
+    required = {secret.name for secret in config.secrets if secret.required}
+    missing = [report for report in cache.report() if report.name in required and report.error is not None]
+    for report in missing:
+        logger.error("secret.required_missing", {"secret": report.name, "code": report.error})
+    return [report.name for report in missing]
 
 
 def fetches_late(environ: Mapping[str, str]) -> bool:

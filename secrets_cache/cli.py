@@ -10,11 +10,12 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from secrets_cache import __version__, logs
-from secrets_cache.app import running
+from secrets_cache.app import missing_required, running
 from secrets_cache.config import Config, parse
-from secrets_cache.files import read_config
+from secrets_cache.files import DEFAULT_ROOT, read_config
 from secrets_cache.life import report_problem
 from secrets_cache.listeners import bind
 
@@ -29,7 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"secrets-cache {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     serve = commands.add_parser("serve", help="serve the cache until SIGTERM or SIGINT", allow_abbrev=False)
-    serve.add_argument("--config", metavar="FILE", default="", help="default: $SECRETS_CACHE_CONFIG, else config.yaml")
+    serve.add_argument(
+        "--config",
+        metavar="FILE",
+        default="",
+        help=f"default: $SECRETS_CACHE_CONFIG, else config.yaml in $LAMBDA_TASK_ROOT or {DEFAULT_ROOT}",
+    )
     serve.set_defaults(command=_serve)
     given = parser.parse_args(arguments)
     return int(given.command(given))
@@ -58,6 +64,9 @@ async def _serve_until_signal(config: Config) -> int:
         loop.add_signal_handler(number, stop.set)
     async with running(config, sockets=sockets, environ=os.environ) as cache:
         await cache.prefetch()
+        if missing_required(config, cache) and config.strict:
+            return 1
         logger.info("serve.ready", {"port": config.port, "secrets": len(cache.report())})
         await stop.wait()
+        logger.info("serve.stopped", asdict(cache.counts))
     return 0

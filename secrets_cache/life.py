@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from secrets_cache import logs
-from secrets_cache.app import fetches_late, running
+from secrets_cache.app import fetches_late, missing_required, running
 from secrets_cache.cache import Cache
 from secrets_cache.config import Config, Problem, parse
 from secrets_cache.errors import ExtensionsApiError
@@ -79,7 +79,7 @@ class Life:
         async with running(self._config, sockets=self._start.sockets, environ=self._environ) as cache:
             if not fetches_late(self._environ):
                 await self._settle(cache)
-                if self._is_missing_required(cache) and self._config.strict:
+                if missing_required(self._config, cache) and self._config.strict:
                     return self._fail("Extension.RequiredSecretMissing", "a required secret could not be had")
             reports, began = cache.report(), _process_start()
             logger.info(
@@ -99,13 +99,6 @@ class Life:
     async def _settle(self, cache: Cache) -> None:
         is_awaited = self._config.strict and any(secret.required for secret in self._config.secrets)
         await asyncio.wait({cache.start_prefetch()}, timeout=None if is_awaited else PREFETCH_SECONDS)
-
-    def _is_missing_required(self, cache: Cache) -> bool:
-        required = {secret.name for secret in self._config.secrets if secret.required}
-        missing = [report for report in cache.report() if report.name in required and report.error is not None]
-        for report in missing:
-            logger.error("secret.required_missing", {"secret": report.name, "code": report.error})
-        return bool(missing)
 
     async def _until_shutdown(self) -> str:
         """Open `/event/next` and keep it open; return why it is time to go."""

@@ -27,9 +27,12 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     CredentialRetrievalError,
     EndpointConnectionError,
+    HTTPClientError,
+    InvalidProxiesConfigError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
+    ProxyConnectionError,
     ReadTimeoutError,
     SSLError,
 )
@@ -320,6 +323,11 @@ _CLIENT_FAILURES: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
         "no AWS credentials are to be had: the function's execution role gives them",
     ),
     ((NoRegionError,), "no-region", "AWS_REGION is not set"),
+    (
+        (ProxyConnectionError, InvalidProxiesConfigError),
+        "proxy-failed",
+        "the proxy that HTTPS_PROXY names could not be used",
+    ),
     ((SSLError,), "tls-failed", "the TLS connection to AWS could not be verified"),
     (
         (ConnectTimeoutError, EndpointConnectionError),
@@ -338,5 +346,9 @@ def from_client(name: str, error: Exception) -> Passing:
     for types, code, cause in _CLIENT_FAILURES:
         if isinstance(error, types):
             return Passing(SecretUnavailable(name, code=code, cause=cause))
+    if isinstance(error, HTTPClientError):
+        inner = type(error.kwargs.get("error")).__name__
+        cause = f"the request to AWS could not be made ({inner}); are the proxy and AWS_CA_BUNDLE right?"
+        return Passing(SecretUnavailable(name, code="request-failed", cause=cause))
     cause = f"AWS's answer could not be read ({type(error).__name__})"
     return Passing(SecretUnavailable(name, code="malformed-answer", cause=cause))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 
 import aiohttp
 import pytest
@@ -125,6 +126,12 @@ async def test_problems_of_the_configuration_show_in_health(upstream):
 
     assert 503 == status
     assert "config.yaml:1: ttl: found 'soon'; allowed: a duration" in body
+
+
+async def test_no_core_dump_is_ever_written(upstream):
+    """Memory holds secrets, and a core dump is memory on a disk."""
+    async with app(""):
+        assert (0, 0) == resource.getrlimit(resource.RLIMIT_CORE)
 
 
 async def test_leaving_stops_everything(upstream):

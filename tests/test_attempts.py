@@ -27,7 +27,7 @@ class Script:
         self.made = 0
         self.pauses: list[float] = []
 
-    async def attempt(self) -> str:
+    async def attempt(self) -> object:
         self.made += 1
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, tuple):
@@ -43,7 +43,7 @@ class Script:
         self.pauses.append(seconds)
         self.clock.tick(seconds)
 
-    async def run(self, budget_seconds: float = 5.0) -> str:
+    async def run(self, budget_seconds: float = 5.0) -> object:
         return await within_budget(
             self.attempt, name="db", budget_seconds=budget_seconds, clock=self.clock, sleep=self.sleep
         )

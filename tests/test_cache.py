@@ -1,4 +1,4 @@
-"""The cache: freshness, staleness, failure, sharing, names, bounds. Each rule of DESIGN's section on it has its test."""
+"""The cache: freshness, staleness, failure, sharing, names, bounds; each rule of it has its test."""
 
 import asyncio
 import gc

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from secrets_cache.cache import Cache, Served
+from secrets_cache.cache import Answer, Cache, Served
 from secrets_cache.entries import Listed
 from secrets_cache.errors import SecretError, SecretRefused, SecretUnavailable
 from secrets_cache.freshness import Policy
@@ -124,6 +124,7 @@ class CacheMachine(RuleBasedStateMachine):
             if error is not None:
                 assert error is outcome
             else:
+                assert isinstance(outcome, Answer)
                 assert (served, version) == (outcome.served, int(outcome.secret.version_id[8:]))
         assert calls == len(self.source.fetched)
 

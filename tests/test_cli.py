@@ -29,6 +29,7 @@ def test_serve_serves_until_it_is_told_to_stop(upstream, tmp_path, number):
         assert (200, CANARY) == get(f"{process.url}/cache/db")
         process.process.send_signal(number)
         assert 0 == process.exit_code()
+        assert 1 == process.event("serve.stopped")["hits"]
 
 
 def test_serve_goes_on_with_a_broken_configuration_unless_it_is_strict(upstream, tmp_path):
@@ -39,6 +40,16 @@ def test_serve_goes_on_with_a_broken_configuration_unless_it_is_strict(upstream,
     with serve(tmp_path, "ttl: soon") as process:
         process.event("serve.ready")
         assert 503 == get(f"{process.url}/health")[0]
+
+
+def test_serve_without_a_required_secret(upstream, tmp_path):
+    """Said in one line; under strict it ends with 1."""
+    text = "secrets: [{id: missing, required: true}]"
+    with serve(tmp_path, text, SECRETS_CACHE_STRICT="1") as process:
+        assert 1 == process.exit_code()
+        assert "missing" == process.event("secret.required_missing")["secret"]
+    with serve(tmp_path, text) as process:
+        process.event("serve.ready")
 
 
 def test_serve_on_a_taken_port_ends_with_1(tmp_path):

@@ -25,7 +25,9 @@ def test_the_file_is_the_named_one_else_the_variables_else_the_functions(tmp_pat
 
 def test_no_file_is_no_problem_unless_one_was_named(tmp_path):
     """Secrets may come from elsewhere; a name that leads nowhere is a mistake."""
-    assert (None, None) == (lambda file: (file.data, file.unreadable))(read_config({"LAMBDA_TASK_ROOT": str(tmp_path)}))
+    file = read_config({"LAMBDA_TASK_ROOT": str(tmp_path)})
+
+    assert (None, None) == (file.data, file.unreadable)
     assert "no such file" == read_config({"SECRETS_CACHE_CONFIG": str(tmp_path / "none")}).unreadable
 
 

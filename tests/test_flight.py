@@ -87,7 +87,7 @@ async def test_nothing_is_remembered(call):
 
     assert 1 == await flights.join("a", call)
     assert 2 == await flights.join("a", call)
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(ValueError, match=r"^$"):
         await flights.join("a", fail)
     assert 3 == await flights.join("a", call)
 

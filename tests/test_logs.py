@@ -17,7 +17,8 @@ def line(
 ) -> dict[str, object]:
     """Return the line that a record becomes, parsed."""
     record = logging.LogRecord(name, level, __file__, 1, message, arguments, error)
-    return json.loads(JsonFormatter().format(record))
+    found: dict[str, object] = json.loads(JsonFormatter().format(record))
+    return found
 
 
 def run(code: str, **options) -> subprocess.CompletedProcess[str]:
@@ -58,7 +59,7 @@ def test_other_libraries_lines_lose_their_arguments():
 def test_of_an_error_only_type_and_place_show():
     """Its text, and its traceback's, might hold anything."""
     try:
-        raise ValueError(CANARY)
+        int(CANARY)
     except ValueError as error:
         found = line("secrets_cache", error=(ValueError, error, error.__traceback__))
 
@@ -73,7 +74,8 @@ def test_any_value_makes_one_line(value):
     """Whatever a field holds, a line stays a line."""
     code = (
         "import logging; from secrets_cache.logs import configure; configure('INFO')\n"
-        f"logging.getLogger('secrets_cache.x').info('e', {{'v': {ascii(value) if isinstance(value, str) else 'object()'}}})"
+        f"value = {ascii(value) if isinstance(value, str) else 'object()'}\n"
+        "logging.getLogger('secrets_cache.x').info('e', {'v': value})"
     )
     written = run(code).stdout
 

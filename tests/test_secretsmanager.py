@@ -320,11 +320,30 @@ async def test_only_a_certificate_that_somebody_vouches_for_is_spoken_to(upstrea
             assert CANARY.encode() == (await source.fetch(Ref("db"))).value
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "code"),
+    [
+        ("HTTP_PROXY", "http://127.0.0.1:9", "proxy-failed"),
+        ("AWS_CA_BUNDLE", "/nonexistent.pem", "request-failed"),
+    ],
+)
+async def test_a_proxy_or_a_certificate_file_that_cannot_be_used(upstream, monkeypatch, variable, value, code):
+    """The word for it leads to the variable."""
+    monkeypatch.setenv(variable, value)
+    if variable == "AWS_CA_BUNDLE":
+        monkeypatch.setenv("AWS_ENDPOINT_URL", upstream.url.replace("http:", "https:"))
+    async with manager() as source:
+        with pytest.raises(SecretUnavailable) as caught:
+            await source.fetch(Ref("db"))
+
+    assert (code, 0) == (caught.value.code, upstream.count())
+
+
 async def test_container_credentials_that_expired_are_asked_for_again(upstream, monkeypatch, aiohttp_server):
     """Under SnapStart they come from an endpoint, and are others after a restore."""
     from aiohttp import web
 
-    given = []
+    given: list[str] = []
 
     async def credentials(request: web.Request) -> web.Response:
         assert "of-the-container" == request.headers["Authorization"]
@@ -433,7 +452,7 @@ async def test_one_secret_that_a_batch_does_not_give_concerns_only_itself(upstre
     """Per-secret errors and malformed values are asked for by themselves, and told by themselves."""
     refs = [*fill(upstream, 12), Ref("s99")]
     malformed = {"ARN": "a", "Name": "s0", "VersionId": "v"}
-    good = [upstream._find(f"s{number}") for number in range(1, 12)]
+    good = [upstream.find(f"s{number}") for number in range(1, 12)]
     answer = stub.Answer(body=json.dumps({"SecretValues": [malformed, *good], "Errors": []}).encode())
     upstream.fault = lambda call: answer if call.operation == "BatchGetSecretValue" else None
     async with manager() as source:

@@ -38,6 +38,12 @@ VALUES: dict[str, str | bytes] = {
 }
 
 
+def encoded(name: str) -> bytes:
+    """Return the bytes of one of the values above."""
+    value = VALUES[name]
+    return value.encode() if isinstance(value, str) else value
+
+
 class ValueSource(FakeSource):
     """A source of the values above; other ids as `FakeSource` has them."""
 
@@ -105,7 +111,7 @@ class Setup:
         status, received, body = await self.get(path, method, **headers)
         assert "application/problem+json" == received["Content-Type"]
         assert "no-store" == received["Cache-Control"]
-        details = json.loads(body)
+        details: dict[str, object] = json.loads(body)
         assert status == details["status"]
         assert {"type", "title", "status", "detail", "code"} <= set(details)
         assert CANARY not in body.decode()
@@ -155,9 +161,8 @@ async def test_values_arrive_byte_for_byte(running, name, content_type):
     """A JSON document as JSON, other text as text, binary as octets; nothing added, nothing changed."""
     status, headers, body = await running.get(f"/cache/{name}")
 
-    value = VALUES[name]
     assert (200, content_type) == (status, headers["Content-Type"])
-    assert (value.encode() if isinstance(value, str) else value) == body
+    assert encoded(name) == body
     assert str(len(body)) == headers["Content-Length"]
     assert "X-Injected" not in headers
 
@@ -175,7 +180,7 @@ async def test_values_arrive_byte_for_byte(running, name, content_type):
 )
 async def test_names_may_be_raw_or_percent_encoded(running, path):
     """Slashes and colons either way; the ARN is known once the secret was fetched."""
-    assert (200, VALUES["prod/db"].encode()) == (await running.get(path))[::2]
+    assert (200, encoded("prod/db")) == (await running.get(path))[::2]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +244,7 @@ async def test_an_expired_value_is_fetched_and_a_failing_upstream_bridged(runnin
     status, headers, body = await running.get("/cache/json")
 
     assert (200, "secrets-cache; hit; detail=stale") == (status, headers["Cache-Status"])
-    assert VALUES["json"].encode() == body
+    assert encoded("json") == body
 
 
 async def test_head_is_get_without_the_body(running):
@@ -594,7 +599,7 @@ async def test_a_connection_is_kept_and_requests_on_it_follow_one_another(runnin
     answer = await running.raw(request % b"json" + request % b"text" + last)
 
     assert 3 == answer.count(b"HTTP/1.1 200 OK")
-    assert answer.index(VALUES["json"].encode()) < answer.index(VALUES["text"].encode()) < answer.index(b"healthy")
+    assert answer.index(encoded("json")) < answer.index(encoded("text")) < answer.index(b"healthy")
 
 
 async def test_the_absolute_form_of_a_target_is_its_path(running):
@@ -614,7 +619,7 @@ async def test_the_absolute_form_of_a_target_is_its_path(running):
         b"GET /cache/json HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 70000 + b"\r\n\r\n",
         b"GET /" + b"x" * 70000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /cache/json HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
-        b"GET /cache/json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /ping HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"GET /cache/json HTTP/1.1\r\nHost : localhost\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 100 + b"\r\n\r\n",
     ],

@@ -6,7 +6,7 @@ It runs in a thread with a loop of its own, so that a test's loop, a frozen proc
 
 import asyncio
 import base64
-import datetime
+import datetime as dt
 import ipaddress
 import itertools
 import json
@@ -82,11 +82,11 @@ def write_certificate(folder: Path) -> Path:
     """Write a certificate for 127.0.0.1 that vouches for itself, and its key, into one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a stub")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
@@ -209,20 +209,21 @@ class Upstream:
         if fault is not None:
             return fault
         if call.operation == "GetSecretValue":
-            found = self._find(call.arguments["SecretId"])
+            found = self.find(call.arguments["SecretId"])
             if found is None:
                 return aws_error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
             return Answer(body=json.dumps(found).encode(), delay=self.delay)
         values, errors = [], []
         for secret_id in call.ids:
-            found = self._find(secret_id)
+            found = self.find(secret_id)
             if found is None:
                 errors.append({"SecretId": secret_id, "ErrorCode": "ResourceNotFoundException", "Message": "no"})
             else:
                 values.append(found)
         return Answer(body=json.dumps({"SecretValues": values, "Errors": errors}).encode(), delay=self.delay)
 
-    def _find(self, secret_id: str) -> dict[str, Any] | None:
+    def find(self, secret_id: str) -> dict[str, Any] | None:
+        """Return what GetSecretValue answers for an id; None if there is no such secret."""
         for name, (version_id, value) in self.secrets.items():
             if secret_id in {name, arn_of(name)}:
                 held = (

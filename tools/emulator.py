@@ -17,11 +17,12 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from tools import sandbox
 
@@ -182,17 +183,24 @@ class Emulator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None and self._process.poll() is None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        if self._process.poll() is None:
             self.shut_down()
+        self._process.stdout.close()
 
-    def invoke(self, event: object = None) -> object:
+    def invoke(self, event: object = None) -> Any:  # noqa: ANN401 - whatever the function returns
         """Invoke the function; return its result, or the error object that Lambda would return."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/2015-03-31/functions/function/invocations",
             data=json.dumps(event or {}).encode(),
         )
-        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
-            body = response.read().decode()
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
+                body = response.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                body = error.read().decode()
         try:
             return json.loads(body)
         except ValueError:
@@ -208,6 +216,8 @@ class Emulator:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             raise EmulatorError(f"the emulator did not end; the log:\n{self.log.text}") from None
+        finally:
+            self.log.join()
 
 
 def wait_for_port(port: int, process: "subprocess.Popen[bytes]") -> None:

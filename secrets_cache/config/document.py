@@ -21,6 +21,8 @@ SHOWN_LENGTH = 60
 
 # One to one, so that columns stay: a run of dashes and blanks at the start of a line, each dash before a blank.
 _INDENT = re.compile(r"^[ \u00a0]*(?:[-\u2013\u2014](?:[ \u00a0]+|$))*", re.MULTILINE)
+# What the parser quotes from the text in its messages: names of anchors, aliases and tags, but not its own <tokens>.
+_QUOTED = re.compile(r"""'(?!<)[^']{2,}'|"(?!<)[^"]{2,}\"""")
 _MEANT = {"\u2013": "-", "\u2014": "-", "\u00a0": " "}
 
 
@@ -62,7 +64,8 @@ def compose(data: bytes) -> Node | None:
         raise DocumentError(line, f"character U+{ord(text[error.position]):04X}", "printable characters") from None
     except yaml.MarkedYAMLError as error:
         where = error.problem_mark.line + 1 if error.problem_mark else None
-        raise DocumentError(where, f"broken YAML ({error.problem or error.context})", "one YAML document") from None
+        what = _QUOTED.sub("'...'", error.problem or error.context or "")
+        raise DocumentError(where, f"broken YAML ({what})", "one YAML document") from None
     except RecursionError:
         raise DocumentError(None, "YAML nested too deeply", "one YAML document") from None
     return node
@@ -84,6 +87,11 @@ def shortened(text: str) -> str:
 def line_of(node: Node) -> int:
     """Return the line a node starts in, from 1."""
     return int(node.start_mark.line) + 1
+
+
+def is_empty_text(node: Node) -> bool:
+    """Return whether the node is a quoted empty text. Nothing at all, or a comment in its place, is not."""
+    return isinstance(node, Scalar) and node.value == "" and node.style is not None
 
 
 def is_null(node: Node) -> bool:

@@ -123,7 +123,7 @@ class _Reader:
     def server(self, node: Node) -> None:
         parts = self.mapping(node, "server", SERVER)
         for key, kind in SERVER.items():
-            if key in parts and not (key == "token" and self.is_empty_text(parts[key])):
+            if key in parts and not (key == "token" and document.is_empty_text(parts[key])):
                 self.scalar(parts[key], f"server.{key}", kind, self.found.settings, hidden=key == "token")
                 if key == "token":
                     self.found.settings.setdefault("token", UNREADABLE_TOKEN)
@@ -145,8 +145,12 @@ class _Reader:
             ttl_seconds=parsed.get("ttl"),
             required=parsed.get("required", False),
         )
-        if self.secrets.setdefault(listed.name, listed) != listed:
+        known = self.secrets.setdefault(listed.name, listed)
+        if known != listed:
             self.problem(node, key, "one secret for each name", found=f"a second secret named {listed.name!r}")
+        elif any(other.ref == listed.ref and other != listed for other in self.secrets.values()):
+            del self.secrets[listed.name]
+            self.problem(node, key, "one entry for each secret and stage", found=f"a second entry for {parsed['id']!r}")
 
     def parameter(self, node: Node, key: str) -> None:
         if self.long_form(node, key, PARAMETER) is not None:
@@ -229,7 +233,8 @@ class _Reader:
         store_as: str = "",
         hidden: bool = False,
     ) -> None:
-        if isinstance(node, document.Scalar):
+        # `token: null` is no token called "null".
+        if isinstance(node, document.Scalar) and not (hidden and document.is_null(node)):
             try:
                 into[store_as or key.rpartition(".")[2]] = kind.parse(node.value)
             except Unacceptable:
@@ -237,8 +242,3 @@ class _Reader:
             else:
                 return
         self.problem(node, key, kind.allowed, found="something else" if hidden else "")
-
-    @staticmethod
-    def is_empty_text(node: Node) -> bool:
-        """Return whether the node is an empty text, which the example uses for "no token"."""
-        return isinstance(node, document.Scalar) and node.value == ""

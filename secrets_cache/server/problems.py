@@ -46,7 +46,6 @@ FORBIDDEN = Problem(403, "forbidden", "Only this machine may ask")
 NOT_FOUND = Problem(404, "not-found", "There is nothing here")
 METHOD_NOT_ALLOWED = Problem(405, "method-not-allowed", "Only GET and HEAD are allowed")
 INTERNAL_ERROR = Problem(500, "internal-error", "An error of ours")
-STARTING_FAILED = Problem(503, "upstream-unavailable", "The extension could not start")
 
 # The first that fits, so a subclass stands before what it derives from.
 TABLE: Mapping[type[SecretsCacheError], Problem] = {

@@ -1,0 +1,1 @@
+"""Functions for the tests, as Lambda runs them."""
