@@ -4,27 +4,36 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EMULATOR := $(VENV)/aws-lambda-rie
+EMULATOR := .cache/emulator/aws-lambda-rie
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CORE := 'secrets_cache/cache.py,secrets_cache/entries.py,secrets_cache/freshness.py,secrets_cache/config/*'
+ARCH ?= $(shell uname -m | sed 's/aarch64/arm64/')
+INTERPRETER ?= uv
+# What the demo and the tests run: this machine's interpreter, so that a package index is all they need.
+LOCAL_LAYER := .cache/layer
+SOURCES := $(shell find secrets_cache extensions tools/layer requirements/runtime.txt -type f -not -name '*.pyc')
 SHELL_SCRIPTS := extensions/secrets-cache .ci/run
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format lock clean
+.PHONY: help demo test layer lint format lock clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) $(EMULATOR) ## a function, the extension and a Secrets Manager, all on this machine
+demo: $(READY) $(EMULATOR) $(LOCAL_LAYER)/.ready ## a function, the extension and a Secrets Manager, all on this machine
 	@$(BIN)/python -m tools.demo
 
-test: $(READY) $(EMULATOR) ## all tests
+test: $(READY) $(EMULATOR) $(LOCAL_LAYER)/.ready ## all tests
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest $(PYTEST)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 	$(BIN)/python -m coverage report --include=$(CORE) --fail-under=100
+
+layer: $(READY) ## dist/secrets-cache-layer-ARCH.zip; ARCH=x86_64|arm64, INTERPRETER=uv|local
+	@$(BIN)/python -m tools.layer --arch $(ARCH) --interpreter $(INTERPRETER) --output dist
 
 lint: $(READY) ## format, lint, types, import layers, shell scripts
 	$(BIN)/ruff format --check .
@@ -40,7 +49,9 @@ format: $(READY) ## put the code into the project's format
 	$(BIN)/shfmt --write --indent 2 $(SHELL_SCRIPTS)
 
 lock: $(READY) ## lock the newest versions that fit pyproject.toml
-	cd requirements && for group in runtime dev emulator; do $(MAKE) --no-print-directory -f ../Makefile lock-$$group; done
+	$(LOCK) --upgrade pyproject.toml --output-file requirements/runtime.txt
+	$(LOCK) --upgrade --group dev --constraints requirements/runtime.txt pyproject.toml --output-file requirements/dev.txt
+	$(LOCK) --upgrade --no-deps requirements/emulator.in --output-file requirements/emulator.txt
 
 clean: ## remove what was built
 	rm -rf $(VENV) .cache dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -52,6 +63,10 @@ $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(LOCAL_LAYER)/.ready: $(READY) $(SOURCES)
+	@$(BIN)/python -m tools.layer --interpreter local --output $(LOCAL_LAYER)
 	@touch $@
 
 $(EMULATOR): requirements/emulator.txt $(READY)

@@ -1,24 +1,19 @@
-// Read a secret from the cache: once while the function starts, and again in each invocation.
-import http from "node:http";
-
+// Read a secret from the cache: at import, and once more when it turns out to have been rotated.
 const SECRET_URL = "http://localhost:8080/cache/secret_now";
 
-const readSecret = () =>
-  new Promise((resolve, reject) => {
-    const request = http.get(SECRET_URL, { timeout: 10_000 }, (response) => {
-      let body = "";
-      response.setEncoding("utf8");
-      response.on("data", (chunk) => (body += chunk));
-      response.on("end", () => (response.statusCode === 200 ? resolve(body) : reject(new Error(body))));
-    });
-    request.on("timeout", () => request.destroy(new Error("no answer within 10 s")));
-    request.on("error", reject);
-  });
+async function readSecret(query = "") {
+  const response = await fetch(SECRET_URL + query, { signal: AbortSignal.timeout(10_000) });
+  if (!response.ok) throw new Error(await response.text());
+  return response.text();
+}
 
-const atImport = await readSecret(); // the extension makes this wait until the secret is there
+let password = await readSecret("?key=password"); // the extension makes this wait until the secret is there
 
-export const handler = async () => {
-  const secret = await readSecret();
-  console.log(`Response from cache: ${secret}`);
-  return { statusCode: 200, unchanged: secret === atImport };
+export const handler = async (event) => {
+  console.log(`Response from cache: ${await readSecret()}`);
+  if (event.refused) {
+    // stands for a database that refuses the password: it was rotated
+    password = await readSecret("?key=password&refresh=true");
+  }
+  return { statusCode: 200, passwordLength: password.length };
 };

@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import tomllib
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -32,7 +33,7 @@ from secrets_cache.freshness import State
 from secrets_cache.server import problems
 from tests.upstream import ACCESS_DENIED, Answer, Call, Upstream
 from tools import demo
-from tools.emulator import free_port
+from tools.emulator import built_layer, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "secrets_cache"
@@ -426,14 +427,16 @@ def test_the_readme_shows_what_the_demo_prints() -> None:
     assert not [timing for timing in timings if timing not in source]
 
 
-def test_the_layout_that_the_readme_shows_is_the_launchers() -> None:
-    """The two places in /opt are where the launcher is and where it looks."""
-    launcher = ROOT / "extensions" / "secrets-cache"
-    shown = blocks_of(README, "text")[1].text
+def test_the_layout_that_the_layers_page_shows_is_the_layers() -> None:
+    """What it shows of /opt is in the built layer, and where the launcher looks."""
+    (shown, *_) = blocks_of(ROOT / "docs" / "layer.md", "text")
+    with zipfile.ZipFile(built_layer()) as archive:
+        names = archive.namelist()
 
-    assert [f"/opt/extensions/{launcher.name}", "/opt/secrets-cache/"] == re.findall(r"^/\S+", shown, re.MULTILINE)
-    assert "exec /opt/secrets-cache/bin/python3" in launcher.read_text(encoding="utf-8")
-    assert os.access(launcher, os.X_OK)
+    for path in re.findall(r"^/opt/(\S+)", shown.text, re.MULTILINE):
+        assert [name for name in names if name.startswith(path)], path
+    launcher = (ROOT / "extensions" / "secrets-cache").read_text(encoding="utf-8")
+    assert "exec /opt/secrets-cache/bin/python3 -I " in launcher
 
 
 def commands_of(block: Block) -> list[str]:
@@ -442,9 +445,9 @@ def commands_of(block: Block) -> list[str]:
 
 
 def test_every_command_is_of_a_kind_that_is_run_here() -> None:
-    """A command in a page is make's, curl's or the program's own: each of these has its test below."""
+    """A command in a page is make's, curl's or of this repository: each has its test, deploy.sh in test_deploy."""
     commands = [command for page in PAGES for block in blocks_of(page, "sh") for command in commands_of(block)]
-    kinds = ("make ", "curl ", ".venv/bin/secrets-cache serve ")
+    kinds = ("make ", "curl ", ".venv/bin/secrets-cache serve ", "./deploy.sh ")
 
     assert commands
     assert not [command for command in commands if not command.startswith(kinds)]

@@ -15,7 +15,7 @@ from tests.conftest import PATIENCE_SECONDS
 from tests.fakes import CANARY
 from tests.processes import Process
 from tools import sandbox
-from tools.emulator import ROOT, Emulator, free_port, lay_out_source, moto_server
+from tools.emulator import ROOT, Emulator, built_layer, free_port, moto_server, unpack
 
 FUNCTIONS = ROOT / "tests" / "functions"
 PYTHON = [sys.executable, "-m", "awslambdaric"]
@@ -27,7 +27,7 @@ def _opt(tmp_path_factory):
     if reason is not None:
         pytest.skip(f"the emulator cannot run here: {reason}")
     opt = tmp_path_factory.mktemp("layer") / "opt"
-    lay_out_source(opt)
+    unpack(built_layer(), opt)
     return opt
 
 

