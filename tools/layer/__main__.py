@@ -26,9 +26,10 @@ def main() -> int:
     parser.add_argument("--arch", choices=sorted(elf.MACHINES), default=here)
     parser.add_argument("--interpreter", choices=["uv", "local"], required=True)
     parser.add_argument("--output", type=Path, default=ROOT / "dist")
+    parser.add_argument("--interpreters", type=Path, default=ROOT / ".cache" / "python", help="where uv keeps them")
     given = parser.parse_args()
     try:
-        archive = build(given.arch, given.interpreter, given.output)
+        archive = build(given.arch, given.interpreter, given.output, given.interpreters)
     except BuildError as error:
         sys.stderr.write(f"make layer: {error}\n")
         return 1
@@ -36,7 +37,7 @@ def main() -> int:
     return 0
 
 
-def build(arch: str, kind: str, output: Path) -> Path:
+def build(arch: str, kind: str, output: Path, interpreters: Path) -> Path:
     """
     Return the zip, built in `output`, with the tree it was made of beside it.
 
@@ -48,7 +49,7 @@ def build(arch: str, kind: str, output: Path) -> Path:
     shutil.rmtree(opt, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
         print(f"Laying out the interpreter ({kind}), the locked wheels and the package for {arch} ...", flush=True)
-        found = interpreter.local(arch) if kind == "local" else interpreter.from_uv(arch, ROOT / ".cache" / "python")
+        found = interpreter.local(arch) if kind == "local" else interpreter.from_uv(arch, interpreters)
         tree.lay_out(opt, found, Path(scratch))
     check(opt, arch, is_shipped=kind != "local")
     archive = output / f"secrets-cache-layer-{arch}.zip"

@@ -60,7 +60,7 @@ def lay_out(opt: Path, interpreter: Interpreter, scratch: Path) -> None:
         shutil.copyfile(shared, private / "lib" / shared.name)
     _copy(interpreter.stdlib, library, _stdlib_files(interpreter.stdlib))
     wheels = scratch / "wheels"
-    _install(interpreter, wheels)
+    install(interpreter, wheels)
     _copy(wheels, packages, _wheel_files(wheels))
     _copy(ROOT, packages, (path for path in (ROOT / "secrets_cache").rglob("*.py")))
     _licences(private / "licences", interpreter, wheels)
@@ -104,7 +104,8 @@ def _wheel_files(wheels: Path) -> Iterable[Path]:
         yield file
 
 
-def _install(interpreter: Interpreter, target: Path) -> None:
+def install(interpreter: Interpreter, target: Path) -> None:
+    """Install the locked wheels for an interpreter and its platform into the folder `target`."""
     platform = ["--python-platform", interpreter.platform] if interpreter.platform else []
     command = [
         uv(), "pip", "install", "--quiet", "--target", str(target), "--python", str(interpreter.compiler), *platform,
