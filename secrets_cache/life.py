@@ -17,6 +17,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from secrets_cache import logs
 from secrets_cache.app import fetches_late, missing_required, running
@@ -81,7 +82,7 @@ class Life:
                 await self._settle(cache)
                 if missing_required(self._config, cache) and self._config.strict:
                     return self._fail("Extension.RequiredSecretMissing", "a required secret could not be had")
-            reports, began = cache.report(), _process_start()
+            reports, began = cache.report(), _process_start() or self._start.registered
             logger.info(
                 "extension.ready",
                 {
@@ -146,11 +147,13 @@ def report_problem(problem: Problem) -> None:
     logger.error("config.invalid", {**fields, "text": str(problem)})
 
 
-def _process_start() -> float:
-    """Return when this process was started, on the monotonic clock; to 10 ms, as the kernel tells it."""
+def _process_start() -> float | None:
+    """Return when this process was started, on the monotonic clock, to 10 ms; None if the kernel does not tell."""
     # proc(5): field 22 is the start time in clock ticks since boot; the fields before it end with the name's ")".
-    with open("/proc/self/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
-        ticks = int(file.read().rpartition(")")[2].split()[19])
+    try:
+        ticks = int(Path("/proc/self/stat").read_text("ascii", "replace").rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     return time.monotonic() - age
 
