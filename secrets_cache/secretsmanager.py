@@ -262,15 +262,13 @@ def _is_about_credentials(failure: SecretError | Passing) -> bool:
     return code == NO_CREDENTIALS or code in EXPIRED_CREDENTIALS
 
 
-def to_secret(name: str, answer: object) -> Secret:
+def to_secret(name: str, answer: Mapping[str, Any]) -> Secret:
     """
     Return the secret in an answer of GetSecretValue, or in one of BatchGetSecretValue's values.
 
     Raises:
         Passing: It is not of the documented form. What it holds instead is not told.
     """
-    if not isinstance(answer, Mapping):
-        raise _malformed(name)
     arn, own_name, version_id = (answer.get(key) for key in ("ARN", "Name", "VersionId"))
     text, binary, created = (answer.get(key) for key in ("SecretString", "SecretBinary", "CreatedDate"))
     try:

@@ -453,7 +453,7 @@ async def test_one_secret_that_a_batch_does_not_give_concerns_only_itself(upstre
     refs = [*fill(upstream, 12), Ref("s99")]
     malformed = {"ARN": "a", "Name": "s0", "VersionId": "v"}
     good = [upstream.find(f"s{number}") for number in range(1, 12)]
-    answer = stub.Answer(body=json.dumps({"SecretValues": [malformed, 5, None, *good], "Errors": []}).encode())
+    answer = stub.Answer(body=json.dumps({"SecretValues": [malformed, *good], "Errors": []}).encode())
     upstream.fault = lambda call: answer if call.operation == "BatchGetSecretValue" else None
     async with manager() as source:
         delivered = await fetch_all(source, refs)
