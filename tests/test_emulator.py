@@ -13,7 +13,6 @@ import pytest
 from tests import upstream as stub
 from tests.conftest import PATIENCE_SECONDS
 from tests.fakes import CANARY
-from tests.processes import Process
 from tools import sandbox
 from tools.emulator import ROOT, Emulator, built_layer, free_port, moto_server, unpack
 
@@ -252,23 +251,3 @@ def test_make_demo_where_there_can_be_no_namespace(tmp_path):
     assert 0 == found.returncode, found.stdout + found.stderr
     assert "The emulator cannot run here: unshare: Operation not permitted" in found.stdout
     assert 2 == found.stdout.count("Response from cache: ")
-
-
-@pytest.mark.shows_secrets("the example's handler prints what it got")
-def test_the_node_example_reads_its_secret(upstream, tmp_path):
-    """The same two reads, in the other language that has an example, from the same server."""
-    node = shutil.which("node")
-    if node is None and not os.environ.get("CI"):
-        pytest.skip("Node.js is not on this machine")
-    assert node is not None
-    upstream.put("secret_now", CANARY)
-    source = (ROOT / "example_function" / "index.mjs").read_text()
-    config = tmp_path / "config.yaml"
-    config.write_text("secrets: [secret_now]")
-    with Process(("-m", "secrets_cache", "serve", "--config", str(config)), {}) as process:
-        process.event("serve.ready")
-        (tmp_path / "index.mjs").write_text(source.replace(":8080/", f":{process.port}/"))
-        code = "import('./index.mjs').then((m) => m.handler()).then((r) => console.log(JSON.stringify(r)))"
-        found = subprocess.run([node, "-e", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    assert f'Response from cache: {CANARY}\n{{"statusCode":200,"unchanged":true}}\n' == found.stdout, found.stderr
