@@ -13,7 +13,7 @@ INTERPRETER ?= uv
 # What the demo and the tests run: this machine's interpreter, so that a package index is all they need.
 LOCAL_LAYER := .cache/layer
 SOURCES := $(shell find secrets_cache extensions tools/layer requirements/runtime.txt -type f -not -name '*.pyc')
-SHELL_SCRIPTS := extensions/secrets-cache .ci/run
+SHELL_SCRIPTS := extensions/secrets-cache deploy.sh example_function/shell/bootstrap .ci/run
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -25,7 +25,7 @@ help: ## this list
 demo: $(READY) $(EMULATOR) $(LOCAL_LAYER)/.ready ## a function, the extension and a Secrets Manager, all on this machine
 	@$(BIN)/python -m tools.demo
 
-test: $(READY) $(EMULATOR) $(LOCAL_LAYER)/.ready ## all tests
+test: $(READY) $(EMULATOR) $(LOCAL_LAYER)/.ready $(VENV)/deploy/.ready ## all tests
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest $(PYTEST)
 	$(BIN)/python -m coverage combine --quiet
@@ -52,6 +52,7 @@ lock: $(READY) ## lock the newest versions that fit pyproject.toml
 	$(LOCK) --upgrade pyproject.toml --output-file requirements/runtime.txt
 	$(LOCK) --upgrade --group dev --constraints requirements/runtime.txt pyproject.toml --output-file requirements/dev.txt
 	$(LOCK) --upgrade --no-deps requirements/emulator.in --output-file requirements/emulator.txt
+	$(LOCK) --upgrade requirements/deploy.in --output-file requirements/deploy.txt
 
 clean: ## remove what was built
 	rm -rf $(VENV) .cache dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -67,6 +68,13 @@ $(READY): requirements/dev.txt pyproject.toml
 
 $(LOCAL_LAYER)/.ready: $(READY) $(SOURCES)
 	@$(BIN)/python -m tools.layer --interpreter local --output $(LOCAL_LAYER)
+	@touch $@
+
+# The AWS CLI allows one version of botocore only, so it has an environment of its own.
+$(VENV)/deploy/.ready: requirements/deploy.txt $(READY)
+	@echo "Setting up the AWS CLI and the checkers of the examples ..."
+	@$(PYTHON) -m venv $(VENV)/deploy
+	@$(VENV)/deploy/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
 	@touch $@
 
 $(EMULATOR): requirements/emulator.txt $(READY)

@@ -1,0 +1,603 @@
+#!/usr/bin/env bash
+#
+# Puts the secrets-cache layer on Lambda functions, and leaves everything else of theirs as it is.
+#
+# Rules
+# -----
+# 1. Everything is looked at before anything is changed; what is refused is not changed.
+# 2. One update for each function, of what differs and of nothing else: what is not sent, Lambda keeps.
+# 3. The values of environment variables go from one AWS CLI to the next through a pipe. They are never in a variable,
+#    an argument, a file or a message of this script.
+# 4. Whatever changed the function meanwhile wins: Lambda refuses our update then (RevisionId).
+# 5. Runs with bash 3.2, the AWS CLI 1 or 2, awk, sed and unzip. Only --grant needs Python.
+set -euo pipefail
+set -f
+umask 077
+
+usage() {
+  cat <<'TEXT'
+Puts the secrets-cache layer on Lambda functions, and leaves their other layers and variables as they are.
+
+usage: ./deploy.sh [options] FUNCTION [FUNCTION ...]
+
+FUNCTION is the name or the ARN of a function. The region and the credentials are those of your AWS CLI.
+
+  --cache-timeout MINUTES  set CACHE_TIMEOUT, how long a value is used; more than 0, at most 43200, decimals allowed
+  --exec-wrapper           set AWS_LAMBDA_EXEC_WRAPPER to /opt/get-secrets-layer: secrets as environment variables
+  --grant CONFIG           let the function's role read what this config.yaml lists, by an inline policy
+  --account ID             let this AWS account use the layer version; may be given several times
+  --public                 let everyone use the layer version
+  --remove                 take the layer out again, and what the other options given would have put there
+  --dry-run                say what would be changed, and change nothing
+  --layer-name NAME        the layer's name; default: secrets-cache
+  --zip FILE               the layer's zip; default: dist/secrets-cache-layer-ARCHITECTURE.zip
+  --region REGION          the AWS region
+  --profile NAME           the AWS CLI's profile
+  --help                   this text
+
+Exit codes: 0 good, 1 problem, 2 usage.
+TEXT
+}
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+MAX_LAYERS=5
+MAX_UNPACKED=262144000 # 250 MB
+WRAPPER=/opt/get-secrets-layer
+MINUTES='^([0-9]{1,12}(\.[0-9]{1,9})?|\.[0-9]{1,9})$'
+MAX_MINUTES=43200
+TAB=$'\t'
+
+say() { printf '%s\n' "$*"; }
+complain() { printf 'deploy.sh: %s\n' "$*" >&2; }
+wrong_usage() {
+  complain "$*"
+  say "./deploy.sh --help shows what is possible" >&2
+  exit 2
+}
+
+# --- The command line ---
+
+cache_timeout='' exec_wrapper='' config='' principals='' remove='' dry_run=''
+layer_name=secrets-cache zip=''
+
+check_text() { # option, value, pattern, what is allowed
+  [[ $2 =~ $3 ]] || wrong_usage "$1: found '$2'; allowed: $4"
+}
+
+check_minutes() { # value
+  local allowed="a number of minutes, decimals allowed; more than 0, at most $MAX_MINUTES"
+  check_text --cache-timeout "$1" "$MINUTES" "$allowed"
+  awk -v n="$1" -v most="$MAX_MINUTES" 'BEGIN { exit !(n + 0 > 0 && n + 0 <= most) }' ||
+    wrong_usage "--cache-timeout: found '$1'; allowed: $allowed"
+}
+
+set_option() { # option, value
+  case $1 in
+  --cache-timeout)
+    check_minutes "$2"
+    cache_timeout=$2
+    ;;
+  --grant) config=$2 ;;
+  --account)
+    check_text --account "$2" '^[0-9]{12}$' "the 12 digits of an AWS account"
+    principals="$principals $2"
+    ;;
+  --layer-name)
+    check_text --layer-name "$2" '^[A-Za-z0-9_-]{1,140}$' "1 to 140 letters, digits, hyphens and underscores"
+    layer_name=$2
+    ;;
+  --zip) zip=$2 ;;
+  --region)
+    check_text --region "$2" '^[a-z]{2,}(-[a-z0-9]+)+-[0-9]+$' "an AWS region such as eu-west-1"
+    export AWS_REGION=$2 AWS_DEFAULT_REGION=$2
+    ;;
+  --profile) export AWS_PROFILE=$2 ;;
+  esac
+}
+
+functions=''
+only_functions=''
+while [ $# -gt 0 ]; do
+  case $only_functions$1 in
+  --help | -h)
+    usage
+    exit 0
+    ;;
+  --exec-wrapper) exec_wrapper=yes ;;
+  --public) principals="$principals *" ;;
+  --remove) remove=yes ;;
+  --dry-run) dry_run=yes ;;
+  --cache-timeout | --grant | --account | --layer-name | --zip | --region | --profile)
+    [ -n "${2-}" ] || wrong_usage "$1 needs a value"
+    set_option "$1" "$2"
+    shift
+    ;;
+  --cache-timeout=?* | --grant=?* | --account=?* | --layer-name=?* | --zip=?* | --region=?* | --profile=?*)
+    set_option "${1%%=*}" "${1#*=}"
+    ;;
+  --) only_functions=' ' ;;
+  -*) wrong_usage "unknown option, or an option without its value: '$1'" ;;
+  *)
+    check_text FUNCTION "$1" '^[A-Za-z0-9_:$-]{1,256}$' "the name or the ARN of a function"
+    functions="$functions $1"
+    ;;
+  esac
+  shift
+done
+[ -n "$functions" ] || wrong_usage "no function is named"
+[ -z "$remove" ] || [ -z "$principals" ] ||
+  wrong_usage "--remove does not go with --account and --public; docs/deploy.md says how to stop sharing"
+
+# --- The AWS CLI ---
+
+# Text is UTF-8 whatever the locale; nothing is paged. The CLI 1 knows AWS_DEFAULT_REGION only.
+export AWS_PAGER='' PYTHONUTF8=1 AWS_CLI_FILE_ENCODING=UTF-8 AWS_CLI_OUTPUT_ENCODING=UTF-8
+[ -z "${AWS_REGION-}" ] || export AWS_DEFAULT_REGION=$AWS_REGION
+for program in aws awk sed unzip; do
+  if ! command -v "$program" >/dev/null; then
+    complain "this needs the program '$program', which is not in PATH; the AWS CLI comes from https://aws.amazon.com/cli"
+    exit 1
+  fi
+done
+errors=$(mktemp "${TMPDIR:-/tmp}/deploy.XXXXXX")
+trap 'rm -f "$errors"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# Runs one command of the AWS CLI. Leaves its answer in $answer or, if it fails, AWS's words in $failure.
+answer='' failure=''
+call() {
+  failure=''
+  if answer=$(aws "$@" 2>"$errors" </dev/null); then return 0; fi
+  failure=$(tr -s '\n' ' ' <"$errors")
+  return 1
+}
+
+# Says why a call failed. Some of AWS's messages end in all the variables of the function; that part is left out.
+explain() { # function, permission that the call needs
+  local words=${failure%%String measured*} permission
+  words=${words%%\{*}
+  case $words in
+  *AccessDenied* | *"not authorized to perform"*)
+    permission=$(printf '%s' "$words" | sed -n 's/.*not authorized to perform:* \([a-z0-9-]*:[A-Za-z]*\).*/\1/p')
+    complain "$1: missing permission ${permission:-$2}: your AWS credentials must allow it (docs/deploy.md). AWS says:$words"
+    ;;
+  *"Function not found"*)
+    complain "$1: no such function in this region and account; allowed: one that exists. AWS says:$words"
+    ;;
+  *PreconditionFailed* | *ResourceConflict*)
+    complain "$1: somebody else changed it at the same time; it was not changed by us. Try again. AWS says:$words"
+    ;;
+  *"$MAX_UNPACKED"*)
+    complain "$1: code and layers together are more than 250 MB unpacked; Lambda left the function as it was. AWS says:$words"
+    ;;
+  *)
+    complain "$1: the AWS CLI failed:$words"
+    ;;
+  esac
+}
+
+# --- The layer ---
+
+# Looks at the zip for an architecture; leaves its path in $file and its unpacked size in $unpacked.
+zip_architecture='' file='' unpacked=0
+find_zip() { # function, architecture
+  local names
+  file=${zip:-$ROOT/dist/secrets-cache-layer-$2.zip}
+  if [ ! -f "$file" ] && [ -z "$zip" ]; then
+    complain "$1: there is no $file yet; make it with: make layer ARCH=$2"
+    return 1
+  elif ! names=$(unzip -l "$file" 2>/dev/null </dev/null) || ! has_entry "$names" extensions/secrets-cache; then
+    complain "$1: found '$file'; allowed: the zip of a secrets-cache layer, as 'make layer ARCH=$2' makes it"
+    return 1
+  elif [ -n "$zip" ] && [ "${zip_architecture:-$2}" != "$2" ]; then
+    complain "$1: is for $2, but the zip given was used for $zip_architecture; allowed: functions of one architecture"
+    return 1
+  fi
+  case $zip in
+  *-x86_64.zip | *-arm64.zip)
+    if [ "${zip%"-$2.zip"}" = "$zip" ]; then
+      complain "$1: is for $2, and so '$zip' is the wrong zip; allowed: one for $2"
+      return 1
+    fi
+    ;;
+  esac
+  if [ "$exec_wrapper$wrapper_is" != none ] && [ "$exec_wrapper$wrapper_is" != other ] && ! has_entry "$names" "${WRAPPER#/opt/}"; then
+    complain "$1: AWS_LAMBDA_EXEC_WRAPPER=$WRAPPER would stop the function: '$file' has no ${WRAPPER#/opt/};" \
+      "allowed: a layer that has it"
+    return 1
+  fi
+  unpacked=$(printf '%s\n' "$names" | awk 'END { print $1 }')
+  zip_architecture=$2
+}
+
+has_entry() { # listing, name
+  printf '%s\n' "$1" | awk -v name="$2" '$4 == name { found = 1 } END { exit !found }'
+}
+
+sha256_of() { # file; the digest as Lambda gives it, in base 64
+  local digest
+  if command -v sha256sum >/dev/null; then digest=$(sha256sum <"$1"); else digest=$(shasum -a 256 <"$1"); fi
+  digest=$(printf '%s' "${digest%% *}" | sed 's/../\\x&/g')
+  # shellcheck disable=SC2059 # the format is the bytes
+  printf "$digest" | base64
+}
+
+# Leaves in $layer the ARN of the published version that holds the zip; 'new' if the zip is not published.
+layer='' layer_x86_64='' layer_arm64=''
+find_layer() { # function, architecture
+  local newest
+  if [ "$2" = arm64 ]; then layer=$layer_arm64; else layer=$layer_x86_64; fi
+  [ -z "$layer" ] || return 0
+  # As JSON: as text, the CLI would answer once for each page of versions.
+  if ! call lambda list-layer-versions --layer-name "$layer_name" --compatible-architecture "$2" --output json \
+    --query "max_by(LayerVersions[?contains(CompatibleArchitectures || \`[]\`, '$2')], &Version).Version"; then
+    explain "$1" lambda:ListLayerVersions
+    return 1
+  fi
+  layer=new
+  newest=$answer
+  if [ "$newest" != null ]; then
+    if ! call lambda get-layer-version --layer-name "$layer_name" --version-number "$newest" --output text \
+      --query '[LayerVersionArn, Content.CodeSha256]'; then
+      explain "$1" lambda:GetLayerVersion
+      return 1
+    fi
+    if [ "${answer#*"$TAB"}" = "$(sha256_of "$file")" ]; then layer=${answer%%"$TAB"*}; fi
+  fi
+  keep_layer "$2"
+}
+
+keep_layer() { # architecture
+  if [ "$1" = arm64 ]; then layer_arm64=$layer; else layer_x86_64=$layer; fi
+}
+
+publish_layer() { # function, architecture
+  if ! call lambda publish-layer-version --layer-name "$layer_name" --compatible-architectures "$2" \
+    --description "Keeps secrets in memory and serves them on localhost" --license-info Apache-2.0 \
+    --zip-file "fileb://$file" --output text --query LayerVersionArn; then
+    explain "$1" lambda:PublishLayerVersion
+    return 1
+  fi
+  layer=$answer
+  keep_layer "$2"
+  say "  published $layer"
+}
+
+# Leaves in $to_share those of $principals that may not use the layer version yet.
+to_share=''
+find_shares() { # function
+  local principal policy=''
+  to_share=''
+  [ -n "$principals" ] || return 0
+  if [ "$layer" != new ]; then
+    if call lambda get-layer-version-policy --layer-name "$layer_name" --version-number "${layer##*:}" \
+      --query Policy --output text; then
+      policy=$answer
+    elif [ "${failure#*ResourceNotFound}" = "$failure" ]; then
+      explain "$1" lambda:GetLayerVersionPolicy
+      return 1
+    fi
+  fi
+  for principal in $principals; do
+    case $policy in
+    *"\"$(statement_of "$principal")\""*) ;;
+    *) to_share="$to_share $principal" ;;
+    esac
+  done
+}
+
+statement_of() { # principal
+  if [ "$1" = '*' ]; then say secrets-cache-public; else say "secrets-cache-account-$1"; fi
+}
+
+whom() { # principal
+  if [ "$1" = '*' ]; then say everyone; else say "account $1"; fi
+}
+
+share_layer() { # function
+  local principal
+  for principal in $to_share; do
+    if ! call lambda add-layer-version-permission --layer-name "$layer_name" --version-number "${layer##*:}" \
+      --statement-id "$(statement_of "$principal")" --action lambda:GetLayerVersion --principal "$principal" \
+      --output text --query RevisionId; then
+      explain "$1" lambda:AddLayerVersionPermission
+      return 1
+    fi
+  done
+}
+
+# --- The role ---
+
+# Leaves in $grant what is to be done to the role's policy: put, delete, or nothing.
+grant='' policy='' policy_name='' role=''
+find_grant() { # function, its ARN
+  local partition region account absolute=$config current=''
+  grant=''
+  [ -n "$config" ] || return 0
+  policy_name="secrets-cache-${2##*:}"
+  if [ -z "$remove" ]; then
+    if [ ! -x "$ROOT/.venv/bin/python" ]; then
+      complain "$1: --grant needs the project's Python, and there is no $ROOT/.venv; run 'make test' or 'make layer' first"
+      return 1
+    fi
+    IFS=: read -r _ partition _ region account _ <<<"$2"
+    [ "${config#/}" != "$config" ] || absolute=$PWD/$config
+    if ! policy=$(cd "$ROOT" && .venv/bin/python -m tools.policy "$absolute" \
+      --region "$region" --account "$account" --partition "$partition"); then
+      complain "$1: no permission was granted for $config, for the reason above"
+      return 1
+    fi
+  fi
+  if call iam get-role-policy --role-name "$role" --policy-name "$policy_name" --query PolicyDocument --output json; then
+    current=$answer
+  elif [ "${failure#*NoSuchEntity}" = "$failure" ]; then
+    explain "$1" iam:GetRolePolicy
+    return 1
+  fi
+  if [ -n "$remove" ]; then
+    [ -z "$current" ] || grant=delete
+  elif [ -z "$current" ] || [ "$(printf '%s' "$current" | sorted_json)" != "$policy" ]; then
+    grant=put
+  fi
+}
+
+sorted_json() { (cd "$ROOT" && .venv/bin/python -m json.tool --sort-keys); }
+
+apply_grant() { # function
+  if [ "$grant" = put ]; then
+    call iam put-role-policy --role-name "$role" --policy-name "$policy_name" --policy-document "$policy" ||
+      { explain "$1" iam:PutRolePolicy && return 1; }
+  elif [ "$grant" = delete ]; then
+    call iam delete-role-policy --role-name "$role" --policy-name "$policy_name" ||
+      { explain "$1" iam:DeleteRolePolicy && return 1; }
+  fi
+}
+
+# --- The function ---
+
+# Leaves what the function is in the variables below. Of its environment: how many variables there are, and of each of
+# ours whether it is as asked (same), otherwise (other), or not there (none).
+arn='' version='' package='' state='' update='' architecture='' size=0 others_size=0 revision=''
+layers='' timeout_is='' wrapper_is='' unreadable='' variables=0
+look_at() { # function
+  local all="Environment.Variables || \`{}\`" ours=":layer:$layer_name:"
+  if ! call lambda get-function-configuration --function-name "$1" --output text --query "[FunctionArn, Version,
+    PackageType || 'Zip', State || 'Active', LastUpdateStatus || 'Successful', Architectures[0] || 'x86_64', Role,
+    CodeSize, sum((Layers || \`[]\`)[?!contains(Arn, '$ours')].CodeSize), RevisionId,
+    join(' ', (Layers || \`[]\`)[].Arn) || '-', $(state_of CACHE_TIMEOUT "${cache_timeout:-0}"),
+    $(state_of AWS_LAMBDA_EXEC_WRAPPER "$WRAPPER"), Environment.Error.ErrorCode, length(keys($all))]"; then
+    explain "$1" lambda:GetFunctionConfiguration
+    return 1
+  fi
+  IFS=$TAB read -r arn version package state update architecture role size others_size revision layers timeout_is \
+    wrapper_is unreadable variables <<<"$answer"
+  [ "$layers" != - ] || layers=''
+  role=${role##*/}
+}
+
+state_of() { # variable, value
+  say "(Environment.Variables.$1 == '$2' && 'same') || (contains(keys(Environment.Variables || \`{}\`), '$1') &&
+    'other') || 'none'"
+}
+
+check_function() { # function
+  if [ "$package" = Image ]; then
+    complain "$1: is a container image, and Lambda adds no layers to those; allowed: functions from a zip. Copy the" \
+      "layer's tree to /opt of the image instead, as example_function/Dockerfile does"
+  elif [ "$version" != "\$LATEST" ]; then
+    complain "$1: is the published version $version, which cannot be changed; allowed: the function without a version"
+  elif [ "$state" = Pending ] || [ "$update" = InProgress ]; then
+    complain "$1: is being updated at the moment (State $state, LastUpdateStatus $update); allowed: one that is not." \
+      "Wait with: aws lambda wait function-updated --function-name $1"
+  else
+    return 0
+  fi
+  return 1
+}
+
+# Leaves the layers as they should be in $wanted, 'new' standing for the version that is to be published.
+wanted='' kept=0 replaced=''
+plan_layers() { # function
+  local one
+  wanted='' kept=0 replaced=''
+  for one in $layers; do
+    case $one in
+    *":layer:$layer_name:"*)
+      [ -n "$remove" ] || [ -n "$replaced" ] || wanted="$wanted $layer"
+      replaced="$replaced $one"
+      ;;
+    *)
+      wanted="$wanted $one"
+      kept=$((kept + 1))
+      ;;
+    esac
+  done
+  [ -n "$remove" ] || [ -n "$replaced" ] || wanted="$wanted $layer"
+  wanted=${wanted# }
+}
+
+check_limits() { # function
+  local sum=$((size + others_size + unpacked))
+  if [ "$kept" -ge "$MAX_LAYERS" ]; then
+    complain "$1: has $kept other layers already; allowed: $MAX_LAYERS layers, ours included"
+  elif [ "$sum" -gt "$MAX_UNPACKED" ]; then
+    complain "$1: code and layers are more than 250 MB unpacked: $unpacked bytes are ours, and the rest is" \
+      "$((size + others_size)) bytes even zipped, which is all that Lambda tells; allowed: $MAX_UNPACKED bytes"
+  else
+    return 0
+  fi
+  return 1
+}
+
+# Leaves in $set_timeout, $set_wrapper: add, change, remove or nothing.
+set_timeout='' set_wrapper=''
+plan_variables() { # function
+  set_timeout='' set_wrapper=''
+  if [ -n "$remove" ]; then
+    [ -z "$cache_timeout" ] || [ "$timeout_is" != same ] || set_timeout=remove
+    [ "$wrapper_is" != same ] || set_wrapper=remove
+  else
+    if [ -n "$cache_timeout" ]; then
+      case $timeout_is in none) set_timeout=add ;; other) set_timeout=change ;; esac
+    fi
+    if [ -n "$exec_wrapper" ] && [ "$wrapper_is" = other ]; then
+      complain "$1: AWS_LAMBDA_EXEC_WRAPPER names another wrapper already; allowed: none, or $WRAPPER. Move its value" \
+        "to SECRETS_CACHE_NEXT_WRAPPER, which runs next"
+      return 1
+    fi
+    [ -z "$exec_wrapper" ] || [ "$wrapper_is" = same ] || set_wrapper=add
+  fi
+  if [ "$unreadable" != None ] && { [ -n "$set_timeout$set_wrapper" ] || [ -n "$remove" ]; }; then
+    complain "$1: its environment variables cannot be read ($unreadable), and so cannot be kept; allowed: credentials" \
+      "with kms:Decrypt on the key that they are encrypted with"
+    return 1
+  fi
+}
+
+tell_plan() { # function
+  local one principal
+  say "$1 ($architecture, $(echo "$arn" | cut -d: -f4))"
+  for one in $layers; do
+    case " $replaced " in
+    *" $one "*) if [ "$one" = "$layer" ]; then say "  keep layer $one"; else say "  take out layer $one"; fi ;;
+    *) say "  keep layer $one" ;;
+    esac
+  done
+  if [ -z "$remove" ]; then
+    case " $layers " in
+    *" $layer "*) ;;
+    *) say "  add layer $(if [ "$layer" = new ]; then echo "$layer_name, a new version from ${file#"$ROOT/"}"; else echo "$layer"; fi)" ;;
+    esac
+  fi
+  for principal in $to_share; do say "  let $(whom "$principal") use the layer version"; done
+  [ "$grant" != put ] || say "  let role $role read what $config lists, by the inline policy $policy_name"
+  [ "$grant" != delete ] || say "  delete the inline policy $policy_name of role $role"
+  [ -z "$set_timeout" ] || tell_variable "$set_timeout" CACHE_TIMEOUT "$cache_timeout"
+  [ -z "$set_wrapper" ] || tell_variable "$set_wrapper" AWS_LAMBDA_EXEC_WRAPPER "$WRAPPER"
+  if [ -n "$remove" ] && [ -n "$cache_timeout" ] && [ "$timeout_is" = other ]; then
+    say "  keep variable CACHE_TIMEOUT, which is not $cache_timeout"
+  fi
+  say "  keep all other variables ($(other_variables))"
+  [ -z "$remove" ] || say "  keep the published versions of the layer, which other functions may use"
+}
+
+tell_variable() { # add, change or remove; name, value
+  case $1 in
+  add) say "  set variable $2 to $3" ;;
+  change) say "  change variable $2 to $3" ;;
+  remove) say "  remove variable $2" ;;
+  esac
+}
+
+other_variables() {
+  local changed=0
+  case $set_timeout in change | remove) changed=1 ;; esac
+  case $set_wrapper in change | remove) changed=$((changed + 1)) ;; esac
+  if [ "$unreadable" = None ]; then echo $((variables - changed)); else echo "unreadable, and not sent"; fi
+}
+
+# One request with what differs. All variables are sent if one is to change, because Lambda replaces them all; the CLI
+# itself makes the JSON, from what the function has, and reads it from the pipe.
+update_function() { # function
+  local set='' unset='' query
+  case $set_timeout in
+  add | change) set="CACHE_TIMEOUT: '$cache_timeout'" ;;
+  remove) unset=CACHE_TIMEOUT ;;
+  esac
+  case $set_wrapper in
+  add) set="${set:+$set, }AWS_LAMBDA_EXEC_WRAPPER: '$WRAPPER'" ;;
+  remove) unset="${unset:+$unset }AWS_LAMBDA_EXEC_WRAPPER" ;;
+  esac
+  if [ -n "$set" ]; then
+    query="{Variables: merge(Environment.Variables || \`{}\`, {$set})}"
+  else
+    query="{Variables: Environment.Variables}"
+  fi
+  set -- "$1" lambda update-function-configuration --function-name "$1" --query FunctionArn --output text
+  [ "$revision" = None ] || set -- "$@" --revision-id "$revision"
+  # shellcheck disable=SC2086 # one argument for each layer; [] takes the last one away
+  [ "$wanted" = "$layers" ] || set -- "$@" --layers ${wanted:-"[]"}
+  if [ -z "$set$unset" ]; then
+    call "${@:2}" && return 0
+  else
+    failure=$({
+      aws lambda get-function-configuration --function-name "$1" --query "$query" --output json </dev/null |
+        without_variables "$unset" |
+        aws "${@:2}" --environment file:///dev/stdin
+    } 2>&1 >/dev/null | tr -s '\n' ' ') && return 0
+  fi
+  explain "$1" lambda:UpdateFunctionConfiguration
+  return 1
+}
+
+# Leaves out variables. The CLI's JSON has one variable a line, in a place where nothing else can begin like it, because
+# a line end inside a value is written as \n. Prints nothing at all unless each variable was found once.
+without_variables() { # names
+  LC_ALL=C awk -v names="$1" '
+    BEGIN { expected = split(names, name, " ") }
+    {
+      for (i = 1; i <= expected; i++) if (index($0, "        \"" name[i] "\": \"") == 1) {
+        if ($0 !~ /,$/) sub(/,$/, "", line[count])
+        found++
+        next
+      }
+      line[++count] = $0
+    }
+    END { if (found + 0 == expected) for (i = 1; i <= count; i++) print line[i] }'
+}
+
+wait_for() { # function
+  local reason
+  if ! call lambda wait function-updated --function-name "$1"; then
+    say "  waiting for the update failed:${failure%%\{*}" >&2
+  fi
+  if ! call lambda get-function-configuration --function-name "$1" --output text \
+    --query "[State || 'Active', LastUpdateStatus || 'Successful', LastUpdateStatusReason || '-']"; then
+    explain "$1" lambda:GetFunctionConfiguration
+    return 1
+  fi
+  IFS=$TAB read -r state update reason <<<"$answer"
+  if [ "$update" != Successful ]; then
+    complain "$1: was sent the update, but Lambda says: State $state, LastUpdateStatus $update, $reason"
+    return 1
+  fi
+}
+
+deploy() { # function
+  look_at "$1" && check_function "$1" || return 1
+  layer='' unpacked=0 to_share=''
+  if [ -z "$remove" ]; then
+    find_zip "$1" "$architecture" && find_layer "$1" "$architecture" && find_shares "$1" || return 1
+  fi
+  plan_layers "$1"
+  [ -n "$remove" ] || check_limits "$1" || return 1
+  plan_variables "$1" && find_grant "$1" "$arn" || return 1
+  tell_plan "$1"
+  if [ "$wanted" = "$layers" ] && [ -z "$set_timeout$set_wrapper$grant$to_share" ]; then
+    say "  is so already: nothing was changed"
+    return 0
+  elif [ -n "$dry_run" ]; then
+    if [ "$grant" = put ]; then say "$policy"; fi
+    say "  this was a dry run: nothing was changed"
+    return 0
+  fi
+  if [ "$layer" = new ]; then
+    publish_layer "$1" "$architecture" || return 1
+    plan_layers "$1"
+  fi
+  share_layer "$1" && apply_grant "$1" || return 1
+  if [ "$wanted" != "$layers" ] || [ -n "$set_timeout$set_wrapper" ]; then
+    update_function "$1" && wait_for "$1" || return 1
+  fi
+  say "  done: State $state, LastUpdateStatus $update"
+}
+
+total=0 failed=0
+for function in $functions; do
+  total=$((total + 1))
+  deploy "$function" || failed=$((failed + 1))
+done
+if [ "$failed" -gt 0 ]; then
+  complain "$failed of $total functions were refused or failed, as said above"
+  exit 1
+fi
