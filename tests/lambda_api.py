@@ -10,6 +10,13 @@ from typing import Any, Self
 IDENTIFIER = "0d2f6a4e-0000-4000-8000-000000000000"
 
 
+class _Server(ThreadingHTTPServer):
+    """A server that is not surprised when who asked has gone: the processes of these tests come and go."""
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One request that arrived."""
@@ -57,7 +64,7 @@ class LambdaApi:
 
             do_GET = do_POST = _handle  # noqa: N815 - the names are http.server's
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
