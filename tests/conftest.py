@@ -3,11 +3,14 @@
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.fakes import CANARY, FakeClock, FakeSource
 from tests.upstream import Upstream
+from tools import sandbox
+from tools.emulator import built_layer, unpack
 
 # One factor for every wait in the tests.
 PATIENCE_SECONDS = 10 * float(os.environ.get("SECRETS_CACHE_TEST_PATIENCE", "1"))
@@ -53,3 +56,14 @@ def _upstream(monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
     with Upstream() as upstream:
         monkeypatch.setenv("AWS_ENDPOINT_URL", upstream.url)
         yield upstream
+
+
+@pytest.fixture(name="opt", scope="session")
+def _opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the built layer as Lambda unpacks it into /opt, where this machine lets a test have an /opt of its own."""
+    reason = sandbox.why_impossible()
+    if reason is not None:
+        pytest.skip(f"there can be no /opt of its own here: {reason}")
+    opt = tmp_path_factory.mktemp("layer") / "opt"
+    unpack(built_layer(), opt)
+    return opt

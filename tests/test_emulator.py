@@ -13,21 +13,10 @@ import pytest
 from tests import upstream as stub
 from tests.conftest import PATIENCE_SECONDS
 from tests.fakes import CANARY
-from tools import sandbox
-from tools.emulator import ROOT, Emulator, built_layer, free_port, moto_server, unpack
+from tools.emulator import ROOT, Emulator, free_port, moto_server
 
 FUNCTIONS = ROOT / "tests" / "functions"
 PYTHON = [sys.executable, "-m", "awslambdaric"]
-
-
-@pytest.fixture(name="opt", scope="session")
-def _opt(tmp_path_factory):
-    reason = sandbox.why_impossible()
-    if reason is not None:
-        pytest.skip(f"the emulator cannot run here: {reason}")
-    opt = tmp_path_factory.mktemp("layer") / "opt"
-    unpack(built_layer(), opt)
-    return opt
 
 
 @pytest.fixture(name="function")

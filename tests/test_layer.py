@@ -35,16 +35,6 @@ def _archive():
         yield archive
 
 
-@pytest.fixture(name="opt", scope="module")
-def _opt(tmp_path_factory):
-    reason = sandbox.why_impossible()
-    if reason is not None:
-        pytest.skip(f"there can be no /opt of its own here: {reason}")
-    opt = tmp_path_factory.mktemp("layer") / "opt"
-    unpack(built_layer(), opt)
-    return opt
-
-
 # What is in it.
 
 

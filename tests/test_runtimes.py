@@ -13,17 +13,7 @@ import pytest
 from tests.fakes import CANARY
 from tests.runtimes import RUNTIMES, Runtime
 from tools import sandbox
-from tools.emulator import ROOT, Emulator, built_layer, free_port, unpack
-
-
-@pytest.fixture(name="opt", scope="module")
-def _opt(tmp_path_factory):
-    reason = sandbox.why_impossible()
-    if reason is not None:
-        pytest.skip(f"the emulator cannot run here: {reason}")
-    opt = tmp_path_factory.mktemp("layer") / "opt"
-    unpack(built_layer(), opt)
-    return opt
+from tools.emulator import ROOT, Emulator, free_port
 
 
 def every_python() -> list[str]:
