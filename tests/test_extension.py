@@ -134,18 +134,14 @@ def test_nothing_heavy_is_imported_before_the_registration():
     assert set() == heavy & set(loaded)
 
 
-def test_a_prefetch_that_hangs_holds_the_init_for_two_seconds_and_no_longer(api, start, upstream):
-    """Then `/event/next` is called, and the prefetch goes on."""
-    upstream.delay = 4
-    with start() as extension:
+def test_a_prefetch_that_hangs_does_not_hold_the_init(api, start, upstream):
+    """After two seconds `/event/next` is called, and the prefetch goes on."""
+    upstream.fault = stub.HANG
+    with start("secrets: [db]\nfetch_timeout: 60s") as extension:
         assert next_is_open(api)
-        ready = extension.event("extension.ready")
-        assert 0 == len([line for line in extension.log.events() if line["event"] == "secret.fetch_failed"])
-
-        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        assert 1 == upstream.count("db")
+        assert [] == [line for line in extension.log.events() if line["event"].startswith("secret.")]
         shut_down(api, extension)
-
-    assert ready["took_ms"] < 4000
 
 
 @pytest.mark.parametrize(
@@ -159,7 +155,7 @@ def test_a_prefetch_that_hangs_holds_the_init_for_two_seconds_and_no_longer(api,
 def test_a_secret_that_cannot_be_had_is_said_once_and_answered(api, start, upstream, fault, status, code, reason):
     """The process stays; callers and log say why."""
     upstream.fault = fault
-    with start("secrets: [db]\nfetch_timeout: 0.5s") as extension:
+    with start(f"secrets: [db]\nfetch_timeout: {0.5 if fault is stub.HANG else 30}s") as extension:
         assert next_is_open(api)
         answered, body = get(f"{extension.url}/cache/db")
         health = get(f"{extension.url}/health")

@@ -38,7 +38,7 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
     assert "it is not a regular file" == read_config({}, str(tmp_path)).unreadable
     assert "it is not a regular file" == read_config({}, str(tmp_path / "pipe")).unreadable
     assert "it is not a regular file" == read_config({}, "/dev/zero").unreadable
-    assert "embedded null byte" == read_config({}, "a\0b").unreadable
+    assert "embedded null" in str(read_config({}, "a\0b").unreadable)
     assert "Input/output error" == read_config({}, "/proc/self/mem").unreadable
 
 

@@ -93,7 +93,9 @@ def test_byte_code_is_never_checked_and_knows_only_paths_in_lambda(archive):
     assert {importlib.util.MAGIC_NUMBER} == {archive.read(name)[:4] for name in compiled}
     for name in archive.namelist():
         assert str(ROOT).encode() not in archive.read(name), name
-    assert b"/opt/secrets-cache/lib/" in archive.read(next(name for name in compiled if name.endswith("/cache.pyc")))
+    assert b"/opt/secrets-cache/packages/" in archive.read(
+        next(name for name in compiled if name.endswith("/cache.pyc"))
+    )
 
 
 def test_the_same_inputs_give_the_same_bytes(tmp_path):

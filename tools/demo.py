@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import logging
+import math
 import os
 import statistics
 import subprocess
@@ -116,6 +117,11 @@ def _invoke(function: Emulator) -> float:
 
 def _median_request_us(count: int = 200) -> float:
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+    try:
+        connection.connect()
+    except OSError:
+        # Nobody is there: the log, which is shown next, says why.
+        return math.nan
     took = []
     for _ in range(count):
         began = time.perf_counter()

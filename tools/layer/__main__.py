@@ -95,7 +95,7 @@ def report(opt: Path) -> None:
     for path in opt.rglob("*"):
         if path.is_file():
             parts = path.relative_to(opt).parts
-            sizes["/".join(parts[: 5 if "site-packages" in parts else 3])] += path.stat().st_size
+            sizes["/".join(parts[:3])] += path.stat().st_size
             files += 1
     print(f"{files} files, {sum(sizes.values()):,} bytes unpacked; the largest:")
     for name, size in sizes.most_common(12):

@@ -51,7 +51,7 @@ def lay_out(opt: Path, interpreter: Interpreter, scratch: Path) -> None:
     """Make `opt` the tree; `scratch` is for what is on its way."""
     private = opt / PRIVATE
     library = private / "lib" / f"python{interpreter.version}"
-    packages = library / "site-packages"
+    packages = private / "packages"
     (opt / "extensions").mkdir(parents=True)
     shutil.copyfile(ROOT / "extensions" / "secrets-cache", opt / "extensions" / "secrets-cache")
     (private / "bin").mkdir(parents=True)
@@ -67,7 +67,7 @@ def lay_out(opt: Path, interpreter: Interpreter, scratch: Path) -> None:
     if interpreter.platform is None:
         _bundle_libraries(private)
     _strip(private)
-    _compile(interpreter, library)
+    _compile(interpreter, private)
     for path in opt.rglob("*"):
         path.chmod(0o755 if path.is_dir() or path.parent.name in {"bin", "extensions"} else 0o644)
 
@@ -172,12 +172,11 @@ def _strip(private: Path) -> None:
         subprocess.run([strip, "--strip-unneeded", str(binary.path)], capture_output=True, check=False)
 
 
-def _compile(interpreter: Interpreter, library: Path) -> None:
+def _compile(interpreter: Interpreter, private: Path) -> None:
     script = Path(__file__).with_name("compile_tree.py")
-    final = f"/opt/{PRIVATE}/lib/python{interpreter.version}"
     environ = {"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"}
     # Not isolated: that would ignore the seed, and with it the order of sets in the byte code.
-    command = [str(interpreter.compiler), "-S", str(script), str(library), final]
+    command = [str(interpreter.compiler), "-S", str(script), str(private), f"/opt/{PRIVATE}"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildError(f"the byte code could not be compiled: {done.stderr.strip()[-500:]}")
