@@ -151,7 +151,7 @@ def _event_type(body: bytes) -> str:
 
     try:
         return str(json.loads(body)["eventType"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 

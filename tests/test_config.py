@@ -201,7 +201,7 @@ def test_refresh_ahead_is_a_percentage_or_0(text, share):
         ("batch: sometimes", 1, "batch", "'sometimes'", "one of auto, never, always"),
         ("allow: '*'", 1, "allow", "'*'", "a list"),
         ("allow: [a b]", 1, "allow[0]", "'a b'", "a name or ARN in which *"),
-        ("server: 8080", 1, "server", "'8080'", "a mapping with the keys port, aws_port, token"),
+        ("server: 8080", 1, "server", "something else", "a mapping with the keys port, aws_port, token"),
         ("server: {port: 0}", 1, "server.port", "'0'", "a whole number from 1 to 65535"),
         ("server: {port: 65536}", 1, "server.port", "'65536'", "from 1 to 65535"),
         ("server: {port: 80.5}", 1, "server.port", "'80.5'", "a whole number"),
@@ -313,6 +313,9 @@ def test_the_token_may_come_from_the_file_the_environment_or_the_session():
         ("server:\n  token: &abc", {}),
         ("server: {token: }", {}),
         ("server: {token: null}", {}),
+        (f"server: {{token:{CANARY}}}", {}),
+        (f"server:\n  token:{CANARY}", {}),
+        (f"server:\n  ? {CANARY}", {}),
         (f"server: {{token: {CANARY}, port: x}}", {}),
     ],
 )

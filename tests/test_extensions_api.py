@@ -129,7 +129,7 @@ def test_a_next_that_fails_is_not_open_any_more(stub, api, answer):
     assert "SHUTDOWN" == api.read_next()
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"nonsense"])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"nonsense", b"[" * 100_000])
 def test_an_event_without_a_type_has_none(stub, api, body):
     """It is no SHUTDOWN, and no error either."""
     api.register()

@@ -121,7 +121,11 @@ class _Reader:
                     read(item, at)
 
     def server(self, node: Node) -> None:
-        parts = self.mapping(node, "server", SERVER)
+        before = len(self.found.problems)
+        parts = self.mapping(node, "server", SERVER, hidden=True)
+        if len(self.found.problems) > before:
+            # `token:secret` without its blank is a key, or all there is: it must not show, nor leave the door open.
+            self.found.settings["token"] = UNREADABLE_TOKEN
         for key, kind in SERVER.items():
             if key in parts and not (key == "token" and document.is_empty_text(parts[key])):
                 self.scalar(parts[key], f"server.{key}", kind, self.found.settings, hidden=key == "token")
@@ -196,17 +200,21 @@ class _Reader:
             self.problem(node, f"{key}.id", kinds["id"].allowed, found="nothing")
         return parsed if "id" in parsed else None
 
-    def mapping(self, node: Node, key: str, known: "tuple[str, ...] | Mapping[str, Any] | None") -> dict[str, Node]:
+    def mapping(
+        self, node: Node, key: str, known: "tuple[str, ...] | Mapping[str, Any] | None", *, hidden: bool = False
+    ) -> dict[str, Node]:
         """Return a mapping's nodes by key; `known` None admits any key."""
         if not isinstance(node, document.Mapping):
             names = "any key" if known is None else ", ".join(known)
-            self.problem(node, key, f"a mapping with the keys {names}")
+            self.problem(node, key, f"a mapping with the keys {names}", found="something else" if hidden else "")
             return {}
         parts: dict[str, Node] = {}
         for name_node, value in node.value:
             name = name_node.value if isinstance(name_node, document.Scalar) else ""
             at = f"{key}.{name}" if key else name
-            if known is not None and name not in known:
+            if known is not None and name not in known and hidden:
+                self.problem(name_node, key, f"the keys {', '.join(known)}", found="an unknown key")
+            elif known is not None and name not in known:
                 self.problem(name_node, at, f"the keys {', '.join(known)}", found=f"unknown key {name!r}")
             elif name in parts:
                 self.problem(name_node, at, "each key once", found=f"a second key {name!r}")
