@@ -5,7 +5,8 @@ Rules
 -----
 1. Listed secrets are there for ever; of everything else at most so many, and the least recently used goes first.
 2. A secret asked for by name answers to its ARN once it has been fetched, and the other way round.
-3. Where two claim a name, the configuration's word comes before what was learned, and its first before its second.
+3. Where two claim a name, the configuration's word comes before what was learned, and its first before its second;
+   of two that AWS gives one name, as in two accounts, the one that was fetched first has it.
 """
 
 from collections import OrderedDict
