@@ -5,19 +5,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EMULATOR := .cache/emulator/aws-lambda-rie
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras
+PIP := -m pip --disable-pip-version-check
+# Runs a command, a dot every two seconds; shows what it said only if it fails.
+define quietly
+	@printf '%s ' $(1); mkdir -p .cache; ( $(2) ) > .cache/setup.log 2>&1 & setup=$$!; \
+	while kill -0 $$setup 2> /dev/null; do printf .; sleep 2; done; echo; \
+	wait $$setup || { cat .cache/setup.log; exit 1; }
+endef
 CORE := 'secrets_cache/cache.py,secrets_cache/entries.py,secrets_cache/freshness.py,secrets_cache/config/*'
 ARCH ?= $(shell uname -m | sed 's/aarch64/arm64/')
 INTERPRETER ?= uv
 # What the demo and the tests run: this machine's interpreter, so that a package index is all they need.
 LOCAL_LAYER := .cache/layer
 SOURCES := $(shell find secrets_cache extensions tools/layer requirements/runtime.txt -type f -not -name '*.pyc')
-SHELL_SCRIPTS := extensions/secrets-cache deploy.sh example_function/shell/bootstrap .ci/run
+SHELL_SCRIPTS := extensions/secrets-cache deploy.sh example_function/shell/bootstrap bench/baselines/plain-extension .ci/run
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test layer lint format lock clean
+.PHONY: help demo test bench layer lint format lock clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +37,10 @@ test: $(READY) $(EMULATOR) $(LOCAL_LAYER)/.ready $(VENV)/deploy/.ready ## all te
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 	$(BIN)/python -m coverage report --include=$(CORE) --fail-under=100
+
+bench: $(READY) $(EMULATOR) $(LOCAL_LAYER)/.ready $(VENV)/bench/.ready ## the benchmarks: a table, bench/results/; QUICK=1 for a short run
+	@$(BIN)/python -m bench $(if $(QUICK),--quick)
+	@$(VENV)/bench/bin/python -m bench.picture
 
 layer: $(READY) ## dist/secrets-cache-layer-ARCH.zip; ARCH=x86_64|arm64, INTERPRETER=uv|local
 	@$(BIN)/python -m tools.layer --arch $(ARCH) --interpreter $(INTERPRETER) --output dist
@@ -53,6 +63,7 @@ lock: $(READY) ## lock the newest versions that fit pyproject.toml
 	$(LOCK) --upgrade --group dev --constraints requirements/runtime.txt pyproject.toml --output-file requirements/dev.txt
 	$(LOCK) --upgrade --no-deps requirements/emulator.in --output-file requirements/emulator.txt
 	$(LOCK) --upgrade requirements/deploy.in --output-file requirements/deploy.txt
+	$(LOCK) --upgrade requirements/bench.in --output-file requirements/bench.txt
 
 clean: ## remove what was built
 	rm -rf $(VENV) .cache dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -60,24 +71,22 @@ clean: ## remove what was built
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "secrets-cache needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12"; exit 1; }
-	@echo "Setting up $(VENV) from locked versions; this takes a minute or two ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install --require-hashes --requirement requirements/dev.txt
-	@$(PIP) install --no-deps --no-build-isolation --editable .
+	$(call quietly,"Setting up $(VENV) from locked versions; this takes a minute or two",$(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python $(PIP) install --require-hashes --requirement requirements/dev.txt && \
+	  $(BIN)/python $(PIP) install --no-deps --no-build-isolation --editable .)
 	@touch $@
 
 $(LOCAL_LAYER)/.ready: $(READY) $(SOURCES)
 	@$(BIN)/python -m tools.layer --interpreter local --output $(LOCAL_LAYER)
 	@touch $@
 
-# The AWS CLI allows one version of botocore only, so it has an environment of its own.
-$(VENV)/deploy/.ready: requirements/deploy.txt $(READY)
-	@echo "Setting up the AWS CLI and the checkers of the examples ..."
-	@$(PYTHON) -m venv $(VENV)/deploy
-	@$(VENV)/deploy/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
+# The AWS CLI allows one version of botocore only, and what draws pictures is of no use elsewhere: an environment each.
+$(VENV)/%/.ready: requirements/%.txt $(READY)
+	$(call quietly,"Setting up $(VENV)/$*",$(PYTHON) -m venv $(VENV)/$* && \
+	  $(VENV)/$*/bin/python $(PIP) install --require-hashes --requirement $<)
 	@touch $@
 
 $(EMULATOR): requirements/emulator.txt $(READY)
-	@echo "Fetching AWS's Runtime Interface Emulator ..."
-	@$(PIP) download --no-deps --only-binary :all: --require-hashes --requirement $< --dest .cache/emulator
+	$(call quietly,"Fetching AWS's Runtime Interface Emulator",$(BIN)/python $(PIP) download --no-deps \
+	  --only-binary :all: --require-hashes --requirement $< --dest .cache/emulator)
 	@$(BIN)/python -m tools.emulator extract .cache/emulator $@
