@@ -4,24 +4,28 @@ Trying again, within a budget.
 Rules
 -----
 1. All attempts together stay within the budget: an attempt that would begin after its end is not made.
-2. Time spent frozen is nobody's fault. An attempt that was frozen is made again at once, with the whole budget.
+2. Time spent frozen is nobody's fault, and costs nothing: a heartbeat tells it from time spent waiting. An attempt that
+   was frozen has a moment to end well, since its answer may be here; then it is made again, with the whole budget.
 3. What is worth another attempt, and whether at once or after a pause, is said by whoever failed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
 from secrets_cache.clock import Clock, elapsed
-from secrets_cache.errors import SecretTimeout, SecretUnavailable
+from secrets_cache.errors import SecretUnavailable
 
 T = TypeVar("T")
 
 MAX_ATTEMPTS = 3
 MAX_THAWS = 3
 PAUSE_SECONDS = 0.1
-# A timer that fires this much too late did not run in between.
-FROZEN_SECONDS = 1.0
+HEARTBEAT_SECONDS = 0.25
+# A heartbeat that comes this much too late did not run in between.
+FROZEN_SECONDS = 0.75
+# How long an attempt that was frozen may take to end well.
+GRACE_SECONDS = 0.5
 
 
 class Passing(Exception):
@@ -40,10 +44,51 @@ class Passing(Exception):
         self.at_once = at_once
 
 
+class _Watch(Generic[T]):
+    """
+    One attempt under way, and the time it spends.
+
+    Attributes:
+        spent_seconds: Time spent so far; of a freeze, no more than two heartbeats.
+        was_frozen: Whether the process was frozen meanwhile, or the wall clock went back, which looks the same.
+    """
+
+    def __init__(self, attempt: Coroutine[Any, Any, T], clock: Clock) -> None:
+        self._task = asyncio.get_running_loop().create_task(attempt)
+        self._clock = clock
+        self.spent_seconds = 0.0
+        self.was_frozen = False
+
+    async def result(self, budget_seconds: float) -> T:
+        """
+        Return what the attempt returns, and raise what it raises.
+
+        Raises:
+            TimeoutError: It has not ended within the budget, or, once frozen, within the moment it then has.
+        """
+        try:
+            while not self._task.done() and self.spent_seconds < budget_seconds and not self.was_frozen:
+                await self._beat(min(HEARTBEAT_SECONDS, budget_seconds - self.spent_seconds))
+            if self.was_frozen:
+                await asyncio.wait({self._task}, timeout=GRACE_SECONDS)
+            if not self._task.done():
+                raise TimeoutError
+            return self._task.result()
+        finally:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _beat(self, seconds: float) -> None:
+        began = self._clock.now()
+        await asyncio.wait({self._task}, timeout=seconds)
+        took = elapsed(began, self._clock.now())
+        self.was_frozen = took.backwards or took.seconds > seconds + FROZEN_SECONDS
+        self.spent_seconds += min(took.seconds, seconds + HEARTBEAT_SECONDS)
+
+
 async def within_budget(
-    attempt: Callable[[], Awaitable[T]],
+    attempt: Callable[[], Coroutine[Any, Any, T]],
     *,
-    name: str,
     budget_seconds: float,
     clock: Clock,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -52,25 +97,25 @@ async def within_budget(
     Return what `attempt` returns, making it up to three times in all.
 
     Raises:
-        SecretTimeout: The budget is used up.
+        TimeoutError: The budget is used up.
         SecretUnavailable: The last attempt failed for a reason that may pass.
     """
-    began, failed, thaws = clock.now(), 0, 0
+    left, failed, thaws = budget_seconds, 0, 0
     while True:
-        left = budget_seconds - elapsed(began, clock.now()).seconds
-        sent = clock.now()
+        watch = _Watch(attempt(), clock)
         try:
-            async with asyncio.timeout(left):
-                return await attempt()
+            result = await watch.result(left)
         except (Passing, TimeoutError) as reason:
-            took = elapsed(sent, clock.now())
-            if (took.backwards or took.seconds > left + FROZEN_SECONDS) and thaws < MAX_THAWS:
-                began, thaws = clock.now(), thaws + 1
+            if watch.was_frozen and thaws < MAX_THAWS:
+                left, thaws = budget_seconds, thaws + 1
                 continue
             if not isinstance(reason, Passing):
-                raise SecretTimeout(name, budget_seconds=budget_seconds) from None
+                raise
             failed += 1
             pause = 0.0 if reason.at_once else PAUSE_SECONDS * 2 ** (failed - 1)
-            if failed >= MAX_ATTEMPTS or elapsed(began, clock.now()).seconds + pause >= budget_seconds:
+            left -= watch.spent_seconds + pause
+            if failed >= MAX_ATTEMPTS or left <= 0:
                 raise reason.error from None
             await sleep(pause)
+        else:
+            return result

@@ -7,7 +7,8 @@ Rules
 2. Any number of callers of one secret share one fetch, and after a failure there is none for a while.
 3. What a fetch raises ends in the entry and at the callers, never in the task that ran it.
 
-How old is too old is `freshness`'s word, what is called how, `entries`'s.
+How old is too old is `freshness`'s word, what is called how, `entries`'s. Longer than most modules here: asking and
+refreshing share all they know, and apart they would be strangers with one memory.
 """
 
 import asyncio
@@ -15,15 +16,14 @@ import functools
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from typing import Protocol
 
 from secrets_cache.clock import Clock, Instant, elapsed
 from secrets_cache.entries import Entries, Listed
 from secrets_cache.errors import SecretError, SecretUnavailable
 from secrets_cache.flight import Flights
-from secrets_cache.freshness import Entry, Failure, Held, Policy, State
+from secrets_cache.freshness import Entry, Failure, Held, Policy
+from secrets_cache.outcomes import Answer, Counts, Report, Served
 from secrets_cache.secret import Ref, Secret
 
 logger = logging.getLogger(__name__)
@@ -43,62 +43,6 @@ class Source(Protocol):
         ...
 
 
-class Served(Enum):
-    """How an answer came about; the values are RFC 9211 parameters."""
-
-    HIT = "hit"
-    MISS = "fwd=miss"
-    EXPIRED = "fwd=stale"
-    FORCED = "fwd=request"
-    STALE = "hit; detail=stale"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A secret as it is held, and how the answer came about."""
-
-    held: Held
-    served: Served
-
-    @property
-    def secret(self) -> Secret:
-        """The secret."""
-        return self.held.secret
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """
-    What `/health` says of one listed secret; never its value.
-
-    Attributes:
-        age: Seconds since the fetch of the held value was sent; None if none is held.
-        error: The code of the last fetch's failure; None if it succeeded.
-    """
-
-    name: str
-    state: State
-    age: float | None
-    version_id: str | None
-    error: str | None
-
-    @property
-    def is_servable(self) -> bool:
-        """Whether a request would be answered with a value, as far as is known."""
-        return self.state in {State.FRESH, State.STALE}
-
-
-@dataclass(slots=True)
-class Counts:
-    """How often what happened."""
-
-    hits: int = 0
-    misses: int = 0
-    stale: int = 0
-    refreshes: int = 0
-    failures: int = 0
-
-
 class Cache:
     """
     The secrets held, by what they are asked by.
@@ -115,6 +59,7 @@ class Cache:
     Attributes:
         counts: What has happened so far.
         changed: Set whenever a fetch has ended, for whoever sleeps until the next refresh.
+        generation: Another number after each fetch.
     """
 
     def __init__(
@@ -136,6 +81,7 @@ class Cache:
         self._prefetch: asyncio.Task[None] | None = None
         self.counts = Counts()
         self.changed = asyncio.Event()
+        self.generation = 0
 
     # Asking.
 
@@ -159,10 +105,8 @@ class Cache:
             SecretNotFound, SecretRefused: AWS said so, and no fresh value is held, or `refresh` was asked.
             SecretUnavailable: AWS gave no answer and no usable value is held.
         """
-        prefetch = self.start_prefetch()
-        if not self._entries.knows(name):
-            # It may be the other name of a listed secret: that is learned by fetching it.
-            await asyncio.shield(prefetch)
+        self.start_prefetch()
+        await self._flights.settle(self._entries.may_turn_out_as(name))
         entry = self._entries.find(name, version_id, version_stage)
         now = self._clock.now()
         failure = entry.failure_in_force(now)
@@ -171,6 +115,10 @@ class Cache:
                 return self._without_fetch(entry, failure, now)
             if entry.ref in self._flights or entry.may_force(now):
                 return await self._fetch(entry, Served.FORCED)
+        return await self._get(entry, failure, now)
+
+    async def _get(self, entry: Entry, failure: Failure | None, now: Instant) -> Answer:
+        """Answer as the age of the held value has it. `failure`, if given, forbids a fetch."""
         if entry.is_fresh(now):
             if failure is None and entry.is_refresh_due(now):
                 self._start(entry)
@@ -188,7 +136,8 @@ class Cache:
         else:
             self.counts.hits += 1
         assert entry.held is not None  # noqa: S101 - an entry without a value has an infinite age
-        return Answer(entry.held, served)
+        is_repeatable = served is Served.HIT and entry.ref in self._entries.listed
+        return Answer(entry.held, served, min(entry.policy.ttl, entry.held.refresh_after) if is_repeatable else 0.0)
 
     async def _fetch(self, entry: Entry, served: Served) -> Answer:
         """Wait for the one fetch of this entry; `served` says why, if a value was held before."""
@@ -230,15 +179,19 @@ class Cache:
             cause = f"internal error ({type(error).__name__})"
             return self._keep_failure(entry, SecretUnavailable(entry.name, code="internal-error", cause=cause))
         finally:
+            self.generation += 1
             self.changed.set()
 
     def _keep(self, entry: Entry, secret: Secret, sent: Instant) -> Held:
         now = self._clock.now()
+        is_first = entry.held is None
         changed = entry.held is not None and entry.held.secret.version_id != secret.version_id
         recovered = entry.failure is not None
         entry.held = held = Held(secret, sent, now.wall, entry.policy.refresh_after(self._random()))
         entry.failure = None
         self._entries.learn(entry, secret)
+        if is_first and self._entries.shares_name(entry, secret):
+            logger.warning("secret.name_shared", {"secret": entry.name, "name": secret.name})
         logger.log(
             logging.INFO if changed or recovered else logging.DEBUG,
             "secret.refreshed",
@@ -303,11 +256,14 @@ class Cache:
 
         try:
             await self._source.fetch_many(tuple(deliveries), deliver)
+        except asyncio.CancelledError:
+            for delivery in deliveries.values():
+                delivery.cancel()
+            raise
         except Exception as error:  # noqa: BLE001 - rule 3
             logger.error("internal.error", {"where": "prefetch", "error": type(error).__name__})  # noqa: TRY400
-        finally:
-            for ref in deliveries:
-                deliver(ref, SecretUnavailable(ref.secret_id, code="internal-error", cause="it was not fetched"))
+        for ref in deliveries:
+            deliver(ref, SecretUnavailable(ref.secret_id, code="internal-error", cause="it was not fetched"))
         await self._flights.settle(deliveries)
 
     def refresh_due(self) -> None:
@@ -336,6 +292,7 @@ class Cache:
                 age=None if entry.held is None else entry.age(now),
                 version_id=None if entry.held is None else entry.held.secret.version_id,
                 error=None if entry.failure is None else entry.failure.error.code,
+                reason=None if entry.failure is None else str(entry.failure.error),
             )
             for entry in self._entries.listed.values()
         ]

@@ -5,8 +5,9 @@ Rules
 -----
 1. Listed secrets are there for ever; of everything else at most so many, and the least recently used goes first.
 2. A secret asked for by name answers to its ARN once it has been fetched, and the other way round.
-3. Where two claim a name, the configuration's word comes before what was learned, and its first before its second;
-   of two that AWS gives one name, as in two accounts, the one that was fetched first has it.
+3. Where two claim a name, the configuration's word comes before what was learned, and its first before its second.
+   Which was fetched first never decides: of two ARNs with one name, as in two accounts, the first listed one has it.
+4. A name that `allow` covers is AWS's to resolve, not ours: a foreign account's secret of that name never stands in.
 """
 
 from collections import OrderedDict
@@ -45,16 +46,25 @@ class Entries:
         self._max_unlisted = max_unlisted
         self._unlisted: OrderedDict[Ref, Entry] = OrderedDict()
         self._names: dict[str, Ref] = {}
-        self._learned: dict[str, Ref] = {}
+        # By other name: which entries have it, and the ARN that AWS gave for each.
+        self._learned: dict[str, dict[Ref, str]] = {}
         self.listed: dict[Ref, Entry] = {}
         for item in listed:
             self.listed.setdefault(item.ref, Entry(item.ref, item.names[0], item.policy))
             for name in item.names:
                 self._names.setdefault(name, item.ref)
+        # By name: the listed secrets that may turn out to have it, in their order.
+        self._bearers: dict[str, list[Ref]] = {}
+        for ref in filter(self._is_meant_by_id, self.listed):
+            for name in _names_within(ref.secret_id):
+                self._bearers.setdefault(name, []).append(ref)
 
-    def knows(self, name: str) -> bool:
-        """Return whether `name` is listed or has been learned."""
-        return name in self._names or name in self._learned
+    def may_turn_out_as(self, name: str) -> Sequence[Ref]:
+        """Return the listed secrets that may have `name` as their other name, which is known once they are fetched."""
+        if name in self._names or name in self._learned or (not _is_arn(name) and self._allows(name)):
+            return ()
+        refs = {ref: None for other in _names_within(name) for ref in self._bearers.get(other, ())}
+        return [ref for ref in refs if _is_arn(ref.secret_id) != _is_arn(name)]
 
     def find(self, name: str, version_id: str | None, version_stage: str | None) -> Entry:
         """
@@ -63,9 +73,9 @@ class Entries:
         Raises:
             SecretNotConfigured: `name` is neither known nor allowed.
         """
-        ref = self._names.get(name) or self._learned.get(name)
+        ref = self._names.get(name) or self._find_learned(name)
         if ref is None:
-            if not any(fnmatchcase(name, pattern) for pattern in self._allow):
+            if not self._allows(name):
                 raise SecretNotConfigured(name)
             ref = Ref(name)
         policy = self.listed[ref].policy if ref in self.listed else self._policy
@@ -74,19 +84,62 @@ class Entries:
             ref = replace(ref, version_id=version_id, version_stage=stage)
         return self.listed.get(ref) or self._find_unlisted(ref, name, policy)
 
+    def _allows(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self._allow)
+
+    def _find_learned(self, name: str) -> Ref | None:
+        having = self._learned.get(name, {})
+        if _is_arn(name):
+            return next(iter(having), None)
+        if self._allows(name):
+            return None
+        first = self._first_listed(name)
+        if first is not None:
+            return first if first in having else None
+        return next(iter(having)) if len(set(having.values())) == 1 else None
+
+    def _first_listed(self, name: str) -> Ref | None:
+        """Return the listed ARN that a name belongs to: the first that has it, or may have it, not yet fetched."""
+        for ref in self._bearers.get(name, ()):
+            if _is_arn(ref.secret_id) and (ref in self._learned.get(name, ()) or self.listed[ref].held is None):
+                return ref
+        return None
+
+    def _is_meant_by_id(self, ref: Ref) -> bool:
+        """Return whether its id alone means this entry: of several versions of a secret, one."""
+        return ref == self._names.get(ref.secret_id, Ref(ref.secret_id))
+
     def _find_unlisted(self, ref: Ref, name: str, policy: Policy) -> Entry:
         entry = self._unlisted.setdefault(ref, Entry(ref, name, policy))
         self._unlisted.move_to_end(ref)
         while len(self._unlisted) > self._max_unlisted:
             gone, _ = self._unlisted.popitem(last=False)
-            self._learned = {alias: other for alias, other in self._learned.items() if other != gone}
+            for having in self._learned.values():
+                having.pop(gone, None)
+            self._learned = {alias: having for alias, having in self._learned.items() if having}
         return entry
 
     def learn(self, entry: Entry, secret: Secret) -> None:
         """Let an entry answer to the ARN and the name that AWS gave for it."""
         ref = entry.ref
         is_kept = self.listed.get(ref) is entry or self._unlisted.get(ref) is entry
-        # Of several entries for one secret, the one that its id stands for gets the other name as well.
-        if is_kept and ref == self._names.get(ref.secret_id, Ref(ref.secret_id)):
-            self._learned.setdefault(secret.arn, ref)
-            self._learned.setdefault(secret.name, ref)
+        if is_kept and self._is_meant_by_id(ref):
+            for alias in (secret.arn, secret.name):
+                self._learned.setdefault(alias, {})[ref] = secret.arn
+
+    def shares_name(self, entry: Entry, secret: Secret) -> bool:
+        """Return whether a listed secret's own name means another one, so that only its ARN or alias means it."""
+        if entry.ref not in self.listed or not self._is_meant_by_id(entry.ref) or not _is_arn(entry.ref.secret_id):
+            return False
+        owner = self._names.get(secret.name) or self._first_listed(secret.name)
+        return owner not in {None, entry.ref}
+
+
+def _is_arn(secret_id: str) -> bool:
+    return secret_id.startswith("arn:")
+
+
+def _names_within(secret_id: str) -> tuple[str, ...]:
+    """Return the names a secret may have that is asked for so: an ARN ends in a hyphen and six characters, mostly."""
+    tail = secret_id.rpartition(":")[2]
+    return (tail, tail[:-7]) if _is_arn(secret_id) and tail[-7:-6] == "-" else (tail,)

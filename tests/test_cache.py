@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from secrets_cache.cache import Cache, Served
+from secrets_cache.cache import Cache
 from secrets_cache.entries import Listed
 from secrets_cache.errors import (
     SecretNotConfigured,
@@ -15,6 +15,7 @@ from secrets_cache.errors import (
     SecretUnavailable,
 )
 from secrets_cache.freshness import BACKOFF_SECONDS, Policy, State
+from secrets_cache.outcomes import Served
 from secrets_cache.secret import Ref
 from tests.fakes import FakeClock, FakeSource
 from tests.upstream import arn_of
@@ -550,6 +551,36 @@ async def test_another_name_asked_for_before_the_prefetch_has_ended_waits_for_it
     assert "db" == (await waiting).secret.name
 
 
+@pytest.mark.parametrize("name", ["api", "db", arn_of("nobody")])
+async def test_nobody_waits_for_a_secret_that_cannot_be_meant(setup, name):
+    """What `allow` covers is fetched at once, what nothing covers is refused at once; the others take their time."""
+    cache = setup.cache(listed("slow", "other"), allow=("*i", "d*"))
+    cache.start_prefetch()
+    setup.source.gate.clear()
+    asked = asyncio.create_task(cache.get(name))
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+    assert [Ref(name)] == setup.source.fetched or isinstance(asked.exception(), SecretNotConfigured)
+
+    setup.source.gate.set()
+    await asyncio.gather(asked, return_exceptions=True)
+    await cache.aclose()
+
+
+async def test_one_name_in_two_accounts_is_said_once(setup, caplog):
+    """The first listed has it; whoever reads the log learns why the second does not answer to it."""
+    other = arn_of("db").replace("123456789012", "999999999999")
+    setup.source.values.update({arn_of("db"): 1, other: 2})
+    cache = await setup.prefetched(listed("mine", arn_of("db")), listed("theirs", other))
+    setup.clock.tick(TTL)
+
+    assert 1 == version(await cache.get("db"))
+    assert 2 == version(await cache.get("theirs"))
+    shared = [record.args for record in caplog.records if record.msg == "secret.name_shared"]
+    assert [{"secret": "theirs", "name": "db"}] == shared
+
+
 async def test_a_name_that_is_neither_listed_nor_allowed(setup):
     """It is refused, and AWS is not asked."""
     cache = await setup.prefetched(allow=("prod/*",))
@@ -740,8 +771,8 @@ async def test_a_failed_refresh_is_logged_once_with_its_reason(setup, caplog):
     assert "connection-failed" == caplog.records[0].args["code"]
 
 
-async def test_closing_leaves_nothing_under_way(setup):
-    """Neither a task nor an exception that nobody retrieves."""
+async def test_closing_leaves_nothing_under_way(setup, caplog):
+    """Neither a task nor an exception that nobody retrieves, nor a word of a failure that was none."""
     cache = setup.cache(listed("db"), listed("api"))
     setup.source.gate.clear()
     waiting = asyncio.create_task(cache.get("db"))
@@ -753,6 +784,7 @@ async def test_closing_leaves_nothing_under_way(setup):
     gc.collect()
 
     assert {asyncio.current_task()} == asyncio.all_tasks()
+    assert [] == caplog.records
 
 
 async def test_closing_a_cache_that_was_never_asked(setup):

@@ -12,10 +12,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from secrets_cache.cache import Answer, Cache, Served
+from secrets_cache.cache import Cache
 from secrets_cache.entries import Listed
 from secrets_cache.errors import SecretError, SecretRefused, SecretUnavailable
 from secrets_cache.freshness import Policy
+from secrets_cache.outcomes import Answer, Served
 from secrets_cache.secret import Ref
 from tests.fakes import FakeClock, FakeSource
 

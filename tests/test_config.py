@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from secrets_cache.config import Batch, Config, ListedSecret, Problem, parse
 from secrets_cache.config.environment import VARIABLES
-from secrets_cache.config.schema import GENERAL, PARAMETER, SECRET, SERVER
+from secrets_cache.config.schema import GENERAL, MAX_ITEMS, PARAMETER, SECRET, SERVER
 from secrets_cache.secret import Ref
 from tests.fakes import CANARY
 from tests.upstream import arn_of
@@ -421,3 +421,32 @@ def test_any_structure_gives_a_configuration_within_bounds(document, environ):
     assert 1 <= config.port <= 65535
     assert isinstance(config.batch, Batch)
     assert len(names(config)) == len(set(names(config)))
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("secrets: &a [" + "x," * 15_000 + "]\nallow: *a", "allow"),
+        (
+            "CacheManager: [{secrets: &a [" + "x," * 5_000 + "]}," + "{secrets: *a}," * 500 + "]",
+            "CacheManager[3].secrets",
+        ),
+        ("- &a {" + "".join(f"k{number}: x," for number in range(3_000)) + "}\n" + "- *a\n" * 3_000, "[5]"),
+    ],
+    ids=["list", "groups", "keys"],
+)
+def test_what_aliases_make_of_a_small_file_is_bounded(text, key):
+    """So many keys and items in all: beyond them one problem, and an end."""
+    config = read(text)
+
+    bound = [problem for problem in config.problems if problem.found == "more"]
+    assert [key] == [problem.key for problem in bound]
+    assert f"at most {MAX_ITEMS} items and keys in all" == bound[0].allowed
+    assert len(config.problems) <= MAX_ITEMS + 1
+
+
+def test_as_many_secrets_as_fit_are_read():
+    """Each in its long form."""
+    text = "secrets:\n" + "".join(f"  - {{id: s{number}, ttl: 5m}}\n" for number in range(4_000))
+
+    assert 4_000 == len(good(text).secrets)

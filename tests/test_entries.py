@@ -1,11 +1,15 @@
 """Names and bounds, in isolation."""
 
+import contextlib
+from dataclasses import replace
+
 import pytest
 
 from secrets_cache.entries import Entries
 from secrets_cache.errors import SecretNotConfigured
+from secrets_cache.freshness import Held
 from secrets_cache.secret import Ref
-from tests.fakes import secret
+from tests.fakes import FakeClock, secret
 from tests.test_cache import listed, policy
 from tests.upstream import arn_of
 
@@ -13,6 +17,15 @@ from tests.upstream import arn_of
 def entries(*secrets, allow=(), max_unlisted=10) -> Entries:
     """Return entries for what is listed and allowed."""
     return Entries(secrets, allow, policy(), max_unlisted)
+
+
+def fetched(found: Entries, secret_id: str, name: str = "") -> None:
+    """Let an entry hold what AWS gives for its id."""
+    entry = found.find(secret_id, None, None)
+    own_name = name or secret_id.rpartition(":")[2].removesuffix("-AbCdEf")
+    value = replace(secret(own_name), arn=secret_id if name == "" else arn_of(name))
+    entry.held = Held(value, FakeClock().now(), 0.0, 0.0)
+    found.learn(entry, value)
 
 
 @pytest.mark.parametrize("name", ["prod/a", "prod/a/b", arn_of("shared")])
@@ -56,4 +69,68 @@ def test_learning_is_for_entries_that_are_kept():
 
     found.learn(gone, secret("a"))
 
-    assert not found.knows(arn_of("a"))
+    assert Ref(arn_of("a")) == found.find(arn_of("a"), None, None).ref
+
+
+def foreign(name: str) -> str:
+    """Return the ARN of a secret of this name in somebody else's account."""
+    return arn_of(name).replace("123456789012", "999999999999")
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_one_name_in_two_accounts_belongs_to_the_first_listed(order):
+    """Whichever of them is fetched first; and while that one is not there, to nobody."""
+    ids = (arn_of("db"), foreign("db"))
+    found = entries(listed(ids[0]), listed(ids[1]))
+    for number in order:
+        if number == 1:
+            with contextlib.suppress(SecretNotConfigured):
+                assert Ref(ids[0]) == found.find("db", None, None).ref
+        fetched(found, ids[number])
+
+    assert Ref(ids[0]) == found.find("db", None, None).ref
+    assert Ref(ids[1]) == found.find(ids[1], None, None).ref
+
+
+def test_a_foreign_secret_never_answers_to_a_name_that_aws_is_to_resolve():
+    """`allow` covers the name: what is meant is this account's."""
+    found = entries(listed(foreign("db")), allow=("d*",))
+
+    fetched(found, foreign("db"))
+
+    assert Ref("db") == found.find("db", None, None).ref
+
+
+def test_of_two_unlisted_secrets_with_one_name_neither_has_it():
+    """Who asked first must not decide what others get."""
+    found = entries(allow=("arn:*",))
+    fetched(found, arn_of("db"))
+    assert Ref(arn_of("db")) == found.find("db", None, None).ref
+
+    fetched(found, foreign("db"))
+
+    with pytest.raises(SecretNotConfigured):
+        found.find("db", None, None)
+
+
+def test_an_arn_without_its_last_six_characters_has_its_name():
+    """Though the name itself ends in a hyphen and six characters; another secret then keeps its own."""
+    partial = arn_of("my-secret").removesuffix("-AbCdEf")
+    found = entries(listed(partial), listed(arn_of("my")))
+    for secret_id, name in ((partial, "my-secret"), (arn_of("my"), "my")):
+        fetched(found, secret_id, name)
+
+    assert Ref(partial) == found.find("my-secret", None, None).ref
+    assert Ref(arn_of("my")) == found.find("my", None, None).ref
+
+
+def test_what_may_turn_out_to_have_a_name():
+    """A listed ARN that ends in it; for an ARN, a listed name that it ends in. Nothing, once that is known."""
+    found = entries(listed("db"), listed(arn_of("api")), listed(arn_of("allowed")), allow=("allowed",))
+
+    assert [Ref(arn_of("api"))] == found.may_turn_out_as("api")
+    assert [Ref("db")] == found.may_turn_out_as(arn_of("db"))
+    for name in ("db", "other", "allowed", arn_of("other")):
+        assert [] == list(found.may_turn_out_as(name))
+    fetched(found, arn_of("api"))
+    assert [] == list(found.may_turn_out_as("api"))

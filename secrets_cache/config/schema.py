@@ -6,6 +6,9 @@ Rules
 1. A node that is wrong costs itself and nothing beside it.
 2. A name is the text as written, whatever YAML would read it as.
 3. What later versions will bring is checked for its form, and using it says so.
+4. The work is bounded, whatever aliases make of a small file.
+
+Longer than most modules here: it is the whole table of what may stand where, and best read in one piece.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,6 +22,7 @@ from secrets_cache.config.values import Kind, Unacceptable
 from secrets_cache.secret import Ref
 
 NOT_YET = "not supported yet"
+MAX_ITEMS = 20_000
 
 GENERAL: Mapping[str, Kind[Any]] = {
     "ttl": values.TTL,
@@ -83,6 +87,8 @@ class _Reader:
         self._file = file
         self.found = FromFile()
         self.secrets: dict[str, ListedSecret] = {}
+        self._refs: set[Ref] = set()
+        self._items_left = MAX_ITEMS
 
     def problem(self, node: Node, key: str, allowed: str, found: str = "") -> None:
         found = found or document.describe(node)
@@ -152,9 +158,10 @@ class _Reader:
         known = self.secrets.setdefault(listed.name, listed)
         if known != listed:
             self.problem(node, key, "one secret for each name", found=f"a second secret named {listed.name!r}")
-        elif any(other.ref == listed.ref and other != listed for other in self.secrets.values()):
+        elif known is listed and listed.ref in self._refs:
             del self.secrets[listed.name]
             self.problem(node, key, "one entry for each secret and stage", found=f"a second entry for {parsed['id']!r}")
+        self._refs.add(listed.ref)
 
     def parameter(self, node: Node, key: str) -> None:
         if self.long_form(node, key, PARAMETER) is not None:
@@ -209,7 +216,7 @@ class _Reader:
             self.problem(node, key, f"a mapping with the keys {names}", found="something else" if hidden else "")
             return {}
         parts: dict[str, Node] = {}
-        for name_node, value in node.value:
+        for name_node, value in self.counted(node, key):
             name = name_node.value if isinstance(name_node, document.Scalar) else ""
             at = f"{key}.{name}" if key else name
             if known is not None and name not in known and hidden:
@@ -229,7 +236,15 @@ class _Reader:
         if not isinstance(node, document.Sequence):
             self.problem(node, key, "a list")
             return []
-        return [(item, f"{key}[{number}]") for number, item in enumerate(node.value)]
+        return [(item, f"{key}[{number}]") for number, item in enumerate(self.counted(node, key))]
+
+    def counted(self, node: Node, key: str) -> list[Any]:
+        """Return what a list or a mapping holds, as much of it as may still be read."""
+        taken: list[Any] = node.value[: self._items_left]
+        if len(taken) < len(node.value) and self._items_left:
+            self.problem(node, key, f"at most {MAX_ITEMS} items and keys in all", found="more")
+        self._items_left -= len(taken)
+        return taken
 
     def scalar(
         self,
