@@ -11,7 +11,10 @@ import pytest
 from secrets_cache.clock import SystemClock
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.secret import Ref, Secret
-from secrets_cache.secretsmanager import SecretsManager
+from secrets_cache.secretsmanager import SecretsManager, client, lane, of_environment
+from secrets_cache.secretsmanager.client import KEEPALIVE_SECONDS
+from secrets_cache.secretsmanager.engine import Engine
+from secrets_cache.secretsmanager.source import MAX_CONNECTIONS
 from tests import upstream as stub
 from tests.fakes import CANARY
 from tools.emulator import moto_server
@@ -19,12 +22,22 @@ from tools.emulator import moto_server
 
 @contextlib.asynccontextmanager
 async def manager(budget_seconds: float = 5.0, batch_above: int | None = 10):
-    """Give a source with the machine's own clock."""
-    region = os.environ.get("AWS_REGION")
-    async with SecretsManager(
-        budget_seconds=budget_seconds, batch_above=batch_above, region=region, clock=SystemClock()
+    """Give a source with the machine's own clock, on the lane or on the engine as the environment has it."""
+    async with of_environment(
+        os.environ, budget_seconds=budget_seconds, batch_above=batch_above, clock=SystemClock()
     ) as source:
         yield source
+
+
+@pytest.fixture(name="lanes", autouse=True, params=["1", "0"], ids=["lane", "engine"])
+def _lanes(request, monkeypatch):
+    """Run each test on the lane, and on the engine."""
+    for name in lane.ELSEWHERE:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/nonexistent")
+    monkeypatch.setenv("SECRETS_CACHE_LANES", request.param)
+    engine = Engine(timeout_seconds=1, region=None)
+    assert (request.param == "1") == (lane.in_front_of(engine, os.environ, SystemClock()) is not engine)
 
 
 @pytest.fixture(name="source")
@@ -475,6 +488,136 @@ async def test_an_upstream_that_hangs_costs_a_prefetch_one_budget(upstream):
 
     assert {SecretTimeout} == {type(outcome) for outcome in delivered.values()}
     assert 1.5 > loop.time() - began
+
+
+async def test_of_two_secrets_with_one_name_a_batch_never_gives_one_for_the_other(upstream):
+    """Another account's secret comes by its ARN; the name is asked for by itself, if the batch leaves it open."""
+    refs = fill(upstream, 11)
+    own = upstream.find("s0")
+    assert own is not None
+    foreign = {**own, "ARN": own["ARN"].replace(stub.ACCOUNT, "999999999999"), "SecretString": f"{CANARY} foreign"}
+    others = [upstream.find(f"s{number}") for number in range(1, 11)]
+    answer = stub.Answer(body=json.dumps({"SecretValues": [*others, foreign], "Errors": []}).encode())
+    upstream.fault = lambda call: answer if call.operation == "BatchGetSecretValue" else None
+    async with manager() as source:
+        delivered = await fetch_all(source, [*refs, Ref(foreign["ARN"])])
+
+    theirs = delivered.pop(Ref(foreign["ARN"]))
+    assert isinstance(theirs, Secret)
+    assert f"{CANARY} foreign".encode() == theirs.value
+    assert expected(11) == values(delivered)
+    assert 1 == upstream.count("s0")
+
+
+async def test_refused_batches_are_told_in_one_line(upstream, caplog):
+    """However many they are."""
+    refs = fill(upstream, 45)
+    upstream.fault = lambda call: stub.ACCESS_DENIED if call.operation == "BatchGetSecretValue" else None
+    async with manager(budget_seconds=30) as source:
+        assert expected(45) == values(await fetch_all(source, refs))
+
+    assert [{"secrets": 45, "code": "AccessDeniedException"}] == [
+        record.args for record in caplog.records if record.msg == "batch.refused"
+    ]
+
+
+async def test_waiting_for_a_connection_of_ours_is_not_part_of_the_budget(upstream):
+    """Each call is well within it; all of them together are not."""
+    refs = fill(upstream, 10 * MAX_CONNECTIONS)
+    upstream.delay = 0.3
+    async with manager(budget_seconds=2.0, batch_above=None) as source:
+        assert expected(10 * MAX_CONNECTIONS) == values(await fetch_all(source, refs))
+
+
+async def test_no_more_connections_than_planned(upstream):
+    """They are kept for the calls that wait."""
+    refs = fill(upstream, 3 * MAX_CONNECTIONS)
+    upstream.delay = 0.02
+    async with manager(batch_above=None) as source:
+        await fetch_all(source, refs)
+
+    assert MAX_CONNECTIONS == upstream.connections
+
+
+async def test_nobody_waits_for_a_connection_longer_than_a_budget_in_which_aws_says_nothing(upstream):
+    """A hundred callers of an upstream that hangs wait for two budgets, not for five."""
+    refs = fill(upstream, 5 * MAX_CONNECTIONS)
+    upstream.fault = stub.HANG
+    loop = asyncio.get_running_loop()
+    async with manager(budget_seconds=1.0, batch_above=None) as source:
+        began = loop.time()
+        delivered = await fetch_all(source, refs)
+
+    assert {SecretTimeout} == {type(outcome) for outcome in delivered.values()}
+    assert {1.0} == {outcome.budget_seconds for outcome in delivered.values() if isinstance(outcome, SecretTimeout)}
+    assert loop.time() - began < 4
+
+
+async def test_a_pooled_connection_is_not_trusted_for_long(upstream, monkeypatch):
+    """A freeze kills it and nobody tells: after a few idle seconds a new one is made."""
+    assert KEEPALIVE_SECONDS < 5
+    upstream.put("db", CANARY)
+    monkeypatch.setattr(client, "KEEPALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(lane, "KEEPALIVE_SECONDS", 0.05)
+    async with manager() as source:
+        for _ in range(2):
+            await source.fetch(Ref("db"))
+            await asyncio.sleep(0.5)
+
+    assert 2 == upstream.connections
+
+
+async def test_a_client_that_is_replaced_does_not_cut_off_its_other_calls(upstream, monkeypatch, tmp_path):
+    """One call learns that the credentials have expired; another that is under way still gets its answer."""
+    credentials = tmp_path / "credentials"
+    credentials.write_text("[default]\naws_access_key_id = AKID\naws_secret_access_key = x\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+    slow, _ = upstream.put("slow", CANARY), upstream.put("db", CANARY)
+    found = json.dumps(upstream.find("slow")).encode()
+    expired = [stub.aws_error("ExpiredTokenException", "expired")]
+
+    def fault(call: stub.Call) -> stub.Answer | None:
+        if call.ids == ["slow"]:
+            return stub.Answer(body=found, delay=0.5)
+        return expired.pop() if expired else None
+
+    upstream.fault = fault
+    async with manager() as source:
+        both = await asyncio.gather(source.fetch(Ref("slow")), source.fetch(Ref("db")))
+
+    assert [slow, CANARY.encode()] == [both[0].version_id, both[1].value]
+    assert (1, 2) == (upstream.count("slow"), upstream.count("db"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("AWS_PROFILE", "nobody"), ("AWS_ENDPOINT_URL", "not a url"), ("AWS_REGION", "eu west 1")],
+)
+async def test_a_client_that_cannot_be_made_names_the_settings_that_make_it(upstream, monkeypatch, variable, value):
+    """It is no fault of AWS's answer: there was none."""
+    monkeypatch.setenv(variable, value)
+    if variable == "AWS_REGION":
+        monkeypatch.delenv("AWS_ENDPOINT_URL")
+    async with manager() as source:
+        with pytest.raises(SecretUnavailable, match=variable) as caught:
+            await source.fetch(Ref("db"))
+
+    assert "client-misconfigured" == caught.value.code
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "InvalidSignatureException", "{key}", "{session}"])
+async def test_what_is_answered_never_shows_our_credentials(upstream, code):
+    """AWS explains a wrong signature with all that was signed; something in its place may echo anything."""
+    hidden = {"key": f"{CANARY}-key", "session": f"{CANARY}-session"}
+    upstream.fault = stub.aws_error(code.format(**hidden), "got {session} and {key}".format(**hidden))
+    async with manager() as source:
+        with pytest.raises(SecretError) as caught:
+            await source.fetch(Ref("db"))
+
+    assert CANARY not in str(caught.value)
+    assert CANARY not in getattr(caught.value, "code", "")
 
 
 async def test_leaving_ends_what_is_under_way(upstream):

@@ -110,6 +110,7 @@ class Upstream:
         fault: What to answer instead, always, once `faults` is used up.
         delay: Seconds before each good answer.
         calls: What arrived.
+        arrived: Set when something has.
     """
 
     secrets: dict[str, tuple[str, str | bytes]] = field(default_factory=dict)
@@ -120,6 +121,7 @@ class Upstream:
     calls: list[Call] = field(default_factory=list)
     certificate: Path | None = None
     connections: int = 0
+    arrived: threading.Event = field(default_factory=threading.Event)
     url: str = ""
     _versions: Iterable[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -186,6 +188,7 @@ class Upstream:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         call = Call(headers["x-amz-target"].rpartition(".")[2], json.loads(body), headers)
         self.calls.append(call)
+        self.arrived.set()
         answer = self._answer(call)
         await asyncio.sleep(answer.delay)
         if answer.hang:

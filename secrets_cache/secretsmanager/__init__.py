@@ -1,0 +1,33 @@
+"""
+AWS Secrets Manager: one secret, or many at once.
+
+    source (what to ask for, together or singly, within which time)
+      -> lane (the common call: signing, wire), else engine (any call: client, through aiobotocore)
+      -> answers (what AWS's answer, or its error, means)
+
+Rules
+-----
+1. Only this package knows AWS's error codes. Outside it there are definite refusals and passing failures.
+2. An answer's body may hold a secret: nothing of it is shown but AWS's error code, and its message without our
+   credentials.
+3. Importing aiobotocore is slow: that is done when a call needs it, not before.
+"""
+
+from collections.abc import Mapping
+
+from secrets_cache.clock import Clock
+from secrets_cache.secretsmanager.engine import Engine
+from secrets_cache.secretsmanager.lane import in_front_of
+from secrets_cache.secretsmanager.source import BATCH_ABOVE, SecretsManager
+
+__all__ = ["BATCH_ABOVE", "SecretsManager", "of_environment"]
+
+
+def of_environment(
+    environ: Mapping[str, str], *, budget_seconds: float, batch_above: int | None, clock: Clock
+) -> SecretsManager:
+    """Return the source that the environment describes; the arguments are those of `SecretsManager`."""
+    # The budget ends an attempt; this only keeps a call that outlives it from waiting for ever.
+    engine = Engine(timeout_seconds=budget_seconds + 1, region=environ.get("AWS_REGION") or None)
+    calls = in_front_of(engine, environ, clock)
+    return SecretsManager(budget_seconds=budget_seconds, batch_above=batch_above, calls=calls, clock=clock)

@@ -1,0 +1,220 @@
+"""
+One call to Secrets Manager, through aiobotocore.
+
+Rules
+-----
+1. botocore makes one attempt a call: trying again is up to who calls.
+2. The client is made when first needed, and made again when its credentials turn out to be missing or expired.
+3. A client that is replaced is closed when its last call has ended.
+"""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    HTTPClientError,
+    InvalidProxiesConfigError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from secrets_cache.attempts import Passing
+from secrets_cache.errors import SecretError, SecretUnavailable
+from secrets_cache.flight import Flights
+from secrets_cache.secretsmanager.answers import EXPIRED_CREDENTIALS, from_aws, unavailable
+from secrets_cache.secretsmanager.source import MAX_CONNECTIONS
+
+if TYPE_CHECKING:
+    from aiobotocore.credentials import AioCredentials
+    from types_aiobotocore_secretsmanager import SecretsManagerClient
+
+# Shorter than any freeze worth the name: a pooled connection dies in it, and nobody tells us.
+KEEPALIVE_SECONDS = 4
+NO_CREDENTIALS = "no-credentials"
+MIN_CREDENTIAL = 8
+
+
+class Client:
+    """
+    The calls of Secrets Manager, one attempt each.
+
+    Args:
+        timeout_seconds: For connecting, and for an answer: a call that outlives who waits for it ends by this.
+        region: AWS_REGION, which botocore does not read; None leaves it to what botocore does read.
+    """
+
+    def __init__(self, *, timeout_seconds: float, region: str | None) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._region = region
+        self._open_client: _OpenClient | None = None
+        self._opening: Flights[str, _OpenClient] = Flights()
+
+    async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """
+        Make one call, once; return AWS's answer.
+
+        Raises:
+            SecretNotFound, SecretRefused: AWS said so.
+            Passing: AWS could not be asked, or its answer says that it may be asked again.
+        """
+        try:
+            client = self._open_client or await self._opening.join("client", self._open)
+        except Exception as error:  # noqa: BLE001 - botocore raises what it likes on a setting it dislikes
+            raise from_opening(name, error) from None
+        failure: SecretError | Passing
+        async with client:
+            try:
+                answer: Mapping[str, Any] = await getattr(client.calls, operation)(**arguments)
+            except ClientError as error:
+                failure = from_aws(name, error.response, client.credentials_sent())
+            except Exception as error:  # noqa: BLE001 - whatever the client raises, AWS gave no usable answer
+                failure = from_client(name, error)
+            else:
+                return _with_timestamps(answer)
+        if client.credentials_may_change and _is_about_credentials(failure):
+            await self._discard(client)
+        raise failure
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._opening.aclose()
+        if self._open_client is not None:
+            await self._open_client.stack.aclose()
+
+    async def _open(self) -> "_OpenClient":
+        config = AioConfig(
+            # The budget ends an attempt; these only keep a call that outlives it from waiting for ever.
+            connect_timeout=self._timeout_seconds,
+            read_timeout=self._timeout_seconds,
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            max_pool_connections=MAX_CONNECTIONS,
+            # AWS judges what it is asked, not a copy of its rules.
+            parameter_validation=False,
+            connector_args={"keepalive_timeout": KEEPALIVE_SECONDS},
+            user_agent_extra="secrets-cache",
+        )
+        session = get_session()
+        credentials = await session.get_credentials()
+        stack = AsyncExitStack()
+        calls = await stack.enter_async_context(
+            session.create_client("secretsmanager", region_name=self._region, config=config)
+        )
+        self._open_client = _OpenClient(calls, stack, credentials)
+        return self._open_client
+
+    async def _discard(self, client: "_OpenClient") -> None:
+        """Let the next call begin with a new client, which looks for credentials anew."""
+        if self._open_client is client:
+            self._open_client = None
+            await client.retire()
+
+
+class _OpenClient:
+    """A client of aiobotocore's, closed when it has been retired and its last call has ended."""
+
+    def __init__(
+        self, calls: "SecretsManagerClient", stack: AsyncExitStack, credentials: "AioCredentials | None"
+    ) -> None:
+        self.calls = calls
+        self.stack = stack
+        # Those in the environment of a process cannot become others.
+        self.credentials_may_change = credentials is None or credentials.method != "env"
+        self._credentials = credentials
+        self._under_way = 0
+        self._is_retired = False
+
+    async def __aenter__(self) -> None:
+        self._under_way += 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self._under_way -= 1
+        await self._close_if_done()
+
+    async def retire(self) -> None:
+        """Take no part in further calls."""
+        self._is_retired = True
+        await self._close_if_done()
+
+    async def _close_if_done(self) -> None:
+        if self._is_retired and self._under_way == 0:
+            await self.stack.aclose()
+
+    def credentials_sent(self) -> tuple[str, ...]:
+        """Return what an answer may repeat, but nobody may see."""
+        held = self._credentials
+        # The properties of credentials that are refreshed would ask for new ones.
+        names = ("_secret_key", "_token", "_access_key", "secret_key", "token", "access_key")
+        values = [str(vars(held).get(name) or "") for name in names] if held is not None else []
+        # Anything shorter is no credential, and part of many words.
+        return tuple(value for value in values if len(value) >= MIN_CREDENTIAL)
+
+
+def _with_timestamps(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an answer with its times as seconds since the epoch, as AWS sent them."""
+    created, values = answer.get("CreatedDate"), answer.get("SecretValues")
+    changes: dict[str, Any] = {}
+    if isinstance(created, datetime):
+        changes["CreatedDate"] = created.timestamp()
+    if isinstance(values, list):
+        changes["SecretValues"] = [_with_timestamps(value) for value in values]
+    return {**answer, **changes}
+
+
+def _is_about_credentials(failure: SecretError | Passing) -> bool:
+    code = failure.error.code if isinstance(failure, Passing) else failure.code
+    return code == NO_CREDENTIALS or code in EXPIRED_CREDENTIALS
+
+
+_FAILURES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((ConnectionClosedError,), "connection-closed"),
+    ((NoCredentialsError, PartialCredentialsError, CredentialRetrievalError), NO_CREDENTIALS),
+    ((NoRegionError,), "no-region"),
+    ((ProxyConnectionError, InvalidProxiesConfigError), "proxy-failed"),
+    ((SSLError,), "tls-failed"),
+    ((ConnectTimeoutError, EndpointConnectionError), "connection-failed"),
+    ((ReadTimeoutError,), "timeout"),
+)
+
+
+def from_client(name: str, error: Exception) -> Passing:
+    """Return what an exception of a call means. Only its type counts: its text might hold anything."""
+    for types, code in _FAILURES:
+        if isinstance(error, types):
+            return unavailable(name, code)
+    if isinstance(error, HTTPClientError):
+        inner = type(error.kwargs.get("error")).__name__
+        cause = f"the request to AWS could not be made ({inner}); are the proxy and AWS_CA_BUNDLE right?"
+        return Passing(SecretUnavailable(name, code="request-failed", cause=cause))
+    if isinstance(error, BotoCoreError):
+        return _misconfigured(name, error)
+    cause = f"AWS's answer could not be read ({type(error).__name__})"
+    return Passing(SecretUnavailable(name, code="malformed-answer", cause=cause))
+
+
+def from_opening(name: str, error: Exception) -> Passing:
+    """Return what an exception means that ended the making of a client: a setting, unless it is a known failure."""
+    if isinstance(error, (BotoCoreError, HTTPClientError)):
+        return from_client(name, error)
+    return _misconfigured(name, error)
+
+
+def _misconfigured(name: str, error: Exception) -> Passing:
+    cause = (
+        f"the AWS client could not be made ({type(error).__name__}); "
+        "are AWS_REGION, AWS_PROFILE and the AWS_ENDPOINT_URL variables right?"
+    )
+    return Passing(SecretUnavailable(name, code="client-misconfigured", cause=cause))

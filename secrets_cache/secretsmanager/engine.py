@@ -1,0 +1,54 @@
+"""
+The engine: aiobotocore, complete, and imported only when a call needs it.
+
+Its import takes longer than the rest of a cold start together. It is made in a thread, so that meanwhile others are
+answered.
+"""
+
+import asyncio
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from secrets_cache.attempts import Passing
+from secrets_cache.errors import SecretUnavailable
+from secrets_cache.flight import Flights
+
+if TYPE_CHECKING:
+    from secrets_cache.secretsmanager.client import Client
+
+
+class Engine:
+    """
+    Makes any call, whatever the settings.
+
+    Args:
+        timeout_seconds: For connecting, and for an answer.
+        region: AWS_REGION, which botocore does not read; None leaves it to what botocore does read.
+    """
+
+    def __init__(self, *, timeout_seconds: float, region: str | None) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._region = region
+        self._client: Client | None = None
+        self._importing: Flights[str, Client] = Flights()
+
+    async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Make one call, once; return AWS's answer. Raises `SecretNotFound`, `SecretRefused` or `Passing`."""
+        try:
+            client = self._client or await self._importing.join("client", self._import)
+        except Exception as error:  # noqa: BLE001 - whatever the import of a damaged layer raises
+            cause = f"aiobotocore could not be imported ({type(error).__name__})"
+            raise Passing(SecretUnavailable(name, code="internal-error", cause=cause)) from None
+        return await client.call(operation, name, arguments)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._importing.aclose()
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def _import(self) -> "Client":
+        module = await asyncio.to_thread(importlib.import_module, "secrets_cache.secretsmanager.client")
+        self._client = module.Client(timeout_seconds=self._timeout_seconds, region=self._region)
+        return self._client
