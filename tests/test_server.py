@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import socket
 from email.utils import parsedate_to_datetime
 
@@ -16,12 +17,14 @@ from secrets_cache.entries import Listed
 from secrets_cache.errors import SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.freshness import Policy
 from secrets_cache.listeners import bind
+from secrets_cache.outcomes import Answer
 from secrets_cache.secret import Ref, Secret
-from secrets_cache.server import Server
+from secrets_cache.server import Replies, Server
 from secrets_cache.server.admission import TOKEN_HEADER, is_local, knows_token
 from secrets_cache.server.problems import TABLE, problem_of
 from secrets_cache.server.representation import is_unchanged
 from secrets_cache.server.target import Target, parse, path_of
+from tests.conftest import PATIENCE_SECONDS
 from tests.fakes import CANARY, FakeClock, FakeSource
 from tests.upstream import arn_of
 
@@ -62,6 +65,35 @@ class ValueSource(FakeSource):
         )
 
 
+PING = b"HEAD /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Caller:
+    """A connection of its own."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def send(self, data: bytes) -> None:
+        """Send part of a request."""
+        self._writer.write(data)
+
+    async def answer(self, request: bytes = PING) -> bytes:
+        """Send a request, if there is one; return the head of the answer, or nothing if the connection ends."""
+        self._writer.write(request)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await self._reader.readuntil(b"\r\n\r\n")
+        return b""
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+
 class Setup:
     """A server with its cache, its source and a client."""
 
@@ -70,15 +102,19 @@ class Setup:
         self.source = ValueSource()
         self.source.values.update(dict.fromkeys(VALUES, 1))
         self.tokens: tuple[str, ...] | None = None
-        self.config_problems: list[str] = []
+        self.problems: list[str] = []
         self.names = list(VALUES)
         self.ttl = 600.0
+        self.room: int | None = None
+        self.idle_seconds = 60.0
+        self.cache_type = Cache
+        self.has_lane = True
         self.url = ""
 
     @contextlib.asynccontextmanager
     async def running(self):
         policy = Policy(ttl=self.ttl, refresh_ahead=0, stale_while_revalidate=0, stale_if_error=60)
-        self.cache = Cache(
+        self.cache = self.cache_type(
             listed=[Listed(ref=Ref(name), names=(name,), policy=policy) for name in self.names],
             allow=("allowed*",),
             policy=policy,
@@ -90,12 +126,28 @@ class Setup:
         assert [] == errors
         self.port = self.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        replies = Replies(cache=self.cache, tokens=self.tokens, wrong=lambda: self.problems, clock=self.clock)
         server = Server(
-            cache=self.cache, tokens=self.tokens, config_problems=self.config_problems, sockets=self.sockets
+            replies=replies,
+            sockets=self.sockets,
+            has_lane=self.has_lane,
+            room=self.room,
+            idle_seconds=self.idle_seconds,
         )
+        self.callers: list[Caller] = []
+        self.server = server
         async with server, aiohttp.ClientSession() as self.client:
             yield self
+        for caller in self.callers:
+            await caller.close()
         await self.cache.aclose()
+
+    async def connect(self) -> Caller:
+        """Return a new connection; it is closed at the end."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            caller = Caller(*await asyncio.open_connection("127.0.0.1", self.port))
+        self.callers.append(caller)
+        return caller
 
     async def get(self, path: str, method: str = "GET", **headers: str):
         """Return status, headers and body; the path goes out as it is given."""
@@ -131,9 +183,11 @@ class Setup:
         return received
 
 
-@pytest.fixture(name="setup")
-async def _setup(clock) -> Setup:
-    return Setup(clock)
+@pytest.fixture(name="setup", params=[True, False], ids=["lane", "engine"])
+async def _setup(clock, request) -> Setup:
+    setup = Setup(clock)
+    setup.has_lane = request.param
+    return setup
 
 
 @pytest.fixture(name="running")
@@ -291,9 +345,17 @@ def test_entity_tags_are_found_in_any_list(tags, weak):
     """Commas inside a tag are part of it."""
     header = ", ".join(f'{"W/" if weak else ""}"{tag}"' for tag in tags)
 
-    assert all(is_unchanged(header, f'"{tag}"') for tag in tags)
-    assert not is_unchanged(header, '"not in there at all, that is sure"')
-    assert not is_unchanged(None, '"a"')
+    assert all(is_unchanged([header], f'"{tag}"') for tag in tags)
+    assert not is_unchanged([header], '"not in there at all, that is sure"')
+    assert not is_unchanged([], '"a"')
+
+
+async def test_lines_of_one_name_are_one_list(running):
+    """Entity tags may be spread over several lines, as any list may (RFC 9110 section 5.3)."""
+    lines = b'If-None-Match: "other"\r\nIf-None-Match: "version-1"\r\nConnection: close\r\n'
+    answer = await running.raw(b"GET /cache/json HTTP/1.1\r\nHost: localhost\r\n" + lines + b"\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 304")
 
 
 # Errors.
@@ -358,7 +420,7 @@ async def test_what_is_not_there(running, path, code):
     assert (404, code) == (details["status"], details["code"])
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW", "GETS"])
 @pytest.mark.parametrize("path", ["/cache/json", "/health", "/ping", "/nowhere"])
 async def test_only_get_and_head_are_allowed(running, method, path):
     """405 with Allow, everywhere."""
@@ -366,6 +428,49 @@ async def test_only_get_and_head_are_allowed(running, method, path):
 
     assert (405, "method-not-allowed") == (details["status"], details["code"])
     assert "GET, HEAD" == running.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        [b"BREW /cache/json HTTP/1.1\r\nHost: localhost\r\n\r\n"],
+        [b"get /cache/json HTTP/1.1\r\nHost: localhost\r\n\r\n"],
+        [b"Head /cache/json HTTP/1.1\r\nHost: localhost\r\n\r\n"],
+        [b"!#$%&'*+.^_`|~-9 /cache/json HTTP/1.1\r\nHost: localhost\r\n\r\n"],
+        [b"BREW /cache/json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\npot"],
+        [b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n"],
+        [b"BR", b"EW /cache/json HTTP/1.1\r\nHo", b"st: localhost\r\n\r\n"],
+    ],
+)
+async def test_a_method_may_be_any_token(running, packets):
+    """Methods are case-sensitive, and there is no list of them (RFC 9110 section 9.1); the connection goes on."""
+    caller = await running.connect()
+    for packet in packets[:-1]:
+        caller.send(packet)
+        # A packet of its own is what the server reads before the next is sent.
+        assert await running.get("/ping")
+    answer = await caller.answer(packets[-1])
+
+    assert answer.startswith(b"HTTP/1.1 405")
+    assert b"\r\nAllow: GET, HEAD\r\n" in answer
+    assert CANARY.encode() not in answer
+
+
+async def test_requests_around_an_unknown_method_are_answered(running):
+    """In their order, and each as if it had come alone."""
+    brew = PING.replace(b"HEAD", b"BREW")
+    last = PING.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+
+    answer = await running.raw(PING + brew + PING + brew + last)
+
+    assert [b"200", b"405", b"200", b"405", b"200"] == re.findall(rb"HTTP/1.1 (\d+)", answer)
+
+
+async def test_an_unknown_method_is_admitted_as_any_other(running):
+    """What was forwarded is forbidden first."""
+    answer = await running.raw(PING.replace(b"HEAD", b"BREW").replace(b"\r\n\r\n", b"\r\nVia: x\r\n\r\n"))
+
+    assert answer.startswith(b"HTTP/1.1 403")
 
 
 @pytest.mark.parametrize(
@@ -419,14 +524,18 @@ def test_every_error_that_can_reach_a_caller_has_its_row():
     )
 
 
-async def test_an_error_of_ours_shows_nothing(running, monkeypatch, caplog):
-    """500 for the caller, one line with type and place for the log."""
+class BrokenCache(Cache):
+    """A cache with an error of ours."""
 
-    async def broken(*_, **__):
+    async def get(self, *_: object, **__: object) -> Answer:
         raise ZeroDivisionError(CANARY)
 
-    monkeypatch.setattr(running.cache, "get", broken)
-    details = await running.problem("/cache/json")
+
+async def test_an_error_of_ours_shows_nothing(setup, caplog):
+    """500 for the caller, one line with type and place for the log."""
+    setup.cache_type = BrokenCache
+    async with setup.running() as running:
+        details = await running.problem("/cache/json")
 
     assert (500, "internal-error", "see the log") == (details["status"], details["code"], details["detail"])
     record = next(record for record in caplog.records if record.msg == "internal.error")
@@ -562,12 +671,12 @@ async def self_status(running: Setup) -> tuple[int, str]:
 
 async def test_health_lists_what_is_wrong_with_the_configuration(setup):
     """503 though everything valid is served."""
-    setup.config_problems = ["config.yaml:1: ttl: found 'x'; allowed: y"]
+    setup.problems = ["config.yaml:1: ttl: found 'x'; allowed: y"]
     async with setup.running() as running:
         await running.cache.prefetch()
         status, _, body = await running.get("/health")
 
-    assert (503, "degraded", setup.config_problems) == (
+    assert (503, "degraded", setup.problems) == (
         status,
         json.loads(body)["status"],
         json.loads(body)["problems"],
@@ -602,18 +711,32 @@ async def test_a_connection_is_kept_and_requests_on_it_follow_one_another(runnin
     assert answer.index(encoded("json")) < answer.index(encoded("text")) < answer.index(b"healthy")
 
 
-async def test_the_absolute_form_of_a_target_is_its_path(running):
-    """RFC 9112 section 3.2.2; whether its host may be asked is judged by Host."""
-    answer = await running.raw(b"GET http://elsewhere/ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+@pytest.mark.parametrize(
+    ("url", "host", "status"),
+    [
+        ("http://localhost/ping", "localhost", 200),
+        ("http://[::1]:8080/cache/json?key=user", "localhost", 200),
+        ("http://elsewhere/ping", "localhost", 403),
+        ("http://elsewhere?/ping", "localhost", 403),
+        ("http://localhost@elsewhere/ping", "localhost", 403),
+        ("http://user@localhost/ping", "localhost", 403),
+        ("http://localhost/ping", "elsewhere", 403),
+    ],
+)
+async def test_the_absolute_form_of_a_target_is_its_path_and_its_host(running, url, host, status):
+    """The target's host stands above Host (RFC 9112 section 3.2.2); neither may be another machine's."""
+    answer = await running.raw(f"GET {url} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
 
-    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.startswith(f"HTTP/1.1 {status}".encode())
 
 
 @pytest.mark.parametrize(
     "data",
     [
         b"nonsense\r\n\r\n",
-        b"WHATEVER /cache/json HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"WHAT(EVER) /cache/json HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"WHATEVER\r\n\r\n",
+        b"WHATEVER /cache/json\r\n\r\n",
         b"GET /cache/json\r\n\r\n",
         b"GET /cache/json HTTP/9.9\r\nHost: localhost\r\n\r\n",
         b"GET /cache/json HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 70000 + b"\r\n\r\n",
@@ -662,6 +785,65 @@ async def test_a_caller_that_hangs_up_harms_no_other(running):
 
     assert 200 == (await waiting)[0]
     assert 1 == len(running.source.asked_together)
+
+
+async def test_who_finds_no_room_waits_until_somebody_has_gone(setup, caplog):
+    """Nobody is refused; the log says once that there is no room."""
+    setup.room = 2
+    async with setup.running() as running:
+        inside = [await running.connect() for _ in range(2)]
+        assert all([(await caller.answer()).startswith(b"HTTP/1.1 200") for caller in inside])
+        outside = [asyncio.create_task((await running.connect()).answer()) for _ in range(2)]
+        assert (await inside[0].answer()).startswith(b"HTTP/1.1 200")
+        assert not any(waiting.done() for waiting in outside)
+
+        for caller in inside:
+            await caller.close()
+        for waiting in outside:
+            assert (await waiting).startswith(b"HTTP/1.1 200")
+
+    assert [2] == [record.args["connections"] for record in caplog.records if record.msg == "server.crowded"]
+
+
+async def test_the_longest_idle_connection_makes_room(setup):
+    """Callers that keep connections for later do not keep others out."""
+    setup.room, setup.idle_seconds = 2, 0.0
+    async with setup.running() as running:
+        first, second = [await running.connect() for _ in range(2)]
+        for caller in (second, first, second):
+            assert (await caller.answer()).startswith(b"HTTP/1.1 200")
+        third = await running.connect()
+
+        assert (await third.answer()).startswith(b"HTTP/1.1 200")
+        assert b"" == await first.answer(b"")
+
+
+async def test_a_connection_that_waits_for_an_answer_is_never_ended(setup):
+    """Room is not made at the expense of who has asked."""
+    setup.room, setup.idle_seconds = 1, 0.0
+    async with setup.running() as running:
+        running.source.gate.clear()
+        first = asyncio.create_task(
+            (await running.connect()).answer(b"GET /cache/json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        )
+        while not running.source.asked_together:  # noqa: ASYNC110 - the request is on its way through the loop
+            await asyncio.sleep(0)
+        second = asyncio.create_task((await running.connect()).answer())
+        await asyncio.wait({first, second}, timeout=0.3)
+        assert not first.done()
+        assert not second.done()
+        running.source.gate.set()
+
+        assert (await first).startswith(b"HTTP/1.1 200")
+        assert (await second).startswith(b"HTTP/1.1 200")
+
+
+async def test_the_backlog_is_as_long_as_it_was_bound(setup):
+    """Serving must not shorten it: a burst of callers would be refused."""
+    setup.room = 1
+    async with setup.running() as running:
+        for _ in range(300):
+            await running.connect()
 
 
 async def test_stopping_is_at_once_though_somebody_waits(setup):

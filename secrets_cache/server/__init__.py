@@ -1,8 +1,9 @@
 """
 The HTTP server: what callers on this machine may ask, and what they get.
 
-    request -> admission (may it ask at all?) -> target (what does it ask?) -> cache -> representation -> response
-                                      every error -> problems (its status, as RFC 9457 says)
+    door (who comes in) -> lane (the common request), else engine (any request, through aiohttp) -> replies
+    replies: admission (may it ask at all?) -> target (what does it ask?) -> cache -> representation
+                              every error -> problems (its status, as RFC 9457 says)
 
 Rules
 -----
@@ -12,5 +13,6 @@ Rules
 """
 
 from secrets_cache.server.app import Server
+from secrets_cache.server.replies import Replies
 
-__all__ = ["Server"]
+__all__ = ["Replies", "Server"]

@@ -17,18 +17,21 @@ FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "Via")
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
-def why_forbidden(hosts: Sequence[str], present: Sequence[str]) -> str | None:
+def why_forbidden(hosts: Sequence[str], present: Sequence[str], authority: str | None = None) -> str | None:
     """
     Return why a request is refused unseen, None if it is not.
 
     Args:
         hosts: The values of its Host headers.
         present: Which of `FORWARDING_HEADERS` it has.
+        authority: That of a target in absolute form, which stands above Host (RFC 9112 section 3.2.2); else None.
     """
     if present:
         return f"the request was forwarded: it has the header {present[0]}"
     if len(hosts) != 1 or not is_local(hosts[0]):
         return f"the header Host must be one of {', '.join(LOCAL_HOSTS)}, with or without a port"
+    if authority is not None and not is_local(authority):
+        return f"the target's host must be one of {', '.join(LOCAL_HOSTS)}, with or without a port"
     return None
 
 

@@ -8,17 +8,20 @@ Rules
 """
 
 import re
-from email.utils import formatdate
+import time
+from collections.abc import Sequence
 
-from secrets_cache.cache import Answer
 from secrets_cache.errors import InvalidRequest, KeyNotFound
 from secrets_cache.freshness import Held
 from secrets_cache.jsontext import NoSuchKey, NotJson, is_document, select
+from secrets_cache.outcomes import Answer
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 BINARY = "application/octet-stream"
 
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ENTITY_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
@@ -50,17 +53,31 @@ def headers(answer: Answer) -> dict[str, str]:
     held = answer.held
     fields = {
         "ETag": f'"{held.secret.version_id}"',
-        "Date": formatdate(held.received_at, usegmt=True),
+        "Date": http_date(held.received_at),
         "Cache-Status": f"secrets-cache; {answer.served.value}",
         "Cache-Control": "no-store",
     }
     if held.secret.created_at is not None:
-        fields["Last-Modified"] = formatdate(held.secret.created_at, usegmt=True)
+        fields["Last-Modified"] = http_date(held.secret.created_at)
     return fields
 
 
-def is_unchanged(if_none_match: str | None, entity_tag: str) -> bool:
-    """Return whether the caller has this version already (RFC 9110 section 13.1.2, weak comparison)."""
-    if if_none_match is None:
-        return False
-    return if_none_match.strip() == "*" or entity_tag in _ENTITY_TAG.findall(if_none_match)
+def http_date(seconds: float) -> str:
+    """Return a time since the epoch as RFC 9110 section 5.6.7 writes it."""
+    # Not strftime, whose names are the locale's; not email.utils, which takes longer to import than all of this.
+    at = time.gmtime(seconds)
+    day, month = _DAYS[at.tm_wday], _MONTHS[at.tm_mon - 1]
+    clock = f"{at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d}"
+    return f"{day}, {at.tm_mday:02d} {month} {at.tm_year:04d} {clock} GMT"
+
+
+def is_unchanged(if_none_match: Sequence[str], entity_tag: str) -> bool:
+    """
+    Return whether the caller has this version already (RFC 9110 section 13.1.2, weak comparison).
+
+    Args:
+        if_none_match: The values of the lines of that name: together one list (section 5.3).
+        entity_tag: This version's.
+    """
+    combined = ", ".join(if_none_match)
+    return combined.strip() == "*" or entity_tag in _ENTITY_TAG.findall(combined)

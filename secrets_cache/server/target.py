@@ -10,13 +10,13 @@ Rules
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
 
 from secrets_cache.errors import InvalidRequest
 
 PREFIX = "/cache/"
 PARAMETERS = ("key", "version_stage", "version_id", "refresh")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _BAD_POINTER = re.compile(r"~(?![01])")
 _VERSION = re.compile(r"[!-~]{1,256}")
@@ -43,16 +43,19 @@ class Target:
 
 
 def path_of(raw_target: str) -> tuple[str, str]:
-    """
-    Return the path and the query of a request target, still encoded.
-
-    The absolute form (RFC 9112 section 3.2.2) counts as its path: whether its host may be asked is judged by Host.
-    """
+    """Return the path and the query of a request target, still encoded; of the absolute form too."""
     path, _, query = raw_target.partition("?")
     if not path.startswith("/"):
         _, scheme, rest = path.partition("://")
         path = "/" + rest.partition("/")[2] if scheme else path
     return path, query
+
+
+def authority_of(raw_target: str) -> str | None:
+    """Return the host, and the port if there is one, of a target in absolute form; None for any other form."""
+    path = raw_target.partition("?")[0]
+    _, scheme, rest = path.partition("://")
+    return rest.partition("/")[0] if scheme and not path.startswith("/") else None
 
 
 def parse(path: str, query: str) -> Target:
@@ -86,7 +89,7 @@ def _decode(text: str, *, plus: bool = False) -> str:
     try:
         # A key may hold a plus; in a query it is a blank (WHATWG URL, application/x-www-form-urlencoded).
         raw = (text.replace("+", " ") if plus else text).encode("utf-8", "surrogateescape")
-        return unquote_to_bytes(raw).decode("utf-8")
+        return _ESCAPE.sub(lambda escape: bytes.fromhex(escape[1].decode("ascii")), raw).decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidRequest("the request target must be UTF-8 once its percent signs are decoded") from None
 

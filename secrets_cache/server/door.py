@@ -1,0 +1,154 @@
+"""
+The door: accepts connections on the listening sockets, as many as there is room for.
+
+Rules
+-----
+1. Nobody is refused. Who finds no room waits in the kernel's backlog until a connection ends.
+2. To make room, the connection that has been idle for longest is ended; never one that waits for an answer, and
+   never one that has just come or just spoken.
+3. The backlog of the sockets stays as it was set: `create_server` would set it anew, and floods the log when
+   descriptors run out.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+
+from secrets_cache.logs import describe
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS = 1.0
+RETRY_SECONDS = 0.1
+SAY_AGAIN_SECONDS = 60.0
+
+
+class Door:
+    """
+    Lets callers in. Whoever speaks with them tells it when a connection speaks, is busy, is idle, is gone.
+
+    Args:
+        sockets: Sockets that listen, non-blocking.
+        room: How many connections may be open at once.
+        idle_seconds: A connection that has been idle for so long may be ended where there is no room.
+    """
+
+    def __init__(
+        self,
+        *,
+        sockets: Sequence[socket.socket],
+        room: int,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sockets = sockets
+        self._protocol: Callable[[], asyncio.Protocol] = asyncio.Protocol
+        self._room = room
+        self._idle_seconds = idle_seconds
+        self._inside = 0
+        self._arriving: set[asyncio.Task[None]] = set()
+        # The longest idle one first, with the time that it has been idle since.
+        self._idle: dict[asyncio.Transport, float] = {}
+        self._retry: asyncio.TimerHandle | None = None
+        self._said_at: float | None = None
+
+    def open(self, protocol: Callable[[], asyncio.Protocol]) -> None:
+        """Accept from now on; `protocol` makes the protocol of a connection."""
+        self._protocol = protocol
+        self._watch()
+
+    async def close(self) -> None:
+        """Accept nobody any more; close the sockets."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        for listener in self._sockets:
+            self._loop.remove_reader(listener)
+            listener.close()
+        for task in self._arriving:
+            task.cancel()
+        await asyncio.gather(*self._arriving, return_exceptions=True)
+
+    def idle(self, connection: asyncio.Transport) -> None:
+        """Note that a connection is idle from now on."""
+        self._idle.pop(connection, None)
+        if not connection.is_closing():
+            self._idle[connection] = self._loop.time()
+
+    def spoke(self, connection: asyncio.Transport) -> None:
+        """Note that an idle connection sent something: a request may have begun."""
+        if connection in self._idle:
+            self.idle(connection)
+
+    def busy(self, connection: asyncio.Transport) -> None:
+        """Note that somebody waits for an answer on a connection."""
+        self._idle.pop(connection, None)
+
+    def gone(self, connection: asyncio.Transport) -> None:
+        """Note that a connection has ended."""
+        self._idle.pop(connection, None)
+        self._left()
+
+    def _watch(self) -> None:
+        for listener in self._sockets:
+            self._loop.add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Let in who waits; called while somebody does."""
+        if self._inside >= self._room:
+            self._wait(0)
+        while self._inside < self._room:
+            try:
+                connection, _ = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError:
+                # No descriptor or no memory is left. They may be as soon as somebody has gone, whoever it is.
+                self._wait(RETRY_SECONDS)
+                return
+            connection.setblocking(False)
+            self._inside += 1
+            task = self._loop.create_task(self._let_in(connection))
+            self._arriving.add(task)
+            task.add_done_callback(self._arriving.discard)
+
+    async def _let_in(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._protocol, connection)
+        except BaseException as error:
+            connection.close()
+            self._left()
+            if not isinstance(error, Exception):
+                raise
+            logger.error("internal.error", {"where": "connection", **describe(error)})  # noqa: TRY400
+
+    def _left(self) -> None:
+        self._inside -= 1
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+            self._watch()
+
+    def _wait(self, seconds: float) -> None:
+        """Accept nobody until there is room; begin to make some."""
+        for listener in self._sockets:
+            self._loop.remove_reader(listener)
+        now = self._loop.time()
+        if self._said_at is None or now - self._said_at >= SAY_AGAIN_SECONDS:
+            self._said_at = now
+            logger.warning("server.crowded", {"connections": self._inside})
+        # By the timer even if at once: the loop runs timers after what has been sent is read (rule 2).
+        self._retry = self._loop.call_later(seconds, self._make_room)
+
+    def _make_room(self) -> None:
+        longest = next(iter(self._idle), None)
+        if longest is not None and self._loop.time() - self._idle[longest] >= self._idle_seconds:
+            del self._idle[longest]
+            # Not `close`: a caller that does not read would keep it open.
+            longest.abort()
+        self._retry = None
+        if self._inside < self._room:
+            self._watch()
+        else:
+            self._retry = self._loop.call_later(RETRY_SECONDS, self._make_room)

@@ -1,0 +1,164 @@
+"""
+The engine: aiohttp, for any request, with the few things that it does differently here.
+
+    the door lets it in -> aiohttp parses, for any method -> `replies` -> the door is told
+
+Rules
+-----
+1. What was sent is never sent back, and never logged.
+2. Whether a method is allowed is not for the parser to say: what follows RFC 9110 section 9.1 is a method.
+"""
+
+import asyncio
+import logging
+import re
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMethod
+from aiohttp.http_parser import HttpRequestParserPy, RawRequestMessage
+
+from secrets_cache.logs import describe
+from secrets_cache.server.admission import FORWARDING_HEADERS, TOKEN_HEADER
+from secrets_cache.server.door import Door
+from secrets_cache.server.replies import Asked, Replies, Reply
+
+logger = logging.getLogger(__name__)
+
+# The first bytes of what may become a request.
+_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |\Z)")
+
+
+# For callers that still wait when it is time to go. Not 0, which aiohttp takes as "for ever".
+SHUTDOWN_SECONDS = 0.05
+
+
+class Engine(web.Server):
+    """aiohttp's server, speaking through `Connection`, without an access log. Called, it makes a protocol."""
+
+    def __init__(self, replies: Replies, door: Door) -> None:
+        super().__init__(self._respond)
+        self._replies = replies
+        self._door = door
+
+    def __call__(self) -> "Connection":
+        """Return the protocol of a new connection."""
+        return Connection(self, self._replies, self._door)
+
+    async def aclose(self) -> None:
+        """End all connections."""
+        self.pre_shutdown()
+        await self.shutdown(SHUTDOWN_SECONDS)
+
+    async def _respond(self, request: web.BaseRequest) -> web.Response:
+        transport = request.transport
+        if transport is not None:
+            self._door.busy(transport)
+        headers = request.headers
+        try:
+            reply = await self._replies.to(
+                Asked(
+                    method=request.method,
+                    target=request.raw_path,
+                    hosts=headers.getall("Host", []),
+                    forwarded=[name for name in FORWARDING_HEADERS if name in headers],
+                    tokens=headers.getall(TOKEN_HEADER, []),
+                    if_none_match=headers.getall("If-None-Match", []),
+                )
+            )
+        finally:
+            if transport is not None:
+                self._door.idle(transport)
+        return _response(reply)
+
+
+def _response(reply: Reply) -> web.Response:
+    return web.Response(status=reply.status, body=reply.body or None, headers=reply.headers)
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's connection."""
+
+    def __init__(self, server: Engine, replies: Replies, door: Door) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]
+        self._replies = replies
+        self._door = door
+        self._parser: Any = _Parser(self, self._parser)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        super().connection_made(transport)
+        if self.transport is not None:
+            self._door.idle(self.transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what was sent."""
+        if self.transport is not None:
+            self._door.spoke(self.transport)
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        transport = self.transport
+        super().connection_lost(exc)
+        if transport is not None:
+            self._door.gone(transport)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it holds what was sent
+    ) -> web.StreamResponse:
+        """Return the answer to a request that could not be read, after which the connection is closed."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun already")
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            logger.error("internal.error", {"where": "connection", **(describe(exc) if exc else {})})
+            response = _response(self._replies.broken())
+        else:
+            response = _response(self._replies.to_no_request())
+        response.force_close()
+        return response
+
+
+class _Parser:
+    """aiohttp's fast parser, which knows a list of methods, and from the first that is not in it the other one."""
+
+    def __init__(self, connection: Connection, fast: Any) -> None:  # noqa: ANN401 - whichever aiohttp has
+        self._connection = connection
+        self._parser = fast
+        self._is_fast = True
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever aiohttp asks of its parser
+        return getattr(self._parser, name)
+
+    def feed_data(self, data: bytes) -> Any:  # noqa: ANN401 - as aiohttp's
+        """Parse more of what was sent."""
+        try:
+            return self._parser.feed_data(data)
+        except BadHttpMethod:
+            if not self._is_fast or not _METHOD.match(data):
+                raise
+        self._is_fast = False
+        connection = self._connection
+        self._parser = _AnyMethodParser(
+            connection,
+            asyncio.get_running_loop(),
+            max_line_size=connection.max_line_size,
+            max_headers=connection.max_headers,
+            max_field_size=connection.max_field_size,
+            payload_exception=web.RequestPayloadError,
+        )
+        return self._parser.feed_data(data)
+
+
+class _AnyMethodParser(HttpRequestParserPy):
+    """aiohttp's parser in Python, which takes any method, but in upper case: methods are case-sensitive."""
+
+    def parse_message(self, lines: list[bytes]) -> RawRequestMessage:
+        """Return a request, with the method as it was sent."""
+        message = super().parse_message(lines)
+        return message._replace(method=lines[0].partition(b" ")[0].decode("latin-1"))
