@@ -1,0 +1,110 @@
+"""
+What an invocation pays, under AWS's Runtime Interface Emulator: the cold one that asks, the warm one that does not.
+
+The cold one is that of a Python function, over the same without layer and without secret, round by round.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from bench.processes import NotMeasuredError, cpu_ms, switches
+from bench.rows import Row, at_most, measured, no_more_than
+from bench.setting import Setting
+from bench.stats import added
+from tools.emulator import Emulator
+
+NAMES = {"layer": b"secrets_cache.extension", "plain": b"plain_extension"}
+# What /opt is, and the function: with nothing, with us, with the plain extension, with botocore inside.
+CASES = (("empty", "asks_nothing"), ("layer", "asks_layer"), ("plain", "asks_layer"), ("empty", "asks_aws"))
+WARM = 200
+# What an extension does once after its init is no invocation's: it is let be first.
+SETTLE_SECONDS = 1.0
+
+
+def rows(setting: Setting) -> list[Row]:
+    """Measure, interleaved; return the rows."""
+    return [*_cold(setting), *_warm(setting)]
+
+
+def _emulator(setting: Setting, opt: str, function: str) -> Emulator:
+    environ = setting.environ(secrets=1)
+    # These are the emulator's own to set.
+    del environ["AWS_LAMBDA_RUNTIME_API"], environ["PATH"]
+    return Emulator(
+        opt=setting.folder / opt,
+        task=setting.folder / "functions",
+        runtime=[sys.executable, "-m", "awslambdaric", f"{function}.handler"],
+        environ=environ,
+    )
+
+
+def _cold(setting: Setting) -> list[Row]:
+    took: dict[tuple[str, str], list[float]] = {case: [] for case in CASES}
+    for number in setting.rounds(16, 3):
+        for case in CASES:
+            with _emulator(setting, *case) as function:
+                began = time.monotonic_ns()
+                answer = function.invoke()
+                milliseconds = (time.monotonic_ns() - began) / 1e6
+            if not isinstance(answer, int) or (answer == 0) != (case == CASES[0]):
+                raise NotMeasuredError(f"{case[1]} with {case[0]} answered {str(answer)[:200]}")
+            if number > 0:  # the first round is the warm-up
+                took[case].append(milliseconds)
+    nothing, ours, plain, botocore = (took[case] for case in CASES)
+    return [
+        measured(
+            "cold_invocation", "added to a cold invocation that asks at import", added(ours, nothing),
+            added(botocore, nothing), against="botocore in the function", budget=at_most(0.25),
+        ),
+        measured(
+            "cold_invocation_plain", "for scale: the plain extension adds", added(plain, nothing),
+            added(botocore, nothing), against="botocore in the function",
+        ),
+        measured("cold_invocation_nothing", "for scale: the same invocation without either", nothing),
+    ]  # fmt: skip
+
+
+def _warm(setting: Setting) -> list[Row]:
+    """Count how often an extension wakes up in warm invocations that ask for nothing, and what they cost it."""
+    woken: dict[str, list[float]] = {opt: [] for opt in NAMES}
+    cost: dict[str, list[float]] = {opt: [] for opt in NAMES}
+    for _ in setting.rounds(5, 1):
+        for opt, name in NAMES.items():
+            with _emulator(setting, opt, "asks_nothing") as function:
+                function.invoke()
+                function.log.wait_for("extension.ready")
+                time.sleep(SETTLE_SECONDS)
+                pid = process_of(name)
+                before = switches(pid), cpu_ms(pid)
+                for _ in range(WARM):
+                    function.invoke()
+                woken[opt].append(float(switches(pid) - before[0]))
+                cost[opt].append((cpu_ms(pid) - before[1]) * 1000 / WARM)
+    against = "the plain extension, told of each"
+    return [
+        measured(
+            "warm_wakeups", f"wake-ups in {WARM} invocations that ask for nothing", woken["layer"],
+            woken["plain"], unit="", against=against, budget=no_more_than(0),
+        ),
+        measured(
+            "warm_cpu", "CPU time of such an invocation", cost["layer"], cost["plain"], unit="us", against=against,
+            budget=no_more_than(0),
+        ),
+    ]  # fmt: skip
+
+
+def process_of(part: bytes) -> int:
+    """Return the process whose command line holds `part`, of those that share our loopback: others are not ours."""
+    ours = Path("/proc/self/ns/net").readlink()
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            command = (folder / "cmdline").read_bytes()
+            is_it = part in command and b"/opt/secrets-cache/bin/python3" in command
+            if is_it and (folder / "ns" / "net").readlink() == ours:
+                return int(folder.name)
+        except OSError:
+            continue
+    raise NotMeasuredError(f"no process runs {part.decode()}")

@@ -1,0 +1,138 @@
+"""
+The picture of a run: the cold start as a time line, and hits beside others'. From `latest.json` alone.
+
+    python -m bench.picture    (the Makefile calls this, in an environment of its own)
+
+Rules
+-----
+1. The same results give the same bytes: no date, no random names.
+2. What was not measured in this run is hatched, and says so.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from bench.peers import PEERS
+
+RESULTS = Path(__file__).resolve().parent / "results"
+# The segments of a start: the mark each ends at, what it is, its colour.
+SEGMENTS = (
+    ("bound", "until the port is bound", "#4c566a"),
+    ("registered", "until registered", "#88a0c4"),
+    ("connects to AWS", "until it connects to AWS (imports)", "#5e81ac"),
+    ("first byte from AWS", "until AWS's first byte", "#d08770"),
+    ("first secret served", "until the first secret is served", "#a3be8c"),
+)
+OURS, MEASURED, ELSEWHERE = "#5e81ac", "#8f9bb3", "#d8dee9"
+RUNTIME = "#ebcb8b"
+MORE, LESS = "more is better", "less is better"
+STYLE = {
+    "svg.hashsalt": "secrets-cache",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "hatch.linewidth": 0.6,
+}
+
+
+def main() -> None:
+    """Draw the newest results."""
+    results = json.loads((RESULTS / "latest.json").read_text(encoding="utf-8"))
+    target = RESULTS / "latest.svg"
+    draw(results, target)
+    print(f"Drawn: {target.relative_to(RESULTS.parent.parent)}")
+
+
+def draw(results: dict[str, Any], target: Path) -> None:
+    """Draw results into the file `target`."""
+    rows = {row["key"]: row for row in results["rows"]}
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 6), layout="constrained")
+        axes = figure.subplot_mosaic([["start", "start"], ["rate", "latency"]], height_ratios=[1.25, 1])
+        _start(axes["start"], results["cold_start"])
+        _bars(
+            axes["rate"],
+            f"Hits a second, 16 connections ({MORE})",
+            _values(rows, "hits_per_second", "hits_per_second_echo", "per_second"),
+        )
+        _bars(
+            axes["latency"],
+            f"Median latency of a hit, us ({LESS})",
+            _values(rows, "hit_latency_application", "hit_latency", "p50_us"),
+        )
+        about = results["machine"]
+        quick = "; a quick run" if results["is_quick"] else ""
+        figure.suptitle(f"{about['processor']}, {about['cores']} cores, Python {about['python']}{quick}", fontsize=9)
+        figure.supxlabel("* hatched: measured on another machine, not in this run", fontsize=8)
+        figure.savefig(target, metadata={"Date": None, "Creator": None})
+    # The backend ends lines with blanks.
+    lines = target.read_text(encoding="utf-8").splitlines()
+    target.write_text("\n".join(line.rstrip() for line in lines) + "\n", encoding="utf-8")
+
+
+def _start(axes: Any, cold_start: dict[str, Any] | None) -> None:  # noqa: ANN401 - matplotlib has no types here
+    axes.set_title("Cold start, in ms from the start of the process; 5 secrets, AWS answering at once", loc="left")
+    if cold_start is None:
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center")
+        return
+    runtime = cold_start["runtime_init"]["median"]
+    names = []
+    for place, (name, marks) in enumerate(
+        (("secrets-cache", cold_start["ours"]), ("plain extension", cold_start["plain"]))
+    ):
+        moments = {mark: summary["median"] for mark, summary in marks.items()}
+        began = 0.0
+        # The plain extension binds its port last: what comes later than its turn has no segment of its own.
+        for mark, label, colour in sorted(SEGMENTS, key=lambda segment: moments[segment[0]]):
+            width = max(moments[mark] - began, 0)
+            axes.barh(2.4 * place, width, 0.8, left=began, color=colour, label=None if place else label)
+            began = max(began, moments[mark])
+        axes.plot(moments["ready"], 2.4 * place, "k|", markersize=14, label=None if place else "ready")
+        axes.text(moments["ready"], 2.4 * place, f"  ready {moments['ready']:.0f}", va="center")
+        left = moments["registered"]
+        beside = None if place else "the function's runtime, until it can be invoked"
+        axes.barh(2.4 * place + 0.9, runtime, 0.7, left=left, color=RUNTIME, label=beside)
+        axes.text(left + runtime, 2.4 * place + 0.9, f"  registered {left:.0f}, so it starts", va="center")
+        names += [name, "beside it"]
+    axes.set_yticks([0, 0.9, 2.4, 3.3], names)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.1), ncols=3, frameon=False, fontsize=8)
+
+
+def _values(rows: dict[str, Any], application: str, echo: str, figure: str) -> list[tuple[str, float, str]]:
+    """Return name, value and colour of each bar; nothing if this run has no hits."""
+    if application not in rows or rows[application]["ours"] is None:
+        return []
+    return [
+        ("secrets-cache", rows[application]["ours"]["median"], OURS),
+        ("aiohttp application", rows[application]["baseline"]["median"], MEASURED),
+        ("raw asyncio echo", rows[echo]["baseline"]["median"], MEASURED),
+        *((f"{peer.name} *", float(getattr(peer, figure)), ELSEWHERE) for peer in PEERS),
+    ]
+
+
+def _bars(axes: Any, title: str, values: list[tuple[str, float, str]]) -> None:  # noqa: ANN401 - as above
+    axes.set_title(title, loc="left")
+    if not values:
+        axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center")
+        return
+    for place, (_, value, colour) in enumerate(values):
+        hatch = {"hatch": "///", "edgecolor": "#8f9bb3"} if colour == ELSEWHERE else {}
+        axes.barh(place, value, 0.7, color=colour, **hatch)
+        axes.text(value, place, f" {value:,.0f}", va="center", fontsize=8)
+    axes.set_yticks(range(len(values)), [name for name, _, _ in values])
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set_xticks([])
+
+
+if __name__ == "__main__":
+    main()
