@@ -26,10 +26,10 @@ from typing import Any
 import pytest
 
 from secrets_cache import __version__
-from secrets_cache.cache import Served
 from secrets_cache.config import Config, environment, parse, schema, values
 from secrets_cache.config.values import Kind
 from secrets_cache.freshness import State
+from secrets_cache.outcomes import Served
 from secrets_cache.server import problems
 from tests.upstream import ACCESS_DENIED, Answer, Call, Upstream
 from tools import demo
@@ -157,6 +157,11 @@ def emitted_by(node: ast.AST) -> Emitted | None:
         if node.func.attr == "log":
             names = {child.attr for child in ast.walk(node.args[0]) if isinstance(child, ast.Attribute)}
             event, levels, rest = node.args[1], frozenset(names), node.args[2:]
+        elif node.func.attr == "makeRecord":
+            # Past the level that is set.
+            names = {child.attr for child in ast.walk(node.args[1]) if isinstance(child, ast.Attribute)}
+            (fields,) = node.args[5].elts if isinstance(node.args[5], ast.Tuple) else [node.args[5]]
+            event, levels, rest = node.args[4], frozenset(names), [fields]
         elif node.func.attr in LOG_METHODS:
             event, levels, rest = node.args[0], frozenset({LOG_METHODS[node.func.attr]}), node.args[1:]
         else:
