@@ -13,75 +13,117 @@ Rules
 import asyncio
 import contextlib
 import logging
-import random
-import resource
+import os
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
 
-from secrets_cache.cache import Cache
+from secrets_cache.cache import Cache, Source
 from secrets_cache.clock import Clock, SystemClock
 from secrets_cache.config import Batch, Config
 from secrets_cache.entries import Listed
 from secrets_cache.freshness import Policy
+from secrets_cache.lanes import has_lanes
+from secrets_cache.limits import set_limits
 from secrets_cache.logs import describe
-from secrets_cache.secretsmanager import BATCH_ABOVE, SecretsManager
-from secrets_cache.server import Server
+from secrets_cache.outcomes import Report
+from secrets_cache.secretsmanager import BATCH_ABOVE, of_environment
+from secrets_cache.server import Replies, Server
 
 logger = logging.getLogger(__name__)
+
+
+class Application:
+    """
+    What runs.
+
+    Args:
+        config: What it was made from.
+        cache: The secrets.
+        settling: The prefetch, which then says what is missing; None if it waits for the first request.
+    """
+
+    def __init__(self, config: Config, cache: Cache, settling: "asyncio.Task[None] | None") -> None:
+        self.cache = cache
+        self.settling = settling
+        self._config = config
+
+    def missing(self) -> list[str]:
+        """Return, in words, which required secrets cannot be had, and why."""
+        return [text for _, text in _missing(self._config, self.cache)]
 
 
 @asynccontextmanager
 async def running(
     config: Config, *, sockets: Sequence[socket.socket], environ: Mapping[str, str], clock: Clock | None = None
-) -> AsyncIterator[Cache]:
-    """
-    Serve on `sockets` what `config` lists, while the context lasts; give the cache.
-
-    The prefetch has begun, but not ended: `Cache.prefetch` waits for it.
-    """
-    # Memory holds secrets, and a core dump is memory on a disk.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+) -> AsyncIterator[Application]:
+    """Serve on `sockets` what `config` lists, while the context lasts. The prefetch has begun, but not ended."""
+    set_limits()
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(
-            SecretsManager(
+            of_environment(
+                environ,
                 budget_seconds=config.fetch_timeout,
                 batch_above=_batch_above(config.batch),
-                region=environ.get("AWS_REGION") or None,
                 clock=clock,
             )
         )
-        cache = Cache(
-            listed=listed_by(config),
-            allow=config.allow,
-            policy=_policy(config, None),
-            source=source,
-            clock=clock,
-            random=random.random,
-        )
+        cache = cache_of(config, source, clock)
         stack.push_async_callback(cache.aclose)
+        settling = None
         if not fetches_late(environ):
-            cache.start_prefetch()
-        stack.push_async_callback(_cancel, asyncio.create_task(_refresh_when_due(cache)))
+            settling = asyncio.create_task(_settle(config, cache))
+            stack.push_async_callback(_cancel, settling)
+        stack.push_async_callback(_cancel, asyncio.create_task(refresh_when_due(cache)))
+        application = Application(config, cache, settling)
+        problems = [str(problem) for problem in config.problems]
         await stack.enter_async_context(
             Server(
-                cache=cache,
-                tokens=config.tokens,
-                config_problems=[str(problem) for problem in config.problems],
+                replies=Replies(
+                    cache=cache,
+                    tokens=config.tokens,
+                    wrong=lambda: [*problems, *application.missing()],
+                    clock=clock,
+                ),
                 sockets=sockets,
+                has_lane=has_lanes(environ),
             )
         )
-        yield cache
+        yield application
 
 
-def missing_required(config: Config, cache: Cache) -> list[str]:
-    """Return, and report each in the log, the required secrets whose last fetch failed."""
+def cache_of(config: Config, source: Source, clock: Clock) -> Cache:
+    """Return the cache that a configuration describes."""
+    return Cache(
+        listed=listed_by(config),
+        allow=config.allow,
+        policy=_policy(config, None),
+        source=source,
+        clock=clock,
+        random=chance,
+    )
+
+
+def chance() -> float:
+    """Return a number from 0 to 1, by chance; not through `random`, whose import takes as long as a fetch."""
+    return int.from_bytes(os.urandom(6), "big") / (1 << 48)
+
+
+async def _settle(config: Config, cache: Cache) -> None:
+    await cache.prefetch()
+    for report, text in _missing(config, cache):
+        logger.error("secret.required_missing", {"secret": report.name, "code": report.error, "text": text})
+
+
+def _missing(config: Config, cache: Cache) -> list[tuple[Report, str]]:
     required = {secret.name for secret in config.secrets if secret.required}
-    missing = [report for report in cache.report() if report.name in required and report.error is not None]
-    for report in missing:
-        logger.error("secret.required_missing", {"secret": report.name, "code": report.error})
-    return [report.name for report in missing]
+    return [
+        (report, f"required secret {report.name!r} could not be had: {report.reason}")
+        for report in cache.report()
+        if report.name in required and report.error is not None and not report.is_servable
+    ]
 
 
 def fetches_late(environ: Mapping[str, str]) -> bool:
@@ -115,7 +157,21 @@ def _batch_above(batch: Batch) -> int | None:
     return {Batch.AUTO: BATCH_ABOVE, Batch.ALWAYS: 0, Batch.NEVER: None}[batch]
 
 
-async def _refresh_when_due(cache: Cache) -> None:
+class Refreshable(Protocol):
+    """What of a cache the timer needs."""
+
+    changed: asyncio.Event
+
+    def seconds_to_next_refresh(self) -> float | None:
+        """Return after how many seconds something is due; None for never."""
+        ...
+
+    def refresh_due(self) -> None:
+        """Start what is due."""
+        ...
+
+
+async def refresh_when_due(cache: Refreshable) -> None:
     """Refresh the listed secrets as they fall due, for ever. Between two of them it sleeps."""
     while True:
         cache.changed.clear()

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from secrets_cache import __version__, logs
-from secrets_cache.app import missing_required, running
+from secrets_cache.app import running
 from secrets_cache.config import Config, parse
 from secrets_cache.files import DEFAULT_ROOT, read_config
 from secrets_cache.life import report_problem
@@ -62,11 +62,14 @@ async def _serve_until_signal(config: Config) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(config, sockets=sockets, environ=os.environ) as cache:
-        await cache.prefetch()
-        if missing_required(config, cache) and config.strict:
-            return 1
-        logger.info("serve.ready", {"port": config.port, "secrets": len(cache.report())})
-        await stop.wait()
-        logger.info("serve.stopped", asdict(cache.counts))
+    async with running(config, sockets=sockets, environ=os.environ) as app:
+        stopping = asyncio.ensure_future(stop.wait())
+        settling = filter(None, (app.settling,))
+        await asyncio.wait({stopping, *settling}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            if config.strict and app.missing():
+                return 1
+            logger.info("serve.ready", {"port": config.port, "secrets": len(app.cache.report())})
+        await stopping
+        logger.info("serve.stopped", asdict(app.cache.counts))
     return 0

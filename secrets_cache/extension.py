@@ -9,22 +9,30 @@ Rules
 2. Whatever goes wrong, the process stays until SHUTDOWN: an extension that exits fails the function.
 """
 
+from __future__ import annotations
+
+import gc
 import os
+import select
 import sys
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from secrets_cache.errors import ExtensionsApiError
-from secrets_cache.extensions_api import ExtensionsApi
+from secrets_cache.exchange import finish
+from secrets_cache.extensions_api import MAX_RETRY_SECONDS, RETRY_SECONDS, ExtensionsApi
 from secrets_cache.files import read_config
 from secrets_cache.last_resort import stay
 from secrets_cache.listeners import bind
 
+# Not from typing, whose import takes longer than the registration itself.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Mapping, Sequence
+
 
 DEFAULT_PORT = 8080
+MAX_PORT = 65535
 USAGE = (
     "secrets-cache: this program is started by AWS Lambda, with its own file name as the argument and "
     "AWS_LAMBDA_RUNTIME_API set; elsewhere, use `secrets-cache serve`\n"
@@ -55,7 +63,10 @@ def live(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
     sockets: list[socket.socket] = []
     try:
         file, config = read_config(environ), None
-        if file.may_set_port() or environ.get("SECRETS_CACHE_PORT"):
+        wanted = environ.get("SECRETS_CACHE_PORT", "").strip()
+        if wanted.isascii() and wanted.isdigit() and 0 < int(wanted[:6]) <= MAX_PORT:
+            port = int(wanted)
+        elif wanted or file.may_set_port():
             # The parser is slow to import, so this is the exception.
             from secrets_cache.config import parse  # noqa: PLC0415
 
@@ -64,22 +75,45 @@ def live(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
         sockets, bind_errors = bind(port)
         troubles: list[tuple[str, Exception]] = [("server.not_listening", error) for error in bind_errors]
         try:
-            api.register()
+            finish(api.register())
         except ExtensionsApiError as error:
             troubles.append(("extensions_api.failed", error))
         registered = time.monotonic()
 
-        # Only now what is heavy: the function's own start goes on beside it.
+        # Only now what is slow to import: the function's own start goes on beside it. Nothing of it is garbage, so
+        # looking for some would be in vain; `life` looks again.
+        gc.disable()
+        from secrets_cache.limits import set_limits  # noqa: PLC0415
+
+        set_limits()
         from secrets_cache import life  # noqa: PLC0415
 
         start = life.Start(file, config, port, sockets, troubles, registered)
         return life.Life(api, environ, start).run()
     except Exception as error:  # noqa: BLE001 - rule 2
         _report("internal.error", error)
-    # A server that fails closes its sockets.
-    sockets = [listener for listener in sockets if listener.fileno() >= 0] or bind(port)[0]
-    stay(api, sockets, lambda error: _report("extensions_api.failed", error))
+    _stay(api, sockets, port)
     return 0
+
+
+def _stay(api: ExtensionsApi, sockets: Sequence[socket.socket], port: int) -> None:
+    """Stay until SHUTDOWN, whatever goes wrong in that too; SIGTERM ends it as well."""
+    import signal  # noqa: PLC0415 - slow to have at hand
+
+    # An event loop that failed may have left a handler that does nothing.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    pause = RETRY_SECONDS
+    while True:
+        try:
+            # A server that fails closes its sockets.
+            sockets = [listener for listener in sockets if listener.fileno() >= 0] or bind(port)[0]
+            stay(api, sockets, lambda error: _report("extensions_api.failed", error))
+        except Exception as error:  # noqa: BLE001 - rule 2
+            _report("internal.error", error)
+        else:
+            return
+        time.sleep(pause)
+        pause = min(pause * 2, MAX_RETRY_SECONDS)
 
 
 def _report(event: str, error: Exception) -> None:
@@ -93,4 +127,5 @@ def _report(event: str, error: Exception) -> None:
         reason = {"reason": str(error)} if isinstance(error, ExtensionsApiError) else {}
         logging.getLogger(__name__).error(event, {"where": "extension", **logs.describe(error), **reason})
     except Exception:  # noqa: BLE001 - rule 2
-        os.write(1, b'{"level":"ERROR","event":"internal.error","where":"logs"}\n')
+        if select.select([], [1], [], 0)[1]:
+            os.write(1, b'{"level":"ERROR","event":"internal.error","where":"logs"}\n')

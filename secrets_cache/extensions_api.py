@@ -1,34 +1,36 @@
 """
-The Lambda Extensions API, over a plain socket.
+The Lambda Extensions API, over plain sockets.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 
+Its calls are generators, as `exchange` has them: whoever makes one waits for it in his own way.
+
 Rules
 -----
-1. Standard library's `socket` only: registering is what the function's own start waits for.
+1. Nothing slow is imported: registering is what the function's own start waits for.
 2. `/event/next` has no time-out and is open at most once: a second one is refused while the first is open, and an
    event that comes to an abandoned one is lost.
 3. No proxy: whatever HTTP_PROXY says, this address is the platform's.
 """
 
-import socket
+from __future__ import annotations
+
+import os
+import time
 
 from secrets_cache.errors import ExtensionsApiError
+from secrets_cache.exchange import Response, Wait, exchange, sleep_until
+
+# Not from typing, whose import takes longer than the registration itself.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
 
 VERSION = "2020-01-01"
-TIMEOUT_SECONDS = 10.0
+RETRY_SECONDS = 1.0
+MAX_RETRY_SECONDS = 60.0
 SUCCESS = range(200, 300)
-
-
-class Response:
-    """What a call answered: the status, the headers by lower-case name, and the body."""
-
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
+NEXT = "/extension/event/next"
 
 
 class ExtensionsApi:
@@ -44,23 +46,27 @@ class ExtensionsApi:
         self._address = address
         self._name = name
         self._identifier = ""
-        self._next: socket.socket | None = None
 
-    def register(self) -> None:
+    @property
+    def is_registered(self) -> bool:
+        """Whether a registration has succeeded."""
+        return self._identifier != ""
+
+    def register(self) -> Generator[Wait, None, None]:
         """
         Register for SHUTDOWN only: no invocation ever waits for us, and Managed Instances admit nothing else.
 
         Raises:
             ExtensionsApiError: It was refused, or nobody answered.
         """
-        response = self._call(
+        response = yield from self._call(
             "POST", "/extension/register", {"Lambda-Extension-Name": self._name}, b'{"events":["SHUTDOWN"]}'
         )
         self._identifier = response.headers.get("lambda-extension-identifier", "")
         if not self._identifier:
             raise ExtensionsApiError("POST /extension/register", "the answer has no Lambda-Extension-Identifier")
 
-    def init_error(self, error_type: str, message: str) -> None:
+    def init_error(self, error_type: str, message: str) -> Generator[Wait, None, None]:
         """
         Report that the init failed; Lambda expects the process to end after it.
 
@@ -72,78 +78,71 @@ class ExtensionsApi:
 
         body = json.dumps({"errorType": error_type, "errorMessage": message, "stackTrace": []}).encode()
         headers = {**self._identity(), "Lambda-Extension-Function-Error-Type": error_type}
-        self._call("POST", "/extension/init/error", headers, body)
+        yield from self._call("POST", "/extension/init/error", headers, body)
 
-    def open_next(self) -> int:
+    def until_shutdown(
+        self, report: Callable[[ExtensionsApiError], None], first_pause: float = RETRY_SECONDS
+    ) -> Generator[Wait, None, str]:
         """
-        Ask for the next event unless that is under way; return the descriptor that turns readable when it is there.
+        Keep `/event/next` open until it is time to go; return why it is.
 
-        Registers first where that has not been done.
+        Registers first where that has failed. After whatever is not SHUTDOWN it asks again, ever more slowly.
 
-        Raises:
-            ExtensionsApiError: Nobody answers at the address.
+        Args:
+            report: Told of each failure.
+            first_pause: Seconds; doubled each time, up to `MAX_RETRY_SECONDS`.
         """
-        if self._next is None:
-            if not self._identifier:
-                self.register()
-            request = _request("GET", "/extension/event/next", self._address, self._identity())
+        parent, pause = os.getppid(), first_pause
+        while True:
+            began = time.monotonic()
             try:
-                connection = self._connect()
-                connection.sendall(request)
-                connection.settimeout(None)
-            except OSError as error:
-                raise ExtensionsApiError("GET /extension/event/next", _reason(error)) from None
-            self._next = connection
-        return self._next.fileno()
+                yield from self._shutdown()
+            except ExtensionsApiError as error:
+                if os.getppid() != parent:
+                    return "the process that started us is gone"
+                report(error)
+            else:
+                return "SHUTDOWN"
+            now = time.monotonic()
+            if now - began > MAX_RETRY_SECONDS:
+                pause = first_pause
+            yield from sleep_until(now + pause)
+            pause = min(pause * 2, MAX_RETRY_SECONDS)
 
-    def read_next(self) -> str:
-        """
-        Return the type of the event that `open_next` asked for, waiting for it as long as it takes.
-
-        Raises:
-            ExtensionsApiError: The connection ended, or the answer was not 200. None is open any more.
-        """
-        self.open_next()
-        connection, self._next = self._next, None
-        if connection is None:
-            raise ExtensionsApiError("GET /extension/event/next", "it is not open")
-        call = "GET /extension/event/next"
-        with connection:
-            try:
-                response = _read(connection)
-            except (OSError, ValueError) as error:
-                raise ExtensionsApiError(call, _reason(error)) from None
-        return _event_type(_checked(call, response).body)
+    def _shutdown(self) -> Generator[Wait, None, None]:
+        if not self.is_registered:
+            yield from self.register()
+        event = _event_type((yield from self._call("GET", NEXT, self._identity())).body)
+        if event != "SHUTDOWN":
+            raise ExtensionsApiError(f"GET {NEXT}", f"the event is {event[:40]!r}, and only SHUTDOWN was asked for")
 
     def _identity(self) -> dict[str, str]:
         return {"Lambda-Extension-Identifier": self._identifier}
 
-    def _connect(self) -> socket.socket:
+    def _call(
+        self, method: str, path: str, headers: dict[str, str], body: bytes = b""
+    ) -> Generator[Wait, None, Response]:
+        call = f"{method} {path}"
         host, _, port = self._address.rpartition(":")
         if not host or not port.isdigit():
-            raise OSError(f"AWS_LAMBDA_RUNTIME_API is {self._address!r}, not host:port")
-        return socket.create_connection((host.strip("[]"), int(port)), TIMEOUT_SECONDS)
-
-    def _call(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Response:
-        call = f"{method} {path}"
+            raise ExtensionsApiError(call, f"AWS_LAMBDA_RUNTIME_API is {self._address!r}, not host:port")
         try:
-            with self._connect() as connection:
-                connection.sendall(_request(method, path, self._address, headers, body))
-                response = _read(connection)
+            response = yield from exchange(
+                host.strip("[]"),
+                int(port),
+                _request(method, path, self._address, headers, body),
+                is_answered_in_time=path != NEXT,
+            )
         except (OSError, ValueError) as error:
             raise ExtensionsApiError(call, _reason(error)) from None
-        return _checked(call, response)
+        if response.status not in SUCCESS:
+            said = response.body[:300].decode("utf-8", "replace")
+            raise ExtensionsApiError(call, f"status {response.status}: {said}")
+        return response
 
 
 def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-
-
-def _checked(call: str, response: Response) -> Response:
-    if response.status not in SUCCESS:
-        said = response.body[:300].decode("utf-8", "replace")
-        raise ExtensionsApiError(call, f"status {response.status}: {said}")
-    return response
 
 
 def _event_type(body: bytes) -> str:
@@ -165,23 +164,3 @@ def _request(method: str, path: str, address: str, headers: dict[str, str], body
     if method == "POST":
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-def _read(connection: socket.socket) -> Response:
-    """Read one response. Raises ValueError if it is no HTTP response, or ends early."""
-    with connection.makefile("rb") as stream:
-        version, status, *_ = [*stream.readline().decode("latin-1").split(None, 2), "", ""]
-        if not version.startswith("HTTP/1.") or not status.isdigit():
-            raise ValueError("the connection ended without an answer")
-        headers: dict[str, str] = {}
-        while (line := stream.readline().decode("latin-1").strip()) != "":
-            name, _, value = line.partition(":")
-            headers[name.strip().lower()] = value.strip()
-        if headers.get("transfer-encoding", "").lower() == "chunked":
-            chunks = []
-            while size := int(stream.readline().split(b";")[0], 16):
-                chunks.append(stream.read(size))
-                stream.readline()
-            return Response(int(status), headers, b"".join(chunks))
-        length = headers.get("content-length", "")
-        return Response(int(status), headers, stream.read(int(length)) if length else stream.read())

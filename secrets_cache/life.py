@@ -5,32 +5,38 @@ The extension's life in Lambda, from the registration to the SHUTDOWN event.
 
 Rules
 -----
-1. `/event/next` is called when the prefetch has settled, or after 2 s: it ends the init.
+1. `/event/next` is called when the prefetch has settled, or 2 s after the registration: it ends the init.
 2. Only a strict configuration may fail the init, and then through `/init/error`.
+3. SIGTERM ends everything at once, wherever it is: the one task of this module is cancelled.
 """
 
 import asyncio
+import contextlib
+import gc
 import logging
 import os
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import TypeVar
 
 from secrets_cache import logs
-from secrets_cache.app import fetches_late, missing_required, running
+from secrets_cache.app import running
 from secrets_cache.cache import Cache
 from secrets_cache.config import Config, Problem, parse
 from secrets_cache.errors import ExtensionsApiError
+from secrets_cache.exchange import Wait
 from secrets_cache.extensions_api import ExtensionsApi
 from secrets_cache.files import ConfigFile
-from secrets_cache.last_resort import MAX_RETRY_SECONDS, RETRY_SECONDS, stay
+from secrets_cache.outcomes import Counts
 
 logger = logging.getLogger(__name__)
 
 PREFETCH_SECONDS = 2.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class Start:
     What came before: the file and, if it had to be read by then, the configuration; the sockets, and what failed.
 
     Attributes:
-        registered: When the process had registered, on the monotonic clock.
+        registered: When the registration had ended, well or not, on the monotonic clock.
     """
 
     file: ConfigFile
@@ -59,86 +65,104 @@ class Life:
         self._start = start
         file = start.file
         self._config = start.config or parse(file.data, file=file.path, environ=environ, unreadable=file.unreadable)
+        self._counts = Counts()
 
     def run(self) -> int:
         """Live; return the exit code."""
-        config = self._config
-        logs.configure(config.log_level)
-        for problem in config.problems:
+        logs.configure(self._config.log_level)
+        for problem in self._config.problems:
             report_problem(problem)
         for event, error in self._start.troubles:
             logger.error(event, {"port": self._start.port, "reason": getattr(error, "strerror", None) or str(error)})
-        if config.strict and config.problems:
-            return self._fail("Extension.ConfigInvalid", "\n".join(map(str, config.problems)))
-        if not self._start.sockets:
-            stay(self._api, (), _report_api)
-            return 0
         # Not asyncio.run: its end waits for threads.
-        return asyncio.new_event_loop().run_until_complete(self._serve())
+        return asyncio.new_event_loop().run_until_complete(self._live())
 
-    async def _serve(self) -> int:
-        async with running(self._config, sockets=self._start.sockets, environ=self._environ) as cache:
-            if not fetches_late(self._environ):
-                await self._settle(cache)
-                if missing_required(self._config, cache) and self._config.strict:
-                    return self._fail("Extension.RequiredSecretMissing", "a required secret could not be had")
-            reports, began = cache.report(), _process_start() or self._start.registered
-            logger.info(
-                "extension.ready",
-                {
-                    "port": self._start.port,
-                    "secrets": len(reports),
-                    "failed": sum(report.error is not None for report in reports),
-                    "registered_ms": round((self._start.registered - began) * 1000),
-                    "took_ms": round((time.monotonic() - began) * 1000),
-                },
-            )
-            reason = await self._until_shutdown()
-            logger.info("extension.stopped", {"reason": reason, **asdict(cache.counts)})
+    async def _live(self) -> int:
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            reason = await self._serve()
+        except asyncio.CancelledError:
+            reason = "SIGTERM"
+        if reason is None:
+            return 1
+        logger.info("extension.stopped", {"reason": reason, **asdict(self._counts)})
         return 0
 
-    async def _settle(self, cache: Cache) -> None:
+    async def _serve(self) -> str | None:
+        """Serve until it is time to go; return why it is, None if the init has failed."""
+        config = self._config
+        if config.strict and config.problems:
+            await self._fail("Extension.ConfigInvalid", "\n".join(map(str, config.problems)))
+            return None
+        if not self._start.sockets:
+            return await _finish(self._api.until_shutdown(_report_api))
+        async with running(config, sockets=self._start.sockets, environ=self._environ) as app:
+            self._counts = app.cache.counts
+            if app.settling is not None:
+                await self._settle(app.settling)
+                if config.strict and (missing := app.missing()):
+                    await self._fail("Extension.RequiredSecretMissing", "\n".join(missing))
+                    return None
+            self._say_ready(app.cache)
+            return await _finish(self._api.until_shutdown(_report_api))
+
+    async def _settle(self, settling: "asyncio.Task[None]") -> None:
         is_awaited = self._config.strict and any(secret.required for secret in self._config.secrets)
-        await asyncio.wait({cache.start_prefetch()}, timeout=None if is_awaited else PREFETCH_SECONDS)
+        # The function has been starting since the registration; where there is little CPU, our imports take seconds.
+        left = max(0.0, self._start.registered + PREFETCH_SECONDS - time.monotonic())
+        await asyncio.wait({settling}, timeout=None if is_awaited else left)
 
-    async def _until_shutdown(self) -> str:
-        """Open `/event/next` and keep it open; return why it is time to go."""
-        loop = asyncio.get_running_loop()
-        readable, terminated = asyncio.Event(), asyncio.Event()
+    def _say_ready(self, cache: Cache) -> None:
+        # What is here now stays: it is never looked through again.
+        gc.freeze()
+        gc.enable()
+        reports, began = cache.report(), _process_start() or self._start.registered
+        registered = round((self._start.registered - began) * 1000)
+        logger.info(
+            "extension.ready",
+            {
+                "port": self._start.port,
+                "secrets": len(reports),
+                "failed": sum(report.error is not None for report in reports),
+                **({"registered_ms": registered} if self._api.is_registered else {}),
+                "took_ms": round((time.monotonic() - began) * 1000),
+            },
+        )
 
-        def terminate() -> None:
-            terminated.set()
-            readable.set()
-
-        loop.add_signal_handler(signal.SIGTERM, terminate)
-        parent, pause = os.getppid(), RETRY_SECONDS
-        while not terminated.is_set():
-            try:
-                readable.clear()
-                descriptor = self._api.open_next()
-                loop.add_reader(descriptor, readable.set)
-                try:
-                    await readable.wait()
-                finally:
-                    loop.remove_reader(descriptor)
-                if not terminated.is_set() and self._api.read_next() == "SHUTDOWN":
-                    return "SHUTDOWN"
-                pause = RETRY_SECONDS
-            except ExtensionsApiError as error:
-                if os.getppid() != parent:
-                    return "the process that started us is gone"
-                _report_api(error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, MAX_RETRY_SECONDS)
-        return "SIGTERM"
-
-    def _fail(self, error_type: str, message: str) -> int:
+    async def _fail(self, error_type: str, message: str) -> None:
         """Fail the init: the only case in which the process ends before SHUTDOWN."""
         try:
-            self._api.init_error(error_type, message)
+            await _finish(self._api.init_error(error_type, message))
         except ExtensionsApiError as error:
             _report_api(error)
-        return 1
+
+
+async def _finish(steps: Generator[Wait, None, T]) -> T:
+    """Return what a call of the Extensions API returns; the loop goes on while it waits."""
+    with contextlib.closing(steps):
+        while True:
+            try:
+                wait = next(steps)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            await _happened(wait)
+
+
+async def _happened(wait: Wait) -> None:
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    add, remove = (loop.add_writer, loop.remove_writer) if wait.is_writing else (loop.add_reader, loop.remove_reader)
+    if wait.descriptor is not None:
+        add(wait.descriptor, ready.set)
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(wait.until):
+                await ready.wait()
+    finally:
+        if wait.descriptor is not None:
+            remove(wait.descriptor)
 
 
 def report_problem(problem: Problem) -> None:
@@ -151,7 +175,8 @@ def _process_start() -> float | None:
     """Return when this process was started, on the monotonic clock, to 10 ms; None if the kernel does not tell."""
     # proc(5): field 22 is the start time in clock ticks since boot; the fields before it end with the name's ")".
     try:
-        ticks = int(Path("/proc/self/stat").read_text("ascii", "replace").rpartition(")")[2].split()[19])
+        with open("/proc/self/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123 - no pathlib on the start path
+            ticks = int(file.read().rpartition(")")[2].split()[19])
     except (OSError, ValueError, IndexError):
         return None
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

@@ -9,6 +9,10 @@ Rules
    bodies of AWS's answers.
 2. Of an exception only the type and the place are shown: its text might hold anything.
 3. Writing never fails and never raises: a closed pipe must not end the process.
+4. Writing never waits for long: nobody may be emptying the pipe, and callers come first. A line that the pipe does not
+   take within 20 ms is dropped, and those after it at once, until it takes one again: `log.dropped` says how many were.
+   The pipe is asked by `poll`, and gets what it then takes for sure, `PIPE_BUF` bytes. It is not made non-blocking: it
+   is shared with whoever has it too, and a description of our own cannot be had where the pipe is another user's.
 
 The events are listed in docs/operations.md.
 """
@@ -17,9 +21,13 @@ import contextlib
 import json
 import logging
 import os
+import select
 import time
 
+logger = logging.getLogger(__name__)
+
 PACKAGE = "secrets_cache"
+FULL_PIPE_MILLISECONDS = 20
 
 
 class JsonFormatter(logging.Formatter):
@@ -45,10 +53,44 @@ class JsonFormatter(logging.Formatter):
 class _StandardOutput(logging.Handler):
     """Writes to file descriptor 1, a line at a time."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._dropped = 0
+        self._is_cut = False
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record, or nothing if that cannot be."""
         with contextlib.suppress(Exception):
-            os.write(1, self.format(record).encode("utf-8", "backslashreplace") + b"\n")
+            if self._dropped and self._write(self.format(_dropped(self._dropped))):
+                self._dropped = 0
+            if self._dropped or not self._write(self.format(record)):
+                self._dropped += 1
+
+    def _write(self, line: str) -> bool:
+        """Write a line; return whether all of it was."""
+        # What a full pipe cut off still needs its end.
+        data = b"\n" * self._is_cut + line.encode("utf-8", "backslashreplace") + b"\n"
+        begun = False
+        while data:
+            # Once a line was dropped, there is no patience for the next before one is taken.
+            if not _is_writable(0 if self._dropped else FULL_PIPE_MILLISECONDS):
+                self._is_cut = self._is_cut or begun
+                return False
+            written = os.write(1, data[: select.PIPE_BUF])
+            data, begun = data[written:], True
+        self._is_cut = False
+        return True
+
+
+def _is_writable(milliseconds: int) -> bool:
+    """Return whether a pipe takes `PIPE_BUF` bytes at once; a descriptor in an error counts: writing will say so."""
+    poll = select.poll()
+    poll.register(1, select.POLLOUT)
+    return bool(poll.poll(milliseconds))
+
+
+def _dropped(lines: int) -> logging.LogRecord:
+    return logger.makeRecord(__name__, logging.WARNING, __file__, 0, "log.dropped", ({"lines": lines},), None)
 
 
 def describe(error: BaseException) -> dict[str, str]:

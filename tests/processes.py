@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from secrets_cache.secretsmanager.lane import ELSEWHERE
 from tests.conftest import PATIENCE_SECONDS
 from tools.emulator import ROOT, Log, free_port
 
@@ -24,7 +25,9 @@ class Process:
 
     def __init__(self, arguments: Sequence[str], environ: Mapping[str, str], *, port: int | None = None) -> None:
         self.port = port or free_port()
-        self._environ = {**os.environ, "SECRETS_CACHE_PORT": str(self.port), **environ}
+        # As plain as in Lambda: what this machine sets for other programs would keep the fetch lane out.
+        plain = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+        self._environ = {**plain, "HOME": "/nonexistent", "SECRETS_CACHE_PORT": str(self.port), **environ}
         self._arguments = arguments
         self.url = f"http://127.0.0.1:{self.port}"
 

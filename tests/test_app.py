@@ -2,15 +2,17 @@
 
 import asyncio
 import contextlib
+import json
 import resource
 
 import aiohttp
 import pytest
 
-from secrets_cache.app import fetches_late, listed_by, running
+from secrets_cache.app import fetches_late, listed_by, refresh_when_due, running
 from secrets_cache.config import parse
 from secrets_cache.listeners import bind
 from secrets_cache.secret import Ref
+from tests import upstream as stub
 from tests.conftest import PATIENCE_SECONDS
 from tests.fakes import CANARY
 
@@ -18,10 +20,14 @@ from tests.fakes import CANARY
 class App:
     """What a caller sees of a running graph."""
 
-    def __init__(self, cache, client, url) -> None:
-        self.cache = cache
+    def __init__(self, application, client, url) -> None:
+        self.application = application
         self.client = client
         self.url = url
+
+    async def settled(self) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.application.settling
 
     async def get(self, path: str):
         async with self.client.get(self.url + path) as response:
@@ -37,8 +43,8 @@ async def app(text: str, **environ: str):
     config = parse(text.encode(), file="config.yaml", environ=environ)
     sockets, _ = bind(0)
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    async with running(config, sockets=sockets, environ=environ) as cache, aiohttp.ClientSession() as client:
-        yield App(cache, client, url)
+    async with running(config, sockets=sockets, environ=environ) as application, aiohttp.ClientSession() as client:
+        yield App(application, client, url)
 
 
 async def until(condition) -> None:
@@ -62,27 +68,40 @@ async def test_a_refresh_comes_by_itself_before_the_value_expires(upstream):
     """The timer refreshes ahead; nobody has to ask."""
     upstream.put("db", f"{CANARY} 1")
     async with app("secrets: [db]\nttl: 0.4s\nrefresh_ahead: 50%") as running_app:
-        await running_app.cache.prefetch()
+        await running_app.settled()
         upstream.put("db", f"{CANARY} 2")
         await until(lambda: upstream.count() >= 3)
 
         assert (200, "secrets-cache; hit", f"{CANARY} 2") == await running_app.get("/cache/db")
 
 
-async def test_the_timer_survives_an_error_of_ours(upstream, caplog, monkeypatch):
+async def test_the_timer_survives_an_error_of_ours(caplog):
     """One line in the log, and the next refresh comes all the same."""
-    upstream.put("db", CANARY)
-    async with app("secrets: [db]\nttl: 0.2s\nrefresh_ahead: 50%") as running_app:
-        due = running_app.cache.refresh_due
 
-        def broken() -> None:
-            monkeypatch.setattr(running_app.cache, "refresh_due", due)
-            raise ZeroDivisionError
+    class Due:
+        """A cache in which something is always due, and that breaks the first time."""
 
-        monkeypatch.setattr(running_app.cache, "refresh_due", broken)
-        await until(lambda: upstream.count() >= 3)
+        def __init__(self) -> None:
+            self.changed = asyncio.Event()
+            self.again = asyncio.Event()
+            self.calls = 0
 
-    assert "internal.error" in [record.msg for record in caplog.records]
+        def seconds_to_next_refresh(self) -> float:
+            return 0.0
+
+        def refresh_due(self) -> None:
+            self.calls += 1
+            if self.calls == 1:
+                raise ZeroDivisionError
+            self.again.set()
+
+    cache = Due()
+    task = asyncio.create_task(refresh_when_due(cache))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await cache.again.wait()
+    task.cancel()
+
+    assert ["internal.error"] == [record.msg for record in caplog.records]
 
 
 async def test_under_snapstart_nothing_is_fetched_before_the_first_request(upstream):
@@ -126,6 +145,24 @@ async def test_problems_of_the_configuration_show_in_health(upstream):
 
     assert 503 == status
     assert "config.yaml:1: ttl: found 'soon'; allowed: a duration" in body
+
+
+async def test_a_required_secret_that_is_missing_shows_in_the_log_and_in_health(upstream, caplog):
+    """In the same words, which say which it is and why; and no longer once it is there."""
+    upstream.put("db", CANARY)
+    upstream.faults.append(stub.ACCESS_DENIED)
+    async with app("secrets: [{id: db, required: true}]") as running_app:
+        await running_app.settled()
+        body = json.loads((await running_app.get("/health"))[2])
+        texts = [record.args["text"] for record in caplog.records if record.msg == "secret.required_missing"]
+        await until(lambda: upstream.count() == 2)
+        assert (200, CANARY) == (await running_app.get("/cache/db"))[::2]
+        assert [] == json.loads((await running_app.get("/health"))[2])["problems"]
+
+    assert texts == body["problems"]
+    assert ["required secret 'db' could not be had: AWS refused secret 'db' with AccessDeniedException"] == [
+        text.partition(": User")[0] for text in texts
+    ]
 
 
 async def test_no_core_dump_is_ever_written(upstream):

@@ -9,9 +9,11 @@ import pytest
 
 from secrets_cache import __version__
 from secrets_cache.cli import main
+from tests.conftest import PATIENCE_SECONDS
 from tests.fakes import CANARY
 from tests.processes import Process, config
 from tests.test_extension import get
+from tests.upstream import HANG
 
 
 def serve(tmp_path, text: str, *, port: int | None = None, **environ: str) -> Process:
@@ -50,6 +52,20 @@ def test_serve_without_a_required_secret(upstream, tmp_path):
         assert "missing" == process.event("secret.required_missing")["secret"]
     with serve(tmp_path, text) as process:
         process.event("serve.ready")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_stops_while_it_still_waits_for_aws(upstream, tmp_path, number):
+    """Neither the prefetch nor its failure is waited for, and nothing is said to have failed that did not."""
+    upstream.fault = HANG
+    with serve(tmp_path, "secrets: [db]\nfetch_timeout: 60s") as process:
+        assert upstream.arrived.wait(PATIENCE_SECONDS)
+        process.process.send_signal(number)
+        assert 0 == process.exit_code()
+        process.event("serve.stopped")
+        process.log.join()
+
+        assert ["serve.stopped"] == [line["event"] for line in process.log.events()]
 
 
 def test_serve_on_a_taken_port_ends_with_1(tmp_path):

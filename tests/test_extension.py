@@ -1,15 +1,20 @@
 """The extension's process, from its first line to its last: `extension` and `life`, against a stub of the API."""
 
+import contextlib
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -28,21 +33,22 @@ def _api():
 
 @pytest.fixture(name="start")
 def _start(api, upstream, tmp_path):
-    """Give a function that makes an extension's process of a configuration."""
+    """Give a function that makes an extension's process of a configuration; `before` is Python that runs before it."""
     upstream.put("db", CANARY)
 
-    def start(text: str = "secrets: [db]", *, port: int | None = None, **environ: str) -> Process:
-        return Process(
-            EXTENSION, {"AWS_LAMBDA_RUNTIME_API": api.address, **config(tmp_path, text), **environ}, port=port
-        )
+    def start(text: str = "secrets: [db]", *, port: int | None = None, before: str = "", **environ: str) -> Process:
+        option, code, name = EXTENSION
+        environ = {"AWS_LAMBDA_RUNTIME_API": api.address, **config(tmp_path, text), **environ}
+        return Process((option, f"{before}\n{code}", name), environ, port=port)
 
     return start
 
 
-def get(url: str) -> tuple[int, str]:
+def get(url: str, **headers: str) -> tuple[int, str]:
     """Return status and body."""
     try:
-        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as response:
+        request = urllib.request.Request(url, headers=headers)
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -130,6 +136,8 @@ def test_nothing_heavy_is_imported_before_the_registration():
         "dataclasses",
         "http.client",
         "inspect",
+        "typing",
+        "re",
     }
     assert set() == heavy & set(loaded)
 
@@ -283,14 +291,15 @@ def test_a_registration_that_fails_is_said_and_made_up_for(api, start):
         shut_down(api, extension)
 
     assert "Extension.InvalidExtensionName" in line["reason"]
+    assert "registered_ms" not in extension.event("extension.ready")
     assert ["/register", "/register", "/event/next"] == api.paths()
 
 
 def test_a_next_that_fails_is_asked_for_again(api, start):
-    """And other events than SHUTDOWN are passed over."""
+    """So is one that has another event than SHUTDOWN."""
     api.answers["/event/next"] = [(500, {}, b"no"), (200, {}, b'{"eventType":"INVOKE"}')]
     with start() as extension:
-        extension.event("extensions_api.failed")
+        extension.log.wait_for("extensions_api.failed", 2)
         assert api.wait_until(lambda: 3 == api.paths().count("/event/next"), PATIENCE_SECONDS)
         shut_down(api, extension)
 
@@ -304,12 +313,190 @@ def test_sigterm_ends_it_too(api, start):
         assert "SIGTERM" == extension.event("extension.stopped")["reason"]
 
 
-def test_an_engine_that_cannot_be_imported_leaves_the_last_resort(api, start, tmp_path):
-    """The function is answered, the log says why, and the process stays until SHUTDOWN."""
-    broken = tmp_path / "broken" / "aiobotocore"
+def test_sigterm_ends_a_start_that_waits_for_aws(api, start, upstream):
+    """The prefetch is not waited for, however long strict mode would."""
+    upstream.fault = stub.HANG
+    with start("secrets: [{id: db, required: true}]\nfetch_timeout: 60s", SECRETS_CACHE_STRICT="1") as extension:
+        wait_for_call(upstream)
+        extension.process.send_signal(signal.SIGTERM)
+
+        assert 0 == extension.exit_code()
+        assert "SIGTERM" == extension.event("extension.stopped")["reason"]
+    assert ["/register"] == api.paths()
+
+
+def test_sigterm_ends_a_pause(api, start):
+    """Nor is an API that fails waited for."""
+    api.answers["/event/next"] = [(500, {}, b"no")] * 10
+    with start() as extension:
+        extension.log.wait_for("extensions_api.failed", 3)
+        began = time.monotonic()
+        extension.process.send_signal(signal.SIGTERM)
+
+        assert 0 == extension.exit_code()
+        assert 3 > time.monotonic() - began
+        assert "SIGTERM" == extension.event("extension.stopped")["reason"]
+
+
+class HalfAnswer:
+    """An Extensions API that registers, and then sends half an answer; the other half when it is told to."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._server.getsockname()[1]}"
+        self.is_half = threading.Event()
+        self.go_on = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.go_on.set()
+        self._thread.join()
+        self._server.close()
+
+    def _serve(self) -> None:
+        body = b'{"eventType":"SHUTDOWN"}'
+        head = b"HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+        for half in (len(head + body), 30):
+            connection, _ = self._server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall((head + body)[:half])
+                if half == 30:
+                    self.is_half.set()
+                    self.go_on.wait()
+                    connection.sendall((head + body)[half:])
+
+
+def test_half_an_event_does_not_hold_up_the_callers(start):
+    """The loop never waits for the Extensions API; the event counts when all of it is there."""
+    with HalfAnswer() as half, start(AWS_LAMBDA_RUNTIME_API=half.address) as extension:
+        assert half.is_half.wait(PATIENCE_SECONDS)
+        for _ in range(3):
+            assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        half.go_on.set()
+
+        assert 0 == extension.exit_code()
+        assert "SHUTDOWN" == extension.event("extension.stopped")["reason"]
+
+
+def test_an_api_that_hangs_does_not_hold_up_the_callers(start):
+    """A registration that is made up for later may take its time."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        start(AWS_LAMBDA_RUNTIME_API=f"127.0.0.1:{server.getsockname()[1]}") as extension,
+    ):
+        # The first is refused by hanging up, the second is never answered.
+        server.settimeout(PATIENCE_SECONDS)
+        server.accept()[0].close()
+        extension.event("extension.ready")
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            began = time.monotonic()
+            assert (200, CANARY) == get(f"{extension.url}/cache/db")
+            assert 5 > time.monotonic() - began
+
+
+def test_the_init_waits_two_seconds_for_the_prefetch_from_the_registration_on(api, start, upstream):
+    """No longer, or the function starts late; no shorter, or it starts without its secrets."""
+    upstream.fault = stub.HANG
+    with start("secrets: [db]\nfetch_timeout: 60s") as extension:
+        ready = extension.event("extension.ready")
+        assert next_is_open(api)
+        shut_down(api, extension)
+
+    assert 2000 <= ready["took_ms"] - ready["registered_ms"] < 2800
+
+
+def test_slow_imports_are_part_of_the_two_seconds(api, start, upstream):
+    """A small function's share of a core makes them last for longer than the function's own start."""
+    upstream.fault = stub.HANG
+    before = """
+import sys, time
+class Slow:
+    def find_spec(self, name, *_):
+        if name == "aiobotocore":
+            time.sleep(2)
+sys.meta_path.insert(0, Slow())
+"""
+    with start("secrets: [db]\nfetch_timeout: 60s", before=before) as extension:
+        ready = extension.event("extension.ready")
+        assert next_is_open(api)
+        shut_down(api, extension)
+
+    assert 2000 <= ready["took_ms"] - ready["registered_ms"] < 3900
+
+
+def test_a_thread_that_hangs_does_not_hold_the_end(api, start):
+    """A name server that does not answer holds a thread, and that must not hold the process."""
+    with start(before="import threading; threading.Thread(target=threading.Event().wait).start()") as extension:
+        assert next_is_open(api)
+        shut_down(api, extension)
+
+
+def test_no_core_dump_is_written_whatever_fails(api, start, tmp_path):
+    """Neither by the last resort, nor where there is no port: the limit is set before anything else can fail."""
+    broken = tmp_path / "broken" / "aiohttp"
     broken.mkdir(parents=True)
-    (broken / "__init__.py").write_text(f"raise ImportError('{CANARY}')")
+    (broken / "__init__.py").write_text("raise MemoryError")
     with start(PYTHONPATH=str(broken.parent)) as extension:
+        assert next_is_open(api)
+        assert (0, 0) == resource.prlimit(extension.process.pid, resource.RLIMIT_CORE)
+        shut_down(api, extension)
+
+
+def test_a_last_resort_that_fails_is_tried_again(api, start, tmp_path):
+    """Whatever is raised: the process stays."""
+    broken = tmp_path / "broken" / "aiohttp"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise MemoryError")
+    before = """
+from secrets_cache.extensions_api import ExtensionsApi
+class Api(ExtensionsApi):
+    tries = 0
+    def until_shutdown(self, *arguments):
+        self.tries += 1
+        if self.tries == 1:
+            raise ZeroDivisionError
+        return super().until_shutdown(*arguments)
+import os
+from secrets_cache.extension import live
+os._exit(live(Api(os.environ["AWS_LAMBDA_RUNTIME_API"], "secrets-cache"), os.environ))
+"""
+    with start(before=before, PYTHONPATH=str(broken.parent)) as extension:
+        extension.log.wait_for("ZeroDivisionError")
+        assert next_is_open(api)
+        assert 503 == get(f"{extension.url}/ping")[0]
+        shut_down(api, extension)
+
+
+def test_sigterm_ends_the_last_resort_too(api, start, tmp_path):
+    """With exit code 0, as everywhere."""
+    broken = tmp_path / "broken" / "aiohttp"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise MemoryError")
+    with start(PYTHONPATH=str(broken.parent)) as extension:
+        assert next_is_open(api)
+        extension.process.send_signal(signal.SIGTERM)
+
+        assert 0 == extension.exit_code()
+
+
+def broken(folder: Path, package: str, error: str) -> dict[str, str]:
+    """Return the variable that puts a package in the way which cannot be imported."""
+    place = folder / "broken" / package
+    place.mkdir(parents=True)
+    (place / "__init__.py").write_text(f"raise {error}('{CANARY}')")
+    return {"PYTHONPATH": str(place.parent)}
+
+
+def test_what_cannot_be_imported_leaves_the_last_resort(api, start, tmp_path):
+    """The function is answered, the log says why, and the process stays until SHUTDOWN."""
+    with start(**broken(tmp_path, "yaml", "ImportError")) as extension:
         line = extension.event("internal.error")
         assert next_is_open(api)
         status, body = get(f"{extension.url}/cache/db")
@@ -322,14 +509,35 @@ def test_an_engine_that_cannot_be_imported_leaves_the_last_resort(api, start, tm
 
 def test_a_server_that_cannot_start_leaves_the_last_resort(api, start, tmp_path):
     """Whatever fails between the registration and the end."""
-    broken = tmp_path / "broken" / "aiohttp"
-    broken.mkdir(parents=True)
-    (broken / "__init__.py").write_text("raise MemoryError")
-    with start(PYTHONPATH=str(broken.parent)) as extension:
+    with start(SECRETS_CACHE_LANES="0", **broken(tmp_path, "aiohttp", "MemoryError")) as extension:
         assert "MemoryError" == extension.event("internal.error")["error"]
         assert next_is_open(api)
         assert 503 == get(f"{extension.url}/ping")[0]
         shut_down(api, extension)
+
+
+def test_a_server_without_its_engine_answers_what_needs_none(api, start, tmp_path):
+    """The others are told of an error, and only they."""
+    with start(**broken(tmp_path, "aiohttp", "MemoryError")) as extension:
+        assert next_is_open(api)
+        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        assert 500 == get(f"{extension.url}/cache/db", **{"X-Other": "x"})[0]
+        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        shut_down(api, extension)
+
+    assert "connection" == extension.event("internal.error")["where"]
+
+
+def test_a_client_that_cannot_be_imported_is_told_as_an_error_of_ours(api, start, tmp_path):
+    """To who asked, and in the log."""
+    with start(SECRETS_CACHE_LANES="0", **broken(tmp_path, "aiobotocore", "ImportError")) as extension:
+        failed = extension.event("secret.fetch_failed")
+        assert 503 == get(f"{extension.url}/cache/db")[0]
+        assert next_is_open(api)
+        shut_down(api, extension)
+
+    assert ("internal-error", True) == (failed["code"], "aiobotocore could not be imported" in failed["reason"])
+    assert CANARY not in extension.log.text
 
 
 def test_under_snapstart_it_is_ready_without_having_fetched(api, start, upstream):
@@ -341,27 +549,51 @@ def test_under_snapstart_it_is_ready_without_having_fetched(api, start, upstream
         shut_down(api, extension)
 
 
+def wait_for_call(upstream: stub.Upstream, name: str = "db") -> None:
+    """Wait until AWS has been asked for a secret."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not upstream.count(name):
+        assert deadline > time.monotonic()
+        time.sleep(0.005)
+
+
 def test_frozen_for_longer_than_the_budget_in_the_middle_of_a_fetch(api, start, upstream):
     """The call that a freeze broke is made again at once; its caller sees nothing of it."""
-    with start("secrets: [db]\nttl: 0.3s\nrefresh_ahead: 0\nfetch_timeout: 1s") as extension:
+    budget = 1.0
+    upstream.put("late", CANARY)
+    with start(f"secrets: [db]\nallow: [late]\nfetch_timeout: {budget}s") as extension:
         assert next_is_open(api)
-        time.sleep(0.4)
-        before = upstream.count()
         upstream.faults.append(stub.Answer(hang=True))
         connection = http.client.HTTPConnection("127.0.0.1", extension.port, timeout=PATIENCE_SECONDS)
-        connection.request("GET", "/cache/db")
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while upstream.count() == before and time.monotonic() < deadline:
-            time.sleep(0.005)
+        connection.request("GET", "/cache/late")
+        wait_for_call(upstream, "late")
 
         os.kill(extension.process.pid, signal.SIGSTOP)
-        time.sleep(2.5)
+        os.waitid(os.P_PID, extension.process.pid, os.WSTOPPED | os.WNOWAIT)
+        # How long it is frozen is what this is about; nothing is waited for.
+        time.sleep(2 * budget)
         os.kill(extension.process.pid, signal.SIGCONT)
 
         response = connection.getresponse()
         assert (200, CANARY) == (response.status, response.read().decode())
         connection.close()
         shut_down(api, extension)
+
+
+def test_more_callers_than_descriptors_keep_nobody_from_the_others(api, start):
+    """AWS and the Extensions API are reached, callers that come later are answered, and the log has one line."""
+    before = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (128, 256))"
+    with start(before=before) as extension, contextlib.ExitStack() as stack:
+        assert api.wait_until(lambda: bool(api.calls), PATIENCE_SECONDS)
+        for _ in range(300):
+            stack.enter_context(socket.create_connection(("127.0.0.1", extension.port), PATIENCE_SECONDS))
+        assert next_is_open(api)
+        assert 128 == extension.event("server.crowded")["connections"]
+        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        shut_down(api, extension)
+
+        events = [line["event"] for line in extension.log.events()]
+    assert ["extension.ready", "extension.stopped", "server.crowded"] == sorted(events)
 
 
 @pytest.mark.parametrize("arguments", [EXTENSION[:-1], (*EXTENSION, "more")])

@@ -2,11 +2,14 @@
 
 import socket
 import threading
+import time
 
 import pytest
 
 from secrets_cache.errors import ExtensionsApiError
+from secrets_cache.exchange import finish
 from secrets_cache.extensions_api import ExtensionsApi
+from tests.conftest import PATIENCE_SECONDS
 from tests.lambda_api import IDENTIFIER, LambdaApi
 
 
@@ -23,7 +26,7 @@ def _api(stub) -> ExtensionsApi:
 
 def test_registering_is_for_shutdown_only_under_the_files_name(stub, api):
     """Lambda insists on the name; Managed Instances admit no other event."""
-    api.register()
+    finish(api.register())
     (call,) = stub.calls
 
     assert ("POST", "/2020-01-01/extension/register") == (call.method, call.path)
@@ -37,7 +40,7 @@ def test_no_proxy_is_asked(stub, api, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
 
-    api.register()
+    finish(api.register())
 
     assert ["/register"] == stub.paths()
 
@@ -56,7 +59,7 @@ def test_a_registration_that_fails_says_why(stub, api, answer, reason):
     stub.answers["/register"] = [answer]
 
     with pytest.raises(ExtensionsApiError, match=f"POST /extension/register: {reason}"):
-        api.register()
+        finish(api.register())
 
 
 @pytest.mark.parametrize(
@@ -72,9 +75,9 @@ def test_an_address_where_nobody_is(address, reason):
     """A refused connection, or no address at all."""
     api = ExtensionsApi(address, "secrets-cache")
 
-    for call in (api.register, api.open_next, lambda: api.init_error("a", "b")):
+    for call in (api.register(), api.init_error("a", "b")):
         with pytest.raises(ExtensionsApiError, match=reason):
-            call()
+            finish(call)
 
 
 @pytest.mark.parametrize(
@@ -94,17 +97,28 @@ def test_what_does_not_speak_http(noise):
         thread = threading.Thread(target=answer)
         thread.start()
         with pytest.raises(ExtensionsApiError):
-            ExtensionsApi(f"127.0.0.1:{server.getsockname()[1]}", "x").register()
+            finish(ExtensionsApi(f"127.0.0.1:{server.getsockname()[1]}", "x").register())
         thread.join()
 
 
+def stay(api: ExtensionsApi) -> tuple[str, list[str]]:
+    """Return why it is time to go, and the failures until then."""
+    failures: list[str] = []
+    reason = finish(api.until_shutdown(lambda error: failures.append(str(error)), 0.01))
+    return reason, failures
+
+
 def test_the_next_event_is_asked_for_once_and_waited_for(stub, api):
-    """However often it is opened, one request is under way."""
-    api.register()
-    assert api.open_next() == api.open_next()
+    """One request, however long it takes, and however often whoever waits looks."""
+    finish(api.register())
+    steps = api.until_shutdown(lambda error: None)
+    for _ in range(5):
+        wait = next(steps)
+    assert stub.wait_until(lambda: "/event/next" in stub.paths(), PATIENCE_SECONDS)
+    assert wait.until is None
     stub.release.set()
 
-    assert "SHUTDOWN" == api.read_next()
+    assert "SHUTDOWN" == finish(steps)
     assert ["/register", "/event/next"] == stub.paths()
     assert IDENTIFIER == stub.calls[1].headers["lambda-extension-identifier"]
 
@@ -113,29 +127,41 @@ def test_asking_for_the_next_event_registers_first_where_that_failed(stub, api):
     """A registration that failed is made up for."""
     stub.release.set()
 
-    assert "SHUTDOWN" == api.read_next()
+    assert ("SHUTDOWN", []) == stay(api)
     assert ["/register", "/event/next"] == stub.paths()
 
 
-@pytest.mark.parametrize("answer", [(403, {}, b"no"), (500, {}, b"no"), None])
-def test_a_next_that_fails_is_not_open_any_more(stub, api, answer):
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((403, {}, b"no"), "status 403: no"),
+        ((500, {}, b"no"), "status 500: no"),
+        (None, "the connection ended without an answer"),
+        ((200, {}, b'{"eventType":"INVOKE"}'), "the event is 'INVOKE', and only SHUTDOWN was asked for"),
+        *(((200, {}, body), "the event is '") for body in (b"", b"[]", b"{}", b"nonsense", b"[" * 60_000)),
+    ],
+)
+def test_whatever_is_not_shutdown_is_reported_and_asked_again(stub, api, answer, reason):
     """The following one is a new request."""
-    api.register()
     stub.answers["/event/next"] = [answer]
     stub.release.set()
 
-    with pytest.raises(ExtensionsApiError, match="GET /extension/event/next"):
-        api.read_next()
-    assert "SHUTDOWN" == api.read_next()
+    ended, (failure,) = stay(api)
+
+    assert "SHUTDOWN" == ended
+    assert f"GET /extension/event/next: {reason}" in failure
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"nonsense", b"[" * 100_000])
-def test_an_event_without_a_type_has_none(stub, api, body):
-    """It is no SHUTDOWN, and no error either."""
-    api.register()
-    stub.answers["/event/next"] = [(200, {}, body)]
+@pytest.mark.parametrize("answer", [(500, {}, b"no"), (200, {}, b'{"eventType":"INVOKE"}')])
+def test_the_pause_between_two_tries_doubles(stub, api, answer):
+    """An API that always fails, or always has another event, takes no CPU."""
+    stub.answers["/event/next"] = [answer] * 6
+    stub.release.set()
+    began = time.monotonic()
 
-    assert api.read_next() in {"", "None"}
+    assert 6 == len(stay(api)[1])
+
+    assert 0.01 * (1 + 2 + 4 + 8 + 16 + 32) <= time.monotonic() - began
 
 
 @pytest.mark.parametrize(
@@ -147,17 +173,16 @@ def test_an_event_without_a_type_has_none(stub, api, body):
 )
 def test_a_body_may_come_in_chunks_or_until_the_end(stub, api, headers, body):
     """Every framing that HTTP/1.1 has is understood."""
-    api.register()
     stub.answers["/event/next"] = [(200, headers, body)]
 
-    assert "SHUTDOWN" == api.read_next()
+    assert ("SHUTDOWN", []) == stay(api)
 
 
 def test_a_failed_init_is_reported_with_its_type_and_text(stub, api):
     """Both in the body and, the type, in the header that Lambda reads."""
-    api.register()
+    finish(api.register())
 
-    api.init_error("Extension.ConfigInvalid", 'ttl: found "x"')
+    finish(api.init_error("Extension.ConfigInvalid", 'ttl: found "x"'))
 
     call = stub.calls[1]
     assert "/2020-01-01/extension/init/error" == call.path

@@ -130,3 +130,59 @@ os.write(2, b"alive")
     os.close(writing)
 
     assert (0, b"alive") == (found.returncode, found.stderr)
+
+
+FULL = """
+import logging, os, sys, time
+from secrets_cache.logs import configure
+configure("INFO")
+log = logging.getLogger("secrets_cache.x")
+began = time.monotonic()
+for number in range(1, 2001):
+    log.info("line", {"number": number, "text": "x" * LENGTH})
+os.write(2, b"%d" % (time.monotonic() - began))
+sys.stdin.read(1)
+log.info("after")
+"""
+
+
+@pytest.mark.parametrize("length", [100, 30_000])
+def test_a_pipe_that_nobody_empties_is_not_waited_for(length):
+    """Lines are dropped, counted, and the count is said as soon as there is room; a line that is cut ends."""
+    with subprocess.Popen(
+        [sys.executable, "-c", FULL.replace("LENGTH", str(length))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert 3 > int(process.stderr.read(1))
+        assert process.poll() is None
+        # Room for the rest, as one reads who comes back late.
+        received = b""
+        os.set_blocking(process.stdout.fileno(), False)
+        while chunk := process.stdout.read(65536):
+            received += chunk
+        os.set_blocking(process.stdout.fileno(), True)
+        process.stdin.close()
+        received += process.stdout.read()
+
+    *lines, dropped, after = received.decode().splitlines()
+    whole = [json.loads(line)["number"] for line in lines if line.endswith("}")]
+    assert list(range(1, len(whole) + 1)) == whole
+    assert ("log.dropped", 2000 - len(whole)) == (json.loads(dropped)["event"], json.loads(dropped)["lines"])
+    assert "after" == json.loads(after)["event"]
+    assert len(lines) - len(whole) <= 1
+
+
+def test_a_line_longer_than_what_a_pipe_takes_at_once_is_written_whole():
+    """In parts, in their order."""
+    code = """
+import logging
+from secrets_cache.logs import configure
+configure("INFO")
+logging.getLogger("secrets_cache.x").info("long", {"text": "x" * 1_000_000})
+"""
+    assert "x" * 1_000_000 == json.loads(run(code).stdout)["text"]
