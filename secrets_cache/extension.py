@@ -83,6 +83,7 @@ def live(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
         # Only now what is slow to import: the function's own start goes on beside it. Nothing of it is garbage, so
         # looking for some would be in vain; `life` looks again.
         gc.disable()
+        _end_at_sigterm()
         from secrets_cache.limits import set_limits  # noqa: PLC0415
 
         set_limits()
@@ -98,10 +99,8 @@ def live(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
 
 def _stay(api: ExtensionsApi, sockets: Sequence[socket.socket], port: int) -> None:
     """Stay until SHUTDOWN, whatever goes wrong in that too; SIGTERM ends it as well."""
-    import signal  # noqa: PLC0415 - slow to have at hand
-
     # An event loop that failed may have left a handler that does nothing.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    _end_at_sigterm()
     pause = RETRY_SECONDS
     while True:
         try:
@@ -114,6 +113,12 @@ def _stay(api: ExtensionsApi, sockets: Sequence[socket.socket], port: int) -> No
             return
         time.sleep(pause)
         pause = min(pause * 2, MAX_RETRY_SECONDS)
+
+
+def _end_at_sigterm() -> None:
+    import signal  # noqa: PLC0415 - too slow to have at hand
+
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
 
 def _report(event: str, error: Exception) -> None:

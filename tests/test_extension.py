@@ -313,6 +313,17 @@ def test_sigterm_ends_it_too(api, start):
         assert "SIGTERM" == extension.event("extension.stopped")["reason"]
 
 
+def test_sigterm_ends_the_imports(start):
+    """From the registration on it is a good end, before there is an event loop too."""
+    with start() as extension:
+        status = Path(f"/proc/{extension.process.pid}/status")
+        bit = 1 << (signal.SIGTERM - 1)
+        while not bit & int(status.read_text().partition("SigCgt:")[2].split()[0], 16):
+            assert extension.process.poll() is None
+        extension.process.send_signal(signal.SIGTERM)
+        assert 0 == extension.exit_code()
+
+
 def test_sigterm_ends_a_start_that_waits_for_aws(api, start, upstream):
     """The prefetch is not waited for, however long strict mode would."""
     upstream.fault = stub.HANG

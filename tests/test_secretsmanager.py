@@ -11,20 +11,25 @@ import pytest
 from secrets_cache.clock import SystemClock
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.secret import Ref, Secret
-from secrets_cache.secretsmanager import SecretsManager, client, lane, of_environment
-from secrets_cache.secretsmanager.client import KEEPALIVE_SECONDS
+from secrets_cache.secretsmanager import SecretsManager, lane, of_environment
 from secrets_cache.secretsmanager.engine import Engine
-from secrets_cache.secretsmanager.source import MAX_CONNECTIONS
+from secrets_cache.secretsmanager.source import KEEPALIVE_SECONDS, MAX_CONNECTIONS
 from tests import upstream as stub
 from tests.fakes import CANARY
 from tools.emulator import moto_server
 
 
 @contextlib.asynccontextmanager
-async def manager(budget_seconds: float = 5.0, batch_above: int | None = 10):
+async def manager(
+    budget_seconds: float = 5.0, batch_above: int | None = 10, keepalive_seconds: float = KEEPALIVE_SECONDS
+):
     """Give a source with the machine's own clock, on the lane or on the engine as the environment has it."""
     async with of_environment(
-        os.environ, budget_seconds=budget_seconds, batch_above=batch_above, clock=SystemClock()
+        os.environ,
+        budget_seconds=budget_seconds,
+        batch_above=batch_above,
+        clock=SystemClock(),
+        keepalive_seconds=keepalive_seconds,
     ) as source:
         yield source
 
@@ -553,13 +558,11 @@ async def test_nobody_waits_for_a_connection_longer_than_a_budget_in_which_aws_s
     assert loop.time() - began < 4
 
 
-async def test_a_pooled_connection_is_not_trusted_for_long(upstream, monkeypatch):
+async def test_a_pooled_connection_is_not_trusted_for_long(upstream):
     """A freeze kills it and nobody tells: after a few idle seconds a new one is made."""
     assert KEEPALIVE_SECONDS < 5
     upstream.put("db", CANARY)
-    monkeypatch.setattr(client, "KEEPALIVE_SECONDS", 0.05)
-    monkeypatch.setattr(lane, "KEEPALIVE_SECONDS", 0.05)
-    async with manager() as source:
+    async with manager(keepalive_seconds=0.05) as source:
         for _ in range(2):
             await source.fetch(Ref("db"))
             await asyncio.sleep(0.5)

@@ -18,16 +18,32 @@ from collections.abc import Mapping
 from secrets_cache.clock import Clock
 from secrets_cache.secretsmanager.engine import Engine
 from secrets_cache.secretsmanager.lane import in_front_of
-from secrets_cache.secretsmanager.source import BATCH_ABOVE, SecretsManager
+from secrets_cache.secretsmanager.source import BATCH_ABOVE, KEEPALIVE_SECONDS, SecretsManager
 
 __all__ = ["BATCH_ABOVE", "SecretsManager", "of_environment"]
 
 
 def of_environment(
-    environ: Mapping[str, str], *, budget_seconds: float, batch_above: int | None, clock: Clock
+    environ: Mapping[str, str],
+    *,
+    budget_seconds: float,
+    batch_above: int | None,
+    clock: Clock,
+    keepalive_seconds: float = KEEPALIVE_SECONDS,
 ) -> SecretsManager:
-    """Return the source that the environment describes; the arguments are those of `SecretsManager`."""
+    """
+    Return the source that the environment describes.
+
+    Args:
+        environ: The environment variables.
+        budget_seconds: As `SecretsManager` takes it.
+        batch_above: The same.
+        clock: The same.
+        keepalive_seconds: How long an idle connection is kept.
+    """
     # The budget ends an attempt; this only keeps a call that outlives it from waiting for ever.
-    engine = Engine(timeout_seconds=budget_seconds + 1, region=environ.get("AWS_REGION") or None)
-    calls = in_front_of(engine, environ, clock)
+    timeout = budget_seconds + 1
+    region = environ.get("AWS_REGION") or None
+    engine = Engine(timeout_seconds=timeout, keepalive_seconds=keepalive_seconds, region=region)
+    calls = in_front_of(engine, environ, clock, keepalive_seconds)
     return SecretsManager(budget_seconds=budget_seconds, batch_above=batch_above, calls=calls, clock=clock)

@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from aiobotocore.credentials import AioCredentials
     from types_aiobotocore_secretsmanager import SecretsManagerClient
 
-# Shorter than any freeze worth the name: a pooled connection dies in it, and nobody tells us.
-KEEPALIVE_SECONDS = 4
 NO_CREDENTIALS = "no-credentials"
 MIN_CREDENTIAL = 8
 
@@ -54,11 +52,13 @@ class Client:
 
     Args:
         timeout_seconds: For connecting, and for an answer: a call that outlives who waits for it ends by this.
+        keepalive_seconds: How long an idle connection is kept.
         region: AWS_REGION, which botocore does not read; None leaves it to what botocore does read.
     """
 
-    def __init__(self, *, timeout_seconds: float, region: str | None) -> None:
+    def __init__(self, *, timeout_seconds: float, keepalive_seconds: float, region: str | None) -> None:
         self._timeout_seconds = timeout_seconds
+        self._keepalive_seconds = keepalive_seconds
         self._region = region
         self._open_client: _OpenClient | None = None
         self._opening: Flights[str, _OpenClient] = Flights()
@@ -104,7 +104,7 @@ class Client:
             max_pool_connections=MAX_CONNECTIONS,
             # AWS judges what it is asked, not a copy of its rules.
             parameter_validation=False,
-            connector_args={"keepalive_timeout": KEEPALIVE_SECONDS},
+            connector_args={"keepalive_timeout": self._keepalive_seconds},
             user_agent_extra="secrets-cache",
         )
         session = get_session()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from secrets_cache.attempts import Passing
 from secrets_cache.errors import SecretUnavailable
 from secrets_cache.flight import Flights
+from secrets_cache.secretsmanager.source import KEEPALIVE_SECONDS
 
 if TYPE_CHECKING:
     from secrets_cache.secretsmanager.client import Client
@@ -24,11 +25,15 @@ class Engine:
 
     Args:
         timeout_seconds: For connecting, and for an answer.
+        keepalive_seconds: How long an idle connection is kept.
         region: AWS_REGION, which botocore does not read; None leaves it to what botocore does read.
     """
 
-    def __init__(self, *, timeout_seconds: float, region: str | None) -> None:
+    def __init__(
+        self, *, timeout_seconds: float, keepalive_seconds: float = KEEPALIVE_SECONDS, region: str | None
+    ) -> None:
         self._timeout_seconds = timeout_seconds
+        self._keepalive_seconds = keepalive_seconds
         self._region = region
         self._client: Client | None = None
         self._importing: Flights[str, Client] = Flights()
@@ -50,5 +55,7 @@ class Engine:
 
     async def _import(self) -> "Client":
         module = await asyncio.to_thread(importlib.import_module, "secrets_cache.secretsmanager.client")
-        self._client = module.Client(timeout_seconds=self._timeout_seconds, region=self._region)
+        self._client = module.Client(
+            timeout_seconds=self._timeout_seconds, keepalive_seconds=self._keepalive_seconds, region=self._region
+        )
         return self._client

@@ -24,11 +24,10 @@ from secrets_cache.clock import Clock
 from secrets_cache.lanes import has_lanes
 from secrets_cache.secretsmanager.answers import from_aws, malformed, unavailable
 from secrets_cache.secretsmanager.signing import Credentials, signed
-from secrets_cache.secretsmanager.source import Calls
+from secrets_cache.secretsmanager.source import KEEPALIVE_SECONDS, Calls
 from secrets_cache.secretsmanager.wire import BadResponse, Connections, Endpoint, Response
 
 SERVICE = "secretsmanager"
-KEEPALIVE_SECONDS = 4
 OPERATIONS = {"get_secret_value": "GetSecretValue", "batch_get_secret_value": "BatchGetSecretValue"}
 # Whatever else botocore reads: any of them set is reason enough to leave the call to it.
 ELSEWHERE = (
@@ -55,7 +54,9 @@ class _Unexpected(Exception):
     """An answer that the engine may understand."""
 
 
-def in_front_of(engine: Calls, environ: Mapping[str, str], clock: Clock) -> Calls:
+def in_front_of(
+    engine: Calls, environ: Mapping[str, str], clock: Clock, keepalive_seconds: float = KEEPALIVE_SECONDS
+) -> Calls:
     """Return what makes the calls: the lane, where the settings are the common ones, else the engine."""
     if not has_lanes(environ):
         return engine
@@ -68,8 +69,9 @@ def in_front_of(engine: Calls, environ: Mapping[str, str], clock: Clock) -> Call
     is_plain = all(map(_KEY.fullmatch, filter(None, (credentials.token, credentials.access_key))))
     if endpoint is None or not is_plain or not credentials.access_key or not _KEY.fullmatch(credentials.secret_key):
         return engine
-    ca_bundle = environ.get("AWS_CA_BUNDLE", "")
-    return Lane(engine, endpoint, region_of(environ), credentials, ca_bundle=ca_bundle, clock=clock)
+    trust = _Trust(environ.get("AWS_CA_BUNDLE", ""))
+    connections = Connections(endpoint, trust.context, keepalive_seconds=keepalive_seconds, clock=clock)
+    return Lane(engine, connections, trust, region=region_of(environ), credentials=credentials, clock=clock)
 
 
 def region_of(environ: Mapping[str, str]) -> str:
@@ -105,22 +107,29 @@ class Lane:
 
     Args:
         engine: Makes the calls that the lane does not understand.
-        endpoint: Where to.
+        connections: To the endpoint, trusting what `trust` says.
+        trust: Widened when the few roots are not enough.
         region: What is signed for.
         credentials: Who signs.
-        ca_bundle: The file of the only roots to trust; empty for botocore's.
         clock: What time it is.
     """
 
     def __init__(
-        self, engine: Calls, endpoint: Endpoint, region: str, credentials: Credentials, *, ca_bundle: str, clock: Clock
+        self,
+        engine: Calls,
+        connections: Connections,
+        trust: "_Trust",
+        *,
+        region: str,
+        credentials: Credentials,
+        clock: Clock,
     ) -> None:
         self._engine = engine
         self._region = region
         self._credentials = credentials
         self._clock = clock
-        self._trust = _Trust(ca_bundle)
-        self._connections = Connections(endpoint, self._trust.context, keepalive_seconds=KEEPALIVE_SECONDS, clock=clock)
+        self._trust = trust
+        self._connections = connections
 
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Make one call, once; return AWS's answer. Raises `SecretNotFound`, `SecretRefused` or `Passing`."""
@@ -131,7 +140,7 @@ class Lane:
 
     async def aclose(self) -> None:
         """Close all connections, the engine's too."""
-        self._connections.close()
+        await self._connections.aclose()
         await self._engine.aclose()
 
     async def _post(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Response:

@@ -29,6 +29,8 @@ Deliver = Callable[[Ref, Secret | SecretError], None]
 BATCH_SIZE = 20
 BATCH_ABOVE = 10
 MAX_CONNECTIONS = 20
+# Shorter than any freeze worth the name: a pooled connection dies in it, and nobody tells us.
+KEEPALIVE_SECONDS = 4.0
 
 
 class Calls(Protocol):

@@ -71,6 +71,7 @@ class Connections:
         self._keepalive_seconds = keepalive_seconds
         self._clock = clock
         self._idle: list[tuple[_Connection, Instant]] = []
+        self._open: set[_Connection] = set()
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> Response:
         """
@@ -96,11 +97,13 @@ class Connections:
         self._drop_old()
         return response
 
-    def close(self) -> None:
-        """Close what is idle."""
-        for connection, _ in self._idle:
+    async def aclose(self) -> None:
+        """Close all connections; return when they are closed."""
+        closing = [connection.lost for connection in self._open]
+        for connection in self._open:
             connection.abort()
-        self._idle.clear()
+        if closing:
+            await asyncio.wait(closing)
 
     def _drop_old(self) -> None:
         now = self._clock.now()
@@ -122,6 +125,8 @@ class Connections:
         _, connection = await asyncio.get_running_loop().create_connection(
             _Connection, endpoint.host, endpoint.port, ssl=context
         )
+        self._open.add(connection)
+        connection.lost.add_done_callback(lambda _: self._open.discard(connection))
         return connection
 
 
@@ -130,6 +135,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.is_open = False
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._received = bytearray()
         self._answered: asyncio.Future[Response] | None = None
         self._transport: asyncio.Transport | None = None
@@ -156,6 +162,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
+        self.lost.set_result(None)
         if self._answered is not None and not self._answered.done():
             response = _until_close(bytes(self._received)) if exc is None else None
             if response is None:
