@@ -2,7 +2,8 @@
 The configuration: config.yaml and the environment in, one frozen `Config` out, with every problem found.
 
     bytes -> document (YAML nodes with their lines) -> schema (values and problems) -> Config
-    environ -> environment (values and problems) ----------------^
+                lane (the plain ones), else engine (PyYAML)                            ^
+    environ -> environment (values and problems) --------------------------------------'
 
 Rules
 -----
@@ -15,10 +16,12 @@ Rules
 
 from collections.abc import Mapping
 
-from secrets_cache.config.document import DocumentError, compose
+from secrets_cache.config.document import compose
 from secrets_cache.config.environment import from_environment
 from secrets_cache.config.model import Batch, Config, ListedSecret, Problem, combine
+from secrets_cache.config.nodes import DocumentError
 from secrets_cache.config.schema import FromFile, from_document
+from secrets_cache.lanes import has_lanes
 
 __all__ = ["Batch", "Config", "ListedSecret", "Problem", "parse"]
 
@@ -40,7 +43,7 @@ def parse(data: bytes | None, *, file: str, environ: Mapping[str, str], unreadab
         )
     elif data is not None:
         try:
-            found = from_document(compose(data), file)
+            found = from_document(compose(data, has_lane=has_lanes(environ)), file)
         except DocumentError as error:
             found.problems.append(Problem(file=file, line=error.line, key="", found=error.found, allowed=error.allowed))
     return combine(found.settings, found.problems, from_environment(environ), environ)

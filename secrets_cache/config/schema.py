@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from secrets_cache.config import document, values
-from secrets_cache.config.document import Node
+from secrets_cache.config import document, nodes, values
 from secrets_cache.config.model import UNREADABLE_TOKEN, Batch, ListedSecret, Problem
+from secrets_cache.config.nodes import Node
 from secrets_cache.config.values import Kind, Unacceptable
 from secrets_cache.secret import Ref
 
@@ -71,7 +71,7 @@ class FromFile:
 def from_document(root: Node | None, file: str) -> FromFile:
     """Return what the document under `root` says; `file` is its path, for the problems."""
     reader = _Reader(file)
-    if isinstance(root, document.Sequence):
+    if isinstance(root, nodes.Sequence):
         reader.groups(root, "")
     elif root is not None and not document.is_null(root):
         reader.top(root)
@@ -92,9 +92,7 @@ class _Reader:
 
     def problem(self, node: Node, key: str, allowed: str, found: str = "") -> None:
         found = found or document.describe(node)
-        self.found.problems.append(
-            Problem(file=self._file, line=document.line_of(node), key=key, found=found, allowed=allowed)
-        )
+        self.found.problems.append(Problem(file=self._file, line=node.line, key=key, found=found, allowed=allowed))
 
     # The levels of the document, from the top down.
 
@@ -186,7 +184,7 @@ class _Reader:
         if "rename" in parts:
             for name, item in self.mapping(parts["rename"], f"{key}.rename", None).items():
                 self.scalar(item, f"{key}.rename.{name}", VARIABLES["as"], {})
-        if isinstance(node, document.Mapping) and ("secret" in parts) == ("parameter" in parts):
+        if isinstance(node, nodes.Mapping) and ("secret" in parts) == ("parameter" in parts):
             self.problem(node, key, "either secret or parameter")
         if before == len(self.found.problems):
             self.problem(node, key, f"no env: it is {NOT_YET}")
@@ -196,14 +194,14 @@ class _Reader:
     def long_form(self, node: Node, key: str, kinds: Mapping[str, Kind[Any]]) -> dict[str, Any] | None:
         """Return the values of an item that is a bare id or a mapping with one; None if it has no usable id."""
         parsed: dict[str, Any] = {}
-        if isinstance(node, document.Scalar):
+        if isinstance(node, nodes.Scalar):
             self.scalar(node, key, kinds["id"], parsed, store_as="id")
             return parsed or None
         parts = self.mapping(node, key, kinds)
         for name, kind in kinds.items():
             if name in parts:
                 self.scalar(parts[name], f"{key}.{name}", kind, parsed)
-        if "id" not in parts and isinstance(node, document.Mapping):
+        if "id" not in parts and isinstance(node, nodes.Mapping):
             self.problem(node, f"{key}.id", kinds["id"].allowed, found="nothing")
         return parsed if "id" in parsed else None
 
@@ -211,13 +209,13 @@ class _Reader:
         self, node: Node, key: str, known: "tuple[str, ...] | Mapping[str, Any] | None", *, hidden: bool = False
     ) -> dict[str, Node]:
         """Return a mapping's nodes by key; `known` None admits any key."""
-        if not isinstance(node, document.Mapping):
+        if not isinstance(node, nodes.Mapping):
             names = "any key" if known is None else ", ".join(known)
             self.problem(node, key, f"a mapping with the keys {names}", found="something else" if hidden else "")
             return {}
         parts: dict[str, Node] = {}
         for name_node, value in self.counted(node, key):
-            name = name_node.value if isinstance(name_node, document.Scalar) else ""
+            name = name_node.value if isinstance(name_node, nodes.Scalar) else ""
             at = f"{key}.{name}" if key else name
             if known is not None and name not in known and hidden:
                 self.problem(name_node, key, f"the keys {', '.join(known)}", found="an unknown key")
@@ -233,14 +231,14 @@ class _Reader:
         """Return a list's items with their keys. Nothing at all counts as an empty list."""
         if document.is_null(node):
             return []
-        if not isinstance(node, document.Sequence):
+        if not isinstance(node, nodes.Sequence):
             self.problem(node, key, "a list")
             return []
         return [(item, f"{key}[{number}]") for number, item in enumerate(self.counted(node, key))]
 
-    def counted(self, node: Node, key: str) -> list[Any]:
+    def counted(self, node: nodes.Sequence | nodes.Mapping, key: str) -> list[Any]:
         """Return what a list or a mapping holds, as much of it as may still be read."""
-        taken: list[Any] = node.value[: self._items_left]
+        taken: list[Any] = [*node.value[: self._items_left]]
         if len(taken) < len(node.value) and self._items_left:
             self.problem(node, key, f"at most {MAX_ITEMS} items and keys in all", found="more")
         self._items_left -= len(taken)
@@ -257,7 +255,7 @@ class _Reader:
         hidden: bool = False,
     ) -> None:
         # `token: null` is no token called "null".
-        if isinstance(node, document.Scalar) and not (hidden and document.is_null(node)):
+        if isinstance(node, nodes.Scalar) and not (hidden and document.is_null(node)):
             try:
                 into[store_as or key.rpartition(".")[2]] = kind.parse(node.value)
             except Unacceptable:

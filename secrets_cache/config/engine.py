@@ -1,0 +1,45 @@
+"""All of YAML, through PyYAML. Imported only for what the lane does not read."""
+
+import re
+
+import yaml
+
+from secrets_cache.config.nodes import DocumentError, Mapping, Node, Scalar, Sequence
+
+# What the parser quotes from the text in its messages: names of anchors, aliases and tags, but not its own <tokens>.
+_QUOTED = re.compile(r"""'(?!<)[^']{2,}'|"(?!<)[^"]{2,}\"""")
+_NULL = "tag:yaml.org,2002:null"
+
+
+def compose(text: str) -> Node | None:
+    """Return the root node of the document in `text`, None if it is empty. Raises `DocumentError`."""
+    try:
+        # Composing runs no constructor: nothing in the text can create an object.
+        root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+        return None if root is None else _translated(root, {})
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise DocumentError(line, f"character U+{ord(text[error.position]):04X}", "printable characters") from None
+    except yaml.MarkedYAMLError as error:
+        where = error.problem_mark.line + 1 if error.problem_mark else None
+        what = _QUOTED.sub("'...'", error.problem or error.context or "")
+        raise DocumentError(where, f"broken YAML ({what})", "one YAML document") from None
+    except RecursionError:
+        raise DocumentError(None, "YAML nested too deeply", "one YAML document") from None
+
+
+def _translated(node: yaml.Node, known: dict[int, Node]) -> Node:
+    """Return a node in our form; what has an alias is one node in both, and may hold itself."""
+    if id(node) in known:
+        return known[id(node)]
+    line = int(node.start_mark.line) + 1
+    if isinstance(node, yaml.ScalarNode):
+        known[id(node)] = scalar = Scalar(node.value, line, is_quoted=node.style is not None, is_null=node.tag == _NULL)
+        return scalar
+    if isinstance(node, yaml.SequenceNode):
+        known[id(node)] = sequence = Sequence([], line)
+        sequence.value.extend(_translated(item, known) for item in node.value)
+        return sequence
+    known[id(node)] = mapping = Mapping([], line)
+    mapping.value.extend((_translated(key, known), _translated(value, known)) for key, value in node.value)
+    return mapping

@@ -1,0 +1,184 @@
+"""
+The YAML that most configurations are written in, read without PyYAML, whose import takes longer than our own.
+
+Rules
+-----
+1. A lane, not a second grammar: what it reads, PyYAML reads alike, down to the line. The tests hold it to that.
+2. Whatever it is not sure of, it does not read: tabs, other than ASCII, anchors, tags, blocks of text, escapes, blanks
+   inside a text without quotes, texts of several lines, and everything that is wrong.
+"""
+
+import re
+
+from secrets_cache.config.nodes import Mapping, Node, Scalar, Sequence
+
+# A simple key must end within 1,024 characters; nothing here is near it.
+MAX_LINE = 1000
+# As deep as anything in a configuration, and some more.
+MAX_DEPTH = 20
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_PRINTABLE = re.compile(r"[ -~\n]*")
+# Characters that mean nothing to YAML, wherever in a scalar they stand; a colon only between two of them.
+_SCALAR = re.compile(
+    r"""(?P<plain>[A-Za-z0-9/_.+=~](?:[A-Za-z0-9/_.+=@!*%~-]|:(?=[A-Za-z0-9/_.+=@!*%~-]))*)"""
+    r"""|'(?P<single>[^']*)'(?!')|"(?P<double>[^"\\]*)\""""
+)
+_END = re.compile(r" *(?: #.*)?$")
+_KEY_END = re.compile(r":(?= |$) *")
+_BLANKS = re.compile(r" *")
+
+
+class Unsure(Exception):
+    """The text is for the engine to read."""
+
+
+def compose(text: str) -> Node | None:
+    """Return the root node of the document in `text`, None if it is empty. Raises `Unsure`."""
+    if not _PRINTABLE.fullmatch(text):
+        raise Unsure
+    lines = []
+    for number, line in enumerate(text.split("\n"), 1):
+        content = line.lstrip(" ")
+        if len(line) > MAX_LINE or content.startswith(("---", "...", "%")):
+            raise Unsure
+        if content and not content.startswith("#"):
+            lines.append(_Line(number, len(line) - len(content), content))
+    if not lines:
+        return None
+    document = _Document(lines)
+    root = document.collection(-1, 0)
+    if document.lines:
+        raise Unsure
+    return root
+
+
+class _Line:
+    """What is left to read of a line, and the column that it starts in."""
+
+    __slots__ = ("column", "content", "number")
+
+    def __init__(self, number: int, column: int, content: str) -> None:
+        self.number = number
+        self.column = column
+        self.content = content
+
+    @property
+    def is_item(self) -> bool:
+        return self.content == "-" or self.content.startswith("- ")
+
+
+class _Document:
+    """The lines not read yet. Methods read a node each, and leave what follows it."""
+
+    def __init__(self, lines: list[_Line]) -> None:
+        self.lines = lines[::-1]
+
+    def collection(self, outside: int, depth: int) -> Sequence | Mapping:
+        """Read a list or a mapping that is indented more than `outside`."""
+        first = self.lines[-1]
+        if first.column <= outside or depth > MAX_DEPTH:
+            raise Unsure
+        return self.sequence(first, depth) if first.is_item else self.mapping(first, depth)
+
+    def sequence(self, first: _Line, depth: int) -> Sequence:
+        items: list[Node] = []
+        while self._goes_on(first.column) and self.lines[-1].is_item:
+            line = self.lines.pop()
+            rest = line.content[1:].lstrip(" ")
+            if not rest or rest.startswith("#"):
+                items.append(self.below(line, first.column, depth))
+            elif _begins_mapping(rest):
+                # A mapping that begins behind the dash: its keys stand where the first one does.
+                self.lines.append(_Line(line.number, line.column + len(line.content) - len(rest), rest))
+                items.append(self.collection(first.column, depth + 1))
+            else:
+                items.append(_value(rest, line.number))
+        return Sequence(items, first.number)
+
+    def mapping(self, first: _Line, depth: int) -> Mapping:
+        pairs: list[tuple[Node, Node]] = []
+        while self._goes_on(first.column) and not self.lines[-1].is_item:
+            line = self.lines.pop()
+            key, end = _scalar(line.content, 0, line.number)
+            colon = _KEY_END.match(line.content, end)
+            if colon is None:
+                raise Unsure
+            rest = line.content[colon.end() :]
+            if not rest or rest.startswith("#"):
+                # A list may stand right below its key, not indented.
+                below = self.lines[-1] if self.lines else None
+                outside = first.column - bool(below and below.is_item)
+                pairs.append((key, self.below(line, outside, depth)))
+            else:
+                pairs.append((key, _value(rest, line.number)))
+        return Mapping(pairs, first.number)
+
+    def below(self, line: _Line, outside: int, depth: int) -> Node:
+        """Read what stands in the lines below a dash or a key: nothing, or a collection."""
+        if self.lines and self.lines[-1].column > outside:
+            return self.collection(outside, depth + 1)
+        return Scalar("", line.number, is_quoted=False, is_null=True)
+
+    def _goes_on(self, column: int) -> bool:
+        if self.lines and self.lines[-1].column > column:
+            # The next line of a text, or an indentation that fits nothing.
+            raise Unsure
+        return bool(self.lines) and self.lines[-1].column == column
+
+
+def _begins_mapping(text: str) -> bool:
+    match = _SCALAR.match(text)
+    return match is not None and _KEY_END.match(text, match.end()) is not None
+
+
+def _value(text: str, number: int) -> Node:
+    """Read a scalar, or a collection in brackets, up to the line's end."""
+    node, end = _flow(text, 0, number, 0)
+    if not _END.match(text, end):
+        raise Unsure
+    return node
+
+
+def _scalar(text: str, at: int, number: int) -> tuple[Scalar, int]:
+    match = _SCALAR.match(text, at)
+    if match is None:
+        raise Unsure
+    plain = match["plain"]
+    if plain is not None:
+        return Scalar(plain, number, is_quoted=False, is_null=plain in _NULLS), match.end()
+    value = match["double"] if match["single"] is None else match["single"]
+    return Scalar(value, number, is_quoted=True, is_null=False), match.end()
+
+
+def _flow(text: str, at: int, number: int, depth: int) -> tuple[Node, int]:
+    """Read what begins at `at`: a scalar, or [...] or {...} within the line; return it and where it ends."""
+    closing = {"[": "]", "{": "}"}.get(text[at : at + 1])
+    if closing is None:
+        return _scalar(text, at, number)
+    if depth > MAX_DEPTH:
+        raise Unsure
+    items: list[Node] = []
+    pairs: list[tuple[Node, Node]] = []
+    at = _skip(text, at + 1)
+    while text[at : at + 1] != closing:
+        if closing == "]":
+            item, at = _flow(text, at, number, depth + 1)
+            items.append(item)
+        else:
+            key, at = _scalar(text, at, number)
+            if text[at : at + 2] != ": ":
+                raise Unsure
+            value, at = _flow(text, _skip(text, at + 1), number, depth + 1)
+            pairs.append((key, value))
+        at = _skip(text, at)
+        if text[at : at + 1] == ",":
+            at = _skip(text, at + 1)
+        elif text[at : at + 1] != closing:
+            raise Unsure
+    return (Sequence(items, number) if closing == "]" else Mapping(pairs, number)), at + 1
+
+
+def _skip(text: str, at: int) -> int:
+    blanks = _BLANKS.match(text, at)
+    return blanks.end() if blanks else at

@@ -1,0 +1,65 @@
+"""
+What YAML is made of, as the settings need it: scalars, sequences and mappings that know their line.
+
+No dataclasses: making one takes longer than reading a usual config.yaml.
+"""
+
+
+class Scalar:
+    """
+    One value, as the text that was written.
+
+    Attributes:
+        value: The text, without quotes.
+        line: The line it starts in, from 1.
+        is_quoted: Whether it was written as a text, in quotes or as a block.
+        is_null: Whether it is YAML's null.
+    """
+
+    __slots__ = ("is_null", "is_quoted", "line", "value")
+
+    def __init__(self, value: str, line: int, *, is_quoted: bool, is_null: bool) -> None:
+        self.value = value
+        self.line = line
+        self.is_quoted = is_quoted
+        self.is_null = is_null
+
+
+class Sequence:
+    """A list: its items, and the line it starts in."""
+
+    __slots__ = ("line", "value")
+
+    def __init__(self, value: "list[Node]", line: int) -> None:
+        self.value = value
+        self.line = line
+
+
+class Mapping:
+    """A mapping: its keys and values in the order written, and the line it starts in."""
+
+    __slots__ = ("line", "value")
+
+    def __init__(self, value: "list[tuple[Node, Node]]", line: int) -> None:
+        self.value = value
+        self.line = line
+
+
+Node = Scalar | Sequence | Mapping
+
+
+class DocumentError(Exception):
+    """
+    The bytes are no YAML document.
+
+    Attributes:
+        line: Where, from 1; None if it cannot be said.
+        found: What stands there.
+        allowed: What would be right.
+    """
+
+    def __init__(self, line: int | None, found: str, allowed: str) -> None:
+        super().__init__(line, found, allowed)
+        self.line = line
+        self.found = found
+        self.allowed = allowed
