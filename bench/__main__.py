@@ -1,7 +1,7 @@
 """
 `make bench`: measure everything, print the table, write the results. Exit code 0 whatever the budgets say.
 
-    python -m bench [--quick]
+    python -m bench [--quick] [--only THEME]
 
 The first call prepares /opt and calls itself again in a sandbox with that /opt and a loopback of its own.
 """
@@ -25,16 +25,18 @@ from tools import sandbox
 from tools.emulator import ROOT, EmulatorError
 
 RESULTS = ROOT / "bench" / "results"
+THEMES = ("cold-start", "invocations", "hits", "prefetch", "counts")
 
 
 def main() -> int:
     """Run the benchmarks where they can run; return the exit code."""
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--quick", action="store_true", help="a few repetitions, to see that it works")
+    parser.add_argument("--only", choices=THEMES, help="measure this alone, and write no results")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.inside is not None:
-        _measure(given.inside, is_quick=given.quick)
+        _measure(given.inside, is_quick=given.quick, only=given.only)
         return 0
     reason = sandbox.why_impossible()
     if reason is not None:
@@ -43,12 +45,12 @@ def main() -> int:
     load.install()
     with tempfile.TemporaryDirectory(prefix="secrets-cache-bench-") as folder:
         opt = lay_out(Path(folder))
-        inner = [sys.executable, "-m", "bench", "--inside", folder, *(["--quick"] if given.quick else [])]
+        inner = [sys.executable, "-m", "bench", "--inside", folder, *sys.argv[1:]]
         command = sandbox.command(str(opt), inner, own_network=True)
         return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
-def _measure(folder: Path, *, is_quick: bool) -> None:
+def _measure(folder: Path, *, is_quick: bool, only: str | None) -> None:
     began, before = time.monotonic(), processor_time()
     about = this_machine()
     print(f"{about['processor']}, {about['cores']} cores, load {about['load_before']}; Python {about['python']}")
@@ -62,19 +64,17 @@ def _measure(folder: Path, *, is_quick: bool) -> None:
         timeline.append(line)
         return found
 
+    measures = dict(zip(THEMES, (start, invocation.rows, hits.rows, prefetch.rows, rest.rows), strict=True))
     with entered(folder, is_quick=is_quick) as setting:
-        for title, theme in (
-            ("cold start", start),
-            ("invocations", invocation.rows),
-            ("hits", hits.rows),
-            ("prefetch", prefetch.rows),
-            ("counts", rest.rows),
-        ):
-            print(f"Measuring: {title} ...", flush=True)
-            rows += _tried(title, theme, setting)
+        for title, theme in measures.items():
+            if only in {None, title}:
+                print(f"Measuring: {title} ...", flush=True)
+                rows += _tried(title, theme, setting)
     about["stolen_percent"] = stolen_percent(before, processor_time())
     took = f"It took {time.monotonic() - began:.0f} s; the host gave {about['stolen_percent']} % of the time to others."
     print(f"\n{render(rows)}\n{took}")
+    if only is not None:
+        return
     target = RESULTS / "latest.json"
     content = to_json(rows, timeline[0] if timeline else None, is_quick=is_quick, machine=about)
     target.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

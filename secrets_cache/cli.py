@@ -10,14 +10,13 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from secrets_cache import __version__, logs
 from secrets_cache.app import running
 from secrets_cache.config import Config, parse
 from secrets_cache.files import DEFAULT_ROOT, read_config
 from secrets_cache.life import report_problem
-from secrets_cache.listeners import bind
+from secrets_cache.listeners import bind, opened
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,8 @@ def _serve(given: argparse.Namespace) -> int:
 
 
 async def _serve_until_signal(config: Config) -> int:
-    sockets, errors = bind(config.port)
+    descriptors, errors = bind(config.port)
+    sockets = opened(descriptors)
     for error in errors:
         logger.error("server.not_listening", {"port": config.port, "reason": error.strerror})
     if not sockets:
@@ -71,5 +71,5 @@ async def _serve_until_signal(config: Config) -> int:
                 return 1
             logger.info("serve.ready", {"port": config.port, "secrets": len(app.cache.report())})
         await stopping
-        logger.info("serve.stopped", asdict(app.cache.counts))
+        logger.info("serve.stopped", app.cache.counts.as_fields())
     return 0

@@ -12,16 +12,15 @@ Rules
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from secrets_cache.errors import SecretNotConfigured
 from secrets_cache.freshness import Entry, Policy
 from secrets_cache.secret import Ref, Secret
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class Listed(NamedTuple):
     """A secret that is kept at hand: the names it is served as, first the one it is reported under."""
 
     ref: Ref
@@ -81,7 +80,7 @@ class Entries:
         policy = self.listed[ref].policy if ref in self.listed else self._policy
         if version_id is not None or version_stage is not None:
             stage = None if version_stage == "AWSCURRENT" else version_stage
-            ref = replace(ref, version_id=version_id, version_stage=stage)
+            ref = ref._replace(version_id=version_id, version_stage=stage)
         return self.listed.get(ref) or self._find_unlisted(ref, name, policy)
 
     def _allows(self, name: str) -> bool:

@@ -6,16 +6,17 @@ his own way: `finish` stands still, `life` has an event loop, `last_resort` a lo
 
 Rules
 -----
-1. Standard library's `socket` only: the registration, which the function's own start waits for, is such an exchange.
+1. Nothing slow is imported: the registration, which the function's own start waits for, is such an exchange.
 2. What goes wrong is an OSError or a ValueError; whoever asked knows what it means.
 """
 
 from __future__ import annotations
 
+# CPython's own part of `socket`, whose import takes as long as all else up to the registration.
+import _socket
 import errno
 import os
 import select
-import socket
 import time
 
 # Not from typing, whose import takes longer than the registration itself.
@@ -97,8 +98,9 @@ def exchange(
     deadline = time.monotonic() + TIMEOUT_SECONDS
     failure = OSError("it has no address")
     # As bytes: a str would cost the import of the codec for IDNA, 1 to 4 ms, while the function waits.
-    for family, kind, protocol, _, address in socket.getaddrinfo(host.encode(), port, type=socket.SOCK_STREAM):
-        with socket.socket(family, kind, protocol) as connection:
+    for family, kind, protocol, _, address in _socket.getaddrinfo(host.encode(), port, type=_socket.SOCK_STREAM):
+        connection = _socket.socket(family, kind, protocol)
+        try:
             try:
                 yield from _connect(connection, address, deadline)
             except OSError as error:
@@ -106,6 +108,8 @@ def exchange(
                 continue
             yield from _send(connection, request, deadline)
             return (yield from _receive(connection, deadline if is_answered_in_time else None))
+        finally:
+            connection.close()
     raise failure
 
 
@@ -115,23 +119,23 @@ def sleep_until(moment: float) -> Generator[Wait, None, None]:
         yield Wait(None, moment)
 
 
-def _ready(connection: socket.socket, deadline: float | None, *, is_writing: bool) -> Generator[Wait, None, None]:
+def _ready(connection: _socket.socket, deadline: float | None, *, is_writing: bool) -> Generator[Wait, None, None]:
     if deadline is not None and time.monotonic() >= deadline:
         raise TimeoutError(f"no answer within {TIMEOUT_SECONDS:g} s")
     yield Wait(connection.fileno(), deadline, is_writing=is_writing)
 
 
-def _connect(connection: socket.socket, address: tuple[object, ...], deadline: float) -> Generator[Wait, None, None]:
+def _connect(connection: _socket.socket, address: tuple[object, ...], deadline: float) -> Generator[Wait, None, None]:
     connection.setblocking(False)
     code = connection.connect_ex(address)
     if code == errno.EINPROGRESS:
         yield from _ready(connection, deadline, is_writing=True)
-        code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        code = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
     if code:
         raise OSError(code, os.strerror(code))
 
 
-def _send(connection: socket.socket, data: bytes, deadline: float) -> Generator[Wait, None, None]:
+def _send(connection: _socket.socket, data: bytes, deadline: float) -> Generator[Wait, None, None]:
     while data:
         try:
             data = data[connection.send(data) :]
@@ -139,7 +143,7 @@ def _send(connection: socket.socket, data: bytes, deadline: float) -> Generator[
             yield from _ready(connection, deadline, is_writing=True)
 
 
-def _receive(connection: socket.socket, deadline: float | None) -> Generator[Wait, None, Response]:
+def _receive(connection: _socket.socket, deadline: float | None) -> Generator[Wait, None, Response]:
     received = b""
     while True:
         try:

@@ -21,8 +21,7 @@ from secrets_cache.errors import ExtensionsApiError
 from secrets_cache.exchange import finish
 from secrets_cache.extensions_api import MAX_RETRY_SECONDS, RETRY_SECONDS, ExtensionsApi
 from secrets_cache.files import read_config
-from secrets_cache.last_resort import stay
-from secrets_cache.listeners import bind
+from secrets_cache.listeners import bind, opened
 
 # Not from typing, whose import takes longer than the registration itself.
 TYPE_CHECKING = False
@@ -72,7 +71,7 @@ def live(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
 
             config = parse(file.data, file=file.path, environ=environ, unreadable=file.unreadable)
             port = config.port
-        sockets, bind_errors = bind(port)
+        descriptors, bind_errors = bind(port)
         troubles: list[tuple[str, Exception]] = [("server.not_listening", error) for error in bind_errors]
         try:
             finish(api.register())
@@ -84,6 +83,7 @@ def live(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
         # looking for some would be in vain; `life` looks again.
         gc.disable()
         _end_at_sigterm()
+        sockets = opened(descriptors)
         from secrets_cache.limits import set_limits  # noqa: PLC0415
 
         set_limits()
@@ -104,8 +104,10 @@ def _stay(api: ExtensionsApi, sockets: Sequence[socket.socket], port: int) -> No
     pause = RETRY_SECONDS
     while True:
         try:
+            from secrets_cache.last_resort import stay  # noqa: PLC0415 - hardly ever needed
+
             # A server that fails closes its sockets.
-            sockets = [listener for listener in sockets if listener.fileno() >= 0] or bind(port)[0]
+            sockets = [listener for listener in sockets if listener.fileno() >= 0] or opened(bind(port)[0])
             stay(api, sockets, lambda error: _report("extensions_api.failed", error))
         except Exception as error:  # noqa: BLE001 - rule 2
             _report("internal.error", error)

@@ -12,8 +12,8 @@ Rules
 """
 
 import math
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from secrets_cache.clock import Instant, elapsed
 from secrets_cache.errors import SecretError, SecretUnavailable
@@ -33,8 +33,7 @@ class State(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(NamedTuple):
     """
     How long a value may be used. Seconds.
 
@@ -61,8 +60,7 @@ class Policy:
         return self.ttl - ahead if ahead > 0 else math.inf
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """
     A value, and when it was had.
 
@@ -78,13 +76,12 @@ class Held:
     refresh_after: float
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A fetch that failed, when, how often in a row, and for how many seconds there is no other."""
+class Failure(NamedTuple):
+    """A fetch that failed, when, the how manieth in a row it is, and for how many seconds there is no other."""
 
     error: SecretError
     at: Instant
-    count: int
+    in_a_row: int
     backoff: float
 
     @property
@@ -95,29 +92,33 @@ class Failure:
     @classmethod
     def after(cls, earlier: "Failure | None", error: SecretError, now: Instant, chance: float) -> "Failure":
         """Return the failure that follows `earlier`: the back-off is 1 s, doubled to at most 60 s, with jitter."""
-        count = 1 if earlier is None else earlier.count + 1
-        backoff = BACKOFF_SECONDS * 2 ** min(count - 1, 16) * (0.75 + chance / 2)
-        return cls(error, now, count, min(backoff, MAX_BACKOFF_SECONDS))
+        in_a_row = 1 if earlier is None else earlier.in_a_row + 1
+        backoff = BACKOFF_SECONDS * 2 ** min(in_a_row - 1, 16) * (0.75 + chance / 2)
+        return cls(error, now, in_a_row, min(backoff, MAX_BACKOFF_SECONDS))
 
 
-@dataclass(slots=True)
 class Entry:
     """
     One version of one secret: what is held of it, and what last went wrong.
 
     Attributes:
+        ref: What AWS is asked for.
         name: What it is called in logs and reports.
+        policy: How long a value may be used.
         held: The last value; None if there never was one.
         failure: The last fetch's failure; None if it succeeded or there was none.
         forced: When a forced refresh was last begun.
     """
 
-    ref: Ref
-    name: str
-    policy: Policy
-    held: Held | None = None
-    failure: Failure | None = None
-    forced: Instant | None = None
+    __slots__ = ("failure", "forced", "held", "name", "policy", "ref")
+
+    def __init__(self, ref: Ref, name: str, policy: Policy) -> None:
+        self.ref = ref
+        self.name = name
+        self.policy = policy
+        self.held: Held | None = None
+        self.failure: Failure | None = None
+        self.forced: Instant | None = None
 
     def age(self, now: Instant) -> float:
         """Return the held value's age in seconds, infinite for none; at least the ttl if the wall clock went back."""

@@ -19,8 +19,7 @@ import signal
 import socket
 import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from secrets_cache import logs
 from secrets_cache.app import running
@@ -39,8 +38,7 @@ PREFETCH_SECONDS = 2.0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """
     What came before: the file and, if it had to be read by then, the configuration; the sockets, and what failed.
 
@@ -87,7 +85,7 @@ class Life:
             reason = "SIGTERM"
         if reason is None:
             return 1
-        logger.info("extension.stopped", {"reason": reason, **asdict(self._counts)})
+        logger.info("extension.stopped", {"reason": reason, **self._counts.as_fields()})
         return 0
 
     async def _serve(self) -> str | None:
@@ -167,7 +165,7 @@ async def _happened(wait: Wait) -> None:
 
 def report_problem(problem: Problem) -> None:
     """Write the one line of a problem of the configuration."""
-    fields = {name: value for name, value in asdict(problem).items() if value not in {None, ""}}
+    fields = {name: value for name, value in problem._asdict().items() if value not in {None, ""}}
     logger.error("config.invalid", {**fields, "text": str(problem)})
 
 

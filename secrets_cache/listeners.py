@@ -8,41 +8,61 @@ Rules
 3. Nothing slow is imported here: binding precedes the registration, and the registration the function's start.
 """
 
+from __future__ import annotations
+
+# CPython's own part of `socket`, whose import takes as long as all else up to the registration.
+import _socket
 import errno
-import socket
+
+# Not from typing, whose import takes longer than the registration itself.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from socket import socket
 
 BACKLOG = 1024
 # The machine has no IPv6, or none on its loopback.
 NO_IPV6 = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.ENODEV})
 
 
-def bind(port: int) -> tuple[list[socket.socket], list[OSError]]:
+def bind(port: int) -> tuple[list[int], list[OSError]]:
     """
-    Return sockets that listen on `port` of 127.0.0.1 and [::1], and what kept one of them from it.
+    Return descriptors that listen on `port` of 127.0.0.1 and [::1], and what kept one of them from it.
 
     With port 0 the system chooses one, the same for both. Without IPv4 there are none.
     """
     errors: list[OSError] = []
     try:
-        sockets = [_listen(socket.AF_INET, "127.0.0.1", port)]
+        descriptor, port = _listen(_socket.AF_INET, "127.0.0.1", port)
     except OSError as error:
         return [], [error]
+    descriptors = [descriptor]
     try:
-        sockets.append(_listen(socket.AF_INET6, "::1", sockets[0].getsockname()[1]))
+        descriptors.append(_listen(_socket.AF_INET6, "::1", port)[0])
     except OSError as error:
         if error.errno not in NO_IPV6:
             errors.append(error)
-    return sockets, errors
+    return descriptors, errors
 
 
-def _listen(family: int, host: str, port: int) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def opened(descriptors: Iterable[int]) -> list[socket]:
+    """Return the non-blocking sockets of descriptors that listen; they are the sockets' from now on."""
+    from socket import socket  # noqa: PLC0415 - slow to import
+
+    sockets = [socket(fileno=descriptor) for descriptor in descriptors]
+    for listener in sockets:
         listener.setblocking(False)
+    return sockets
+
+
+def _listen(family: int, host: str, port: int) -> tuple[int, int]:
+    listener = _socket.socket(family, _socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(BACKLOG)
+        port = listener.getsockname()[1]
     except OSError:
         listener.close()
         raise
-    return listener
+    return listener.detach(), port

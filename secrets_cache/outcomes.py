@@ -1,7 +1,7 @@
 """What the cache gives and tells: an answer and how it came about, a report on each secret, and counts."""
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from secrets_cache.freshness import Held, State
 from secrets_cache.secret import Secret
@@ -17,8 +17,7 @@ class Served(Enum):
     STALE = "hit; detail=stale"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """
     A secret as it is held, and how the answer came about.
 
@@ -37,8 +36,7 @@ class Answer:
         return self.held.secret
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(NamedTuple):
     """
     What `/health` says of one listed secret; never its value.
 
@@ -61,12 +59,18 @@ class Report:
         return self.state in {State.FRESH, State.STALE}
 
 
-@dataclass(slots=True)
 class Counts:
     """How often what happened."""
 
-    hits: int = 0
-    misses: int = 0
-    stale: int = 0
-    refreshes: int = 0
-    failures: int = 0
+    __slots__ = ("failures", "hits", "misses", "refreshes", "stale")
+
+    def __init__(self) -> None:
+        self.hits = 0
+        self.misses = 0
+        self.stale = 0
+        self.refreshes = 0
+        self.failures = 0
+
+    def as_fields(self) -> dict[str, int]:
+        """Return them by name, for a line of the log."""
+        return {name: getattr(self, name) for name in self.__slots__}

@@ -7,11 +7,10 @@ Rules
 2. The value is kept as the bytes AWS stored; text is UTF-8.
 """
 
-from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):
     """
     What AWS is asked for: one version of one secret. Also the key of a cache entry.
 
@@ -26,8 +25,7 @@ class Ref:
     version_stage: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(NamedTuple):
     """
     One version of a secret, as AWS gave it.
 
@@ -44,5 +42,14 @@ class Secret:
     name: str
     version_id: str
     created_at: float | None
-    value: bytes = field(repr=False)
+    value: bytes
     is_text: bool
+
+    def __repr__(self) -> str:
+        return repr_without("value", self)
+
+
+def repr_without(hidden: str, value: Any) -> str:  # noqa: ANN401 - there is no type of all named tuples
+    """Return the repr of a named tuple but for one of its fields."""
+    shown = ", ".join(f"{name}={field!r}" for name, field in value._asdict().items() if name != hidden)
+    return f"{type(value).__name__}({shown})"

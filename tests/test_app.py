@@ -10,7 +10,7 @@ import pytest
 
 from secrets_cache.app import fetches_late, listed_by, refresh_when_due, running
 from secrets_cache.config import parse
-from secrets_cache.listeners import bind
+from secrets_cache.listeners import bind, opened
 from secrets_cache.secret import Ref
 from tests import upstream as stub
 from tests.conftest import PATIENCE_SECONDS
@@ -41,7 +41,7 @@ async def app(text: str, **environ: str):
 
     environ = {**os.environ, **environ}
     config = parse(text.encode(), file="config.yaml", environ=environ)
-    sockets, _ = bind(0)
+    sockets = opened(bind(0)[0])
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     async with running(config, sockets=sockets, environ=environ) as application, aiohttp.ClientSession() as client:
         yield App(application, client, url)

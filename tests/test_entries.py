@@ -1,7 +1,6 @@
 """Names and bounds, in isolation."""
 
 import contextlib
-from dataclasses import replace
 
 import pytest
 
@@ -23,7 +22,7 @@ def fetched(found: Entries, secret_id: str, name: str = "") -> None:
     """Let an entry hold what AWS gives for its id."""
     entry = found.find(secret_id, None, None)
     own_name = name or secret_id.rpartition(":")[2].removesuffix("-AbCdEf")
-    value = replace(secret(own_name), arn=secret_id if name == "" else arn_of(name))
+    value = secret(own_name)._replace(arn=secret_id if name == "" else arn_of(name))
     entry.held = Held(value, FakeClock().now(), 0.0, 0.0)
     found.learn(entry, value)
 

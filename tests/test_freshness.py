@@ -15,7 +15,9 @@ POLICY = Policy(ttl=100, refresh_ahead=0.1, stale_while_revalidate=10, stale_if_
 @pytest.fixture(name="entry")
 def _entry(clock: FakeClock) -> Entry:
     held = Held(secret(), clock.now(), clock.wall, POLICY.refresh_after(1.0))
-    return Entry(Ref("db"), "db", POLICY, held=held)
+    entry = Entry(Ref("db"), "db", POLICY)
+    entry.held = held
+    return entry
 
 
 def test_an_entry_without_a_value_is_infinitely_old(clock):
@@ -74,4 +76,4 @@ def test_the_back_off_does_not_overflow(clock):
         failure = Failure.after(failure, UNAVAILABLE, clock.now(), 1.0)
 
     assert failure is not None
-    assert (5000, 60.0) == (failure.count, failure.backoff)
+    assert (5000, 60.0) == (failure.in_a_row, failure.backoff)

@@ -13,7 +13,7 @@ import pytest
 from secrets_cache.errors import ExtensionsApiError
 from secrets_cache.extensions_api import ExtensionsApi
 from secrets_cache.last_resort import MAX_CALLERS, stay
-from secrets_cache.listeners import bind
+from secrets_cache.listeners import bind, opened
 from tests.conftest import PATIENCE_SECONDS
 from tests.lambda_api import LambdaApi
 
@@ -31,7 +31,7 @@ class Staying:
     """`stay` in a thread of its own."""
 
     def __init__(self, stub: LambdaApi, *, listen: bool = True, **options: float) -> None:
-        self.sockets = bind(0)[0] if listen else []
+        self.sockets = opened(bind(0)[0]) if listen else []
         self.reported: list[str] = []
         self.has_reported = threading.Event()
         api = ExtensionsApi(stub.address, "secrets-cache")

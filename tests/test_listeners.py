@@ -6,8 +6,15 @@ import socket
 
 import pytest
 
-from secrets_cache.listeners import bind
+from secrets_cache import listeners
+from secrets_cache.listeners import opened
 from tests.conftest import PATIENCE_SECONDS
+
+
+def bind(port: int) -> tuple[list[socket.socket], list[OSError]]:
+    """Return the sockets that listen on a port, and what kept one of them from it."""
+    descriptors, errors = listeners.bind(port)
+    return opened(descriptors), errors
 
 
 def close(sockets: list[socket.socket]) -> None:

@@ -16,7 +16,7 @@ from secrets_cache.cache import Cache
 from secrets_cache.entries import Listed
 from secrets_cache.errors import SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.freshness import Policy
-from secrets_cache.listeners import bind
+from secrets_cache.listeners import bind, opened
 from secrets_cache.outcomes import Answer
 from secrets_cache.secret import Ref, Secret
 from secrets_cache.server import Replies, Server
@@ -122,7 +122,8 @@ class Setup:
             clock=self.clock,
             random=lambda: 0.5,
         )
-        self.sockets, errors = bind(0)
+        descriptors, errors = bind(0)
+        self.sockets = opened(descriptors)
         assert [] == errors
         self.port = self.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"

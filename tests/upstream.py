@@ -12,6 +12,7 @@ import itertools
 import json
 import ssl
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -99,6 +100,11 @@ def write_certificate(folder: Path) -> Path:
     return file
 
 
+async def _a_few_turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
 @dataclass
 class Upstream:
     """
@@ -154,6 +160,7 @@ class Upstream:
     async def _serve(self, started: threading.Event) -> None:
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
         context = None
         if self.certificate is not None:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -163,15 +170,17 @@ class Upstream:
         started.set()
         await self._stop.wait()
         server.close()
+        await _a_few_turns()  # who has just connected gets its task
+        for writer in self._writers:
+            writer.transport.abort()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        # A transport that is aborted, or whose handshake has failed, is closed in one of the loop's next turns.
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await _a_few_turns()  # who was aborted, or whose handshake has failed, is closed
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._writers.add(writer)
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -182,10 +191,7 @@ class Upstream:
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
-            if self._stop.is_set():
-                writer.transport.abort()
-            else:
-                writer.close()
+            writer.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

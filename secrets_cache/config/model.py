@@ -1,11 +1,10 @@
 """What a configuration is, once read: the values, their defaults, and how file and environment are put together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
-from secrets_cache.secret import Ref
+from secrets_cache.secret import Ref, repr_without
 
 
 class Batch(Enum):
@@ -16,8 +15,7 @@ class Batch(Enum):
     ALWAYS = "always"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(NamedTuple):
     """
     One thing that is wrong with the configuration.
 
@@ -41,8 +39,7 @@ class Problem:
         return f"{place}:{key} found {self.found}; allowed: {self.allowed}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedSecret:
+class ListedSecret(NamedTuple):
     """
     One secret that config.yaml lists.
 
@@ -59,8 +56,7 @@ class ListedSecret:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(NamedTuple):
     """
     Everything that can be set. All times in seconds.
 
@@ -80,10 +76,13 @@ class Config:
     fetch_timeout: float = 5.0
     batch: Batch = Batch.AUTO
     port: int = 8080
-    tokens: tuple[str, ...] | None = field(default=None, repr=False)
+    tokens: tuple[str, ...] | None = None
     log_level: str = "INFO"
     strict: bool = False
     problems: tuple[Problem, ...] = ()
+
+    def __repr__(self) -> str:
+        return repr_without("tokens", self)
 
 
 TOKEN_OF_SESSION = "session"  # noqa: S105 - the word that stands for a token, not a token

@@ -1,8 +1,4 @@
-"""
-What YAML is made of, as the settings need it: scalars, sequences and mappings that know their line.
-
-No dataclasses: making one takes longer than reading a usual config.yaml.
-"""
+"""What YAML is made of, as the settings need it: scalars, sequences and mappings that know their line."""
 
 
 class Scalar:

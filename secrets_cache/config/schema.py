@@ -12,7 +12,6 @@ Longer than most modules here: it is the whole table of what may stand where, an
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from secrets_cache.config import document, nodes, values
@@ -60,12 +59,14 @@ VARIABLES: Mapping[str, Kind[Any]] = {
 VARIABLES_LISTS = ("include", "exclude", "allow_reserved")
 
 
-@dataclass(slots=True)
 class FromFile:
     """What a file says: settings by the names they have in `Config`, and the problems found on the way."""
 
-    settings: dict[str, Any] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    __slots__ = ("problems", "settings")
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Any] = {}
+        self.problems: list[Problem] = []
 
 
 def from_document(root: Node | None, file: str) -> FromFile:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from secrets_cache.errors import (
     InvalidRequest,
@@ -18,8 +18,7 @@ from secrets_cache.errors import (
 CONTENT_TYPE = "application/problem+json"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One kind of error answer."""
 
     status: int

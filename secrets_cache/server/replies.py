@@ -9,7 +9,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from secrets_cache.cache import Cache
 from secrets_cache.clock import Clock
@@ -17,6 +17,7 @@ from secrets_cache.errors import SecretError, SecretsCacheError, SecretUnavailab
 from secrets_cache.freshness import State
 from secrets_cache.logs import describe
 from secrets_cache.outcomes import Answer, Report
+from secrets_cache.secret import repr_without
 from secrets_cache.server import admission, problems, representation, target
 from secrets_cache.server.problems import Problem
 
@@ -26,8 +27,7 @@ METHODS = ("GET", "HEAD")
 SERVER = "secrets-cache"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """
     A request, as far as it matters here.
 
@@ -48,8 +48,7 @@ class Asked:
     if_none_match: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """
     An answer, whole but for the framing of the message, which is for who writes it.
 
@@ -59,8 +58,11 @@ class Reply:
 
     status: int
     headers: dict[str, str]
-    body: bytes = field(repr=False, default=b"")
-    answer: Answer | None = field(repr=False, default=None)
+    body: bytes = b""
+    answer: Answer | None = None
+
+    def __repr__(self) -> str:
+        return repr_without("body", self)
 
 
 class Replies:

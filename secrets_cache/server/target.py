@@ -9,7 +9,7 @@ Rules
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from secrets_cache.errors import InvalidRequest
 
@@ -22,8 +22,7 @@ _BAD_POINTER = re.compile(r"~(?![01])")
 _VERSION = re.compile(r"[!-~]{1,256}")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """
     A secret as a caller asks for it.
 
