@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.fakes import CANARY, FakeClock, FakeSource
 from tests.upstream import Upstream
@@ -14,9 +15,13 @@ from tools.emulator import built_layer, unpack
 
 # One factor for every wait in the tests.
 PATIENCE_SECONDS = 10 * float(os.environ.get("SECRETS_CACHE_TEST_PATIENCE", "1"))
+# And one for the examples of every property test: `make fuzz` has more of them.
+EXAMPLES = int(os.environ.get("SECRETS_CACHE_TEST_EXAMPLES", "1"))
+settings.register_profile("ours", max_examples=100 * EXAMPLES, deadline=None)
+settings.load_profile("ours")
 
 for variable in [name for name in os.environ if name.startswith(("AWS_", "SECRETS_CACHE_", "CACHE_TIMEOUT"))]:
-    if variable != "SECRETS_CACHE_TEST_PATIENCE":
+    if not variable.startswith("SECRETS_CACHE_TEST_"):
         del os.environ[variable]
 os.environ.update(
     AWS_REGION="eu-west-1",

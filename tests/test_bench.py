@@ -272,3 +272,28 @@ def test_every_row_is_described():
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 
     assert not [row["key"] for row in json.loads(LATEST.read_text("utf-8"))["rows"] if f"`{row['key']}`" not in page]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "exec_to_registered",
+        "first_secret",
+        "cpu_until_settled",
+        "cold_invocation",
+        "hit_latency",
+        "hits_per_second",
+        "memory",
+    ],
+)
+def test_the_figures_of_the_readme_are_those_of_the_results(key):
+    """What is shown was measured, in one run."""
+    rows = {row["key"]: row for row in json.loads(LATEST.read_text(encoding="utf-8"))["rows"]}
+    row = rows[key]
+    ours, theirs = number(row["ours"]["median"]), number(row["baseline"]["median"])
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+
+    shown = [
+        line for line in lines if f"| {ours}" in line and f"| {theirs}" in line and f"{row['ratio']:.2f} |" in line
+    ]
+    assert shown, (ours, theirs, row["ratio"])

@@ -18,6 +18,7 @@ from secrets_cache.errors import SecretError, SecretRefused, SecretUnavailable
 from secrets_cache.freshness import Policy
 from secrets_cache.outcomes import Answer, Served
 from secrets_cache.secret import Ref
+from tests.conftest import EXAMPLES
 from tests.fakes import FakeClock, FakeSource
 
 PASSING = SecretUnavailable("db", code="connection-failed", cause="no connection")
@@ -224,5 +225,5 @@ class CacheMachine(RuleBasedStateMachine):
         return None, None, self.model.failure
 
 
-CacheMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+CacheMachine.TestCase.settings = settings(max_examples=200 * EXAMPLES, stateful_step_count=30, deadline=None)
 TestCacheAgainstModel = CacheMachine.TestCase

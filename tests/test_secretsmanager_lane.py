@@ -26,6 +26,7 @@ from secrets_cache.secretsmanager.lane import ELSEWHERE, Lane, endpoint_of, in_f
 from secrets_cache.secretsmanager.signing import Credentials, signed
 from secrets_cache.secretsmanager.wire import BadResponse, Response, parse
 from tests import upstream as stub
+from tests.conftest import EXAMPLES
 from tests.fakes import CANARY
 
 PLAIN = {
@@ -250,7 +251,7 @@ ERRORS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 * EXAMPLES, deadline=None)
 @given(
     answers=st.lists(
         st.one_of(

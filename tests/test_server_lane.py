@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from secrets_cache.errors import SecretUnavailable
 from secrets_cache.server import lane
 from secrets_cache.server.lane import understood
-from tests.conftest import PATIENCE_SECONDS
+from tests.conftest import EXAMPLES, PATIENCE_SECONDS
 from tests.fakes import FakeClock
 from tests.test_server import Setup
 
@@ -237,7 +237,7 @@ def conversations(draw: st.DrawFn) -> list[bytes]:
     return [joined[:at], joined[at:]]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25 * EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(talks=st.lists(conversations(), min_size=1, max_size=3), tokens=st.sampled_from([None, ("t",)]))
 def test_any_conversation_goes_as_with_the_engine(talks, tokens):
     """The same statuses, headers and bodies, and the connection is afterwards open, or not, as there."""
