@@ -506,8 +506,8 @@ def broken(folder: Path, package: str, error: str) -> dict[str, str]:
 
 
 def test_what_cannot_be_imported_leaves_the_last_resort(api, start, tmp_path):
-    """The function is answered, the log says why, and the process stays until SHUTDOWN."""
-    with start(**broken(tmp_path, "yaml", "ImportError")) as extension:
+    """The function is answered, the log says why, and the process stays until SHUTDOWN. Plain YAML needs no PyYAML."""
+    with start(SECRETS_CACHE_LANES="0", **broken(tmp_path, "yaml", "ImportError")) as extension:
         line = extension.event("internal.error")
         assert next_is_open(api)
         status, body = get(f"{extension.url}/cache/db")
