@@ -18,7 +18,7 @@ ARCH ?= $(shell uname -m | sed 's/aarch64/arm64/')
 INTERPRETER ?= uv
 # What the demo and the tests run: this machine's interpreter, so that a package index is all they need.
 LOCAL_LAYER := .cache/layer
-SOURCES := $(shell find secrets_cache extensions tools/layer requirements/runtime.txt -type f -not -name '*.pyc')
+SOURCES := $(shell find secrets_cache extensions wrapper tools/layer requirements/runtime.txt -type f -not -name '*.pyc')
 SHELL_SCRIPTS := extensions/secrets-cache deploy.sh example_function/shell/bootstrap bench/baselines/plain-extension .ci/run
 
 .DEFAULT_GOAL := help

@@ -30,6 +30,7 @@ from secrets_cache.logs import describe
 from secrets_cache.outcomes import Report
 from secrets_cache.secretsmanager import BATCH_ABOVE, of_environment
 from secrets_cache.server import Replies, Server
+from secrets_cache.variables.beside import Variables
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +57,23 @@ class Application:
 
 @asynccontextmanager
 async def running(
-    config: Config, *, sockets: Sequence[socket.socket], environ: Mapping[str, str], clock: Clock | None = None
+    config: Config,
+    *,
+    sockets: Sequence[socket.socket],
+    environ: Mapping[str, str],
+    channel: Sequence[socket.socket] = (),
+    clock: Clock | None = None,
 ) -> AsyncIterator[Application]:
-    """Serve on `sockets` what `config` lists, while the context lasts. The prefetch has begun, but not ended."""
+    """
+    Serve on `sockets` what `config` lists, while the context lasts. The prefetch has begun, but not ended.
+
+    Args:
+        config: What is served.
+        sockets: Where, by HTTP.
+        environ: The environment variables.
+        channel: Where the exec wrapper asks, if anywhere.
+        clock: What time it is; None for the machine's.
+    """
     set_limits()
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -76,6 +91,8 @@ async def running(
         if not fetches_late(environ):
             settling = asyncio.create_task(_settle(config, cache))
             stack.push_async_callback(_cancel, settling)
+        for listener in channel:
+            await stack.enter_async_context(Variables(listener, config, environ, cache, clock))
         stack.push_async_callback(_cancel, asyncio.create_task(refresh_when_due(cache)))
         application = Application(config, cache, settling)
         problems = [str(problem) for problem in config.problems]

@@ -15,7 +15,6 @@ from secrets_cache import __version__, logs
 from secrets_cache.app import running
 from secrets_cache.config import Config, parse
 from secrets_cache.files import DEFAULT_ROOT, read_config
-from secrets_cache.life import report_problem
 from secrets_cache.listeners import bind, opened
 
 logger = logging.getLogger(__name__)
@@ -45,7 +44,7 @@ def _serve(given: argparse.Namespace) -> int:
     config = parse(file.data, file=file.path, environ=os.environ, unreadable=file.unreadable)
     logs.configure(config.log_level)
     for problem in config.problems:
-        report_problem(problem)
+        logs.report_problem(problem)
     if config.strict and config.problems:
         return 1
     return asyncio.run(_serve_until_signal(config))

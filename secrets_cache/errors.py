@@ -10,6 +10,7 @@ Every error this project raises on purpose, as data.
     │   ├── SecretRefused         AWS says no, and why                   (definite)
     │   └── SecretUnavailable     AWS gave no usable answer this time    (passing)
     │       └── SecretTimeout     AWS gave no answer within the budget   (passing)
+    ├── VariablesFailed           the environment variables that secrets are to become cannot be had
     └── ExtensionsApiError        the Extensions API did not do what was asked
 
 Rules
@@ -44,9 +45,11 @@ class SecretError(SecretsCacheError):
     Attributes:
         name: What the secret was asked by: a name, an ARN or an alias.
         code: AWS's error code where AWS gave one, else a short word of ours.
+        what: What it is: a secret, a parameter, or the role that may read it.
     """
 
     code = "error"
+    what = "secret"
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -86,7 +89,8 @@ class SecretNotFound(SecretError):
     code = "ResourceNotFoundException"
 
     def __str__(self) -> str:
-        return f"secret {self.name!r} was not found in AWS Secrets Manager in this region and account"
+        service = "AWS Secrets Manager" if self.what == "secret" else "Parameter Store"
+        return f"{self.what} {self.name!r} was not found in {service} in this region and account"
 
 
 class SecretRefused(SecretError):
@@ -105,7 +109,7 @@ class SecretRefused(SecretError):
 
     def __str__(self) -> str:
         said = f": {self.aws_message}" if self.aws_message else ""
-        return f"AWS refused secret {self.name!r} with {self.code}{said}"
+        return f"AWS refused {self.what} {self.name!r} with {self.code}{said}"
 
 
 class SecretUnavailable(SecretError):
@@ -126,21 +130,34 @@ class SecretUnavailable(SecretError):
         self.cause = cause
 
     def __str__(self) -> str:
-        return f"secret {self.name!r} is unavailable: {self.cause}"
+        return f"{self.what} {self.name!r} is unavailable: {self.cause}"
 
 
 class SecretTimeout(SecretUnavailable):
     """
-    AWS gave no answer within `fetch_timeout`.
+    AWS gave no answer in time.
 
     Attributes:
         budget_seconds: The time that all attempts together were allowed.
     """
 
-    def __init__(self, name: str, *, budget_seconds: float) -> None:
-        cause = f"AWS did not answer within {budget_seconds:g} s (fetch_timeout)"
+    def __init__(self, name: str, *, budget_seconds: float, setting: str = "fetch_timeout") -> None:
+        cause = f"AWS did not answer within {budget_seconds:g} s ({setting})"
         super().__init__(name, code="timeout", cause=cause)
         self.budget_seconds = budget_seconds
+
+
+class VariablesFailed(SecretsCacheError):
+    """
+    The environment variables that secrets are to become cannot be had.
+
+    Attributes:
+        reason: Why, and what to do; one sentence, safe to show.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class ExtensionsApiError(SecretsCacheError):

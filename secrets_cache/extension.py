@@ -21,7 +21,7 @@ from secrets_cache.errors import ExtensionsApiError
 from secrets_cache.exchange import finish
 from secrets_cache.extensions_api import MAX_RETRY_SECONDS, RETRY_SECONDS, ExtensionsApi
 from secrets_cache.files import read_config
-from secrets_cache.listeners import bind, opened
+from secrets_cache.listeners import bind, bind_channel, opened
 
 # Not from typing, whose import takes longer than the registration itself.
 TYPE_CHECKING = False
@@ -60,6 +60,7 @@ def live(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
     """
     port = DEFAULT_PORT
     sockets: list[socket.socket] = []
+    channel: list[socket.socket] = []
     try:
         file, config = read_config(environ), None
         wanted = environ.get("SECRETS_CACHE_PORT", "").strip()
@@ -72,6 +73,7 @@ def live(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
             config = parse(file.data, file=file.path, environ=environ, unreadable=file.unreadable)
             port = config.port
         descriptors, bind_errors = bind(port)
+        channel_descriptors = bind_channel(environ.get("AWS_LAMBDA_RUNTIME_API", ""))
         troubles: list[tuple[str, Exception]] = [("server.not_listening", error) for error in bind_errors]
         try:
             finish(api.register())
@@ -83,16 +85,19 @@ def live(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
         # looking for some would be in vain; `life` looks again.
         gc.disable()
         _end_at_sigterm()
-        sockets = opened(descriptors)
+        sockets, channel = opened(descriptors), opened(channel_descriptors)
         from secrets_cache.limits import set_limits  # noqa: PLC0415
 
         set_limits()
         from secrets_cache import life  # noqa: PLC0415
 
-        start = life.Start(file, config, port, sockets, troubles, registered)
+        start = life.Start(file, config, port, sockets, channel, troubles, registered)
         return life.Life(api, environ, start).run()
     except Exception as error:  # noqa: BLE001 - rule 2
         _report("internal.error", error)
+    for listener in channel:
+        # A wrapper that is not answered fetches by itself.
+        listener.close()
     _stay(api, sockets, port)
     return 0
 

@@ -73,10 +73,30 @@ def select(text: str, key: str) -> tuple[str, bool]:
     else:
         value = _step(value, key)
     try:
-        is_string = isinstance(value, str) and not isinstance(value, _Number)
-        return (str(value), False) if is_string else (_compact(value), True)
+        return _shown(value)
     except RecursionError:
         raise NotJson from None
+
+
+def members(text: str) -> dict[str, str | None]:
+    """
+    Return what each key of the JSON object `text` holds: a string bare, None for null, everything else as compact JSON.
+
+    Raises:
+        NotJson: `text` is not JSON, or not an object.
+    """
+    value = _parse(text)
+    if not isinstance(value, dict):
+        raise NotJson
+    try:
+        return {key: None if item is None else _shown(item)[0] for key, item in value.items()}
+    except RecursionError:
+        raise NotJson from None
+
+
+def _shown(value: object) -> tuple[str, bool]:
+    is_string = isinstance(value, str) and not isinstance(value, _Number)
+    return (str(value), False) if is_string else (_compact(value), True)
 
 
 def _step(value: object, step: str) -> object:

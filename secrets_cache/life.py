@@ -24,7 +24,7 @@ from typing import NamedTuple, TypeVar
 from secrets_cache import logs
 from secrets_cache.app import running
 from secrets_cache.cache import Cache
-from secrets_cache.config import Config, Problem, parse
+from secrets_cache.config import Config, parse
 from secrets_cache.errors import ExtensionsApiError
 from secrets_cache.exchange import Wait
 from secrets_cache.extensions_api import ExtensionsApi
@@ -43,6 +43,7 @@ class Start(NamedTuple):
     What came before: the file and, if it had to be read by then, the configuration; the sockets, and what failed.
 
     Attributes:
+        channel: The socket that the exec wrapper connects to, if it could be had.
         registered: When the registration had ended, well or not, on the monotonic clock.
     """
 
@@ -50,6 +51,7 @@ class Start(NamedTuple):
     config: Config | None
     port: int
     sockets: Sequence[socket.socket]
+    channel: Sequence[socket.socket]
     troubles: Sequence[tuple[str, Exception]]
     registered: float
 
@@ -69,7 +71,7 @@ class Life:
         """Live; return the exit code."""
         logs.configure(self._config.log_level)
         for problem in self._config.problems:
-            report_problem(problem)
+            logs.report_problem(problem)
         for event, error in self._start.troubles:
             logger.error(event, {"port": self._start.port, "reason": getattr(error, "strerror", None) or str(error)})
         # Not asyncio.run: its end waits for threads.
@@ -95,8 +97,13 @@ class Life:
             await self._fail("Extension.ConfigInvalid", "\n".join(map(str, config.problems)))
             return None
         if not self._start.sockets:
+            for listener in self._start.channel:
+                # A wrapper that is not answered fetches by itself.
+                listener.close()
             return await _finish(self._api.until_shutdown(_report_api))
-        async with running(config, sockets=self._start.sockets, environ=self._environ) as app:
+        async with running(
+            config, sockets=self._start.sockets, environ=self._environ, channel=self._start.channel
+        ) as app:
             self._counts = app.cache.counts
             if app.settling is not None:
                 await self._settle(app.settling)
@@ -161,12 +168,6 @@ async def _happened(wait: Wait) -> None:
     finally:
         if wait.descriptor is not None:
             remove(wait.descriptor)
-
-
-def report_problem(problem: Problem) -> None:
-    """Write the one line of a problem of the configuration."""
-    fields = {name: value for name, value in problem._asdict().items() if value not in {None, ""}}
-    logger.error("config.invalid", {**fields, "text": str(problem)})
 
 
 def _process_start() -> float | None:

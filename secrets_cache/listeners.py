@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from socket import socket
 
 BACKLOG = 1024
+# An abstract Unix socket (unix(7)): no file, and no port.
+CHANNEL = b"\0secrets-cache/"
 # The machine has no IPv6, or none on its loopback.
 NO_IPV6 = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.ENODEV})
 
@@ -43,6 +45,23 @@ def bind(port: int) -> tuple[list[int], list[OSError]]:
         if error.errno not in NO_IPV6:
             errors.append(error)
     return descriptors, errors
+
+
+def bind_channel(address: str) -> list[int]:
+    """
+    Return a descriptor that listens for the exec wrapper; none where that cannot be.
+
+    Args:
+        address: `AWS_LAMBDA_RUNTIME_API`: what tells this sandbox from another that shares our network.
+    """
+    listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        listener.bind(CHANNEL + address.encode())
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        return []
+    return [listener.detach()]
 
 
 def opened(descriptors: Iterable[int]) -> list[socket]:

@@ -23,6 +23,10 @@ import logging
 import os
 import select
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from secrets_cache.config import Problem
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +106,12 @@ def describe(error: BaseException) -> dict[str, str]:
     if trace is not None:
         place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119 - no pathlib on the start path
     return {"error": type(error).__name__, "at": place}
+
+
+def report_problem(problem: "Problem") -> None:
+    """Write the one line of a problem of the configuration."""
+    fields = {name: value for name, value in problem._asdict().items() if value not in {None, ""}}
+    logger.error("config.invalid", {**fields, "text": str(problem)})
 
 
 def configure(level: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from secrets_cache.secret import Ref, repr_without
@@ -56,6 +57,37 @@ class ListedSecret(NamedTuple):
     required: bool = False
 
 
+class VariablesFrom(NamedTuple):
+    """
+    An item of `env:`: what one secret or parameter becomes.
+
+    Attributes:
+        id: Name or ARN.
+        is_parameter: Whether it is Parameter Store's; else, Secrets Manager's.
+        as_name: The variable that the whole value becomes; empty for one variable for each key.
+        prefix: What stands before a key.
+        include: The keys that count; empty for all.
+        exclude: Those that do not.
+        rename: The whole names of some.
+        upper: Whether names are put in capitals, but for those of `rename`.
+        override: Whether a variable that is there already is overridden.
+        required: Whether the function does not start without it.
+        allow_reserved: The names among Lambda's and the loader's own that may be set.
+    """
+
+    id: str
+    is_parameter: bool = False
+    as_name: str = ""
+    prefix: str = ""
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    rename: Mapping[str, str] = MappingProxyType({})
+    upper: bool = False
+    override: bool = True
+    required: bool = True
+    allow_reserved: tuple[str, ...] = ()
+
+
 class Config(NamedTuple):
     """
     Everything that can be set. All times in seconds.
@@ -68,6 +100,7 @@ class Config(NamedTuple):
     """
 
     secrets: tuple[ListedSecret, ...] = ()
+    env: tuple[VariablesFrom, ...] = ()
     allow: tuple[str, ...] = ()
     ttl: float = 600.0
     refresh_ahead: float = 0.1

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from secrets_cache.config import document, nodes, values
-from secrets_cache.config.model import UNREADABLE_TOKEN, Batch, ListedSecret, Problem
+from secrets_cache.config.model import UNREADABLE_TOKEN, Batch, ListedSecret, Problem, VariablesFrom
 from secrets_cache.config.nodes import Node
 from secrets_cache.config.values import Kind, Unacceptable
 from secrets_cache.secret import Ref
@@ -57,6 +57,8 @@ VARIABLES: Mapping[str, Kind[Any]] = {
     "required": values.FLAG,
 }
 VARIABLES_LISTS = ("include", "exclude", "allow_reserved")
+# What makes no sense where the whole value becomes one variable.
+OF_KEYS = ("prefix", "include", "exclude", "rename", "upper")
 
 
 class FromFile:
@@ -173,22 +175,36 @@ class _Reader:
             self.found.settings["allow"] = (*self.found.settings.get("allow", ()), parsed["pattern"])
 
     def variables(self, node: Node, key: str) -> None:
-        parts = self.mapping(node, key, (*VARIABLES, *VARIABLES_LISTS, "rename"))
         before = len(self.found.problems)
+        parts = self.mapping(node, key, (*VARIABLES, *VARIABLES_LISTS, "rename"))
+        parsed: dict[str, Any] = {}
         for name, kind in VARIABLES.items():
             if name in parts:
-                self.scalar(parts[name], f"{key}.{name}", kind, {})
+                self.scalar(parts[name], f"{key}.{name}", kind, parsed)
         for name in VARIABLES_LISTS:
             if name in parts:
-                for item, at in self.items(parts[name], f"{key}.{name}"):
-                    self.scalar(item, at, VARIABLES["as"], {})
+                parsed[name] = tuple(self.names(self.items(parts[name], f"{key}.{name}")))
         if "rename" in parts:
-            for name, item in self.mapping(parts["rename"], f"{key}.rename", None).items():
-                self.scalar(item, f"{key}.rename.{name}", VARIABLES["as"], {})
+            renamed = self.mapping(parts["rename"], f"{key}.rename", None)
+            items = [(item, f"{key}.rename.{name}") for name, item in renamed.items()]
+            parsed["rename"] = dict(zip(renamed, self.names(items), strict=False))
         if isinstance(node, nodes.Mapping) and ("secret" in parts) == ("parameter" in parts):
             self.problem(node, key, "either secret or parameter")
+        if "as" in parts and (of_keys := [name for name in OF_KEYS if name in parts]):
+            self.problem(node, key, f"either as, or any of {', '.join(OF_KEYS)}", found=f"as and {', '.join(of_keys)}")
+        # Half of a rule might set what it should not.
         if before == len(self.found.problems):
-            self.problem(node, key, f"no env: it is {NOT_YET}")
+            parsed["is_parameter"] = "parameter" in parsed
+            parsed["id"] = parsed.pop("parameter", None) or parsed.pop("secret")
+            parsed["as_name"] = parsed.pop("as", "")
+            self.found.settings["env"] = (*self.found.settings.get("env", ()), VariablesFrom(**parsed))
+
+    def names(self, items: list[tuple[Node, str]]) -> list[str]:
+        """Return the names in a list of nodes and their keys."""
+        parsed: dict[str, Any] = {}
+        for item, at in items:
+            self.scalar(item, at, VARIABLES["as"], parsed, store_as=at)
+        return list(parsed.values())
 
     # The forms that a node can have.
 

@@ -16,11 +16,13 @@ Rules
 from collections.abc import Mapping
 
 from secrets_cache.clock import Clock
+from secrets_cache.secretsmanager.answers import malformed
 from secrets_cache.secretsmanager.engine import Engine
 from secrets_cache.secretsmanager.lane import in_front_of
+from secrets_cache.secretsmanager.signing import Credentials
 from secrets_cache.secretsmanager.source import BATCH_ABOVE, KEEPALIVE_SECONDS, SecretsManager
 
-__all__ = ["BATCH_ABOVE", "SecretsManager", "of_environment"]
+__all__ = ["BATCH_ABOVE", "Credentials", "Engine", "SecretsManager", "malformed", "of_environment"]
 
 
 def of_environment(
@@ -30,6 +32,7 @@ def of_environment(
     batch_above: int | None,
     clock: Clock,
     keepalive_seconds: float = KEEPALIVE_SECONDS,
+    credentials: Credentials | None = None,
 ) -> SecretsManager:
     """
     Return the source that the environment describes.
@@ -40,10 +43,17 @@ def of_environment(
         batch_above: The same.
         clock: The same.
         keepalive_seconds: How long an idle connection is kept.
+        credentials: Whose the calls are; None for those of the environment.
     """
     # The budget ends an attempt; this only keeps a call that outlives it from waiting for ever.
     timeout = budget_seconds + 1
     region = environ.get("AWS_REGION") or None
-    engine = Engine(timeout_seconds=timeout, keepalive_seconds=keepalive_seconds, region=region)
+    engine = Engine(
+        timeout_seconds=timeout, keepalive_seconds=keepalive_seconds, region=region, credentials=credentials
+    )
+    if credentials is not None:
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        values = (credentials.access_key, credentials.secret_key, credentials.token)
+        environ = {**environ, **dict(zip(names, values, strict=True))}
     calls = in_front_of(engine, environ, clock, keepalive_seconds)
     return SecretsManager(budget_seconds=budget_seconds, batch_above=batch_above, calls=calls, clock=clock)

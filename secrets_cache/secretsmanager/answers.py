@@ -8,6 +8,8 @@ from secrets_cache.attempts import Passing
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretUnavailable
 from secrets_cache.secret import Secret
 
+# Secrets Manager's word, and Parameter Store's.
+NOT_FOUND = frozenset({"ParameterNotFound", "ParameterVersionNotFound", "ResourceNotFoundException"})
 THROTTLED = frozenset(
     {
         "LimitExceededException",
@@ -116,7 +118,7 @@ def from_aws(name: str, answer: Mapping[str, Any], hidden: Iterable[str] = ()) -
     error = answer.get("Error", {})
     code, message = _safe_code(str(error.get("Code", "")), hidden), str(error.get("Message", ""))
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code == "ResourceNotFoundException":
+    if code in NOT_FOUND:
         return SecretNotFound(name)
     if code in EXPIRED_SIGNATURE or (code in WRONG_SIGNATURE and _EXPIRED.search(message)):
         cause = "AWS found the request's signature too old or too new"

@@ -1,5 +1,5 @@
 """
-One call to Secrets Manager, through aiobotocore.
+One call to Secrets Manager, or to a service beside it, through aiobotocore.
 
 Rules
 -----
@@ -36,11 +36,14 @@ from secrets_cache.attempts import Passing
 from secrets_cache.errors import SecretError, SecretUnavailable
 from secrets_cache.flight import Flights
 from secrets_cache.secretsmanager.answers import EXPIRED_CREDENTIALS, from_aws, unavailable
+from secrets_cache.secretsmanager.signing import Credentials
 from secrets_cache.secretsmanager.source import MAX_CONNECTIONS
 
 if TYPE_CHECKING:
+    from aiobotocore.client import AioBaseClient
     from aiobotocore.credentials import AioCredentials
-    from types_aiobotocore_secretsmanager import SecretsManagerClient
+
+    from secrets_cache.secretsmanager.engine import Service
 
 NO_CREDENTIALS = "no-credentials"
 MIN_CREDENTIAL = 8
@@ -48,18 +51,30 @@ MIN_CREDENTIAL = 8
 
 class Client:
     """
-    The calls of Secrets Manager, one attempt each.
+    The calls of one service, one attempt each.
 
     Args:
         timeout_seconds: For connecting, and for an answer: a call that outlives who waits for it ends by this.
         keepalive_seconds: How long an idle connection is kept.
         region: AWS_REGION, which botocore does not read; None leaves it to what botocore does read.
+        service: As botocore calls it.
+        credentials: Whose the calls are; None for those that botocore finds.
     """
 
-    def __init__(self, *, timeout_seconds: float, keepalive_seconds: float, region: str | None) -> None:
+    def __init__(
+        self,
+        *,
+        timeout_seconds: float,
+        keepalive_seconds: float,
+        region: str | None,
+        service: "Service",
+        credentials: Credentials | None,
+    ) -> None:
         self._timeout_seconds = timeout_seconds
         self._keepalive_seconds = keepalive_seconds
         self._region = region
+        self._service = service
+        self._credentials = credentials
         self._open_client: _OpenClient | None = None
         self._opening: Flights[str, _OpenClient] = Flights()
 
@@ -108,10 +123,14 @@ class Client:
             user_agent_extra="secrets-cache",
         )
         session = get_session()
+        if self._credentials is not None:
+            session.set_credentials(
+                self._credentials.access_key, self._credentials.secret_key, self._credentials.token or None
+            )
         credentials = await session.get_credentials()
         stack = AsyncExitStack()
         calls = await stack.enter_async_context(
-            session.create_client("secretsmanager", region_name=self._region, config=config)
+            session.create_client(self._service, region_name=self._region, config=config)
         )
         self._open_client = _OpenClient(calls, stack, credentials)
         return self._open_client
@@ -126,13 +145,11 @@ class Client:
 class _OpenClient:
     """A client of aiobotocore's, closed when it has been retired and its last call has ended."""
 
-    def __init__(
-        self, calls: "SecretsManagerClient", stack: AsyncExitStack, credentials: "AioCredentials | None"
-    ) -> None:
+    def __init__(self, calls: "AioBaseClient", stack: AsyncExitStack, credentials: "AioCredentials | None") -> None:
         self.calls = calls
         self.stack = stack
         # Those in the environment of a process cannot become others.
-        self.credentials_may_change = credentials is None or credentials.method != "env"
+        self.credentials_may_change = credentials is None or credentials.method not in {"env", "explicit"}
         self._credentials = credentials
         self._under_way = 0
         self._is_retired = False

@@ -8,15 +8,18 @@ answered.
 import asyncio
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from secrets_cache.attempts import Passing
 from secrets_cache.errors import SecretUnavailable
 from secrets_cache.flight import Flights
+from secrets_cache.secretsmanager.signing import Credentials
 from secrets_cache.secretsmanager.source import KEEPALIVE_SECONDS
 
 if TYPE_CHECKING:
     from secrets_cache.secretsmanager.client import Client
+
+Service = Literal["secretsmanager", "ssm", "sts"]
 
 
 class Engine:
@@ -27,14 +30,26 @@ class Engine:
         timeout_seconds: For connecting, and for an answer.
         keepalive_seconds: How long an idle connection is kept.
         region: AWS_REGION, which botocore does not read; None leaves it to what botocore does read.
+        service: Whose calls they are, as botocore calls it.
+        credentials: Whose they are; None for those that botocore finds.
     """
 
     def __init__(
-        self, *, timeout_seconds: float, keepalive_seconds: float = KEEPALIVE_SECONDS, region: str | None
+        self,
+        *,
+        timeout_seconds: float,
+        keepalive_seconds: float = KEEPALIVE_SECONDS,
+        region: str | None,
+        service: Service = "secretsmanager",
+        credentials: Credentials | None = None,
     ) -> None:
-        self._timeout_seconds = timeout_seconds
-        self._keepalive_seconds = keepalive_seconds
-        self._region = region
+        self._settings: dict[str, Any] = {
+            "timeout_seconds": timeout_seconds,
+            "keepalive_seconds": keepalive_seconds,
+            "region": region,
+            "service": service,
+            "credentials": credentials,
+        }
         self._client: Client | None = None
         self._importing: Flights[str, Client] = Flights()
 
@@ -55,7 +70,5 @@ class Engine:
 
     async def _import(self) -> "Client":
         module = await asyncio.to_thread(importlib.import_module, "secrets_cache.secretsmanager.client")
-        self._client = module.Client(
-            timeout_seconds=self._timeout_seconds, keepalive_seconds=self._keepalive_seconds, region=self._region
-        )
+        self._client = module.Client(**self._settings)
         return self._client

@@ -20,6 +20,7 @@ from tools.layer import elf
 from tools.layer.interpreter import BuildError, Interpreter, uv
 
 PRIVATE = "secrets-cache"
+WRAPPER = "get-secrets-layer"
 
 # Of the standard library, what a server without a terminal, a window, a database or a build never imports.
 STDLIB_LEFT_OUT = frozenset({
@@ -54,6 +55,7 @@ def lay_out(opt: Path, interpreter: Interpreter, scratch: Path) -> None:
     packages = private / "packages"
     (opt / "extensions").mkdir(parents=True)
     shutil.copyfile(ROOT / "extensions" / "secrets-cache", opt / "extensions" / "secrets-cache")
+    shutil.copyfile(ROOT / "wrapper" / WRAPPER, opt / WRAPPER)
     (private / "bin").mkdir(parents=True)
     shutil.copyfile(interpreter.executable, private / "bin" / "python3")
     for shared in interpreter.libraries:
@@ -69,7 +71,8 @@ def lay_out(opt: Path, interpreter: Interpreter, scratch: Path) -> None:
     _strip(private)
     _compile(interpreter, private)
     for path in opt.rglob("*"):
-        path.chmod(0o755 if path.is_dir() or path.parent.name in {"bin", "extensions"} else 0o644)
+        is_run = path.parent.name in {"bin", "extensions"} or path.name == WRAPPER
+        path.chmod(0o755 if path.is_dir() or is_run else 0o644)
 
 
 def _copy(source: Path, target: Path, files: Iterable[Path]) -> None:
@@ -149,7 +152,7 @@ def _bundle_libraries(private: Path) -> None:
     for binary in elf.binaries_below(private):
         origin = os.path.relpath(library, binary.path.parent)
         binary.path.chmod(0o755)
-        subprocess.run([patchelf, "--set-rpath", f"$ORIGIN/{origin}", str(binary.path)], check=True)
+        subprocess.run([patchelf, "--force-rpath", "--set-rpath", f"$ORIGIN/{origin}", str(binary.path)], check=True)
 
 
 def _loaded_by(path: Path) -> list[Path]:

@@ -1,0 +1,115 @@
+"""
+Which variables are wanted, and from where: three kinds of source, the later ones win.
+
+    SECRET_ARN and its companions; `env:` in config.yaml; references in the function's own variables
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from secrets_cache.config import VariablesFrom, values
+from secrets_cache.config.values import Unacceptable
+from secrets_cache.errors import VariablesFailed
+
+SECRETS_MANAGER = "secretsmanager://"
+PARAMETER_STORE = "ssm://"
+API_TIMEOUT_MILLISECONDS = 5000.0
+
+
+class Wanted(NamedTuple):
+    """
+    A value that is wanted from AWS. Also what it is shared by.
+
+    Attributes:
+        id: Name or ARN.
+        is_parameter: Whether it is Parameter Store's; else, Secrets Manager's.
+        region: Where it is; empty for our own region.
+        role_arn: Who may read it; empty for the function's own role.
+        budget_seconds: For the role and the value together; None for `fetch_timeout`.
+    """
+
+    id: str
+    is_parameter: bool = False
+    region: str = ""
+    role_arn: str = ""
+    budget_seconds: float | None = None
+
+
+class Rule(NamedTuple):
+    """
+    What is to become of one value.
+
+    Attributes:
+        wanted: The value.
+        spread: How its keys become variables.
+        key: For a reference: the key, or the JSON pointer, of the one thing that is wanted; empty for all of it.
+        origin: Who wants it, for messages.
+    """
+
+    wanted: Wanted
+    spread: VariablesFrom
+    key: str
+    origin: str
+
+
+def rules_of(env: Iterable[VariablesFrom], environ: Mapping[str, str]) -> list[Rule]:
+    """
+    Return the rules that the configuration's `env:` and the environment make, the later ones winning.
+
+    Raises:
+        VariablesFailed: One of them cannot be meant.
+    """
+    own = environ.get("AWS_REGION", "")
+    rules = [
+        *_of_secret_arn(environ),
+        *(Rule(Wanted(item.id, item.is_parameter), item, "", f"env: {item.id}") for item in env),
+        *(rule for name, value in environ.items() for rule in _of_reference(name, value)),
+    ]
+    return [rule._replace(wanted=_in_its_region(rule.wanted, own)) for rule in rules]
+
+
+def _of_secret_arn(environ: Mapping[str, str]) -> Iterable[Rule]:
+    # An empty variable counts as not set.
+    ids = [part.strip() for part in environ.get("SECRET_ARN", "").split(",")]
+    region, role = environ.get("SECRET_REGION", "").strip(), environ.get("ASSUME_ROLE_ARN", "").strip()
+    for name, text, kind in (("SECRET_REGION", region, values.REGION), ("ASSUME_ROLE_ARN", role, values.ROLE)):
+        if text and any(ids):
+            _checked(name, text, kind)
+    for secret_id in filter(None, ids):
+        _checked("SECRET_ARN", secret_id, values.SECRET_ID)
+        wanted = Wanted(secret_id, region=region, role_arn=role, budget_seconds=_budget(environ))
+        yield Rule(wanted, VariablesFrom(secret_id), "", "SECRET_ARN")
+
+
+def _budget(environ: Mapping[str, str]) -> float:
+    text = environ.get("API_TIMEOUT", "").strip()
+    try:
+        milliseconds = float(text) if text else API_TIMEOUT_MILLISECONDS
+    except ValueError:
+        milliseconds = 0
+    if not 1 <= milliseconds <= 60_000:  # noqa: PLR2004 - said in words below
+        raise VariablesFailed(f"API_TIMEOUT is {text[:40]!r}; allowed: milliseconds, from 1 to 60000")
+    return milliseconds / 1000
+
+
+def _of_reference(name: str, value: str) -> Iterable[Rule]:
+    for scheme, kind in ((SECRETS_MANAGER, values.SECRET_ID), (PARAMETER_STORE, values.PARAMETER_ID)):
+        if value.startswith(scheme):
+            wanted_id, _, key = value.removeprefix(scheme).partition("#")
+            _checked(name, wanted_id, kind)
+            wanted = Wanted(wanted_id, is_parameter=scheme == PARAMETER_STORE)
+            yield Rule(wanted, VariablesFrom(wanted_id, as_name=name), key, name)
+
+
+def _checked(name: str, text: str, kind: values.Kind[str]) -> None:
+    try:
+        kind.parse(text)
+    except Unacceptable:
+        raise VariablesFailed(f"{name} names {text[:60]!r}; allowed: {kind.allowed}") from None
+
+
+def _in_its_region(wanted: Wanted, own: str) -> Wanted:
+    """Return the same with the region that an ARN names, where none is given; ours is no other region."""
+    parts = wanted.id.split(":")
+    region = wanted.region or (parts[3] if wanted.id.startswith("arn:") else "")
+    return wanted._replace(region="" if region == own else region)

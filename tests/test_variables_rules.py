@@ -1,0 +1,97 @@
+"""Which variables are wanted, and from where."""
+
+import pytest
+
+from secrets_cache.config import VariablesFrom
+from secrets_cache.errors import VariablesFailed
+from secrets_cache.variables.rules import Wanted, rules_of
+
+ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf"
+ELSEWHERE = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf"
+ROLE = "arn:aws:iam::123456789012:role/reader"
+
+
+def wanted(env=(), **environ):
+    """Return what is wanted in eu-west-1."""
+    return [rule.wanted for rule in rules_of(env, {"AWS_REGION": "eu-west-1", **environ})]
+
+
+def test_nothing_is_wanted_where_nothing_says_so():
+    """An empty SECRET_ARN counts as not set; its companions alone say nothing, whatever they hold."""
+    assert [] == wanted(
+        SECRET_ARN=" ,", SECRET_REGION="nowhere", ASSUME_ROLE_ARN="x", API_TIMEOUT="soon", DB="secretsmanager:/"
+    )
+
+
+def test_the_later_source_comes_later():
+    """SECRET_ARN, then env:, then references."""
+    found = wanted([VariablesFrom("b")], R="secretsmanager://c#k", SECRET_ARN="a, a2")
+
+    assert ["a", "a2", "b", "c"] == [one.id for one in found]
+
+
+def test_the_companions_of_secret_arn_are_its_alone():
+    """Region, role and time-out."""
+    found = wanted(
+        [VariablesFrom("b")], SECRET_ARN="a", SECRET_REGION="us-east-1", ASSUME_ROLE_ARN=ROLE, API_TIMEOUT="1500"
+    )
+
+    assert [Wanted("a", False, "us-east-1", ROLE, 1.5), Wanted("b")] == found
+
+
+def test_the_time_out_has_a_default():
+    """As the original's documentation has it; not set or empty."""
+    assert [5.0, 5.0] == [wanted(SECRET_ARN="a", **more)[0].budget_seconds for more in ({}, {"API_TIMEOUT": ""})]
+
+
+@pytest.mark.parametrize(
+    ("secret_id", "more", "region"),
+    [
+        (ARN, {}, ""),
+        (ELSEWHERE, {}, "us-east-1"),
+        (ELSEWHERE, {"SECRET_REGION": "us-west-2"}, "us-west-2"),
+        ("db", {"SECRET_REGION": "eu-west-1"}, ""),
+    ],
+)
+def test_the_region_is_the_one_given_else_the_arns_else_ours(secret_id, more, region):
+    """Ours is no other region: the cache may then have it."""
+    assert region == wanted(SECRET_ARN=secret_id, **more)[0].region
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("secretsmanager://prod/db#password", ("prod/db", False, "password")),
+        ("secretsmanager://api-key", ("api-key", False, "")),
+        (f"secretsmanager://{ARN}#/a/0", (ARN, False, "/a/0")),
+        ("ssm:///prod/app/flag", ("/prod/app/flag", True, "")),
+        ("ssm://flag#a#b", ("flag", True, "a#b")),
+    ],
+)
+def test_a_reference_names_its_value(value, expected):
+    """What stands behind the first # is a key, or a JSON pointer."""
+    rule = rules_of([], {"DB": value})[0]
+
+    assert expected == (rule.wanted.id, rule.wanted.is_parameter, rule.key)
+    assert ("DB", "DB") == (rule.spread.as_name, rule.origin)
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"DB": "secretsmanager://"}, "DB names ''; allowed: the name or ARN of a secret"),
+        ({"DB": "ssm://a b"}, "DB names 'a b'; allowed: the name, path or ARN of a parameter"),
+        ({"SECRET_ARN": "a,b c"}, "SECRET_ARN names 'b c'; allowed: the name or ARN"),
+        ({"SECRET_ARN": "a", "SECRET_REGION": "here"}, "SECRET_REGION names 'here'; allowed: an AWS region"),
+        ({"SECRET_ARN": "a", "ASSUME_ROLE_ARN": "me"}, "ASSUME_ROLE_ARN names 'me'; allowed: the ARN of an IAM role"),
+        ({"SECRET_ARN": "a", "API_TIMEOUT": "5s"}, "API_TIMEOUT is '5s'; allowed: milliseconds, from 1 to 60000"),
+        ({"SECRET_ARN": "a", "API_TIMEOUT": "nan"}, "API_TIMEOUT is 'nan'"),
+        ({"SECRET_ARN": "a", "API_TIMEOUT": "0"}, "API_TIMEOUT is '0'"),
+    ],
+)
+def test_what_cannot_be_meant_says_where_and_what_is_allowed(environ, said):
+    """One sentence, with the variable, what it holds, and what it may hold."""
+    with pytest.raises(VariablesFailed) as caught:
+        wanted(**environ)
+
+    assert said in str(caught.value)
