@@ -49,10 +49,11 @@ class ParameterStore:
         try:
             return await within_budget(attempt, budget_seconds=self._budget_seconds, clock=self._clock)
         except TimeoutError:
-            raise SecretTimeout(name, budget_seconds=self._budget_seconds) from None
+            failure: SecretError = SecretTimeout(name, budget_seconds=self._budget_seconds)
         except SecretError as error:
-            error.what = "parameter"
-            raise
+            failure = error
+        failure.what = "parameter"
+        raise failure from None
 
 
 def _value(name: str, answer: Mapping[str, Any]) -> bytes:

@@ -33,12 +33,13 @@ async def assumed(role_arn: str, *, region: str, session_name: str, budget_secon
     try:
         return await within_budget(attempt, budget_seconds=budget_seconds, clock=clock)
     except TimeoutError:
-        raise SecretTimeout(role_arn, budget_seconds=budget_seconds) from None
+        failure: SecretError = SecretTimeout(role_arn, budget_seconds=budget_seconds)
     except SecretError as error:
-        error.what = "role"
-        raise
+        failure = error
     finally:
         await engine.aclose()
+    failure.what = "role"
+    raise failure from None
 
 
 def _credentials(role_arn: str, answer: Mapping[str, Any]) -> Credentials:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import settings
 
 from tests.fakes import CANARY, FakeClock, FakeSource
+from tests.lambda_api import LambdaApi
 from tests.upstream import Upstream
 from tools import sandbox
-from tools.emulator import built_layer, unpack
+from tools.emulator import ROOT, built_layer, unpack
 
 # One factor for every wait in the tests.
 PATIENCE_SECONDS = 10 * float(os.environ.get("SECRETS_CACHE_TEST_PATIENCE", "1"))
@@ -72,3 +74,26 @@ def _opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     opt = tmp_path_factory.mktemp("layer") / "opt"
     unpack(built_layer(), opt)
     return opt
+
+
+@pytest.fixture(name="script", scope="session")
+def _script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the wrapper's script for a machine without the layer."""
+    text = (ROOT / "wrapper" / "get-secrets-layer").read_text(encoding="utf-8")
+    packages = ":".join(str(path) for path in (ROOT, Path(sys.prefix, "lib", "python3.11", "site-packages")))
+    script = tmp_path_factory.mktemp("opt") / "get-secrets-layer"
+    ours = text.replace("/opt/secrets-cache/bin/python3", sys.executable).replace(
+        'sys.path.append("/opt/secrets-cache/packages")',
+        f"sys.path.extend({packages.split(':')!r} + [p for p in {sys.path!r} if 'site-packages' in p])",
+    )
+    assert ours.count(sys.executable) == 1
+    script.write_text(ours, encoding="utf-8")
+    script.chmod(0o755)
+    return script
+
+
+@pytest.fixture(name="api")
+def _api() -> Iterator[LambdaApi]:
+    """Give a stub of the Extensions API."""
+    with LambdaApi() as api:
+        yield api

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from secrets_cache.config import Batch, Config, ListedSecret, Problem, parse
+from secrets_cache.config import Batch, Config, ListedSecret, Problem, VariablesFrom, parse
 from secrets_cache.config.environment import VARIABLES
 from secrets_cache.config.schema import GENERAL, MAX_ITEMS, PARAMETER, SECRET, SERVER
 from secrets_cache.secret import Ref
@@ -248,6 +248,31 @@ def test_long_values_are_shortened():
     assert 70 > len(only_problem(read(f"ttl: {'x' * 5000}")).found)
 
 
+def test_env_says_what_becomes_of_a_value():
+    """Every key of an item, and what it is where it is not given."""
+    text = """env:
+  - {secret: a, prefix: DB_, include: [x], exclude: [y], rename: {p: Q}, upper: true, allow_reserved: [LD_PRELOAD]}
+  - {parameter: /a, as: X, override: false, required: no}
+  - secret: b
+"""
+    every = VariablesFrom(
+        "a", prefix="DB_", include=("x",), exclude=("y",), rename={"p": "Q"}, upper=True, allow_reserved=("LD_PRELOAD",)
+    )
+    config = read(text)
+
+    assert () == config.problems
+    whole = VariablesFrom("/a", is_parameter=True, as_name="X", override=False, required=False)
+    assert (every, whole, VariablesFrom("b")) == config.env
+
+
+def test_half_an_item_of_env_sets_nothing():
+    """What is wrong in it might be what kept something from being set."""
+    config = read("env: [{secret: a, exclude: '*'}, {secret: b}]")
+
+    assert "env[0].exclude" == only_problem(config).key
+    assert (VariablesFrom("b"),) == config.env
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [
@@ -255,8 +280,6 @@ def test_long_values_are_shortened():
         ("secrets: [{id: a, role_arn: 'arn:aws:iam::123456789012:role/reader'}]", "secrets[0].role_arn"),
         ("parameters: [/prod/app]", "parameters[0]"),
         ("parameters: [{id: /prod/app/, ttl: 5m}]", "parameters[0]"),
-        ("env: [{secret: a, prefix: DB_, include: [x], exclude: [y], rename: {p: Q}, upper: true}]", "env[0]"),
-        ("env: [{parameter: /a, as: X, override: false, required: no}]", "env[0]"),
         ("server: {aws_port: 2773}", "server.aws_port"),
     ],
 )
@@ -276,6 +299,7 @@ def test_what_later_versions_bring_says_so(text, key):
         ("env: [{}]", "env[0]"),
         ("env: [{secret: a, parameter: /b}]", "env[0]"),
         ("env: [{secret: a, as: 'X='}]", "env[0].as"),
+        ("env: [{secret: a, as: X, prefix: P}]", "env[0]"),
         ("env: [{secret: a, include: X}]", "env[0].include"),
         ("env: [{secret: a, include: ['=']}]", "env[0].include[0]"),
         ("env: [{secret: a, rename: {p: ''}}]", "env[0].rename.p"),

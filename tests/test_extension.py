@@ -25,12 +25,6 @@ from tests.lambda_api import LambdaApi
 from tests.processes import EXTENSION, Process, config
 
 
-@pytest.fixture(name="api")
-def _api():
-    with LambdaApi() as api:
-        yield api
-
-
 @pytest.fixture(name="start")
 def _start(api, upstream, tmp_path):
     """Give a function that makes an extension's process of a configuration; `before` is Python that runs before it."""

@@ -19,7 +19,6 @@ from secrets_cache.wrapper import answered, prepared, request
 from tests import upstream as stub
 from tests.conftest import EXAMPLES, PATIENCE_SECONDS
 from tests.fakes import CANARY
-from tools.emulator import ROOT
 
 # What runs in the runtime's place: its environment, exactly, and its arguments.
 RUNTIME = """
@@ -29,22 +28,6 @@ sys.stdout.buffer.write(found + b"\\0".join(map(str.encode, sys.argv[1:])))
 """
 SELF = b"/opt/get-secrets-layer"
 ARGUMENTS = [SELF, b"/var/lang/bin/python3", b"/var/runtime/bootstrap.py"]
-
-
-@pytest.fixture(name="script", scope="session")
-def _script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the wrapper's script for a machine without the layer."""
-    text = (ROOT / "wrapper" / "get-secrets-layer").read_text(encoding="utf-8")
-    packages = ":".join(str(path) for path in (ROOT, Path(sys.prefix, "lib", "python3.11", "site-packages")))
-    script = tmp_path_factory.mktemp("opt") / "get-secrets-layer"
-    ours = text.replace("/opt/secrets-cache/bin/python3", sys.executable).replace(
-        'sys.path.append("/opt/secrets-cache/packages")',
-        f"sys.path.extend({packages.split(':')!r} + [p for p in {sys.path!r} if 'site-packages' in p])",
-    )
-    assert ours.count(sys.executable) == 1
-    script.write_text(ours, encoding="utf-8")
-    script.chmod(0o755)
-    return script
 
 
 class Extension:

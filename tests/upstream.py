@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import parse_qs
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -98,6 +99,14 @@ def write_certificate(folder: Path) -> Path:
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
     file.write_bytes(private + certificate.public_bytes(pem))
     return file
+
+
+def _call(headers: dict[str, str], body: bytes) -> Call:
+    if "x-amz-target" in headers:
+        return Call(headers["x-amz-target"].rpartition(".")[2], json.loads(body), headers)
+    # The older protocol, STS's: a form.
+    form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+    return Call(form["Action"], form, headers)
 
 
 async def _a_few_turns() -> None:
@@ -198,7 +207,7 @@ class Upstream:
         pairs = (line.split(":", 1) for line in head[1:] if line)
         headers = {name.lower(): value.strip() for name, value in pairs}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        call = Call(headers["x-amz-target"].rpartition(".")[2], json.loads(body), headers)
+        call = _call(headers, body)
         self.calls.append(call)
         self.arrived.set()
         answer = self._answer(call)
