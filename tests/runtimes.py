@@ -1,5 +1,5 @@
 """
-The example handlers, each built and run with the runtime client that its users have.
+The example handlers, and those of the tests, each built and run with the runtime client that its users have.
 
 What is built is kept in .cache/runtimes, by the sources it was built of.
 """
@@ -43,10 +43,11 @@ class Runtime:
         """Return the tools that this machine does not have."""
         return [tool for tool in self.tools if shutil.which(tool) is None]
 
-    def lay_out(self, task: Path, port: int) -> list[str]:
+    def lay_out(self, task: Path, port: int, handlers: Path = EXAMPLES) -> list[str]:
         """Make `task` the function's folder, asking `port`; return the command that runs it."""
         for name in self.sources:
-            source = EXAMPLES / name
+            # What a build needs besides the handler is the example's.
+            source = handlers / name if (handlers / name).exists() else EXAMPLES / name
             target = task / source.name
             target.write_text(source.read_text("utf-8").replace(PORT_IN_EXAMPLES, f"localhost:{port}"), "utf-8")
             target.chmod(source.stat().st_mode)

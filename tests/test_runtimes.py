@@ -1,5 +1,6 @@
 """Functions of every language beside the built layer, on a machine where the extension finds no other Python."""
 
+import base64
 import json
 import os
 import shutil
@@ -64,6 +65,55 @@ def test_a_function_of_any_language_gets_its_secret(opt, upstream, tmp_path, run
     assert ["extension.ready", "secret.refreshed", "extension.stopped"] == [
         line["event"] for line in emulator.log.events()
     ]
+
+
+VALUES = {
+    "X_LINES": "one\ntwo\r\n\n",
+    "X_QUOTES": "'\"`$HOME$(id)\\n|&;",
+    "X_BLANKS": "  in front and behind \t ",
+    "X_EQUALS": "=a=b=",
+    "X_UNICODE": "\u00e9 \u4e2d \U0001f511 \u200fright to left\u200e \U00020000",
+    "X_EMPTY": "",
+    "X_LONG": "x" * 100_000,
+}
+TYPED = '"X_NUMBER": 1.50, "X_BIG": 12345678901234567890, "X_TRUE": true, "X_NULL": null, "X_LIST": [1, {"a": null}]'
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)
+def test_a_function_of_any_language_gets_its_variables(opt, upstream, tmp_path, runtime: Runtime):
+    """Exactly, through the real chain, from the one fetch that the cache has made too."""
+    missing = runtime.missing()
+    if missing and not os.environ.get("CI"):
+        pytest.skip(f"{runtime.name}: this machine has no {', '.join(missing)}")
+    assert [] == missing
+    upstream.put("db", json.dumps(VALUES)[:-1] + f", {TYPED}}}")
+    (tmp_path / "config.yaml").write_text("secrets: [db]")
+    wrapper = "/opt/get-secrets-layer"
+    emulator = Emulator(
+        opt=opt,
+        task=tmp_path,
+        runtime=[wrapper, *runtime.lay_out(tmp_path, free_port(), ROOT / "tests" / "functions" / "environment")],
+        environ={
+            "AWS_ENDPOINT_URL": upstream.url,
+            "SECRETS_CACHE_PORT": str(free_port()),
+            "AWS_LAMBDA_EXEC_WRAPPER": wrapper,
+            "SECRET_ARN": "db",
+            "X_REFERENCE": "secretsmanager://db#/X_LIST/1",
+            "LC_ALL": "C.UTF-8",
+        },
+        hidden=() if runtime.needs_python else every_python(),
+    )
+    with emulator:
+        found = emulator.invoke({})
+        emulator.shut_down()
+
+    if runtime.name == "shell":
+        entries = (entry.partition(b"=") for entry in base64.b64decode(found).split(b"\0"))
+        found = {name.decode(): value.decode() for name, _, value in entries if name.startswith(b"X_")}
+    typed = {"X_NUMBER": "1.50", "X_BIG": "12345678901234567890", "X_TRUE": "true", "X_LIST": '[1,{"a":null}]'}
+    assert {**VALUES, **typed, "X_REFERENCE": '{"a":null}'} == found
+    assert 1 == upstream.count()
 
 
 def test_the_hiding_hides(tmp_path):

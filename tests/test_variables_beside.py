@@ -114,12 +114,14 @@ def test_an_extension_without_a_port_lets_the_wrapper_fetch(api, upstream, tmp_p
     """The channel is closed at once, so that nobody waits for it."""
     upstream.put("db", '{"A": "1"}')
     environ = {"AWS_ENDPOINT_URL": upstream.url, "AWS_LAMBDA_RUNTIME_API": api.address, "SECRET_ARN": "db"}
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        with Process(EXTENSION, environ, port=other.getsockname()[1]) as extension:
-            extension.event("server.not_listening")
-            assert b"1" == environ_in(run(script, plain(**environ)).stdout)[b"A"]
-            api.release.set()
-            assert 0 == extension.exit_code()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        Process(EXTENSION, environ, port=other.getsockname()[1]) as extension,
+    ):
+        extension.event("server.not_listening")
+        assert b"1" == environ_in(run(script, plain(**environ)).stdout)[b"A"]
+        api.release.set()
+        assert 0 == extension.exit_code()
 
 
 def test_a_role_is_assumed_once_and_reads_in_its_region(api, tmp_path, script, monkeypatch):
