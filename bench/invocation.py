@@ -18,23 +18,25 @@ NAMES = {"layer": b"secrets_cache.extension", "plain": b"plain_extension"}
 # What /opt is, and the function: with nothing, with us, with the plain extension, with botocore inside.
 CASES = (("empty", "asks_nothing"), ("layer", "asks_layer"), ("plain", "asks_layer"), ("empty", "asks_aws"))
 WARM = 200
+SELF = "AWS_LAMBDA_EXEC_WRAPPER"
+WRAPPER = "/opt/get-secrets-layer"
 # What an extension does once after its init is no invocation's: it is let be first.
 SETTLE_SECONDS = 1.0
 
 
 def rows(setting: Setting) -> list[Row]:
     """Measure, interleaved; return the rows."""
-    return [*_cold(setting), *_warm(setting)]
+    return [*_cold(setting), *_wrapped(setting), *_warm(setting)]
 
 
-def _emulator(setting: Setting, opt: str, function: str) -> Emulator:
-    environ = setting.environ(secrets=1)
+def _emulator(setting: Setting, opt: str, function: str, *, is_wrapped: bool = False) -> Emulator:
+    environ = setting.environ(secrets=1, **({"SECRET_ARN": "secret-1", SELF: WRAPPER} if is_wrapped else {}))
     # These are the emulator's own to set.
     del environ["AWS_LAMBDA_RUNTIME_API"], environ["PATH"]
     return Emulator(
         opt=setting.folder / opt,
         task=setting.folder / "functions",
-        runtime=[sys.executable, "-m", "awslambdaric", f"{function}.handler"],
+        runtime=[*([WRAPPER] if is_wrapped else []), sys.executable, "-m", "awslambdaric", f"{function}.handler"],
         environ=environ,
     )
 
@@ -62,6 +64,30 @@ def _cold(setting: Setting) -> list[Row]:
             added(botocore, nothing), against="botocore in the function",
         ),
         measured("cold_invocation_nothing", "for scale: the same invocation without either", nothing),
+    ]  # fmt: skip
+
+
+def _wrapped(setting: Setting) -> list[Row]:
+    """Measure what the exec wrapper adds where the extension is beside it, and what it adds alone."""
+    cases = (("layer", False), ("layer", True), ("empty", False), ("wrapper", True))
+    took: dict[tuple[str, bool], list[float]] = {case: [] for case in cases}
+    for number in setting.rounds(16, 3):
+        for opt, is_wrapped in cases:
+            with _emulator(setting, opt, "asks_nothing", is_wrapped=is_wrapped) as function:
+                began = time.monotonic_ns()
+                answer = function.invoke()
+                milliseconds = (time.monotonic_ns() - began) / 1e6
+            if answer != 0:
+                raise NotMeasuredError(f"the function with {opt} answered {str(answer)[:200]}")
+            if number > 0:  # the first round is the warm-up
+                took[opt, is_wrapped].append(milliseconds)
+    beside, layer, alone, nothing = (took[cases[place]] for place in (1, 0, 3, 2))
+    return [
+        measured(
+            "cold_invocation_wrapper", "added to a cold invocation by the exec wrapper beside the extension",
+            added(beside, layer), budget=no_more_than(25),
+        ),
+        measured("cold_invocation_wrapper_alone", "for scale: by the exec wrapper alone", added(alone, nothing)),
     ]  # fmt: skip
 
 

@@ -37,7 +37,7 @@ class Setting:
 
     Attributes:
         is_quick: A few repetitions, to see that it works.
-        folder: For what is written on the way; the folders `layer`, `plain` and `empty` in it are what /opt may be.
+        folder: For what is written on the way; `layer`, `plain`, `wrapper` and `empty` in it are what /opt may be.
         upstream: Secrets Manager, answering at once.
         api: Lambda's Extensions API.
         certificate: Of the upstream's TLS port, and its own CA.
@@ -89,6 +89,7 @@ def lay_out(folder: Path) -> Path:
     (plain / "extensions").mkdir(parents=True)
     shutil.copy(BASELINES / "plain-extension", plain / "extensions")
     (folder / "empty").mkdir()
+    shutil.copytree(layer, folder / "wrapper", copy_function=os.link, ignore=shutil.ignore_patterns("extensions"))
     shutil.copytree(BASELINES / "functions", folder / "functions", ignore=shutil.ignore_patterns("__pycache__"))
     return layer
 

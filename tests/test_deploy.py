@@ -849,6 +849,22 @@ def inline_policy(account: Lambda, name: str) -> Any:
     return found["PolicyDocument"]
 
 
+def test_the_policy_covers_what_the_variables_want():
+    """Secrets and parameters of `env:`, each through the service that has it."""
+    config = parse(b"env: [{secret: db}, {parameter: /prod/x}, {parameter: y}]", file="config.yaml", environ={})
+    read, decrypt, read_parameters, decrypt_parameters = policy(config, Place("eu-west-1", "123456789012"))["Statement"]
+
+    assert ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-??????"] == read["Resource"]
+    assert "ssm:GetParameter" == read_parameters["Action"]
+    assert [
+        "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/x",
+        "arn:aws:ssm:eu-west-1:123456789012:parameter/y",
+    ] == read_parameters["Resource"]
+    assert [["secretsmanager.eu-west-1.amazonaws.com"], ["ssm.eu-west-1.amazonaws.com"]] == [
+        statement["Condition"]["StringLike"]["kms:ViaService"] for statement in (decrypt, decrypt_parameters)
+    ]
+
+
 def test_grant_puts_the_policy_of_the_configuration(account):
     """Once; again when the file has changed; --remove with the same option takes it out."""
     config = account.folder / "config.yaml"

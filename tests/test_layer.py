@@ -43,7 +43,7 @@ def test_there_is_a_launcher_and_a_folder_of_our_own(archive):
     places = {"/".join(name.split("/")[:1]) for name in archive.namelist()}
     launchers = [name for name in archive.namelist() if name.startswith("extensions/")]
 
-    assert {"extensions", "secrets-cache"} == places
+    assert {"extensions", "get-secrets-layer", "secrets-cache"} == places
     assert ["extensions/secrets-cache"] == launchers
 
 
@@ -51,7 +51,8 @@ def test_modes_and_dates_are_kept_out_of_chances_way(archive):
     """Programs are executable, everything is readable, nothing is writable by others; the date is no date."""
     modes = {entry.filename: entry.external_attr >> 16 & 0o777 for entry in archive.infolist()}
 
-    assert 0o755 == modes["extensions/secrets-cache"] == modes["secrets-cache/bin/python3"]
+    programs = ("extensions/secrets-cache", "get-secrets-layer", "secrets-cache/bin/python3")
+    assert {0o755} == {modes[program] for program in programs}
     assert {0o755, 0o644} == set(modes.values())
     assert {(1980, 1, 1, 0, 0, 0)} == {entry.date_time for entry in archive.infolist()}
     assert sorted(archive.namelist()) == archive.namelist()

@@ -39,27 +39,40 @@ def policy(config: Config, place: Place) -> dict[str, Any]:
     An ARN is taken exactly as it is where it ends as a complete one does, in a hyphen and six characters. A pattern's
     `[...]`, which IAM does not know, becomes `?`: slightly more than the pattern, and still one character.
     """
-    listed = [_resource(secret.ref.secret_id, place) for secret in config.secrets]
-    allowed = [_resource(re.sub(r"\[!?\]?[^\]]*\]", "?", pattern), place) for pattern in config.allow]
-    resources = sorted({*listed, *allowed})
-    regions = sorted({resource.split(":")[3] for resource in resources})
-    statements: list[dict[str, Any]] = [
-        {"Sid": "ReadSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": resources},
-        {
-            "Sid": "DecryptSecrets",
-            "Effect": "Allow",
-            "Action": "kms:Decrypt",
-            "Resource": "*",
-            "Condition": {
-                "StringLike": {"kms:ViaService": [f"secretsmanager.{name}.amazonaws.com" for name in regions]}
-            },
-        },
+    listed = [
+        *(_resource(secret.ref.secret_id, place) for secret in config.secrets),
+        *(_resource(item.id, place) for item in config.env if not item.is_parameter),
     ]
+    allowed = [_resource(re.sub(r"\[!?\]?[^\]]*\]", "?", pattern), place) for pattern in config.allow]
+    secrets = sorted({*listed, *allowed})
+    parameters = sorted({_parameter(item.id, place) for item in config.env if item.is_parameter})
+    statements: list[dict[str, Any]] = []
+    if secrets:
+        statements += _reading("Secrets", "secretsmanager:GetSecretValue", "secretsmanager", secrets)
+    if parameters:
+        statements += _reading("Parameters", "ssm:GetParameter", "ssm", parameters)
     if _batches(config):
         action = "secretsmanager:BatchGetSecretValue"
         # It gives access to nothing by itself, and takes no other resource.
         statements.append({"Sid": "ReadSecretsTogether", "Effect": "Allow", "Action": action, "Resource": "*"})
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _reading(what: str, action: str, service: str, resources: list[str]) -> list[dict[str, Any]]:
+    """Return the statements for reading `resources`, and for decrypting them through the service that has them."""
+    regions = sorted({resource.split(":")[3] for resource in resources})
+    via = {"StringLike": {"kms:ViaService": [f"{service}.{name}.amazonaws.com" for name in regions]}}
+    return [
+        {"Sid": f"Read{what}", "Effect": "Allow", "Action": action, "Resource": resources},
+        {"Sid": f"Decrypt{what}", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*", "Condition": via},
+    ]
+
+
+def _parameter(name: str, place: Place) -> str:
+    """Return the ARN of a parameter; a path's leading slash is the ARN's own."""
+    if name.startswith("arn:"):
+        return name
+    return f"arn:{place.partition}:ssm:{place.region}:{place.account}:parameter/{name.removeprefix('/')}"
 
 
 def _batches(config: Config) -> bool:
@@ -97,8 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     config = parse(data, file=str(given.config), environ={})
     problems = [str(problem) for problem in config.problems]
-    if not problems and not (config.secrets or config.allow):
-        problems = [f"{given.config}: found no secret and no pattern; allowed: at least one under secrets or allow"]
+    if not problems and not (config.secrets or config.allow or config.env):
+        found = "found no secret and no pattern; allowed: at least one under secrets, allow or env"
+        problems = [f"{given.config}: {found}"]
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
