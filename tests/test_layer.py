@@ -316,9 +316,8 @@ SURROUNDINGS = {
 }
 
 
-@pytest.mark.parametrize("name", SURROUNDINGS)
-def test_nothing_around_it_steers_it(opt, upstream, tmp_path, name):
-    """A function's folder full of modules with our modules' names is the current folder in each case."""
+def hostile(tmp_path: Path) -> Path:
+    """Return a function's folder full of what would like to be taken for something of ours."""
     task = tmp_path / "task"
     for module in HOSTILE_MODULES:
         (task / "asyncio").mkdir(parents=True, exist_ok=True)
@@ -331,6 +330,13 @@ def test_nothing_around_it_steers_it(opt, upstream, tmp_path, name):
     (task / "lib").mkdir()
     for library in ("libpython3.11.so.1.0", "libssl.so.3", "libcrypto.so.3", "libz.so.1"):
         (task / "lib" / library).write_bytes(b"not a library")
+    return task
+
+
+@pytest.mark.parametrize("name", SURROUNDINGS)
+def test_nothing_around_it_steers_it(opt, upstream, tmp_path, name):
+    """A function's folder full of modules with our modules' names is the current folder in each case."""
+    task = hostile(tmp_path)
     full = tmp_path / "full"
     full.mkdir()
     variables, prepare = SURROUNDINGS[name]
@@ -347,6 +353,33 @@ def test_nothing_around_it_steers_it(opt, upstream, tmp_path, name):
     assert "STEERED" not in launched.log.text
     assert [] == [line for line in launched.log.text.splitlines() if not line.startswith(("{", "ERROR: ld.so"))]
     assert {"secrets-cache"} == {call.headers["lambda-extension-name"] for call in api.calls if "register" in call.path}
+
+
+@pytest.mark.parametrize("name", SURROUNDINGS)
+def test_nothing_around_the_wrapper_steers_it(opt, upstream, tmp_path, name):
+    """And what it was given is what the runtime gets."""
+    task, full = hostile(tmp_path), tmp_path / "full"
+    full.mkdir()
+    variables, prepare = SURROUNDINGS[name]
+    upstream.put("db", f'{{"FROM_SECRET": "{CANARY}"}}')
+    environ = {
+        "AWS_ENDPOINT_URL": upstream.url,
+        "AWS_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "x" * 40,
+        "SECRET_ARN": "db",
+        **{key: value.format(task=task) for key, value in variables.items()},
+    }
+    assignments = " ".join(f"'{name}={value}'" for name, value in environ.items())
+    command = f"/usr/bin/env -i {assignments} /opt/get-secrets-layer /bin/cat /proc/self/environ"
+    script = f"{prepare.format(tmp=full)}\ncd {task}\nexec {command}"
+    done = subprocess.run(
+        sandbox.command(str(opt), ["/bin/sh", "-ec", script], own_network=False), capture_output=True, check=False
+    )
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    found = dict(entry.split("=", 1) for entry in done.stdout.decode().split("\0") if entry)
+    assert {**environ, "FROM_SECRET": CANARY} == found
 
 
 def test_it_is_one_process_and_it_writes_nothing(opt, upstream, tmp_path):

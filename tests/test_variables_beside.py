@@ -1,13 +1,18 @@
 """The wrapper and the extension beside it, as processes: one fetch for both."""
 
+import json
 import socket
 import subprocess
 
 import boto3
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from secrets_cache.variables.assignments import RESERVED
 from secrets_cache.variables.beside import is_expected
 from tests import upstream as stub
+from tests.conftest import EXAMPLES
 from tests.fakes import CANARY
 from tests.processes import EXTENSION, Process, config
 from tests.test_wrapper import environ_in, plain, run
@@ -60,6 +65,38 @@ def test_cache_and_variables_share_each_fetch(beside, upstream):
     )  # fmt: skip
     assert (1, 1) == (upstream.count("listed"), upstream.count("only"))
     assert CANARY not in extension.log.text
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="=\0"), min_size=1).filter(
+    lambda name: name.encode() not in RESERVED
+)
+
+
+@pytest.mark.shows_secrets("the runtime's environment is what is tested")
+def test_any_secret_arrives_to_the_byte(api, upstream, tmp_path, script):
+    """From AWS's answer through the extension, the wrapper and the kernel."""
+    environ = {
+        "AWS_ENDPOINT_URL": upstream.url,
+        "AWS_LAMBDA_RUNTIME_API": api.address,
+        "SECRET_ARN": "db",
+        **config(tmp_path, ""),
+    }
+
+    @settings(max_examples=25 * EXAMPLES)
+    @given(st.dictionaries(NAMES, TEXTS, max_size=5))
+    def arrives(pairs):
+        upstream.put("db", json.dumps(pairs))
+        done = run(script, plain(**environ))
+        expected = {**plain(**environ), **{name.encode(): value.encode() for name, value in pairs.items()}}
+        del expected[b"AWS_LAMBDA_EXEC_WRAPPER"]
+        assert expected == environ_in(done.stdout)
+
+    with Process(EXTENSION, environ) as extension:
+        extension.event("extension.ready")
+        arrives()
+        api.release.set()
+        assert 0 == extension.exit_code()
 
 
 def test_what_only_the_variables_want_is_not_served(beside, upstream, script, api, tmp_path):

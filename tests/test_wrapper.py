@@ -150,6 +150,12 @@ def test_what_the_extension_says_is_said(script):
     assert "SECRET_ARN: it is gone" in failure(done)
 
 
+ROLE_DENIED = stub.Answer(
+    status=403,
+    body=b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized</Message></Error></ErrorResponse>",
+)
+
+
 @pytest.mark.parametrize(
     ("fault", "more", "said"),
     [
@@ -164,6 +170,14 @@ def test_what_the_extension_says_is_said(script):
             "give the role kms:Decrypt on the key that encrypts it",
         ),
         (stub.HANG, {"SECRET_ARN": "db", "API_TIMEOUT": "300"}, "within 0.3 s (API_TIMEOUT); in a VPC, is there"),
+        (stub.ACCESS_DENIED, {"X": "ssm:///p"}, "X: AWS refused parameter '/p' with AccessDeniedException"),
+        (stub.ACCESS_DENIED, {"X": "ssm:///p"}, "give the role ssm:GetParameter on it"),
+        (stub.aws_error("ParameterNotFound"), {"X": "ssm:///p"}, "X: parameter '/p' was not found in Parameter Store"),
+        (
+            ROLE_DENIED,
+            {"SECRET_ARN": "db", "ASSUME_ROLE_ARN": "arn:aws:iam::123456789012:role/reader"},
+            "with AccessDenied: not authorized; its trust policy must let the function's role in",
+        ),
     ],
 )
 def test_a_failure_says_what_is_wrong_and_what_to_do(script, upstream, fault, more, said):
