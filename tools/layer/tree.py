@@ -179,7 +179,7 @@ def _compile(interpreter: Interpreter, private: Path) -> None:
     script = Path(__file__).with_name("compile_tree.py")
     environ = {"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"}
     # Not isolated: that would ignore the seed, and with it the order of sets in the byte code.
-    command = [str(interpreter.compiler), "-S", str(script), str(private), f"/opt/{PRIVATE}"]
+    command = [str(interpreter.compiler), "-S", "-X", "no_debug_ranges", str(script), str(private), f"/opt/{PRIVATE}"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildError(f"the byte code could not be compiled: {done.stderr.strip()[-500:]}")
