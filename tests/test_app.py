@@ -75,6 +75,20 @@ async def test_a_refresh_comes_by_itself_before_the_value_expires(upstream):
         assert (200, "secrets-cache; hit", f"{CANARY} 2") == await running_app.get("/cache/db")
 
 
+async def test_a_thousand_names_besides_the_listed_ones_are_kept(upstream):
+    """The least recently used goes first; what is listed never."""
+    upstream.put("listed", "v")
+    for number in range(1001):
+        upstream.put(f"n{number}", "v")
+    async with app("secrets: [listed]\nallow: ['n*']") as running_app:
+        for number in range(1001):
+            await running_app.get(f"/cache/n{number}")
+        for name in ("listed", "n1000", "n1", "n0"):
+            await running_app.get(f"/cache/{name}")
+
+    assert [1, 1, 1, 2] == [upstream.count(name) for name in ("listed", "n1000", "n1", "n0")]
+
+
 async def test_the_timer_survives_an_error_of_ours(caplog):
     """One line in the log, and the next refresh comes all the same."""
 

@@ -120,6 +120,18 @@ def test_what_only_the_variables_want_is_not_served(beside, upstream, script, ap
     assert b"404" == served.stdout
 
 
+def test_a_name_of_the_configurations_own_means_the_same_with_and_without_an_extension(
+    beside, upstream, script, tmp_path
+):
+    """An alias under `secrets` is one under `env` too."""
+    upstream.put("prod/db", '{"A": "1"}')
+    text = "secrets: [{id: prod/db, name: db}]\nenv: [{secret: db}]"
+    done, _ = beside(text)
+    alone = run(script, plain(AWS_ENDPOINT_URL=upstream.url, **config(tmp_path, text)))
+
+    assert [b"1", b"1"] == [environ_in(one.stdout)[b"A"] for one in (done, alone)]
+
+
 def test_a_failure_is_told_to_the_wrapper(beside, upstream):
     """It writes the line, and ends with 1; the extension goes on."""
     upstream.put("db", "text")

@@ -40,6 +40,10 @@ def resolve(environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
 async def _resolve(config: Config, environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
     present = {os.fsencode(name) for name in environ}
     async with Sources(
-        cache=None, environ=environ, budget_seconds=config.fetch_timeout, clock=SystemClock()
+        cache=None,
+        listed={secret.name: secret.ref for secret in config.secrets},
+        environ=environ,
+        budget_seconds=config.fetch_timeout,
+        clock=SystemClock(),
     ) as sources:
         return await resolved(config.env, environ, present, sources)

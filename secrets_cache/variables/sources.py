@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from types import MappingProxyType
 from typing import Self
 
 from secrets_cache.cache import Cache
@@ -30,13 +31,23 @@ class Sources:
 
     Args:
         cache: The secrets kept at hand; None without an extension.
+        listed: Without one, what the names that config.yaml gives stand for.
         environ: Our own environment variables: region, credentials, endpoints.
         budget_seconds: For one value, where it has no budget of its own.
         clock: What time it is.
     """
 
-    def __init__(self, *, cache: Cache | None, environ: Mapping[str, str], budget_seconds: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        cache: Cache | None,
+        listed: Mapping[str, Ref] = MappingProxyType({}),
+        environ: Mapping[str, str],
+        budget_seconds: float,
+        clock: Clock,
+    ) -> None:
         self._cache = cache
+        self._listed = listed
         self._environ = environ
         self._budget_seconds = budget_seconds
         self._clock = clock
@@ -93,7 +104,8 @@ class Sources:
             async with store:
                 return await store.fetch(wanted.id)
         async with self._secrets_manager(region, budget, credentials) as source:
-            return (await source.fetch(Ref(wanted.id))).value
+            ref = self._listed.get(wanted.id) if is_own else None
+            return (await source.fetch(ref or Ref(wanted.id))).value
 
     def _secrets_manager(self, region: str, budget_seconds: float, credentials: Credentials | None) -> SecretsManager:
         environ = {**self._environ, "AWS_REGION": region}
