@@ -68,7 +68,9 @@ async def _serve_until_signal(config: Config) -> int:
         if not stop.is_set():
             if config.strict and app.missing():
                 return 1
-            logger.info("serve.ready", {"port": config.port, "secrets": len(app.cache.report())})
+            reports = app.cache.report()
+            failed = sum(report.error is not None for report in reports)
+            logger.info("serve.ready", {"port": config.port, "secrets": len(reports), "failed": failed})
         await stopping
         logger.info("serve.stopped", app.cache.counts.as_fields())
     return 0

@@ -13,6 +13,7 @@ from secrets_cache.errors import (
     SecretRefused,
     SecretTimeout,
     SecretUnavailable,
+    VariablesFailed,
 )
 
 
@@ -32,6 +33,7 @@ from secrets_cache.errors import (
             SecretTimeout("db", budget_seconds=0.5),
             "secret 'db' is unavailable: AWS did not answer within 0.5 s (fetch_timeout)",
         ),
+        (VariablesFailed("because"), "because"),
         (ExtensionsApiError("GET /x", "gone"), "GET /x: gone"),
     ],
 )
@@ -47,4 +49,4 @@ def test_the_tree_at_the_top_names_every_error():
     ]
 
     assert [] == [name for name in classes if name not in (errors.__doc__ or "")]
-    assert 10 == len(classes)
+    assert 11 == len(classes)

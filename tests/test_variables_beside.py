@@ -125,11 +125,19 @@ def test_a_name_of_the_configurations_own_means_the_same_with_and_without_an_ext
 ):
     """An alias under `secrets` is one under `env` too."""
     upstream.put("prod/db", '{"A": "1"}')
-    text = "secrets: [{id: prod/db, name: db}]\nenv: [{secret: db}]"
+    upstream.put("other", '{"B": "2"}')
+    text = """secrets: [{id: prod/db, name: db, version_stage: AWSPREVIOUS}, {id: other, name: mine}]
+env: [{secret: db}, {secret: prod/db}, {secret: mine}]
+"""
     done, _ = beside(text)
+    calls = {(call.ids[0], call.arguments.get("VersionStage")) for call in upstream.calls}
+    upstream.calls.clear()
     alone = run(script, plain(AWS_ENDPOINT_URL=upstream.url, **config(tmp_path, text)))
 
-    assert [b"1", b"1"] == [environ_in(one.stdout)[b"A"] for one in (done, alone)]
+    assert {("prod/db", "AWSPREVIOUS"), ("other", None)} == calls
+    assert calls == {(call.ids[0], call.arguments.get("VersionStage")) for call in upstream.calls}
+    for one in (done, alone):
+        assert (b"1", b"2") == (environ_in(one.stdout)[b"A"], environ_in(one.stdout)[b"B"])
 
 
 def test_a_failure_is_told_to_the_wrapper(beside, upstream):

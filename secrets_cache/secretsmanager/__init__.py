@@ -16,13 +16,22 @@ Rules
 from collections.abc import Mapping
 
 from secrets_cache.clock import Clock
-from secrets_cache.secretsmanager.answers import malformed
+from secrets_cache.secretsmanager.answers import is_about_key, is_about_permission, malformed
 from secrets_cache.secretsmanager.engine import Engine
 from secrets_cache.secretsmanager.lane import in_front_of
 from secrets_cache.secretsmanager.signing import Credentials
 from secrets_cache.secretsmanager.source import BATCH_ABOVE, KEEPALIVE_SECONDS, SecretsManager
 
-__all__ = ["BATCH_ABOVE", "Credentials", "Engine", "SecretsManager", "malformed", "of_environment"]
+__all__ = [
+    "BATCH_ABOVE",
+    "Credentials",
+    "Engine",
+    "SecretsManager",
+    "is_about_key",
+    "is_about_permission",
+    "malformed",
+    "of_environment",
+]
 
 
 def of_environment(

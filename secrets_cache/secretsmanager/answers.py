@@ -38,6 +38,8 @@ EXPIRED_CREDENTIALS = frozenset({"ExpiredToken", "ExpiredTokenException"})
 EXPIRED_SIGNATURE = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 # The same code says that the key is wrong, which is definite, and that the signature has expired, which is not.
 WRONG_SIGNATURE = frozenset({"InvalidSignatureException", "SignatureDoesNotMatch"})
+DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+DECRYPTION = frozenset({"DecryptionFailure"})
 MAX_MESSAGE = 300
 TOO_MANY_REQUESTS = 429
 INTERNAL_SERVER_ERROR = 500
@@ -90,7 +92,7 @@ def malformed(name: str) -> Passing:
 
 
 _CAUSES = {
-    "no-credentials": "no AWS credentials are to be had: the function's execution role gives them",
+    "no-credentials": "no AWS credentials are to be had: in Lambda the execution role gives them",
     "no-region": "AWS_REGION is not set",
     "proxy-failed": "the proxy that HTTPS_PROXY names could not be used",
     "tls-failed": "the TLS connection to AWS could not be verified",
@@ -138,6 +140,16 @@ def from_aws(name: str, answer: Mapping[str, Any], hidden: Iterable[str] = ()) -
         # AWS explains this one with all that was signed, the session token included.
         return SecretRefused(name, code=code, aws_message="is AWS_SECRET_ACCESS_KEY the right one?")
     return SecretRefused(name, code=code, aws_message=_safe_message(message, hidden))
+
+
+def is_about_permission(error: SecretRefused) -> bool:
+    """Return whether a permission to read is missing."""
+    return error.code in DENIED and not is_about_key(error)
+
+
+def is_about_key(error: SecretRefused) -> bool:
+    """Return whether the key that encrypts it is what is missing: the codes do not always say so, the words do."""
+    return error.code in DECRYPTION or "kms" in f"{error.code} {error.aws_message}".lower()
 
 
 def _safe_code(code: str, hidden: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from secrets_cache.clock import SystemClock
 from secrets_cache.config import Config, parse
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.files import read_config
+from secrets_cache.secret import Ref
 from secrets_cache.variables.resolve import resolved
 from secrets_cache.variables.sources import Sources
 
@@ -41,9 +42,15 @@ async def _resolve(config: Config, environ: Mapping[str, str]) -> dict[bytes, by
     present = {os.fsencode(name) for name in environ}
     async with Sources(
         cache=None,
-        listed={secret.name: secret.ref for secret in config.secrets},
+        listed=_listed(config),
         environ=environ,
         budget_seconds=config.fetch_timeout,
         clock=SystemClock(),
     ) as sources:
         return await resolved(config.env, environ, present, sources)
+
+
+def _listed(config: Config) -> dict[str, Ref]:
+    """Return what names mean, as in the cache: own names before ids, and the first before the second."""
+    listed = list(reversed(config.secrets))
+    return {**{secret.ref.secret_id: secret.ref for secret in listed}, **{secret.name: secret.ref for secret in listed}}

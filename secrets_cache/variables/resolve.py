@@ -12,6 +12,7 @@ from secrets_cache.errors import (
     SecretUnavailable,
     VariablesFailed,
 )
+from secrets_cache.secretsmanager import is_about_key, is_about_permission
 from secrets_cache.variables.assignments import assigned
 from secrets_cache.variables.rules import Rule, rules_of
 from secrets_cache.variables.sources import Sources
@@ -67,9 +68,9 @@ def _advice(rule: Rule, error: SecretError) -> str:
     if isinstance(error, SecretRefused):
         if error.what == "role":
             return "its trust policy must let the function's role in, and that role needs sts:AssumeRole on it"
-        if "kms" in error.aws_message.lower() or "kms" in error.code.lower() or error.code == "DecryptionFailure":
+        if is_about_key(error):
             return "give the role kms:Decrypt on the key that encrypts it"
-        if error.code.startswith("AccessDenied"):
+        if is_about_permission(error):
             action = "ssm:GetParameter" if is_parameter else "secretsmanager:GetSecretValue"
             return f"give the role {action} on it"
         return ""

@@ -104,8 +104,8 @@ class Sources:
             async with store:
                 return await store.fetch(wanted.id)
         async with self._secrets_manager(region, budget, credentials) as source:
-            ref = self._listed.get(wanted.id) if is_own else None
-            return (await source.fetch(ref or Ref(wanted.id))).value
+            ref = self._listed.get(wanted.id, Ref(wanted.id)) if is_own else Ref(wanted.id)
+            return (await source.fetch(ref)).value
 
     def _secrets_manager(self, region: str, budget_seconds: float, credentials: Credentials | None) -> SecretsManager:
         environ = {**self._environ, "AWS_REGION": region}

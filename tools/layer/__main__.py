@@ -68,7 +68,8 @@ def check(opt: Path, arch: str, *, is_shipped: bool) -> None:
         wrong += newer
     elif newer:
         print(
-            f"warning: {len(newer)} binaries of this machine need a newer glibc than Lambda has; the first: {newer[0]}"
+            f"warning: {len(newer)} binaries of this machine need a newer glibc than some runtimes of Lambda's have; "
+            f"the first: {newer[0]}"
         )
     if wrong:
         raise BuildError("this tree cannot run in Lambda:\n  " + "\n  ".join(wrong))
