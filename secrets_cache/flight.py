@@ -43,6 +43,9 @@ class Flights(Generic[K, V]):
     def _land(self, key: K, task: "asyncio.Task[V]") -> None:
         if self._tasks.get(key) is task:
             del self._tasks[key]
+        if not task.cancelled():
+            # Whoever waited may have gone: then nobody else looks.
+            task.exception()
 
     async def join(self, key: K, call: Callable[[], Coroutine[Any, Any, V]]) -> V:
         """Return what the call under way for `key` returns; where there is none, start `call`."""

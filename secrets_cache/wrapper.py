@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 90.0
 SELF = b"AWS_LAMBDA_EXEC_WRAPPER"
 NEXT = b"SECRETS_CACHE_NEXT_WRAPPER"
+# Lives through `execve`: whoever calls us again in the same chain begins no other.
+RAN = b"SECRETS_CACHE_CHAINED"
 # Whose values the extension needs, besides references; of all others it gets the names.
 INPUTS = frozenset(
     {b"SECRET_ARN", b"SECRET_REGION", b"ASSUME_ROLE_ARN", b"API_TIMEOUT", b"AWS_REGION", b"AWS_LAMBDA_FUNCTION_NAME"}
@@ -52,6 +54,9 @@ def _values(environ: Mapping[bytes, bytes]) -> Mapping[bytes, bytes | None]:
     values = _from_extension(environ)
     if values is not None:
         return values
+    # What OpenSSL reads as soon as it is loaded is not the function's to give us; what comes after us has it again.
+    for name in ("OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"):
+        os.environ.pop(name, None)
     from secrets_cache.variables.alone import resolve  # noqa: PLC0415 - slow to import
 
     return resolve({os.fsdecode(name): os.fsdecode(value) for name, value in environ.items()})
@@ -67,7 +72,7 @@ def _original() -> dict[bytes, bytes]:
     environ: dict[bytes, bytes] = {}
     for entry in data.split(b"\0"):
         name, equals, value = entry.partition(b"=")
-        if equals:
+        if equals and name:
             environ.setdefault(name, value)
     return environ
 
@@ -84,6 +89,10 @@ def _from_extension(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes | None]
     try:
         connection.settimeout(PATIENCE_SECONDS)
         connection.connect(CHANNEL + address)
+        # unix(7), struct ucred: process, user, group.
+        user = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)[4:8]
+        if int.from_bytes(user, sys.byteorder) not in {os.getuid(), 0}:
+            return None
         connection.sendall(request(environ))
         connection.shutdown(_socket.SHUT_WR)
         received = b""
@@ -136,17 +145,18 @@ def prepared(
     """
     ourselves, *runtime = arguments
     received = environ.get(SELF, b"")
+    if RAN in environ:
+        # Somebody down the chain has called us again: what is left of it is in the arguments.
+        values = {name: value for name, value in values.items() if name not in {SELF, NEXT}}
     result = {**environ, **values}
     named = values.get(SELF) or b""
-    wrappers = [path for path in (named, *environ.get(NEXT, b"").split(b":")) if path]
-    wrappers = [path for path in dict.fromkeys(wrappers) if not _is_same(path, ourselves)]
-    if wrappers and wrappers[0] == received:
-        # Somebody down the chain has called us again.
-        wrappers = []
+    listed = [] if RAN in environ else [named, *(result.get(NEXT) or b"").split(b":")]
+    wrappers = [path for path in dict.fromkeys(listed) if path not in {b"", received} and not _is_same(path, ourselves)]
     if not wrappers and not runtime:
         raise VariablesFailed("there is nothing to run: Lambda gives a wrapper the runtime's command as arguments")
     if wrappers:
         result[SELF] = wrappers[0]
+        result[RAN] = b"1"
     elif named or _is_same(received, ourselves):
         result[SELF] = None
     return {name: value for name, value in result.items() if value is not None}, [*wrappers, *runtime]
@@ -166,14 +176,18 @@ def _become(command: list[bytes], environ: dict[bytes, bytes]) -> None:
         _signal.signal(number, _signal.SIG_DFL)
     paths = [command[0]]
     if b"/" not in command[0]:
-        paths = [folder + b"/" + command[0] for folder in environ.get(b"PATH", os.defpath.encode()).split(b":")]
+        paths = [
+            (folder or b".") + b"/" + command[0] for folder in environ.get(b"PATH", os.defpath.encode()).split(b":")
+        ]
     failure = OSError()
     for path in paths:
         try:
             os.execve(path, command, environ)  # noqa: S606 - no shell, on purpose
         except OSError as error:
-            failure = error
-            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            # As execvp(3) does: what is not there does not hide what was refused.
+            if not isinstance(error, FileNotFoundError | NotADirectoryError) or not failure.errno:
+                failure = error
+            if not isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
                 break
     raise VariablesFailed(_why_not(command, environ, failure))
 

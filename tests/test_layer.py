@@ -278,6 +278,13 @@ HOSTILE_MODULES = (
     "usercustomize.py",
     "secrets_cache.py",
 )
+# No digest could be had with it.
+OPENSSL_CONF = """openssl_conf = init
+[init]
+alg_section = algorithms
+[algorithms]
+default_properties = fips=yes
+"""
 SURROUNDINGS = {
     "nothing at all": ({}, ""),
     "PYTHON*": (
@@ -301,7 +308,7 @@ SURROUNDINGS = {
             "LD_LIBRARY_PATH": "{task}/lib",
             "LD_PRELOAD": "{task}/none.so",
             "LD_AUDIT": "{task}/none.so",
-            "OPENSSL_CONF": "{task}/json.py",
+            "OPENSSL_CONF": "{task}/openssl.cnf",
             "OPENSSL_MODULES": "{task}/lib",
         },
         "",
@@ -327,6 +334,7 @@ def hostile(tmp_path: Path) -> Path:
         (task / "bin").mkdir(exist_ok=True)
         (task / "bin" / program).write_text("#!/bin/sh\necho STEERED by PATH; exit 7\n")
         (task / "bin" / program).chmod(0o755)
+    (task / "openssl.cnf").write_text(OPENSSL_CONF)
     (task / "lib").mkdir()
     for library in ("libpython3.11.so.1.0", "libssl.so.3", "libcrypto.so.3", "libz.so.1"):
         (task / "lib" / library).write_bytes(b"not a library")

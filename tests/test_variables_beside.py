@@ -1,8 +1,10 @@
 """The wrapper and the extension beside it, as processes: one fetch for both."""
 
+import contextlib
 import json
 import socket
 import subprocess
+import time
 
 import boto3
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from secrets_cache.variables.assignments import RESERVED
 from secrets_cache.variables.beside import is_expected
 from tests import upstream as stub
-from tests.conftest import EXAMPLES
+from tests.conftest import EXAMPLES, PATIENCE_SECONDS
 from tests.fakes import CANARY
 from tests.processes import EXTENSION, Process, config
 from tests.test_wrapper import environ_in, plain, run
@@ -120,24 +122,103 @@ def test_what_only_the_variables_want_is_not_served(beside, upstream, script, ap
     assert b"404" == served.stdout
 
 
-def test_a_name_of_the_configurations_own_means_the_same_with_and_without_an_extension(
-    beside, upstream, script, tmp_path
-):
-    """An alias under `secrets` is one under `env` too."""
-    upstream.put("prod/db", '{"A": "1"}')
-    upstream.put("other", '{"B": "2"}')
-    text = """secrets: [{id: prod/db, name: db, version_stage: AWSPREVIOUS}, {id: other, name: mine}]
-env: [{secret: db}, {secret: prod/db}, {secret: mine}]
+def test_a_name_means_the_same_with_and_without_an_extension(beside, upstream, script, tmp_path):
+    """One that the configuration gives means what it says there; anything else is an id, and the current version."""
+    for name in ("prod/db", "other", "third"):
+        upstream.put(name, f'{{"{name[0].upper()}": "{name}"}}')
+    arn = stub.arn_of("third")
+    text = f"""secrets:
+  - {{id: prod/db, name: db, version_stage: AWSPREVIOUS}}
+  - {{id: other, name: mine}}
+  - {{id: third, version_stage: AWSPREVIOUS}}
+env: [{{secret: db}}, {{secret: prod/db}}, {{secret: mine}}, {{secret: third}}, {{secret: "{arn}"}}]
 """
+    expected = {
+        ("prod/db", "AWSPREVIOUS"), ("prod/db", None), ("other", None), ("third", "AWSPREVIOUS"),
+    }  # fmt: skip
+
+    def calls() -> set[tuple[str, str | None]]:
+        return {(call.ids[0], call.arguments.get("VersionStage")) for call in upstream.calls}
+
     done, _ = beside(text)
-    calls = {(call.ids[0], call.arguments.get("VersionStage")) for call in upstream.calls}
+    assert expected <= calls()
+    assert {("third", None), (arn, None)} & (calls() - expected)
     upstream.calls.clear()
     alone = run(script, plain(AWS_ENDPOINT_URL=upstream.url, **config(tmp_path, text)))
-
-    assert {("prod/db", "AWSPREVIOUS"), ("other", None)} == calls
-    assert calls == {(call.ids[0], call.arguments.get("VersionStage")) for call in upstream.calls}
+    assert {*expected, (arn, None)} == calls()
     for one in (done, alone):
-        assert (b"1", b"2") == (environ_in(one.stdout)[b"A"], environ_in(one.stdout)[b"B"])
+        assert (b"prod/db", b"other") == (environ_in(one.stdout)[b"P"], environ_in(one.stdout)[b"O"])
+
+
+@pytest.fixture(name="asking")
+def _asking(api, upstream, tmp_path, script):
+    """Give a function that starts an extension, and a wrapper that waits for it."""
+
+    @contextlib.contextmanager
+    def asking(**environ: str):
+        environ = {
+            "AWS_ENDPOINT_URL": upstream.url,
+            "AWS_LAMBDA_RUNTIME_API": api.address,
+            **config(tmp_path, ""),
+            **environ,
+        }
+        with Process(EXTENSION, environ) as extension:
+            extension.event("extension.ready")
+            command = [str(script), "/bin/true"]
+            with subprocess.Popen(command, env=plain(**environ), stdout=subprocess.PIPE) as wrapper:
+                assert upstream.arrived.wait(PATIENCE_SECONDS)
+                yield extension, wrapper
+
+    return asking
+
+
+def test_shutdown_waits_for_no_wrapper(api, upstream, asking):
+    """Nor for AWS."""
+    upstream.fault = stub.HANG
+    with asking(SECRET_ARN="db", API_TIMEOUT="30000") as (extension, wrapper):
+        began = time.monotonic()
+        api.release.set()
+        assert 0 == extension.exit_code()
+        assert 5 > time.monotonic() - began
+        wrapper.kill()
+
+
+def test_a_failure_that_is_known_waits_for_nothing_else(api, upstream, asking):
+    """What is under way for the same wrapper is of no use any more."""
+    upstream.faults.append(stub.aws_error("ResourceNotFoundException", "no"))
+    upstream.fault = stub.HANG
+    began = time.monotonic()
+    with asking(SECRET_ARN="nope", LATER="secretsmanager://hangs", API_TIMEOUT="30000") as (extension, wrapper):
+        assert 1 == wrapper.wait(PATIENCE_SECONDS)
+        assert 5 > time.monotonic() - began
+        api.release.set()
+        assert 0 == extension.exit_code()
+
+
+def test_many_values_of_one_service_share_a_client(beside, upstream, monkeypatch):
+    """Making one takes long, and much memory: thirty parameters need no thirty."""
+    parameters = {f"P{number}": f"ssm:///p{number}" for number in range(30)}
+    upstream.fault = stub.Answer(body=b'{"Parameter": {"Value": "v"}}')
+    done, _ = beside("", **parameters)
+
+    assert {b"v"} == {environ_in(done.stdout)[name.encode()] for name in parameters}
+    assert 30 == upstream.count(operation="GetParameter")
+    # One pool of connections.
+    assert upstream.connections <= 20
+
+
+def test_under_snapstart_only_what_the_variables_want_is_fetched(beside, upstream):
+    """What is listed is not in the snapshot."""
+    for name in ("a", "b", "c"):
+        upstream.put(name, f'{{"{name.upper()}": "1"}}')
+    done, _ = beside(
+        "secrets: [a, {id: b, name: bee}]",
+        SECRET_ARN="c,bee",
+        AWS_LAMBDA_INITIALIZATION_TYPE="snap-start",
+    )
+
+    assert (b"1", b"1") == (environ_in(done.stdout)[b"C"], environ_in(done.stdout)[b"B"])
+    assert (0, 1, 1) == tuple(map(upstream.count, ("a", "b", "c")))
 
 
 def test_a_failure_is_told_to_the_wrapper(beside, upstream):

@@ -1,5 +1,6 @@
 """The wrapper's process: the real script, with this project's interpreter in its first line."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -58,7 +59,8 @@ class Extension:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            with connection:
+            # Who does not believe us does not listen.
+            with connection, contextlib.suppress(OSError):
                 received = b""
                 while chunk := connection.recv(65536):
                     received += chunk
@@ -171,6 +173,16 @@ ROLE_DENIED = stub.Answer(
             "give the role kms:Decrypt on the key that encrypts it",
         ),
         (stub.HANG, {"SECRET_ARN": "db", "API_TIMEOUT": "300"}, "within 0.3 s (API_TIMEOUT); in a VPC, is there"),
+        (
+            stub.HANG,
+            {"SECRET_ARN": "db", "ASSUME_ROLE_ARN": "arn:aws:iam::123456789012:role/reader", "API_TIMEOUT": "2000"},
+            "AWS did not answer within 2 s (API_TIMEOUT); in a VPC, is there a NAT gateway or an endpoint for STS?",
+        ),
+        (
+            stub.aws_error("AccessDeniedException", "arn:aws:sts::1:assumed-role/kms-reader/x is not authorized"),
+            {"SECRET_ARN": "db"},
+            "give the role secretsmanager:GetSecretValue on it",
+        ),
         (stub.ACCESS_DENIED, {"X": "ssm:///p"}, "X: AWS refused parameter '/p' with AccessDeniedException"),
         (stub.ACCESS_DENIED, {"X": "ssm:///p"}, "give the role ssm:GetParameter on it"),
         (stub.aws_error("ParameterNotFound"), {"X": "ssm:///p"}, "X: parameter '/p' was not found in Parameter Store"),
@@ -296,6 +308,98 @@ def test_a_wrapper_that_calls_us_again_makes_no_loop(script, tmp_path):
         assert b"x" == environ_in(run(script, environ).stdout)[b"TIMES"]
 
 
+@pytest.mark.parametrize("line", ["unset AWS_LAMBDA_EXEC_WRAPPER", "export AWS_LAMBDA_EXEC_WRAPPER=$0.other"])
+def test_nothing_that_a_wrapper_does_to_its_variable_makes_a_loop(script, tmp_path, line):
+    """The chain is marked by a variable that lives through it."""
+    (other,) = wrappers(tmp_path, f'export TIMES="x$TIMES"\n{line}\nset -- "{script}" "$@"')
+    with Extension(encoded({b"AWS_LAMBDA_EXEC_WRAPPER": other.encode()})) as extension:
+        environ = plain(
+            AWS_LAMBDA_RUNTIME_API=extension.address, SECRETS_CACHE_NEXT_WRAPPER=other, PATH="/usr/bin:/bin"
+        )
+        assert b"x" == environ_in(run(script, environ).stdout)[b"TIMES"]
+
+
+def test_two_of_us_make_no_loop(script, tmp_path):
+    """A copy of ours in another folder, named by the secret, which the copy gets as well."""
+    copy = tmp_path / "copy-of-it"
+    copy.write_bytes(script.read_bytes())
+    copy.chmod(0o755)
+    with Extension(encoded({b"AWS_LAMBDA_EXEC_WRAPPER": bytes(copy)})) as extension:
+        environ = plain(AWS_LAMBDA_RUNTIME_API=extension.address, SECRETS_CACHE_NEXT_WRAPPER=str(script))
+        assert 0 == run(script, environ).returncode
+
+
+def test_the_list_of_wrappers_may_come_from_a_secret(script, tmp_path):
+    """As any variable: by a reference, or by a key."""
+    (other,) = wrappers(tmp_path, "export SEEN=yes")
+    with Extension(encoded({b"SECRETS_CACHE_NEXT_WRAPPER": other.encode()})) as extension:
+        environ = plain(
+            AWS_LAMBDA_RUNTIME_API=extension.address, SECRETS_CACHE_NEXT_WRAPPER="secretsmanager://x", PATH="/bin"
+        )
+        assert b"yes" == environ_in(run(script, environ).stdout)[b"SEEN"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_somebody_elses_socket_is_not_believed(script, upstream):
+    """It may have our name, but not our user: the wrapper fetches by itself."""
+    upstream.put("db", '{"A": "of our own"}')
+    os.seteuid(65534)
+    try:
+        extension = Extension(encoded({b"A": b"of somebody else"}))
+    finally:
+        os.seteuid(0)
+    with extension:
+        environ = plain(SECRET_ARN="db", AWS_ENDPOINT_URL=upstream.url, AWS_LAMBDA_RUNTIME_API=extension.address)
+        assert b"of our own" == environ_in(run(script, environ).stdout)[b"A"]
+
+
+def test_an_entry_without_a_name_is_left_out(script):
+    """No program can be given one by this way."""
+    with Extension(b".\0") as extension:
+        found = answered_with(script, extension, [b"=x", b"A=1", b"A=2", b"no equals"])
+
+    assert {b"A": b"1", b"AWS_LAMBDA_RUNTIME_API": extension.address.encode()} == found
+
+
+def answered_with(script: Path, extension: Extension, entries: list[bytes]) -> dict[bytes, bytes]:
+    """Run the wrapper with an environment that `subprocess` would not give; return what the runtime found."""
+    import ctypes
+
+    read, write = os.pipe()
+    every = [b"AWS_LAMBDA_RUNTIME_API=" + extension.address.encode(), *entries]
+    command = [bytes(script), sys.executable.encode(), b"-I", b"-c", RUNTIME.encode()]
+    libc = ctypes.CDLL(None)
+    argv = (ctypes.c_char_p * (len(command) + 1))(*command, None)
+    envp = (ctypes.c_char_p * (len(every) + 1))(*every, None)
+    child = os.fork()
+    if child == 0:
+        os.dup2(write, 1)
+        libc.execve(command[0], argv, envp)
+        os._exit(9)
+    os.close(write)
+    with os.fdopen(read, "rb") as file:
+        output = file.read()
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return environ_in(output)
+
+
+def test_a_name_is_looked_for_along_the_whole_path(script, tmp_path):
+    """Past what may not be run; an empty place is the current folder."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "tool").write_text("no program")
+    program = tmp_path / "tool"
+    program.write_text("#!/bin/sh\necho found\n")
+    program.chmod(0o755)
+    with Extension(b".\0") as extension:
+        for path in (f"{tmp_path}/here:{tmp_path}", f"{tmp_path}/here:"):
+            environ = plain(AWS_LAMBDA_RUNTIME_API=extension.address, PATH=path)
+            done = subprocess.run([str(script), "tool"], env=environ, cwd=tmp_path, capture_output=True, check=False)
+            assert b"found\n" == done.stdout
+        environ = plain(AWS_LAMBDA_RUNTIME_API=extension.address, PATH=f"{tmp_path}/here:/nonexistent")
+        done = subprocess.run([str(script), "tool"], env=environ, capture_output=True, check=False)
+        assert "'tool' cannot be run: Permission denied" in failure(done)
+
+
 @pytest.mark.parametrize(
     ("received", "named", "listed", "then", "left"),
     [
@@ -309,7 +413,8 @@ def test_a_wrapper_that_calls_us_again_makes_no_loop(script, tmp_path):
         (SELF, b"", b"", [], None),
         (SELF, None, b"/a:/b:/a", [b"/a", b"/b"], b"/a"),
         (SELF, b"/c", b"/a:/c", [b"/c", b"/a"], b"/c"),
-        (b"/a", None, b"/a:/b", [], b"/a"),
+        (b"/a", None, b"/a:/b", [b"/b"], b"/b"),
+        (b"/a", b"/b", b"/a", [b"/b"], b"/b"),
     ],
 )
 def test_what_runs_next(received, named, listed, then, left):
@@ -319,6 +424,7 @@ def test_what_runs_next(received, named, listed, then, left):
     found, command = prepared({**environ, b"SECRETS_CACHE_NEXT_WRAPPER": listed}, values, ARGUMENTS)
 
     assert [*then, *ARGUMENTS[1:]] == command
+    assert (b"SECRETS_CACHE_CHAINED" in found) == bool(then)
     assert left == found.get(b"AWS_LAMBDA_EXEC_WRAPPER")
 
 

@@ -96,7 +96,7 @@ _CAUSES = {
     "no-region": "AWS_REGION is not set",
     "proxy-failed": "the proxy that HTTPS_PROXY names could not be used",
     "tls-failed": "the TLS connection to AWS could not be verified",
-    "connection-failed": "no connection to AWS: in a VPC, is there a NAT gateway or an endpoint for Secrets Manager?",
+    "connection-failed": "no connection to AWS: in a VPC, is there a NAT gateway or an endpoint for this service?",
     "connection-closed": "AWS closed the connection before it had answered",
     "timeout": "AWS accepted the request, but did not answer",
 }
@@ -149,7 +149,8 @@ def is_about_permission(error: SecretRefused) -> bool:
 
 def is_about_key(error: SecretRefused) -> bool:
     """Return whether the key that encrypts it is what is missing: the codes do not always say so, the words do."""
-    return error.code in DECRYPTION or "kms" in f"{error.code} {error.aws_message}".lower()
+    text = f"{error.code} {error.aws_message}".lower()
+    return error.code in DECRYPTION or "kms:" in text or "access to kms" in text
 
 
 def _safe_code(code: str, hidden: Iterable[str]) -> str:

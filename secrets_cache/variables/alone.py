@@ -9,7 +9,6 @@ from secrets_cache.clock import SystemClock
 from secrets_cache.config import Config, parse
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.files import read_config
-from secrets_cache.secret import Ref
 from secrets_cache.variables.resolve import resolved
 from secrets_cache.variables.sources import Sources
 
@@ -24,9 +23,6 @@ def resolve(environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
     Raises:
         VariablesFailed: One that is required cannot be had; or the configuration is strict, and wrong.
     """
-    # OpenSSL's configuration is not the function's to give us; what comes after us has it again.
-    for name in ("OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"):
-        os.environ.pop(name, None)
     file = read_config(environ)
     config = parse(file.data, file=file.path, environ=environ, unreadable=file.unreadable)
     logs.configure(config.log_level)
@@ -42,15 +38,9 @@ async def _resolve(config: Config, environ: Mapping[str, str]) -> dict[bytes, by
     present = {os.fsencode(name) for name in environ}
     async with Sources(
         cache=None,
-        listed=_listed(config),
+        listed={secret.name: secret.ref for secret in config.secrets},
         environ=environ,
         budget_seconds=config.fetch_timeout,
         clock=SystemClock(),
     ) as sources:
         return await resolved(config.env, environ, present, sources)
-
-
-def _listed(config: Config) -> dict[str, Ref]:
-    """Return what names mean, as in the cache: own names before ids, and the first before the second."""
-    listed = list(reversed(config.secrets))
-    return {**{secret.ref.secret_id: secret.ref for secret in listed}, **{secret.name: secret.ref for secret in listed}}

@@ -65,7 +65,8 @@ def assigned(rule: Rule, value: bytes, present: Container[bytes]) -> dict[bytes,
             logger.warning("variable.refused", {"source": rule.wanted.id, "key": key, "name": name, "reason": reason})
             continue
         # Null is left out; a reference to null must not stay as it is, either.
-        if (item is not None or rule.key) and (spread.override or name.encode() not in present):
+        is_free = spread.override or name.encode() not in present or name.encode() == NEXT_WRAPPER
+        if (item is not None or rule.key) and is_free:
             result[name.encode()] = item.encode() if isinstance(item, str) else item
     return result
 

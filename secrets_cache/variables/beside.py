@@ -46,6 +46,7 @@ class Variables:
         self._clock = clock
         self._stack = AsyncExitStack()
         self._opened: Sources | None = None
+        self._asking = 0
 
     async def __aenter__(self) -> Self:
         if is_expected(self._environ):
@@ -70,7 +71,9 @@ class Variables:
 
         if self._opened is None:
             sources = Sources(
-                cache=self._cache,
+                # Asking it would bring all that is listed into the snapshot.
+                cache=None if _is_snapshot(self._environ) else self._cache,
+                listed={secret.name: secret.ref for secret in self._config.secrets},
                 environ=self._environ,
                 budget_seconds=self._config.fetch_timeout,
                 clock=self._clock,
@@ -82,15 +85,22 @@ class Variables:
         from secrets_cache.variables.resolve import resolved  # noqa: PLC0415 - only with a wrapper
 
         sources = await self._sources()
+        self._asking += 1
         try:
             return await resolved(self._config.env, environ, names, sources)
         finally:
-            await sources.forget()
+            self._asking -= 1
+            if not self._asking:
+                await sources.forget()
 
 
 def is_expected(environ: Mapping[str, str]) -> bool:
     """Return whether a wrapper will ask during the init. Under SnapStart nothing is fetched before it does."""
-    if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+    if _is_snapshot(environ):
         return False
     paths = [environ.get("AWS_LAMBDA_EXEC_WRAPPER", ""), *environ.get("SECRETS_CACHE_NEXT_WRAPPER", "").split(":")]
     return any(os.path.basename(path) == WRAPPER for path in paths)  # noqa: PTH119 - no pathlib on the start path
+
+
+def _is_snapshot(environ: Mapping[str, str]) -> bool:
+    return environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"

@@ -19,6 +19,8 @@ from secrets_cache.variables.sources import Sources
 
 logger = logging.getLogger(__name__)
 
+SERVICES = {"secret": "Secrets Manager", "parameter": "Systems Manager", "role": "STS"}
+
 
 async def resolved(
     env: Iterable[VariablesFrom], environ: Mapping[str, str], present: Collection[bytes], sources: Sources
@@ -67,7 +69,8 @@ def _advice(rule: Rule, error: SecretError) -> str:
         return "check its name and its region" + ("" if is_parameter else " (SECRET_REGION)")
     if isinstance(error, SecretRefused):
         if error.what == "role":
-            return "its trust policy must let the function's role in, and that role needs sts:AssumeRole on it"
+            trust = "its trust policy must let the function's role in, and that role needs sts:AssumeRole on it"
+            return trust if is_about_permission(error) else ""
         if is_about_key(error):
             return "give the role kms:Decrypt on the key that encrypts it"
         if is_about_permission(error):
@@ -75,6 +78,6 @@ def _advice(rule: Rule, error: SecretError) -> str:
             return f"give the role {action} on it"
         return ""
     if isinstance(error, SecretUnavailable) and error.code == "timeout":
-        service = "Systems Manager" if is_parameter else "Secrets Manager"
+        service = SERVICES[error.what]
         return f"in a VPC, is there a NAT gateway or an endpoint for {service}?"
     return ""

@@ -14,6 +14,8 @@ from secrets_cache.errors import VariablesFailed
 SECRETS_MANAGER = "secretsmanager://"
 PARAMETER_STORE = "ssm://"
 API_TIMEOUT_MILLISECONDS = 5000.0
+# As for `fetch_timeout`; Lambda's own limit for an init is far below.
+MAX_SECONDS = 60.0
 
 
 class Wanted(NamedTuple):
@@ -33,6 +35,11 @@ class Wanted(NamedTuple):
     region: str = ""
     role_arn: str = ""
     budget_seconds: float | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a secret of our own region, read by our own role."""
+        return not (self.is_parameter or self.region or self.role_arn)
 
 
 class Rule(NamedTuple):
@@ -87,9 +94,9 @@ def _budget(environ: Mapping[str, str]) -> float:
         milliseconds = float(text) if text else API_TIMEOUT_MILLISECONDS
     except ValueError:
         milliseconds = 0
-    if not 1 <= milliseconds <= 60_000:  # noqa: PLR2004 - said in words below
-        raise VariablesFailed(f"API_TIMEOUT is {text[:40]!r}; allowed: milliseconds, from 1 to 60000")
-    return milliseconds / 1000
+    if not milliseconds > 0:
+        raise VariablesFailed(f"API_TIMEOUT is {text[:40]!r}; allowed: milliseconds, more than 0")
+    return min(milliseconds / 1000, MAX_SECONDS)
 
 
 def _of_reference(name: str, value: str) -> Iterable[Rule]:
