@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from secrets_cache.clock import SystemClock
+from secrets_cache.secretsmanager.engine import Engine
+from secrets_cache.secretsmanager.lane import ELSEWHERE, in_front_of
 from tests.fakes import CANARY, FakeClock, FakeSource
 from tests.lambda_api import LambdaApi
 from tests.upstream import Upstream
@@ -90,6 +93,17 @@ def _script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script.write_text(ours, encoding="utf-8")
     script.chmod(0o755)
     return script
+
+
+@pytest.fixture(name="lanes", params=["1", "0"], ids=["lane", "engine"])
+def _lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a test on the lanes, and on the engines."""
+    for name in ELSEWHERE:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/nonexistent")
+    monkeypatch.setenv("SECRETS_CACHE_LANES", request.param)
+    engine = Engine(timeout_seconds=1, region=None)
+    assert (request.param == "1") == (in_front_of(engine, os.environ, SystemClock()) is not engine)
 
 
 @pytest.fixture(name="api")

@@ -16,6 +16,8 @@ from tests import upstream as stub
 from tests.conftest import PATIENCE_SECONDS
 from tests.fakes import CANARY
 
+pytestmark = pytest.mark.usefixtures("lanes")
+
 
 class App:
     """What a caller sees of a running graph."""

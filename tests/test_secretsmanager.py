@@ -11,12 +11,13 @@ import pytest
 from secrets_cache.clock import SystemClock
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.secret import Ref, Secret
-from secrets_cache.secretsmanager import SecretsManager, lane, of_environment
-from secrets_cache.secretsmanager.engine import Engine
+from secrets_cache.secretsmanager import SecretsManager, of_environment
 from secrets_cache.secretsmanager.source import KEEPALIVE_SECONDS, MAX_CONNECTIONS
 from tests import upstream as stub
 from tests.fakes import CANARY
 from tools.emulator import moto_server
+
+pytestmark = pytest.mark.usefixtures("lanes")
 
 
 @contextlib.asynccontextmanager
@@ -32,17 +33,6 @@ async def manager(
         keepalive_seconds=keepalive_seconds,
     ) as source:
         yield source
-
-
-@pytest.fixture(name="lanes", autouse=True, params=["1", "0"], ids=["lane", "engine"])
-def _lanes(request, monkeypatch):
-    """Run each test on the lane, and on the engine."""
-    for name in lane.ELSEWHERE:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", "/nonexistent")
-    monkeypatch.setenv("SECRETS_CACHE_LANES", request.param)
-    engine = Engine(timeout_seconds=1, region=None)
-    assert (request.param == "1") == (lane.in_front_of(engine, os.environ, SystemClock()) is not engine)
 
 
 @pytest.fixture(name="source")
