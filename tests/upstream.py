@@ -12,7 +12,6 @@ import itertools
 import json
 import ssl
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -109,6 +108,11 @@ def _call(headers: dict[str, str], body: bytes) -> Call:
     return Call(form["Action"], form, headers)
 
 
+def _open_connections(server: asyncio.Server) -> int:
+    """Return how many are open, by what Python up to 3.12, or from 3.13 on, counts: wait_closed waits only there."""
+    return getattr(server, "_active_count", 0) or len(getattr(server, "_clients", ()))
+
+
 async def _a_few_turns() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
@@ -169,7 +173,8 @@ class Upstream:
     async def _serve(self, started: threading.Event) -> None:
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
+        # Held: one that still has something to write outlives its task.
+        self._transports: set[asyncio.WriteTransport] = set()
         context = None
         if self.certificate is not None:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -180,16 +185,20 @@ class Upstream:
         await self._stop.wait()
         server.close()
         await _a_few_turns()  # who has just connected gets its task
-        for writer in self._writers:
-            writer.transport.abort()
+        for transport in self._transports:
+            transport.abort()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await _a_few_turns()  # who was aborted, or whose handshake has failed, is closed
+        # Those that were aborted, and those whose handshake fails since nobody is there any more.
+        for _ in range(200):
+            if not _open_connections(server):
+                break
+            await asyncio.sleep(0.005)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._writers.add(writer)
+        self._transports.add(writer.transport)
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
