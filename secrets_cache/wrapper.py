@@ -32,9 +32,7 @@ NEXT = b"SECRETS_CACHE_NEXT_WRAPPER"
 # Lives through `execve`: whoever calls us again in the same chain begins no other.
 RAN = b"SECRETS_CACHE_CHAINED"
 # Whose values the extension needs, besides references; of all others it gets the names.
-INPUTS = frozenset(
-    {b"SECRET_ARN", b"SECRET_REGION", b"ASSUME_ROLE_ARN", b"API_TIMEOUT", b"AWS_REGION", b"AWS_LAMBDA_FUNCTION_NAME"}
-)
+INPUTS = frozenset({b"SECRET_ARN", b"SECRET_REGION", b"ASSUME_ROLE_ARN", b"API_TIMEOUT", b"AWS_REGION"})
 REFERENCES = (b"secretsmanager://", b"ssm://")
 
 

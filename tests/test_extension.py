@@ -445,10 +445,8 @@ def test_a_thread_that_hangs_does_not_hold_the_end(api, start):
 
 def test_no_core_dump_is_written_whatever_fails(api, start, tmp_path):
     """Neither by the last resort, nor where there is no port: the limit is set before anything else can fail."""
-    broken = tmp_path / "broken" / "aiohttp"
-    broken.mkdir(parents=True)
-    (broken / "__init__.py").write_text("raise MemoryError")
-    with start(PYTHONPATH=str(broken.parent)) as extension:
+    with start(SECRETS_CACHE_LANES="0", **broken(tmp_path, "aiohttp", "MemoryError")) as extension:
+        assert "MemoryError" == extension.event("internal.error")["error"]
         assert next_is_open(api)
         assert (0, 0) == resource.prlimit(extension.process.pid, resource.RLIMIT_CORE)
         shut_down(api, extension)
@@ -481,10 +479,8 @@ os._exit(live(Api(os.environ["AWS_LAMBDA_RUNTIME_API"], "secrets-cache"), os.env
 
 def test_sigterm_ends_the_last_resort_too(api, start, tmp_path):
     """With exit code 0, as everywhere."""
-    broken = tmp_path / "broken" / "aiohttp"
-    broken.mkdir(parents=True)
-    (broken / "__init__.py").write_text("raise MemoryError")
-    with start(PYTHONPATH=str(broken.parent)) as extension:
+    with start(SECRETS_CACHE_LANES="0", **broken(tmp_path, "aiohttp", "MemoryError")) as extension:
+        assert "MemoryError" == extension.event("internal.error")["error"]
         assert next_is_open(api)
         extension.process.send_signal(signal.SIGTERM)
 
