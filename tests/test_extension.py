@@ -454,9 +454,6 @@ def test_no_core_dump_is_written_whatever_fails(api, start, tmp_path):
 
 def test_a_last_resort_that_fails_is_tried_again(api, start, tmp_path):
     """Whatever is raised: the process stays."""
-    broken = tmp_path / "broken" / "aiohttp"
-    broken.mkdir(parents=True)
-    (broken / "__init__.py").write_text("raise MemoryError")
     before = """
 from secrets_cache.extensions_api import ExtensionsApi
 class Api(ExtensionsApi):
@@ -470,7 +467,9 @@ import os
 from secrets_cache.extension import live
 os._exit(live(Api(os.environ["AWS_LAMBDA_RUNTIME_API"], "secrets-cache"), os.environ))
 """
-    with start(before=before, PYTHONPATH=str(broken.parent)) as extension:
+    kept_from_serving = {"SECRETS_CACHE_LANES": "0", **broken(tmp_path, "aiohttp", "MemoryError")}
+    with start(before=before, **kept_from_serving) as extension:
+        extension.log.wait_for("MemoryError")
         extension.log.wait_for("ZeroDivisionError")
         assert next_is_open(api)
         assert 503 == get(f"{extension.url}/ping")[0]
