@@ -1,18 +1,22 @@
 """The built layer: what is in it, that it is the same each time, and that nothing around it can steer it."""
 
 import dataclasses
+import hashlib
 import importlib.util
 import json
 import os
 import platform
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.fakes import CANARY
@@ -82,6 +86,25 @@ def test_everybodys_licence_is_in_it(archive):
     expected = {f"{name.replace('-', '_')}-{version}.txt" for name, version in locked}
     assert {*expected, "python.txt", "secrets-cache.txt"} == set(sizes)
     assert [] == [name for name, size in sizes.items() if size < 500]
+
+
+def test_the_bill_of_materials_names_every_part(archive):
+    """Valid CycloneDX: each locked dependency, the interpreter and what it is linked with, each library by its hash."""
+    text = archive.read("secrets-cache/sbom.cdx.json").decode()
+    bill = json.loads(text)
+    locked = re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements" / "runtime.txt").read_text(), re.MULTILINE)
+    purls = {part["purl"] for part in bill["components"] if "purl" in part}
+    libraries = {name for name in archive.namelist() if re.fullmatch(r"secrets-cache/lib/[^/]+\.so[^/]*", name)}
+    hashes = {part["name"]: part["hashes"][0]["content"] for part in bill["components"] if part["type"] == "file"}
+
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert {f"pkg:pypi/{name}@{version}" for name, version in locked} <= purls
+    assert f"pkg:generic/python@{platform.python_version()}" in purls
+    assert f"pkg:generic/openssl@{ssl.OPENSSL_VERSION.split()[1]}" in purls
+    assert {Path(name).name: hashlib.sha256(archive.read(name)).hexdigest() for name in libraries} == hashes
+    assert [] == [part["name"] for part in bill["components"] if part["type"] != "file" and not part.get("licenses")]
+    (whole,) = (one["dependsOn"] for one in bill["dependencies"] if one["ref"] == "secrets-cache")
+    assert sorted(part["bom-ref"] for part in bill["components"]) == sorted(whole)
 
 
 def test_byte_code_is_never_checked_and_knows_only_paths_in_lambda(archive):

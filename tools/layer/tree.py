@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tools.emulator import ROOT
-from tools.layer import elf
+from tools.layer import elf, sbom
 from tools.layer.interpreter import BuildError, Interpreter, uv
 
 PRIVATE = "secrets-cache"
@@ -70,6 +70,7 @@ def lay_out(opt: Path, interpreter: Interpreter, scratch: Path) -> None:
         _bundle_libraries(private)
     _strip(private)
     _compile(interpreter, private)
+    (private / sbom.NAME).write_text(sbom.bill_of(interpreter, wheels, private / "lib"), "utf-8")
     for path in opt.rglob("*"):
         is_run = path.parent.name in {"bin", "extensions"} or path.name == WRAPPER
         path.chmod(0o755 if path.is_dir() or is_run else 0o644)
