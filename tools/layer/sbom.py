@@ -30,12 +30,12 @@ from secrets_cache import __version__
 from tools.layer.interpreter import BuildError, Interpreter
 
 NAME = "sbom.cdx.json"
-# Makers and names as the list of known faults (CPE 2.3) has them; the licences as SPDX has them.
+# Maker and product as the list of known faults (CPE 2.3) has them; the licence as SPDX has it.
 LINKED = {
-    "python": ("python", "PSF-2.0"),
-    "openssl": ("openssl", "Apache-2.0"),
-    "zlib": ("zlib", "Zlib"),
-    "expat": ("libexpat_project", "MIT"),
+    "python": ("python:python", "PSF-2.0"),
+    "openssl": ("openssl:openssl", "Apache-2.0"),
+    "zlib": ("zlib:zlib", "Zlib"),
+    "expat": ("libexpat_project:libexpat", "MIT"),
 }
 _ASK = """
 import json, platform, pyexpat, ssl, zlib
@@ -82,14 +82,14 @@ def _linked(interpreter: Interpreter) -> Iterator[Component]:
     if done.returncode != 0:
         raise BuildError(f"{interpreter.compiler} does not say what it is made of: {done.stderr.strip()[-300:]}")
     for name, version in json.loads(done.stdout).items():
-        maker, licence = LINKED[name]
+        product, licence = LINKED[name]
         yield Component(
             name=name,
             version=version,
             bom_ref=name,
             type=ComponentType.PLATFORM if name == "python" else ComponentType.LIBRARY,
             purl=PackageURL("generic", None, name, version),
-            cpe=f"cpe:2.3:a:{maker}:{name}:{version}:*:*:*:*:*:*:*",
+            cpe=f"cpe:2.3:a:{product}:{version}:*:*:*:*:*:*:*",
             licenses=[LicenseFactory().make_from_string(licence)],
         )
 
