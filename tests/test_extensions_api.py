@@ -101,6 +101,18 @@ def test_what_does_not_speak_http(noise):
         thread.join()
 
 
+def test_the_next_event_has_no_time_out(stub, api):
+    """An event that comes to an abandoned request is lost: AWS says not to set one."""
+    finish(api.register())
+    steps = api.until_shutdown(lambda _: None)
+    wait = next(steps)
+    while wait.is_writing or not stub.wait_until(lambda: "/event/next" in stub.paths(), 0):
+        wait = next(steps)
+
+    assert (None, True) == (wait.until, wait.descriptor is not None)
+    steps.close()
+
+
 def stay(api: ExtensionsApi) -> tuple[str, list[str]]:
     """Return why it is time to go, and the failures until then."""
     failures: list[str] = []
