@@ -214,6 +214,9 @@ def test_refresh_ahead_is_a_percentage_or_0(text, share):
         ("a: *b", 1, "", "broken YAML (found undefined alias", "one YAML document"),
         (b"ttl: 5m\nx: \xff", 2, "", "byte 0xff, which is not UTF-8", "UTF-8"),
         (b"ttl: 5m\nx: \x07", 2, "", "character U+0007", "printable characters"),
+        ('a: "\\U00110000"', None, "", "broken YAML (a number out of range)", "one YAML document"),
+        ('a: "\\Uffffffff"', None, "", "broken YAML (a number out of range)", "one YAML document"),
+        (f"%YAML 1.{'9' * 5000}\n--- a", None, "", "broken YAML (a number out of range)", "one YAML document"),
         ("[" * 5000, None, "", "YAML nested too deeply", "one YAML document"),
     ],
 )

@@ -24,6 +24,9 @@ def compose(text: str) -> Node | None:
         where = error.problem_mark.line + 1 if error.problem_mark else None
         what = _QUOTED.sub("'...'", error.problem or error.context or "")
         raise DocumentError(where, f"broken YAML ({what})", "one YAML document") from None
+    except (ValueError, OverflowError):
+        # PyYAML takes the numbers of escapes and of %YAML as they come: too large ones fail in Python's own functions.
+        raise DocumentError(None, "broken YAML (a number out of range)", "one YAML document") from None
     except RecursionError:
         raise DocumentError(None, "YAML nested too deeply", "one YAML document") from None
 
