@@ -251,6 +251,22 @@ def test_long_values_are_shortened():
     assert 70 > len(only_problem(read(f"ttl: {'x' * 5000}")).found)
 
 
+def test_keys_are_shown_shortened_and_in_one_line():
+    """Whatever stands there: an alias could else make hundreds of megabytes of problems of a small file."""
+    renamed = "env: [{secret: a, rename: {" + "x" * 500 + ": '='}}]"
+    config = read(f"{renamed}\n'{'y' * 900}': 1\n" + r'"a\nb\ud800": 1')
+
+    assert [f"env[0].rename.{'x' * 60}...", "y" * 60 + "...", r"a\nb\ud800"] == [one.key for one in config.problems]
+    assert all(str(problem).isprintable() and len(str(problem)) < 500 for problem in config.problems)
+
+
+def test_long_names_that_begin_alike_are_renamed_each_by_itself():
+    """However much of them a problem would show."""
+    first, second = "x" * 100 + "1", "x" * 100 + "2"
+
+    assert {first: "A", second: "B"} == good(f"env: [{{secret: a, rename: {{{first}: A, {second}: B}}}}]").env[0].rename
+
+
 def test_env_says_what_becomes_of_a_value():
     """Every key of an item, and what it is where it is not given."""
     text = """env:

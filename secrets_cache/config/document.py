@@ -56,6 +56,12 @@ def describe(node: Node) -> str:
     return "a list" if isinstance(node, Sequence) else "a mapping"
 
 
+def shown(name: str) -> str:
+    """Return a key's name as part of a problem's key: shortened, and printable, so that a problem is one line."""
+    text = shortened(name)
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
 def shortened(text: str) -> str:
     """Return the beginning of a text, for a problem."""
     return text if len(text) <= SHOWN_LENGTH else text[:SHOWN_LENGTH] + "..."

@@ -186,7 +186,7 @@ class _Reader:
                 parsed[name] = tuple(self.names(self.items(parts[name], f"{key}.{name}")))
         if "rename" in parts:
             renamed = self.mapping(parts["rename"], f"{key}.rename", None)
-            items = [(item, f"{key}.rename.{name}") for name, item in renamed.items()]
+            items = [(item, f"{key}.rename.{document.shown(name)}") for name, item in renamed.items()]
             parsed["rename"] = dict(zip(renamed, self.names(items), strict=False))
         if isinstance(node, nodes.Mapping) and ("secret" in parts) == ("parameter" in parts):
             self.problem(node, key, "either secret or parameter")
@@ -201,10 +201,12 @@ class _Reader:
 
     def names(self, items: list[tuple[Node, str]]) -> list[str]:
         """Return the names in a list of nodes and their keys."""
-        parsed: dict[str, Any] = {}
+        parsed: list[str] = []
         for item, at in items:
-            self.scalar(item, at, VARIABLES["as"], parsed, store_as=at)
-        return list(parsed.values())
+            name: dict[str, Any] = {}
+            self.scalar(item, at, VARIABLES["as"], name, store_as="name")
+            parsed += name.values()
+        return parsed
 
     # The forms that a node can have.
 
@@ -233,13 +235,14 @@ class _Reader:
         parts: dict[str, Node] = {}
         for name_node, value in self.counted(node, key):
             name = name_node.value if isinstance(name_node, nodes.Scalar) else ""
-            at = f"{key}.{name}" if key else name
+            at = (f"{key}." if key else "") + document.shown(name)
+            said = repr(document.shortened(name))
             if known is not None and name not in known and hidden:
                 self.problem(name_node, key, f"the keys {', '.join(known)}", found="an unknown key")
             elif known is not None and name not in known:
-                self.problem(name_node, at, f"the keys {', '.join(known)}", found=f"unknown key {name!r}")
+                self.problem(name_node, at, f"the keys {', '.join(known)}", found=f"unknown key {said}")
             elif name in parts:
-                self.problem(name_node, at, "each key once", found=f"a second key {name!r}")
+                self.problem(name_node, at, "each key once", found=f"a second key {said}")
             else:
                 parts[name] = value
         return parts
