@@ -568,6 +568,8 @@ async def test_forwarded_requests_are_refused(running, header, path):
         "",
         "::1",
         "127.0.0.1:٣",
+        "localhost\u00a0",
+        "\x1clocalhost",
     ],
 )
 def test_other_hosts_are_refused(host):

@@ -37,7 +37,7 @@ def why_forbidden(hosts: Sequence[str], present: Sequence[str], authority: str |
 
 def is_local(host: str) -> bool:
     """Return whether a Host header's value names this machine."""
-    host = host.strip().lower()
+    host = host.strip(" \t").lower()
     for local in LOCAL_HOSTS:
         port = host.removeprefix(local)
         if port == "" and host == local:
