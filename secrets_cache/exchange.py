@@ -182,13 +182,22 @@ def response_in(received: bytes, *, is_all: bool) -> Response | None:
     headers = {}
     for line in lines:
         name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
+        headers[name.lower()] = value.strip(" \t")
     whole: bytes | None = body if is_all else None
     if headers.get("transfer-encoding", "").lower() == "chunked":
         whole = _unchunked(body)
     elif length := headers.get("content-length"):
-        whole = body[: int(length)] if len(body) >= int(length) else None
+        size = _size(length, 10)
+        whole = body[:size] if len(body) >= size else None
     return None if whole is None else Response(int(status), headers, whole)
+
+
+def _size(digits: str, base: int) -> int:
+    """Return a number of bytes. Raises ValueError for what is none: `int` also reads signs, underscores and blanks."""
+    digits = digits.strip(" \t")
+    if not digits.isalnum():
+        raise ValueError("the answer does not say how long it is")
+    return int(digits, base)
 
 
 def _unchunked(body: bytes) -> bytes | None:
@@ -198,7 +207,7 @@ def _unchunked(body: bytes) -> bytes | None:
         size, separator, body = body.partition(b"\r\n")
         if not separator:
             return None
-        length = int(size.split(b";")[0], 16)
+        length = _size(size.partition(b";")[0].decode("latin-1"), 16)
         if length == 0:
             return whole
         if len(body) < length + 2:

@@ -35,6 +35,22 @@ def test_a_response_is_known_when_all_of_it_is_there(framing):
         assert response_in(whole[:length], is_all=False) is None
 
 
+@pytest.mark.parametrize(
+    "field", ["Content-Length: -1", "Content-Length: 1_0", "Content-Length: +1", "Content-Length: ²"]
+)
+def test_a_length_that_is_none_is_an_error(field):
+    """A negative one would count from the end."""
+    with pytest.raises(ValueError, match=r"how long|invalid literal"):
+        response_in(f"HTTP/1.1 200 OK\r\n{field}\r\n\r\nabc".encode("latin-1"), is_all=True)
+
+
+@pytest.mark.parametrize("size", ["-1", "-2", "1_0", "+1", ""])
+def test_a_chunk_without_a_size_is_an_error(size):
+    """A negative one would be read again and again."""
+    with pytest.raises(ValueError, match="how long"):
+        response_in(f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\nabc\r\n".encode(), is_all=True)
+
+
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_a_response_or_none_or_an_error(noise, is_all):
     """Nothing but ValueError comes out, whatever goes in."""
