@@ -11,6 +11,7 @@ Rules
 """
 
 import asyncio
+import re
 import ssl
 from collections.abc import Callable, Mapping
 
@@ -18,6 +19,12 @@ from secrets_cache.clock import Clock, Instant, elapsed
 
 MAX_BODY = 16 * 1024 * 1024
 MAX_HEAD = 64 * 1024
+# RFC 9112 sections 4 and 5: a status line, and lines of a field each, their names without blanks.
+_HEAD = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9][0-9])(?: [^\r\n]*)?((?:\r\n[!-9;-~]+:[^\r\n\0]*)*)")
+# More digits than any length that is allowed, and fewer than `int` refuses.
+_MAX_DIGITS = 10
+_HEXADECIMAL = b"0123456789abcdefABCDEF"
+_OF_BODY = frozenset({"content-length", "transfer-encoding"})
 
 
 class Response:
@@ -167,7 +174,7 @@ class _Connection(asyncio.Protocol):
         self.is_open = False
         self.lost.set_result(None)
         if self._answered is not None and not self._answered.done():
-            response = _until_close(bytes(self._received)) if exc is None else None
+            response = until_close(bytes(self._received)) if exc is None else None
             if response is None:
                 self._answered.set_exception(exc or ConnectionAbortedError("closed before it had answered"))
             else:
@@ -199,7 +206,9 @@ def parse(received: bytes) -> Response | None:
     if parsed is None:
         return None
     status, headers, rest = parsed
-    if "chunked" in headers.get("transfer-encoding", "").lower():
+    if "transfer-encoding" in headers:
+        if headers["transfer-encoding"].lower() != "chunked":
+            raise BadResponse
         body = _from_chunks(rest)
         return None if body is None else Response(status, headers, body)
     length = headers.get("content-length")
@@ -207,47 +216,67 @@ def parse(received: bytes) -> Response | None:
         if len(rest) > MAX_BODY:
             raise BadResponse
         return None
-    if not length.isascii() or not length.isdigit() or int(length) > MAX_BODY:
+    if not (length.isascii() and length.isdigit() and len(length) <= _MAX_DIGITS) or int(length) > MAX_BODY:
         raise BadResponse
     return Response(status, headers, rest[: int(length)]) if len(rest) >= int(length) else None
 
 
 def _head(received: bytes) -> tuple[int, dict[str, str], bytes] | None:
-    head, end, rest = received.partition(b"\r\n\r\n")
-    if not end:
-        if len(head) > MAX_HEAD or (len(head) >= len(b"HTTP/") and not head.startswith(b"HTTP/")):
+    end = _find(received, b"\r\n\r\n", 0)
+    if end < 0:
+        if len(received) >= len(b"HTTP/") and not received.startswith(b"HTTP/"):
             raise BadResponse
         return None
-    first, *lines = head.decode("latin-1").split("\r\n")
-    version, _, status = first.partition(" ")
-    if not version.startswith("HTTP/1.") or not status[:3].isdigit() or not status[3:4].strip() == "":
+    head, rest = received[:end], received[end + 4 :]
+    found = _HEAD.fullmatch(head)
+    if found is None:
         raise BadResponse
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return int(status[:3]), headers, rest
+    lines = found[2].decode("latin-1").split("\r\n")[1:]
+    fields = [(name.lower(), value.strip(" \t")) for name, _, value in (line.partition(":") for line in lines)]
+    # Two that do not agree, or are read otherwise by somebody else, are two bodies.
+    if sum(name in _OF_BODY for name, _ in fields) > 1:
+        raise BadResponse
+    return int(found[1]), dict(fields), rest
+
+
+def _find(received: bytes, mark: bytes, start: int) -> int:
+    """Return where a mark stands; negative if it has not come yet. Raises `BadResponse` if that is too far away."""
+    at = received.find(mark, start)
+    if (len(received) - len(mark) + 1 if at < 0 else at) - start > MAX_HEAD:
+        raise BadResponse
+    return at
 
 
 def _from_chunks(rest: bytes) -> bytes | None:
     """Return the body that stands in chunks (RFC 9112 section 7.1); None if it is not all there yet."""
-    body = bytearray()
+    body, start = bytearray(), 0
     while True:
-        line, end, rest = rest.partition(b"\r\n")
-        if not end:
+        end = _find(rest, b"\r\n", start)
+        if end < 0:
             return None
-        try:
-            size = int(line.split(b";")[0], 16)
-        except ValueError:
-            raise BadResponse from None
-        if size < 0 or size + len(body) > MAX_BODY:
+        size = _size(rest[start:end])
+        if size + len(body) > MAX_BODY:
             raise BadResponse
         if size == 0:
-            return bytes(body) if rest.endswith(b"\r\n") else None
-        if len(rest) < size + 2:
+            # Behind it an empty line, or trailer fields and an empty line.
+            return bytes(body) if _find(rest, b"\r\n\r\n", end) >= 0 else None
+        start = end + 2 + size
+        if len(rest) < start + 2:
             return None
-        body += rest[:size]
-        rest = rest[size + 2 :]
+        if not rest.startswith(b"\r\n", start):
+            raise BadResponse
+        body += rest[end + 2 : start]
+        start += 2
 
 
-def _until_close(received: bytes) -> Response | None:
+def _size(line: bytes) -> int:
+    digits = line.partition(b";")[0].rstrip(b" \t")
+    if not digits or len(digits) > _MAX_DIGITS or digits.strip(_HEXADECIMAL):
+        raise BadResponse
+    return int(digits, 16)
+
+
+def until_close(received: bytes) -> Response | None:
     """Return a response whose body goes on to the connection's end; None if it should have been longer."""
     try:
         parsed = _head(received)
