@@ -446,6 +446,17 @@ async def test_what_a_batch_refuses_is_asked_for_one_by_one(upstream, caplog, fa
     assert [12] == [fields["secrets"] for fields in refused]
 
 
+@pytest.mark.parametrize("body", [b"null", b'{"SecretValues": [null]}', b'{"SecretValues": {"a": null}}'])
+async def test_nothing_where_a_batch_should_give_secrets_is_no_end(upstream, body):
+    """It is given as it came, and the secrets are asked for one by one."""
+    refs = fill(upstream, 12)
+    upstream.fault = lambda call: stub.Answer(body=body) if call.operation == "BatchGetSecretValue" else None
+    async with manager() as source:
+        delivered = await fetch_all(source, refs)
+
+    assert expected(12) == values(delivered)
+
+
 async def test_a_batch_is_signed_anew_when_its_signature_was_too_old(upstream):
     """As any other call is."""
     refs = fill(upstream, 12)

@@ -93,13 +93,12 @@ class Client:
         failure: SecretError | Passing
         async with client:
             try:
-                answer: Mapping[str, Any] = await getattr(client.calls, operation)(**arguments)
+                # Within the `try`: what is no object is None here, and so may be what stands in a list.
+                return _with_timestamps(await getattr(client.calls, operation)(**arguments))
             except ClientError as error:
                 failure = from_aws(name, error.response, client.credentials_sent())
             except Exception as error:  # noqa: BLE001 - whatever the client raises, AWS gave no usable answer
                 failure = from_client(name, error)
-            else:
-                return _with_timestamps(answer)
         if client.credentials_may_change and _is_about_credentials(failure):
             await self._discard(client)
         raise failure
