@@ -278,6 +278,27 @@ def test_the_same_answer_means_the_same(answers):
 
 
 @pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (201, '{"ARN": "arn", "Name": "db", "VersionId": "v", "SecretString": "x"}'),
+        (403, '{"__type": "AccessDeniedException:http://x/", "message": "no"}'),
+        (400, '{"__type": "a#AccessDeniedException:http://x/#y", "message": null}'),
+        (400, '{"__type": null, "message": "no"}'),
+        (400, '{"__type": "X", "message": "", "Message": "no"}'),
+        (400, '{"__type": "X", "message": "AKIDEXAMPLE has no permission"}'),
+        (500, '{"__type": "", "message": "no"}'),
+    ],
+)
+async def test_what_only_just_is_an_answer_means_the_same(upstream, status, body):
+    """Another status, a code with a link behind it, two messages or none, our access key in it."""
+    upstream.fault = stub.Answer(status, body.encode())
+    async with both(upstream.url) as callers:
+        of_lane, of_engine = [await outcome(caller) for caller in callers]
+
+    assert of_engine == of_lane
+
+
+@pytest.mark.parametrize(
     "fault", [stub.RESET, stub.CUT, stub.Answer(close=True, body=b"{}")], ids=["reset", "cut", "close"]
 )
 @pytest.mark.parametrize("operation", ["get_secret_value", "batch_get_secret_value"])
@@ -308,9 +329,18 @@ async def test_a_redirect_is_not_followed(upstream, aiohttp_server):
     assert 0 == len(upstream.calls)
 
 
-async def test_an_answer_that_only_the_engine_may_understand_is_asked_for_again(upstream):
-    """Binary that is no base64: botocore says what that means."""
-    upstream.fault = stub.Answer(body=b'{"SecretBinary": 5}')
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"SecretBinary": 5}',
+        b'{"CreatedDate": "2026-01-01T00:00:00Z"}',
+        b'{"SecretValues": [null]}',
+        b'{"SecretValues": {}}',
+    ],
+)
+async def test_an_answer_that_only_the_engine_may_understand_is_asked_for_again(upstream, body):
+    """Binary that is no base64, a time in words, no list of secrets: botocore says what that means."""
+    upstream.fault = stub.Answer(body=body)
     calls = []
 
     class Recorder:

@@ -118,7 +118,7 @@ def from_aws(name: str, answer: Mapping[str, Any], hidden: Iterable[str] = ()) -
         hidden: Our credentials: AWS, or whatever answers in its place, may repeat what it was sent.
     """
     error = answer.get("Error", {})
-    code, message = _safe_code(str(error.get("Code", "")), hidden), str(error.get("Message", ""))
+    code, message = _safe_code(str(error.get("Code") or ""), hidden), str(error.get("Message") or "")
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in NOT_FOUND:
         return SecretNotFound(name)

@@ -178,20 +178,21 @@ class Lane:
             answer = json.loads(response.body)
         except (ValueError, RecursionError):
             answer = None
-        if response.status == 200:  # noqa: PLR2004 - the only one that brings a secret
+        if response.status < 300:  # noqa: PLR2004 - as botocore has it
             if not isinstance(answer, dict):
                 raise malformed(name)
             return _as_botocore_has_it(answer)
         error = _error_of(response, answer if isinstance(answer, dict) else {})
-        raise from_aws(name, error, (self._credentials.secret_key, self._credentials.token))
+        credentials = self._credentials
+        raise from_aws(name, error, (credentials.secret_key, credentials.token, credentials.access_key))
 
 
 def _error_of(response: Response, answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an error answer in the form that botocore gives it."""
-    code = answer.get("__type") or response.headers.get("x-amzn-errortype", "").partition(":")[0]
-    message = answer.get("message") or answer.get("Message") or ""
+    code = str(answer.get("__type") or "").partition(":")[0].rpartition("#")[2]
+    message = answer.get("message", answer.get("Message"))
     return {
-        "Error": {"Code": str(code).rpartition("#")[2], "Message": str(message)},
+        "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": response.status},
     }
 
@@ -204,9 +205,11 @@ def _as_botocore_has_it(answer: dict[str, Any]) -> dict[str, Any]:
             answer["SecretBinary"] = binascii.a2b_base64(binary)
         except (binascii.Error, ValueError, TypeError):
             raise _Unexpected from None
+    if isinstance(answer.get("CreatedDate"), str | bool):
+        raise _Unexpected
     values = answer.get("SecretValues")
-    if isinstance(values, list):
-        if not all(isinstance(value, dict) for value in values):
+    if values is not None:
+        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
             raise _Unexpected
         answer["SecretValues"] = [_as_botocore_has_it(value) for value in values]
     return answer
