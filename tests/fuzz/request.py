@@ -1,0 +1,180 @@
+"""Any bytes as what a caller sends: which request it is, and what it gets."""
+
+import asyncio
+import contextlib
+import functools
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
+
+from secrets_cache.errors import InvalidRequest, SecretNotConfigured
+from secrets_cache.freshness import Held
+from secrets_cache.jsontext import NoSuchKey, NotJson, select
+from secrets_cache.outcomes import Answer, Report, Served
+from secrets_cache.server.admission import FORWARDING_HEADERS, TOKEN_HEADER
+from secrets_cache.server.lane import understood
+from secrets_cache.server.replies import Asked, Replies, Reply
+from secrets_cache.server.target import parse, path_of
+from tests.fakes import CANARY, FakeClock, secret
+from tests.fuzz.coroutines import finished
+
+if TYPE_CHECKING:
+    from secrets_cache.cache import Cache
+    from secrets_cache.clock import Clock
+
+TOKEN = "t-1234"
+VALUES = {"db": f'{{"user": "anika", "password": "{CANARY}", "list": [1, {{"a": null}}]}}', "prod/api:key": CANARY}
+STATUSES = {200, 304, 400, 401, 403, 404, 405}
+# What names this machine, said another way than the code under test says it.
+_LOCAL = re.compile(r"[ \t]*(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?[ \t]*", re.ASCII | re.IGNORECASE)
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+Understand = Callable[[bytes], tuple[Asked, bool] | None]
+Respond = Callable[[Asked, Sequence[str] | None], Reply]
+
+
+class _Cache:
+    """Holds the values above, fresh, and is asked for nothing else."""
+
+    generation = 0
+
+    def __init__(self) -> None:
+        now = FakeClock().now()
+        self._held = {name: Held(secret(name, value), now, now.wall, 500.0) for name, value in VALUES.items()}
+
+    async def get(self, name: str, **_: object) -> Answer:
+        if name not in self._held:
+            raise SecretNotConfigured(name)
+        return Answer(self._held[name], Served.HIT, 500.0)
+
+    def report(self) -> list[Report]:
+        return []
+
+
+@functools.cache
+def _replies(tokens: tuple[str, ...] | None) -> Replies:
+    cache, clock = cast("Cache", _Cache()), cast("Clock", FakeClock())
+    return Replies(cache=cache, tokens=tokens, wrong=lambda: (), clock=clock)
+
+
+def respond(asked: Asked, tokens: Sequence[str] | None) -> Reply:
+    """Return the server's reply to a request, without the wire."""
+    return finished(_replies(None if tokens is None else tuple(tokens)).to(asked))
+
+
+def request(data: bytes, understand: Understand = understood, respond: Respond = respond) -> None:
+    """
+    Any bytes are a request that the lane and the engine understand alike, or none; and get a reply of the contract.
+
+    The engine's parser raises nothing but its own error. What the lane understands is the one request that the engine
+    finds in the same bytes, and asks for the same. A reply has one of the statuses that need no AWS; the value of a
+    secret is in none but a 200. Who was forwarded, or names another machine as Host or in the target, gets 403; who
+    sends no token where there is one gets a 200 of `/ping` alone. A 200 under `/cache/` is what the standard library's
+    own reading of the target asks for.
+    """
+    messages = _messages(data)
+    understanding = understand(data)
+    if understanding is not None:
+        ((message, asked),) = messages
+        assert (_as_lists(asked), message.should_close) == (_as_lists(understanding[0]), understanding[1])
+        assert (False, False, None) == (message.upgrade, message.chunked, message.compression)
+    for _, asked in messages:
+        for tokens in (None, (TOKEN,)):
+            _check_reply(data, asked, tokens, respond(asked, tokens))
+        _check_target(asked.target)
+
+
+@functools.cache
+def _protocol() -> BaseProtocol:
+    return BaseProtocol(asyncio.new_event_loop())
+
+
+def _messages(data: bytes) -> list[tuple[RawRequestMessage, Asked]]:
+    """Return the requests that aiohttp finds, and what is made of each, as the engine has it."""
+    protocol = _protocol()
+    parser = HttpRequestParser(protocol, protocol._loop, 2**16)  # noqa: SLF001 - as aiohttp's own connection does
+    try:
+        messages, _, _ = parser.feed_data(data)
+    except HttpProcessingError:
+        return []
+    return [(message, _asked(message)) for message, _ in messages]
+
+
+def _asked(message: RawRequestMessage) -> Asked:
+    headers = message.headers
+    return Asked(
+        method=message.method,
+        target=message.path,
+        hosts=headers.getall("Host", []),
+        forwarded=[name for name in FORWARDING_HEADERS if name in headers],
+        tokens=headers.getall(TOKEN_HEADER, []),
+        if_none_match=headers.getall("If-None-Match", []),
+    )
+
+
+def _as_lists(asked: Asked) -> list[object]:
+    return [part if isinstance(part, str) else list(part) for part in asked]
+
+
+def _check_reply(data: bytes, asked: Asked, tokens: Sequence[str] | None, reply: Reply) -> None:
+    assert reply.status in STATUSES, reply.status
+    assert all(text.isprintable() for field in reply.headers.items() for text in field)
+    if reply.status != 200 and CANARY.encode() not in data:
+        assert CANARY.encode() not in reply.body
+    if not _is_from_here(asked):
+        assert reply.status == 403
+        return
+    assert (reply.status == 405) == (asked.method not in {"GET", "HEAD"})
+    if reply.status == 405:
+        return
+    path = path_of(asked.target)[0]
+    if tokens is not None and path != "/ping":
+        assert (reply.status == 401) == ([TOKEN] != asked.tokens)
+    if reply.status in {200, 304} and path.startswith("/cache/"):
+        name, parameters = _read(asked.target)
+        assert name in VALUES
+        expected = VALUES[name]
+        if "key" in parameters:
+            with contextlib.suppress(NoSuchKey, NotJson):
+                expected = select(expected, parameters["key"])[0]
+        assert reply.body == (expected.encode() if reply.status == 200 else b"")
+
+
+def _is_from_here(asked: Asked) -> bool:
+    if asked.forwarded or len(asked.hosts) != 1 or not _LOCAL.fullmatch(asked.hosts[0]):
+        return False
+    if not _ABSOLUTE.match(asked.target):
+        return True
+    try:
+        return _LOCAL.fullmatch(urlsplit(asked.target).netloc) is not None
+    except ValueError:
+        return False
+
+
+def _read(target: str) -> tuple[str, dict[str, str]]:
+    """Return name and parameters as the standard library reads them."""
+    path, _, query = target.partition("?")
+    path = path if path.startswith("/") else "/" + path.partition("://")[2].partition("/")[2]
+    pairs = parse_qsl(query, keep_blank_values=True, errors="strict")
+    return unquote(path.removeprefix("/cache/"), errors="strict"), dict(pairs)
+
+
+def _check_target(target: str) -> None:
+    path, query = path_of(target)
+    try:
+        read: Any = parse(path, query)
+    except InvalidRequest as error:
+        assert error.reason
+        assert "%" in target or query
+        return
+    if not path.startswith("/cache/") or "\udc80" <= max(target) <= "\udcff":
+        return
+    name, parameters = _read(target)
+    assert (name, parameters.get("key")) == (read.name, read.key)
+    assert [parameters.get("version_id"), parameters.get("version_stage")] == [read.version_id, read.version_stage]
+    assert read.refresh == (parameters.get("refresh", "").lower() in {"true", "1"})

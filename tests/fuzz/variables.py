@@ -1,0 +1,176 @@
+"""
+A rule in the first line, and the value of a secret, as AWS has it, in all that follows.
+
+    prefix=DB_|upper|rename=password:PASS,user:USER
+    {"user": "anika", "password": "..."}
+"""
+
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Container, Iterator, Mapping
+from typing import Any
+
+from secrets_cache import wrapper
+from secrets_cache.config import VariablesFrom
+from secrets_cache.errors import KeyNotFound, VariablesFailed
+from secrets_cache.variables import channel
+from secrets_cache.variables.assignments import RESERVED, assigned
+from secrets_cache.variables.rules import Rule, Wanted
+from tests.fakes import CANARY
+from tests.fuzz.selection import Number, is_compact, is_deep, parsed, picked
+
+WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
+Assign = Callable[[Rule, bytes, Container[bytes]], dict[bytes, bytes | None]]
+
+
+def variables(data: bytes, assign: Assign = assigned) -> None:
+    """
+    Any secret becomes exactly the variables that its rule says, or is refused by name; nothing of a value shows.
+
+    What arrives is what `_expected` says, a model over the standard library's parser: text and binary to the byte,
+    numbers with their digits, objects and arrays as JSON that means the same. No name is empty or has = or NUL in it,
+    no value has NUL in it, no reserved name is set that was not allowed. What is refused is said once, by its key. The
+    channel between extension and wrapper carries all of it unchanged.
+    """
+    rule, value, present = _taken_apart(data)
+    with _warnings() as warnings:
+        try:
+            found: object = assign(rule, value, present)
+        except (KeyNotFound, VariablesFailed) as error:
+            assert CANARY not in f"{error!r} {error} {vars(error)}" or CANARY in f"{rule}"
+            assert error.__cause__ is None
+            found = type(error)
+    if is_deep(value):
+        return
+    expected, refused = _expected(rule, value, present)
+    if not isinstance(found, dict) or not isinstance(expected, dict):
+        assert expected == found
+        return
+    assert expected.keys() == found.keys()
+    assert refused == [fields["key"] for fields in warnings]
+    if not any(CANARY in text for fields in warnings for text in (fields["key"], fields["name"], fields["source"])):
+        assert CANARY not in repr(warnings)
+    for name, item in found.items():
+        assert name
+        assert not {b"=", b"\0"} & {name[at : at + 1] for at in range(len(name))}
+        assert name not in RESERVED or name.decode() in rule.spread.allow_reserved
+        _check_value(expected[name], item)
+    assert found == wrapper.answered(channel.encoded(found))
+
+
+def _taken_apart(data: bytes) -> tuple[Rule, bytes, set[bytes]]:
+    head, _, value = data.partition(b"\n")
+    given = {}
+    for part in head.decode("utf-8", "replace").split("|"):
+        name, _, text = part.partition("=")
+        given[name] = text
+    lists = {name: tuple(filter(None, given.get(name, "").split(","))) for name in ("include", "exclude", "allow")}
+    pairs = (pair.partition(":") for pair in given.get("rename", "").split(",") if ":" in pair)
+    # As the configuration has it: a whole value has no keys to choose from.
+    of_keys = "as" not in given
+    spread = VariablesFrom(
+        "db",
+        as_name=given.get("as", ""),
+        prefix=given.get("prefix", "") if of_keys else "",
+        include=lists["include"] if of_keys else (),
+        exclude=lists["exclude"] if of_keys else (),
+        rename={name: to for name, _, to in pairs} if of_keys else {},
+        upper="upper" in given and of_keys,
+        override="keep" not in given,
+        allow_reserved=lists["allow"],
+    )
+    key = given.get("key", "") if spread.as_name else ""
+    present = {name.encode() for name in given.get("present", "").split(",")}
+    return Rule(Wanted("db"), spread, key, "env: db"), value, present
+
+
+def _expected(rule: Rule, value: bytes, present: Container[bytes]) -> tuple[object, list[str]]:
+    """Return what each name is to be set to, or the type of the error; and the keys that are refused."""
+    spread = rule.spread
+    if spread.as_name and not rule.key:
+        items: list[tuple[str, str, Any]] = [("", spread.as_name, value)]
+    else:
+        document = parsed(value)
+        if rule.key:
+            if document is NotImplemented or not (rule.key.startswith("/") or isinstance(document, dict)):
+                return VariablesFailed, []
+            item = picked(document, rule.key)
+            if item is NotImplemented:
+                return KeyNotFound, []
+            items = [(rule.key, spread.as_name, item)]
+        elif not isinstance(document, dict):
+            return VariablesFailed, []
+        elif not {*spread.include, *spread.rename} <= document.keys():
+            return KeyNotFound, []
+        else:
+            items = [(key, _name(spread, key), document[key]) for key in document if _is_wanted(spread, key)]
+    result: dict[bytes, Any] = {}
+    refused = []
+    for key, name, item in items:
+        if not _may_be(name, item, spread):
+            refused.append(key)
+        elif (item is not None or rule.key) and (spread.override or name.encode() not in present or name == WRAPPER):
+            result[name.encode()] = item
+    return result, refused
+
+
+def _is_wanted(spread: VariablesFrom, key: str) -> bool:
+    return key not in spread.exclude and (not spread.include or key in spread.include or key in spread.rename)
+
+
+def _name(spread: VariablesFrom, key: str) -> str:
+    if key in spread.rename or key == WRAPPER:
+        return spread.rename.get(key, key)
+    return (spread.prefix + key).upper() if spread.upper else spread.prefix + key
+
+
+def _may_be(name: str, item: object, spread: VariablesFrom) -> bool:
+    """Return whether there may be such a variable: name and value can be, and it is not Lambda's."""
+    try:
+        encoded = name.encode()
+        shown = item if isinstance(item, bytes) else _flat(item).encode()
+    except UnicodeEncodeError:
+        return False
+    if encoded in RESERVED and name not in spread.allow_reserved:
+        return False
+    return bool(encoded) and b"=" not in encoded and b"\0" not in encoded and b"\0" not in shown
+
+
+def _flat(item: object) -> str:
+    """Return all text in a value, however deep; of numbers and the like nothing. In JSON text, NUL is an escape."""
+    if isinstance(item, str):
+        return item
+    return json.dumps(item, ensure_ascii=False)
+
+
+def _check_value(expected: Any, found: bytes | None) -> None:
+    if expected is None or found is None or isinstance(expected, bytes):
+        assert expected == found
+    elif isinstance(expected, Number):
+        assert str(expected) == found.decode()
+    elif isinstance(expected, str):
+        assert expected.encode() == found
+    elif isinstance(expected, bool):
+        assert (b"true" if expected else b"false") == found
+    else:
+        assert expected == parsed(found)
+        assert is_compact(found.decode())
+
+
+@contextlib.contextmanager
+def _warnings() -> Iterator[list[Mapping[str, Any]]]:
+    """Give the fields of the lines that are logged meanwhile, and let nobody else have them."""
+    logger, seen = logging.getLogger("secrets_cache.variables.assignments"), list[Mapping[str, Any]]()
+
+    def keep(record: logging.LogRecord) -> bool:
+        assert record.msg == "variable.refused"
+        assert isinstance(record.args, dict)
+        seen.append(record.args)
+        return False
+
+    logger.addFilter(keep)
+    try:
+        yield seen
+    finally:
+        logger.removeFilter(keep)
