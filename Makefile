@@ -13,6 +13,9 @@ define quietly
 	while kill -0 $$setup 2> /dev/null; do printf .; sleep 2; done; echo; \
 	wait $$setup || { cat .cache/setup.log; exit 1; }
 endef
+# atheris, where there is a wheel of it; elsewhere `make fuzz` says that it goes without.
+GUIDE = $(shell $(PYTHON) -c 'import platform as p, sys; print("$(VENV)/fuzz/.ready" * (sys.version_info[1] in (11, 12, 13) \
+  and (p.system(), p.machine(), p.python_implementation(), p.libc_ver()[0]) == ("Linux", "x86_64", "CPython", "glibc")))')
 CORE := 'secrets_cache/cache.py,secrets_cache/entries.py,secrets_cache/freshness.py,secrets_cache/config/*'
 ARCH ?= $(shell uname -m | sed 's/aarch64/arm64/')
 INTERPRETER ?= uv
@@ -45,7 +48,7 @@ bench: $(READY) $(EMULATOR) $(LOCAL_LAYER)/.ready $(VENV)/bench/.ready ## the be
 promises: $(READY) ## break each promise of docs/reliability.md in a copy; its tests must notice
 	@$(BIN)/python -m tools.promises
 
-fuzz: $(READY) ## the property tests with ever new examples; MINUTES=10
+fuzz: $(READY) $(GUIDE) ## targets guided by coverage, property tests with ever new examples; MINUTES=10
 	@$(BIN)/python -m tools.fuzz --minutes $(or $(MINUTES),10)
 
 layer: $(READY) ## dist/secrets-cache-layer-ARCH.zip; ARCH=x86_64|arm64, INTERPRETER=uv|local
