@@ -1,5 +1,6 @@
 """The fuzz targets: nothing in their corpus, and nothing near it, breaks a rule; and each of them notices if one is."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.fuzz.__main__ import main
 from tests.fuzz.answers import answers
 from tests.fuzz.answers import lane as of_lane
 from tests.fuzz.config import config
+from tests.fuzz.conversation import conversation, with_lane
 from tests.fuzz.environment import environment
 from tests.fuzz.platform import platform
 from tests.fuzz.request import request, respond
@@ -168,6 +170,28 @@ def test_a_lane_that_understands_otherwise_is_noticed(change):
 
     with pytest.raises(AssertionError):
         request(of_corpus("request", "key"), understood)
+
+
+def complains(data):
+    """Say what was sent to whoever reads the log."""
+    logging.getLogger("aiohttp.server").warning("what was sent")
+    return with_lane(data)
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        lambda data: with_lane(data.replace(b"password", b"user")),
+        lambda data: (with_lane(data)[0], not with_lane(data)[1]),
+        lambda data: (with_lane(data)[0].replace(b"ETag", b"Etag"), with_lane(data)[1]),
+        lambda data: with_lane(data.replace(b"\0\0", b"\0\0\0\0 ")),
+        complains,
+    ],
+)
+def test_a_lane_that_answers_otherwise_is_noticed(talk):
+    """Another body, header or end of the connection, a piece that was taken for something else, a word in the log."""
+    with pytest.raises(AssertionError):
+        conversation(of_corpus("conversation", "split"), talk)
 
 
 def ends_with_the_bytes(received):

@@ -15,7 +15,7 @@ from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from secrets_cache.errors import InvalidRequest, SecretNotConfigured
 from secrets_cache.freshness import Held
 from secrets_cache.jsontext import NoSuchKey, NotJson, select
-from secrets_cache.outcomes import Answer, Report, Served
+from secrets_cache.outcomes import Answer, Counts, Report, Served
 from secrets_cache.server.admission import FORWARDING_HEADERS, TOKEN_HEADER
 from secrets_cache.server.lane import understood
 from secrets_cache.server.replies import Asked, Replies, Reply
@@ -44,6 +44,7 @@ class _Cache:
     generation = 0
 
     def __init__(self) -> None:
+        self.counts = Counts()
         now = FakeClock().now()
         self._held = {name: Held(secret(name, value), now, now.wall, 500.0) for name, value in VALUES.items()}
 
@@ -57,14 +58,15 @@ class _Cache:
 
 
 @functools.cache
-def _replies(tokens: tuple[str, ...] | None) -> Replies:
+def replies(tokens: tuple[str, ...] | None) -> Replies:
+    """Return what replies from the values above, without AWS and at a time that stands still."""
     cache, clock = cast("Cache", _Cache()), cast("Clock", FakeClock())
     return Replies(cache=cache, tokens=tokens, wrong=lambda: (), clock=clock)
 
 
 def respond(asked: Asked, tokens: Sequence[str] | None) -> Reply:
     """Return the server's reply to a request, without the wire."""
-    return finished(_replies(None if tokens is None else tuple(tokens)).to(asked))
+    return finished(replies(None if tokens is None else tuple(tokens)).to(asked))
 
 
 def request(data: bytes, understand: Understand = understood, respond: Respond = respond) -> None:

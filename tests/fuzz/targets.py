@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from tests.fuzz.answers import answers
 from tests.fuzz.config import config
+from tests.fuzz.conversation import conversation
 from tests.fuzz.environment import environment
 from tests.fuzz.platform import platform
 from tests.fuzz.request import request
@@ -13,6 +14,7 @@ from tests.fuzz.variables import variables
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "answers": answers,
     "config": config,
+    "conversation": conversation,
     "environment": environment,
     "platform": platform,
     "request": request,
