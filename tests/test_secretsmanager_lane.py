@@ -24,7 +24,7 @@ from secrets_cache.secretsmanager.answers import to_secret
 from secrets_cache.secretsmanager.engine import Engine
 from secrets_cache.secretsmanager.lane import ELSEWHERE, Lane, endpoint_of, in_front_of
 from secrets_cache.secretsmanager.signing import Credentials, signed
-from secrets_cache.secretsmanager.wire import BadResponse, Response, parse
+from secrets_cache.secretsmanager.wire import BadResponse, Reading, Response, parse
 from tests import upstream as stub
 from tests.conftest import EXAMPLES
 from tests.fakes import CANARY
@@ -399,18 +399,55 @@ RESPONSES = [
     b"HTTP/1.1 200 \r\ncontent-length:2\r\nX: a:b\r\n\r\n{}",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\n{}\r\n0\r\nTrailer: x\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: y\r\nZ: \r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
 ]
 
 
 @pytest.mark.parametrize("whole", RESPONSES)
 def test_a_response_is_whole_when_its_last_byte_is_here(whole):
     """However it was cut on the way."""
+    reading = Reading()
     for end in range(len(whole)):
         assert parse(whole[:end]) is None
-    response = parse(whole)
+        assert reading.feed(whole[end - 1 : end]) is None
+    for response in (parse(whole), reading.feed(whole[-1:])):
+        assert isinstance(response, Response)
+        assert (200, b"{}") == (response.status, response.body)
 
-    assert isinstance(response, Response)
-    assert (200, b"{}") == (response.status, response.body)
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_that_has_no_body_is_whole_with_its_head(status):
+    """Nothing of it says so but its status."""
+    response = parse(f"HTTP/1.1 {status} X\r\n\r\n".encode())
+
+    assert response is not None
+    assert (status, b"") == (response.status, response.body)
+
+
+def test_an_answer_in_small_pieces_costs_no_more_than_in_one():
+    """Who drips must not hold up the callers of everything else: no byte is gone over twice."""
+
+    class Counting(bytearray):
+        """What has been received, and how much of it has been looked through for an end of line."""
+
+        looked_through = 0
+
+        def find(self, what, start=0, *_):
+            self.looked_through += len(self) - start
+            return super().find(what, start)
+
+    head = b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000 + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+    whole = head + b"4E20;" + b"y" * 20_000 + b"\r\n" + b"z" * 20_000 + b"\r\n0\r\n\r\n"
+    reading = Reading()
+    reading._received = counting = Counting()  # noqa: SLF001 - how much work it is shows nowhere else
+    responses = [reading.feed(whole[at : at + 1]) for at in range(len(whole))]
+
+    assert [None] * (len(whole) - 1) == responses[:-1]
+    assert responses[-1] is not None
+    assert b"z" * 20_000 == responses[-1].body
+    # Each byte when it comes, with up to three before it that may begin an end.
+    assert counting.looked_through < 5 * len(whole)
 
 
 @pytest.mark.parametrize(
@@ -440,6 +477,10 @@ def test_a_response_is_whole_when_its_last_byte_is_here(whole):
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 20_000,
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000,
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n+1\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxxx\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n",
+        b"HTTP/1.1 \xb2\xb2\xb2 OK\r\n\r\n",
     ],
 )
 def test_what_is_no_response_is_said_to_be_none(received):

@@ -19,6 +19,9 @@ from secrets_cache.clock import Clock, Instant, elapsed
 
 MAX_BODY = 16 * 1024 * 1024
 MAX_HEAD = 64 * 1024
+# What comes before the answer, and answers that are all head (RFC 9110 section 15.2, RFC 9112 section 6.3).
+INTERIM = range(100, 200)
+WITHOUT_BODY = frozenset({204, 304})
 # RFC 9112 sections 4 and 5: a status line, and lines of a field each, their names without blanks.
 _HEAD = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9][0-9])(?: [^\r\n]*)?((?:\r\n[!-9;-~]+:[^\r\n\0]*)*)")
 # More digits than any length that is allowed, and fewer than `int` refuses.
@@ -146,7 +149,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.is_open = False
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._received = bytearray()
+        self._reading = Reading()
         self._answered: asyncio.Future[Response] | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -156,25 +159,24 @@ class _Connection(asyncio.Protocol):
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
-        self._received += data
         if self._answered is None or self._answered.done():
             # Nobody has asked: this connection is no use any more.
             self.abort()
             return
         try:
-            response = parse(bytes(self._received))
+            response = self._reading.feed(data)
         except BadResponse as error:
             self._answered.set_exception(error)
             return
         if response is not None:
-            self._received.clear()
+            self._reading = Reading()
             self._answered.set_result(response)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
         self.lost.set_result(None)
         if self._answered is not None and not self._answered.done():
-            response = until_close(bytes(self._received)) if exc is None else None
+            response = self._reading.until_close() if exc is None else None
             if response is None:
                 self._answered.set_exception(exc or ConnectionAbortedError("closed before it had answered"))
             else:
@@ -202,71 +204,127 @@ def parse(received: bytes) -> Response | None:
     Raises:
         BadResponse: It is none.
     """
-    parsed = _head(received)
-    if parsed is None:
+    return Reading().feed(received)
+
+
+def until_close(received: bytes) -> Response | None:
+    """Return the response that has been received where its connection has ended; None if it is none, or not whole."""
+    reading = Reading()
+    try:
+        return reading.feed(received) or reading.until_close()
+    except BadResponse:
         return None
-    status, headers, rest = parsed
-    if "transfer-encoding" in headers:
-        if headers["transfer-encoding"].lower() != "chunked":
-            raise BadResponse
-        body = _from_chunks(rest)
-        return None if body is None else Response(status, headers, body)
-    length = headers.get("content-length")
-    if length is None:
-        if len(rest) > MAX_BODY:
-            raise BadResponse
-        return None
-    if not (length.isascii() and length.isdigit() and len(length) <= _MAX_DIGITS) or int(length) > MAX_BODY:
-        raise BadResponse
-    return Response(status, headers, rest[: int(length)]) if len(rest) >= int(length) else None
 
 
-def _head(received: bytes) -> tuple[int, dict[str, str], bytes] | None:
-    end = _find(received, b"\r\n\r\n", 0)
-    if end < 0:
-        if len(received) >= len(b"HTTP/") and not received.startswith(b"HTTP/"):
-            raise BadResponse
-        return None
-    head, rest = received[:end], received[end + 4 :]
-    found = _HEAD.fullmatch(head)
-    if found is None:
-        raise BadResponse
-    lines = found[2].decode("latin-1").split("\r\n")[1:]
-    fields = [(name.lower(), value.strip(" \t")) for name, _, value in (line.partition(":") for line in lines)]
-    # Two that do not agree, or are read otherwise by somebody else, are two bodies.
-    if sum(name in _OF_BODY for name, _ in fields) > 1:
-        raise BadResponse
-    return int(found[1]), dict(fields), rest
+class Reading:
+    """
+    A response as it arrives, in however small pieces: each byte is gone over once.
 
+    Whoever answers in AWS's place may drip or flood; neither may hold up the other callers, who share the loop.
+    """
 
-def _find(received: bytes, mark: bytes, start: int) -> int:
-    """Return where a mark stands; negative if it has not come yet. Raises `BadResponse` if that is too far away."""
-    at = received.find(mark, start)
-    if (len(received) - len(mark) + 1 if at < 0 else at) - start > MAX_HEAD:
-        raise BadResponse
-    return at
+    def __init__(self) -> None:
+        # What has arrived and is not yet understood.
+        self._received = bytearray()
+        self._searched = 0
+        self._status = 0
+        self._headers: dict[str, str] | None = None
+        self._body = bytearray()
+        # The size of the chunk under way; None if that is still to come.
+        self._chunk: int | None = None
 
+    def feed(self, data: bytes) -> Response | None:
+        """
+        Take what has arrived; return the response, None if it is not all there yet.
 
-def _from_chunks(rest: bytes) -> bytes | None:
-    """Return the body that stands in chunks (RFC 9112 section 7.1); None if it is not all there yet."""
-    body, start = bytearray(), 0
-    while True:
-        end = _find(rest, b"\r\n", start)
-        if end < 0:
+        Raises:
+            BadResponse: It is none.
+        """
+        self._received += data
+        while self._headers is None:
+            if not self._take_head():
+                return None
+        headers = self._headers
+        if self._status not in WITHOUT_BODY and "transfer-encoding" in headers:
+            if headers["transfer-encoding"].lower() != "chunked":
+                raise BadResponse
+            return self._response() if self._take_chunks() else None
+        length = "0" if self._status in WITHOUT_BODY else headers.get("content-length")
+        if length is None:
+            if len(self._received) > MAX_BODY:
+                raise BadResponse
             return None
-        size = _size(rest[start:end])
-        if size + len(body) > MAX_BODY:
+        if not (length.isascii() and length.isdigit() and len(length) <= _MAX_DIGITS) or int(length) > MAX_BODY:
             raise BadResponse
-        if size == 0:
-            # Behind it an empty line, or trailer fields and an empty line.
-            return bytes(body) if _find(rest, b"\r\n\r\n", end) >= 0 else None
-        start = end + 2 + size
-        if len(rest) < start + 2:
+        if len(self._received) < int(length):
             return None
-        if not rest.startswith(b"\r\n", start):
+        self._body = self._received[: int(length)]
+        return self._response()
+
+    def until_close(self) -> Response | None:
+        """Return a response whose body goes on to the connection's end; None if it should have been longer."""
+        if self._headers is None or _OF_BODY & self._headers.keys():
+            return None
+        self._body = self._received
+        return self._response()
+
+    def _response(self) -> Response:
+        return Response(self._status, self._headers or {}, bytes(self._body))
+
+    def _take(self, mark: bytes) -> bytes | None:
+        """Take what stands before a mark, and that; None if it has not come. Raises BadResponse if it is too far."""
+        at = self._received.find(mark, max(0, self._searched - len(mark) + 1))
+        if (len(self._received) - len(mark) + 1 if at < 0 else at) > MAX_HEAD:
             raise BadResponse
-        body += rest[end + 2 : start]
-        start += 2
+        if at < 0:
+            self._searched = len(self._received)
+            return None
+        taken = bytes(self._received[:at])
+        del self._received[: at + len(mark)]
+        self._searched = 0
+        return taken
+
+    def _take_head(self) -> bool:
+        if not self._received.startswith(b"HTTP/"[: len(self._received)]):
+            raise BadResponse
+        head = self._take(b"\r\n\r\n")
+        if head is None:
+            return False
+        found = _HEAD.fullmatch(head)
+        if found is None:
+            raise BadResponse
+        lines = found[2].decode("latin-1").split("\r\n")[1:]
+        fields = [(name.lower(), value.strip(" \t")) for name, _, value in (line.partition(":") for line in lines)]
+        # Two that do not agree, or are read otherwise by somebody else, are two bodies.
+        if sum(name in _OF_BODY for name, _ in fields) > 1:
+            raise BadResponse
+        self._status = int(found[1])
+        if self._status not in INTERIM:
+            self._headers = dict(fields)
+        return True
+
+    def _take_chunks(self) -> bool:
+        """Move the chunks that are all there (RFC 9112 section 7.1) to the body; return whether it has ended."""
+        while True:
+            if self._chunk is None:
+                line = self._take(b"\r\n")
+                if line is None:
+                    return False
+                self._chunk = _size(line)
+                if self._chunk + len(self._body) > MAX_BODY:
+                    raise BadResponse
+                if self._chunk == 0:
+                    # Behind it an empty line, or trailer fields and an empty line: with this, both end alike.
+                    self._received[:0] = b"\r\n"
+            if self._chunk == 0:
+                return self._take(b"\r\n\r\n") is not None
+            if len(self._received) < self._chunk + 2:
+                return False
+            if not self._received.startswith(b"\r\n", self._chunk):
+                raise BadResponse
+            self._body += self._received[: self._chunk]
+            del self._received[: self._chunk + 2]
+            self._chunk = None
 
 
 def _size(line: bytes) -> int:
@@ -274,14 +332,3 @@ def _size(line: bytes) -> int:
     if not digits or len(digits) > _MAX_DIGITS or digits.strip(_HEXADECIMAL):
         raise BadResponse
     return int(digits, 16)
-
-
-def until_close(received: bytes) -> Response | None:
-    """Return a response whose body goes on to the connection's end; None if it should have been longer."""
-    try:
-        parsed = _head(received)
-    except BadResponse:
-        return None
-    if parsed is None or {"content-length", "transfer-encoding"} & parsed[1].keys():
-        return None
-    return Response(*parsed)
