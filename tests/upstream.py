@@ -10,7 +10,9 @@ import datetime as dt
 import ipaddress
 import itertools
 import json
+import socket
 import ssl
+import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -48,7 +50,19 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent back. `delay` seconds before; then `raw` in place of a response, cut off if `cut`."""
+    """
+    What is sent back.
+
+    Attributes:
+        delay: Seconds before.
+        hang: Nothing comes, and the connection stays.
+        raw: The body is all that is sent: no head.
+        pieces: The body in chunks, one after the other, in place of `body`.
+        pause: Seconds after each piece.
+        cut: The connection ends within the body.
+        reset: It ends with a reset (RFC 9293 section 3.5.2), within the body if `cut`, else before all.
+        close: It ends after the answer.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -57,6 +71,10 @@ class Answer:
     reset: bool = False
     cut: bool = False
     close: bool = False
+    raw: bool = False
+    headers: tuple[str, ...] = ("Content-Type: application/x-amz-json-1.1",)
+    pieces: Callable[[], Iterable[bytes]] | None = None
+    pause: float = 0.0
 
 
 def aws_error(code: str, message: str = "", status: int = 400, **more: Any) -> Answer:
@@ -73,8 +91,29 @@ INTERNAL = aws_error("InternalServiceError", "oops", 500)
 HANG = Answer(hang=True)
 RESET = Answer(reset=True)
 CUT = Answer(cut=True)
+RESET_WITHIN = Answer(body=b"{", cut=True, reset=True)
+# White space may stand before any JSON: so slow an answer could still become a good one.
+DRIP = Answer(pieces=lambda: itertools.repeat(b" "), pause=0.02)
+NOT_HTTP = Answer(raw=True, body=b"SSH-2.0-OpenSSH_9.6\r\n", close=True)
+REDIRECT = Answer(307, headers=("Location: http://127.0.0.1:9/",))
 GARBAGE = Answer(body=b"<html>not from here</html>")
 EMPTY = Answer(body=b"{}")
+
+FLOOD_BYTES = 64 * 1024 * 1024
+
+
+def flood(name: str) -> Answer:
+    """Return a good answer, but for its size, that does not tell its size before."""
+    start = json.dumps({"ARN": arn_of(name), "Name": name, "VersionId": "v" * 32})[:-1] + ', "SecretString": "'
+    piece = b"x" * 65536
+
+    def pieces() -> Iterable[bytes]:
+        yield start.encode()
+        yield from itertools.repeat(piece, FLOOD_BYTES // len(piece))
+        yield b'"}'
+
+    return Answer(pieces=pieces)
+
 
 Fault = Answer | Callable[[Call], Answer | None]
 
@@ -98,6 +137,21 @@ def write_certificate(folder: Path) -> Path:
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
     file.write_bytes(private + certificate.public_bytes(pem))
     return file
+
+
+def tls_context(certificate: Path) -> ssl.SSLContext:
+    """Return the context of a server with a certificate as `write_certificate` makes it."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def _bound(port: int) -> socket.socket:
+    """Return a socket bound to a port that others may be bound to as well; 0 lets the system choose."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
 
 
 def _call(headers: dict[str, str], body: bytes) -> Call:
@@ -128,7 +182,9 @@ class Upstream:
         faults: What to answer instead, one after the other, before anything else.
         fault: What to answer instead, always, once `faults` is used up.
         delay: Seconds before each good answer.
+        says_close: Whether each good answer ends its connection, and says so.
         calls: What arrived.
+        sent: How many bytes of answers in pieces were taken.
         arrived: Set when something has.
     """
 
@@ -137,6 +193,8 @@ class Upstream:
     fault: Fault | None = None
     delay: float = 0.0
     close_after_answer: bool = False
+    says_close: bool = False
+    sent: int = 0
     calls: list[Call] = field(default_factory=list)
     certificate: Path | None = None
     connections: int = 0
@@ -175,14 +233,21 @@ class Upstream:
         self._tasks: set[asyncio.Task[None]] = set()
         # Held: one that still has something to write outlives its task.
         self._transports: set[asyncio.WriteTransport] = set()
-        context = None
-        if self.certificate is not None:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(self.certificate)
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=context)
-        self.url = f"{'https' if context else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        started.set()
-        await self._stop.wait()
+        # Bound, but not listening: it keeps the port while nobody listens there.
+        with _bound(0) as keeper:
+            self.port = keeper.getsockname()[1]
+            self._context = None if self.certificate is None else tls_context(self.certificate)
+            await self._listen()
+            self.url = f"{'https' if self._context else 'http'}://127.0.0.1:{self.port}"
+            started.set()
+            await self._stop.wait()
+            await self._close()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._connected, sock=_bound(self.port), ssl=self._context)
+
+    async def _close(self) -> None:
+        server = self._server
         server.close()
         await _a_few_turns()  # who has just connected gets its task
         for transport in self._transports:
@@ -195,6 +260,19 @@ class Upstream:
             if not _open_connections(server):
                 break
             await asyncio.sleep(0.005)
+
+    def refuse(self) -> None:
+        """Let connections be refused from now on: all that there are end, and nobody listens."""
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+
+    def accept(self) -> None:
+        """Listen again."""
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+
+    def certify(self, certificate: Path) -> None:
+        """Show another certificate to whoever connects from now on."""
+        assert self._context is not None
+        self._context.load_cert_chain(certificate)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -223,17 +301,29 @@ class Upstream:
         await asyncio.sleep(answer.delay)
         if answer.hang:
             await asyncio.Event().wait()
+        if not answer.reset or answer.cut:
+            await self._send(writer, answer)
         if answer.reset:
+            connection = writer.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
-            return False
+        return not (answer.reset or answer.cut or answer.close or self.close_after_answer or self.says_close)
+
+    async def _send(self, writer: asyncio.StreamWriter, answer: Answer) -> None:
         length = len(answer.body) + (100 if answer.cut else 0)
-        writer.write(
-            f"HTTP/1.1 {answer.status} X\r\nContent-Type: application/x-amz-json-1.1\r\n"
-            f"Content-Length: {length}\r\n\r\n".encode()
-            + answer.body
-        )
+        framing = f"Content-Length: {length}" if answer.pieces is None else "Transfer-Encoding: chunked"
+        close = ("Connection: close",) if self.says_close else ()
+        lines = (f"HTTP/1.1 {answer.status} X", *answer.headers, *close, framing, "", "")
+        writer.write((b"" if answer.raw else "\r\n".join(lines).encode()) + answer.body)
         await writer.drain()
-        return not (answer.cut or answer.close or self.close_after_answer)
+        if answer.pieces is not None:
+            for piece in answer.pieces():
+                writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                await writer.drain()
+                self.sent += len(piece)
+                await asyncio.sleep(answer.pause)
+            writer.write(b"0\r\n\r\n")
+            await writer.drain()
 
     def _answer(self, call: Call) -> Answer:
         fault = self.faults.popleft() if self.faults else self.fault
