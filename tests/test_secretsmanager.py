@@ -8,11 +8,15 @@ import os
 import boto3
 import pytest
 
+from secrets_cache.attempts import Passing
 from secrets_cache.clock import SystemClock
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.secret import Ref, Secret
 from secrets_cache.secretsmanager import SecretsManager, of_environment
+from secrets_cache.secretsmanager.engine import Engine
+from secrets_cache.secretsmanager.lane import in_front_of
 from secrets_cache.secretsmanager.source import KEEPALIVE_SECONDS, MAX_CONNECTIONS
+from secrets_cache.secretsmanager.wire import MAX_BODY
 from tests import upstream as stub
 from tests.fakes import CANARY
 from tools.emulator import moto_server
@@ -154,7 +158,10 @@ PASSING = [
     (stub.THROTTLED, "ThrottlingException"),
     (stub.aws_error("SomethingNew", "", 429), "SomethingNew"),
     (stub.RESET, "connection-closed"),
+    (stub.RESET_WITHIN, "connection-closed"),
     (stub.CUT, "connection-closed"),
+    (stub.NOT_HTTP, "malformed-answer"),
+    (stub.REDIRECT, "malformed-answer"),
     (stub.GARBAGE, "malformed-answer"),
     (stub.EMPTY, "malformed-answer"),
     (stub.Answer(400, b"<html>a proxy</html>"), "malformed-answer"),
@@ -213,20 +220,32 @@ async def test_a_failure_that_passes_is_invisible(upstream, source, fault):
     assert 2 == upstream.count("db")
 
 
-@pytest.mark.parametrize("fault", [stub.EXPIRED_SIGNATURE, stub.RESET])
-async def test_an_old_signature_or_connection_costs_no_pause(upstream, source, fault):
+@pytest.mark.parametrize("fault", [stub.EXPIRED_SIGNATURE, stub.RESET, stub.RESET_WITHIN, stub.CUT])
+async def test_an_old_signature_or_connection_costs_no_pause(upstream, fault):
     """The upstream is well; only what we sent was too old."""
-    upstream.put("db", CANARY)
-    await source.fetch(Ref("db"))
-    upstream.faults.extend([fault, fault])
-    loop = asyncio.get_running_loop()
+    upstream.fault = fault
+    calls = in_front_of(Engine(timeout_seconds=5, region="eu-west-1"), os.environ, SystemClock())
+    try:
+        with pytest.raises(Passing) as caught:
+            await calls.call("get_secret_value", "db", {"SecretId": "db"})
+    finally:
+        await calls.aclose()
 
-    began = loop.time()
-    await source.fetch(Ref("db"))
+    assert caught.value.at_once
 
-    # Two pauses would take 0.3 s.
-    assert 0.3 > loop.time() - began
-    assert 4 == upstream.count("db")
+
+@pytest.mark.parametrize("is_told_before", [True, False])
+async def test_an_answer_larger_than_any_of_awss_is_left_unread(upstream, source, is_told_before):
+    """Memory is short where functions run, and what answers in AWS's place has no end."""
+    told = stub.Answer(headers=(f"Content-Length: {stub.FLOOD_BYTES}",), raw=False)
+    upstream.fault = told if is_told_before else stub.flood("db")
+
+    with pytest.raises(SecretUnavailable) as caught:
+        await source.fetch(Ref("db"))
+
+    assert ("malformed-answer", 3) == (caught.value.code, upstream.count("db"))
+    # What the sockets hold comes on top.
+    assert upstream.sent < 3 * (MAX_BODY + stub.FLOOD_BYTES / 8)
 
 
 async def test_each_attempt_is_signed_anew(upstream, source):
@@ -597,7 +616,12 @@ async def test_a_client_that_is_replaced_does_not_cut_off_its_other_calls(upstre
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("AWS_PROFILE", "nobody"), ("AWS_ENDPOINT_URL", "not a url"), ("AWS_REGION", "eu west 1")],
+    [
+        ("AWS_PROFILE", "nobody"),
+        ("AWS_ENDPOINT_URL", "not a url"),
+        ("AWS_ENDPOINT_URL", "http://a..b"),
+        ("AWS_REGION", "eu west 1"),
+    ],
 )
 async def test_a_client_that_cannot_be_made_names_the_settings_that_make_it(upstream, monkeypatch, variable, value):
     """It is no fault of AWS's answer: there was none."""

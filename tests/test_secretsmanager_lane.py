@@ -255,9 +255,12 @@ ERRORS = st.fixed_dictionaries(
 @given(
     answers=st.lists(
         st.one_of(
-            st.tuples(st.just(200), st.one_of(SECRETS, st.just({})).map(json.dumps)),
+            st.tuples(st.sampled_from([200, 200, 201, 300]), st.one_of(SECRETS, st.just({})).map(json.dumps)),
             st.tuples(st.just(200), st.just("<html>")),
-            st.tuples(st.sampled_from([400, 403, 404, 429, 500, 503]), st.one_of(ERRORS, st.just({})).map(json.dumps)),
+            st.tuples(
+                st.sampled_from([301, 307, 400, 403, 404, 429, 500, 503]),
+                st.one_of(ERRORS, st.just({})).map(json.dumps),
+            ),
         ),
         min_size=3,
         max_size=6,
@@ -299,7 +302,18 @@ async def test_what_only_just_is_an_answer_means_the_same(upstream, status, body
 
 
 @pytest.mark.parametrize(
-    "fault", [stub.RESET, stub.CUT, stub.Answer(close=True, body=b"{}")], ids=["reset", "cut", "close"]
+    "fault",
+    [
+        stub.RESET,
+        stub.RESET_WITHIN,
+        stub.CUT,
+        stub.Answer(cut=True, raw=True),
+        stub.Answer(close=True, body=b"{}"),
+        stub.NOT_HTTP,
+        stub.Answer(204, headers=()),
+        stub.flood("db"),
+    ],
+    ids=["reset", "reset within", "cut", "closed", "close", "not http", "no content", "flood"],
 )
 @pytest.mark.parametrize("operation", ["get_secret_value", "batch_get_secret_value"])
 async def test_a_connection_that_fails_means_the_same(upstream, fault, operation):
@@ -311,21 +325,17 @@ async def test_a_connection_that_fails_means_the_same(upstream, fault, operation
     assert of_engine == of_lane
 
 
-async def test_a_redirect_is_not_followed(upstream, aiohttp_server):
+async def test_a_redirect_is_not_followed(upstream):
     """AWS never sends one: whoever does must not get the request, which is signed and may be answered elsewhere."""
-    from aiohttp import web
-
     upstream.put("db", CANARY)
+    with stub.Upstream(fault=stub.Answer(307, headers=(f"Location: {upstream.url}/",))) as redirecting:
+        with mock.patch.dict(os.environ, {"AWS_ENDPOINT_URL": redirecting.url}):
+            async with both(redirecting.url) as callers:
+                of_lane, of_engine = [await outcome(caller) for caller in callers]
 
-    async def redirect(_: web.Request) -> web.Response:
-        raise web.HTTPTemporaryRedirect(upstream.url)
-
-    app = web.Application()
-    app.router.add_post("/", redirect)
-    server = await aiohttp_server(app)
-    async with both(f"http://127.0.0.1:{server.port}") as (lane, _):
-        assert "malformed-answer" in repr(await outcome(lane))
-
+        assert 2 == redirecting.count()
+    assert of_engine == of_lane
+    assert "malformed-answer" in repr(of_lane)
     assert 0 == len(upstream.calls)
 
 

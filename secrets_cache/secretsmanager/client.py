@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
+from aiohttp import ClientConnectorError, ClientOSError, ClientResponseError, ClientSSLError
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -35,9 +36,11 @@ from botocore.exceptions import (
 from secrets_cache.attempts import Passing
 from secrets_cache.errors import SecretError, SecretUnavailable
 from secrets_cache.flight import Flights
-from secrets_cache.secretsmanager.answers import EXPIRED_CREDENTIALS, from_aws, unavailable
+from secrets_cache.secretsmanager.answers import EXPIRED_CREDENTIALS, from_aws, malformed, unavailable
+from secrets_cache.secretsmanager.session import StrictSession
 from secrets_cache.secretsmanager.signing import Credentials
 from secrets_cache.secretsmanager.source import MAX_CONNECTIONS
+from secrets_cache.secretsmanager.wire import BadResponse
 
 if TYPE_CHECKING:
     from aiobotocore.client import AioBaseClient
@@ -119,6 +122,7 @@ class Client:
             # AWS judges what it is asked, not a copy of its rules.
             parameter_validation=False,
             connector_args={"keepalive_timeout": self._keepalive_seconds},
+            http_session_cls=StrictSession,
             user_agent_extra="secrets-cache",
         )
         session = get_session()
@@ -208,12 +212,17 @@ _FAILURES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 def from_client(name: str, error: Exception) -> Passing:
     """Return what an exception of a call means. Only its type counts: its text might hold anything."""
+    inner = error.kwargs.get("error") if isinstance(error, BotoCoreError) else None
+    if isinstance(inner, ClientOSError) and not isinstance(inner, ClientConnectorError | ClientSSLError):
+        # There was a connection, and it was reset.
+        return unavailable(name, "connection-closed")
     for types, code in _FAILURES:
         if isinstance(error, types):
             return unavailable(name, code)
+    if isinstance(inner, BadResponse | ClientResponseError):
+        return malformed(name)
     if isinstance(error, HTTPClientError):
-        inner = type(error.kwargs.get("error")).__name__
-        cause = f"the request to AWS could not be made ({inner}); are the proxy and AWS_CA_BUNDLE right?"
+        cause = f"the request to AWS could not be made ({type(inner).__name__}); are the proxy and AWS_CA_BUNDLE right?"
         return Passing(SecretUnavailable(name, code="request-failed", cause=cause))
     if isinstance(error, BotoCoreError):
         return _misconfigured(name, error)

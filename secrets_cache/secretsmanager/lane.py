@@ -44,6 +44,8 @@ ELSEWHERE = (
     *(name for scheme in ("HTTP", "HTTPS", "ALL") for name in (f"{scheme}_PROXY", f"{scheme.lower()}_proxy")),
 )
 FILES = ("config", "credentials")
+# As botocore has it.
+FIRST_ERROR = 300
 # The regions of the partition "aws", whose endpoints are all named alike.
 _REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-(north|south|east|west|central)[a-z]*-[0-9]{1,2}")
 _URL = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
@@ -159,14 +161,15 @@ class Lane:
                 return await self._send(headers, body)
         except ssl.SSLError:
             raise unavailable(name, "tls-failed") from None
-        except FileNotFoundError:
+        except (FileNotFoundError, UnicodeError):
+            # No roots to be found; a host that is none.
             raise _Unexpected from None
         except ConnectionAbortedError:
             raise unavailable(name, "connection-closed") from None
         except OSError:
             raise unavailable(name, "connection-failed") from None
         except BadResponse:
-            raise unavailable(name, "connection-closed") from None
+            raise malformed(name) from None
 
     async def _send(self, headers: Mapping[str, str], body: bytes) -> Response:
         at = self._clock.now().wall
@@ -175,10 +178,11 @@ class Lane:
 
     def _understood(self, name: str, response: Response) -> Mapping[str, Any]:
         try:
-            answer = json.loads(response.body)
+            # As botocore has it: no body is an empty answer.
+            answer = json.loads(response.body or b"{}")
         except (ValueError, RecursionError):
             answer = None
-        if response.status < 300:  # noqa: PLR2004 - as botocore has it
+        if response.status < FIRST_ERROR:
             if not isinstance(answer, dict):
                 raise malformed(name)
             return _as_botocore_has_it(answer)

@@ -89,7 +89,7 @@ class Connections:
 
         Raises:
             OSError: No connection; ssl.SSLError where TLS is to blame.
-            ConnectionError: The connection ended before the answer did.
+            ConnectionAbortedError: The connection ended before the answer did.
             BadResponse: The answer cannot be understood.
         """
         lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
@@ -97,6 +97,9 @@ class Connections:
         connection = self._reusable() or await self._connect()
         try:
             response = await connection.exchange(head.encode("latin-1") + body)
+        except OSError as error:
+            connection.abort()
+            raise ConnectionAbortedError from error
         except BaseException:
             connection.abort()
             raise
