@@ -121,7 +121,8 @@ class Client:
             max_pool_connections=MAX_CONNECTIONS,
             # AWS judges what it is asked, not a copy of its rules.
             parameter_validation=False,
-            connector_args={"keepalive_timeout": self._keepalive_seconds},
+            # A name need not lead to the same place after a freeze; the clock of aiohttp's memory stands still in it.
+            connector_args={"keepalive_timeout": self._keepalive_seconds, "use_dns_cache": False},
             http_session_cls=StrictSession,
             user_agent_extra="secrets-cache",
         )
