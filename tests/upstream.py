@@ -183,6 +183,8 @@ class Upstream:
         fault: What to answer instead, always, once `faults` is used up.
         delay: Seconds before each good answer.
         says_close: Whether each good answer ends its connection, and says so.
+        tunnel: The certificate of AWS, where this is a proxy that is asked to CONNECT: it is what it leads to.
+        forbids_tunnels: Whether it leads nowhere.
         calls: What arrived.
         sent: How many bytes of answers in pieces were taken.
         arrived: Set when something has.
@@ -194,6 +196,8 @@ class Upstream:
     delay: float = 0.0
     close_after_answer: bool = False
     says_close: bool = False
+    tunnel: Path | None = None
+    forbids_tunnels: bool = False
     sent: int = 0
     calls: list[Call] = field(default_factory=list)
     certificate: Path | None = None
@@ -293,6 +297,13 @@ class Upstream:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         pairs = (line.split(":", 1) for line in head[1:] if line)
         headers = {name.lower(): value.strip() for name, value in pairs}
+        if self.tunnel is not None and head[0].startswith("CONNECT "):
+            if self.forbids_tunnels:
+                await self._send(writer, Answer(403))
+                return False
+            writer.write(b"HTTP/1.1 200 X\r\n\r\n")
+            await writer.start_tls(tls_context(self.tunnel))
+            return True
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         call = _call(headers, body)
         self.calls.append(call)
@@ -329,8 +340,10 @@ class Upstream:
         fault = self.faults.popleft() if self.faults else self.fault
         if callable(fault):
             fault = fault(call)
-        if fault is not None:
-            return fault
+        return self.good(call) if fault is None else fault
+
+    def good(self, call: Call) -> Answer:
+        """Return what AWS would answer."""
         if call.operation == "GetSecretValue":
             found = self.find(call.arguments["SecretId"])
             if found is None:

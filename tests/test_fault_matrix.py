@@ -1,0 +1,23 @@
+"""The fault matrix: every fault, at every moment, on the lanes and on the engines."""
+
+import pytest
+
+from tests.fault_matrix import FAULTS, Fault, Moment, Outcome, expected, moments_of
+from tests.fault_stage import play, staged
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
+async def test_a_fault_has_the_outcome_that_the_table_states(fault: Fault, lanes, monkeypatch, tmp_path):
+    """What callers get, how fast, what is logged, how many calls arrive, and how it recovers."""
+    moments = moments_of(fault)
+    with staged(fault, monkeypatch, tmp_path) as (stage, certificate):
+        outcomes = await play(fault, moments, stage, lambda: stage.end(certificate))
+
+    assert cells({moment: expected(fault, moment) for moment in moments}) == cells(outcomes)
+
+
+def cells(outcomes: dict[Moment, Outcome]) -> dict[tuple[str, str], object]:
+    """Return outcomes part by part, so that a failure shows which."""
+    return {
+        (moment.value, part): value for moment, outcome in outcomes.items() for part, value in outcome._asdict().items()
+    }
