@@ -1,18 +1,16 @@
 """
 What can go wrong between us and AWS, when, and what comes of it: one list, which the tests run and the docs show.
 
-`python -m tests.fault_matrix --write` puts the tables into docs/reliability.md. Nothing here asks the code: it says
-what the code must do.
+Nothing here asks the code: it says what the code must do. `fault_stage` plays it, `fault_tables` writes it into
+docs/reliability.md.
 """
 
 from enum import Enum
-from pathlib import Path
 from typing import NamedTuple
 
 from tests import upstream as stub
 from tests.upstream import Answer, aws_error
 
-PAGE = Path(__file__).parent.parent / "docs" / "reliability.md"
 FETCH_TIMEOUT_SECONDS = 1.0
 
 
@@ -32,11 +30,15 @@ class Kind(Enum):
 
 
 class Speed(Enum):
-    """How long all the attempts of one fetch take together, besides what AWS itself needs."""
+    """
+    How long all the attempts of one fetch take together, besides what AWS itself needs.
+
+    What needs no pause shows in `batch_calls`: only such a batch is tried again.
+    """
 
     ONCE = "one attempt"
-    AT_ONCE = "three attempts, no pause"
-    PAUSES = "three attempts, 0.3 s of pauses"
+    AT_ONCE = "three at once"
+    PAUSES = "three in 0.3 s"
     BUDGET = "`fetch_timeout`"
 
 
@@ -45,6 +47,7 @@ class Network(Enum):
 
     REFUSES = "nobody listens"
     NO_SUCH_NAME = "the name of the endpoint cannot be resolved"
+    NO_RESOLVER = "who should resolve it says nothing"
     CERTIFICATE = "the certificate is another one than is trusted"
     NO_TUNNEL = "the proxy answers 403 to CONNECT"
 
@@ -113,6 +116,7 @@ GROUPS: dict[str, tuple[Fault, ...]] = {
     ),
     "No answer in time": (
         Fault("hang", _S, "timeout", 1, 1, Speed.BUDGET, stub.HANG),
+        Fault("DNS not answering", _S, "timeout", 0, 0, Speed.BUDGET, Network.NO_RESOLVER, Route.NAMED),
         Fault("slow drip", _S, "timeout", 1, 1, Speed.BUDGET, stub.DRIP),
     ),
     "No whole answer": (
@@ -169,15 +173,6 @@ class Moment(Enum):
     BATCH_ALONE = "alone"
 
 
-WORDS = {
-    Moment.PREFETCH: "prefetch",
-    Moment.FIRST: "first request",
-    Moment.AHEAD: "refresh ahead",
-    Moment.EXPIRED: "expired",
-    Moment.FORCED: "forced refresh",
-    Moment.BATCH: "batch",
-    Moment.BATCH_ALONE: "batch alone",
-}
 # The secrets of each batch, for one of which somebody asks.
 BATCHED = 2
 

@@ -4,6 +4,7 @@ import pytest
 
 from tests.fault_matrix import FAULTS, Fault, Moment, Outcome, expected, moments_of
 from tests.fault_stage import play, staged
+from tests.fault_tables import PAGE, written
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
@@ -14,6 +15,14 @@ async def test_a_fault_has_the_outcome_that_the_table_states(fault: Fault, lanes
         outcomes = await play(fault, moments, stage, lambda: stage.end(certificate))
 
     assert cells({moment: expected(fault, moment) for moment in moments}) == cells(outcomes)
+
+
+def test_the_page_shows_the_tables_of_the_list():
+    """`python -m tests.fault_tables --write` puts them there."""
+    page = PAGE.read_text(encoding="utf-8")
+
+    assert written(page) == page
+    assert all(f"| {fault.what} | " in page for fault in FAULTS)
 
 
 def cells(outcomes: dict[Moment, Outcome]) -> dict[tuple[str, str], object]:
