@@ -114,7 +114,7 @@ class Cache:
             if failure is not None:
                 return self._without_fetch(entry, failure, now)
             if entry.ref in self._flights or entry.may_force(now):
-                return await self._fetch(entry, Served.FORCED)
+                return await self._fetch(entry, Served.FORCED, now)
         return await self._get(entry, failure, now)
 
     async def _get(self, entry: Entry, failure: Failure | None, now: Instant) -> Answer:
@@ -128,7 +128,7 @@ class Cache:
         if entry.may_serve_while_revalidating(now):
             self._start(entry)
             return self._serve(entry, Served.STALE)
-        return await self._fetch(entry, Served.EXPIRED)
+        return await self._fetch(entry, Served.EXPIRED, now)
 
     def _serve(self, entry: Entry, served: Served) -> Answer:
         if served is Served.STALE:
@@ -139,13 +139,16 @@ class Cache:
         is_repeatable = served is Served.HIT and entry.ref in self._entries.listed
         return Answer(entry.held, served, min(entry.policy.ttl, entry.held.refresh_after) if is_repeatable else 0.0)
 
-    async def _fetch(self, entry: Entry, served: Served) -> Answer:
-        """Wait for the one fetch of this entry; `served` says why, if a value was held before."""
+    async def _fetch(self, entry: Entry, served: Served, asked: Instant) -> Answer:
+        """Wait for the one fetch of this entry; `served` says why, if a value was held before it was asked for."""
         if entry.held is None:
             served = Served.MISS
         if served is Served.FORCED and entry.ref not in self._flights:
             entry.forced = self._clock.now()
         outcome = await self._flights.join(entry.ref, lambda: self._refresh(entry))
+        if isinstance(outcome, Held) and outcome.had_expired(asked, entry.policy.ttl):
+            # It was under way when the process was frozen; what is sent from here on is sent after the thaw.
+            outcome = await self._flights.join(entry.ref, lambda: self._refresh(entry))
         if isinstance(outcome, Held):
             self.counts.misses += 1
             return Answer(outcome, served)

@@ -75,6 +75,15 @@ class Held(NamedTuple):
     received_at: float
     refresh_after: float
 
+    def age(self, now: Instant, ttl: float) -> float:
+        """Return the age in seconds; at least the ttl if the wall clock went back."""
+        since = elapsed(self.sent, now)
+        return max(since.seconds, ttl) if since.backwards else since.seconds
+
+    def had_expired(self, then: Instant, ttl: float) -> bool:
+        """Return whether this would have been expired already at a moment that may lie before it was asked for."""
+        return self.sent.monotonic <= then.monotonic and self.age(then, ttl) >= ttl
+
 
 class Failure(NamedTuple):
     """A fetch that failed, when, the how manieth in a row it is, and for how many seconds there is no other."""
@@ -122,10 +131,7 @@ class Entry:
 
     def age(self, now: Instant) -> float:
         """Return the held value's age in seconds, infinite for none; at least the ttl if the wall clock went back."""
-        if self.held is None:
-            return math.inf
-        since = elapsed(self.held.sent, now)
-        return max(since.seconds, self.policy.ttl) if since.backwards else since.seconds
+        return math.inf if self.held is None else self.held.age(now, self.policy.ttl)
 
     def is_fresh(self, now: Instant) -> bool:
         """Return whether a value is held and younger than its ttl."""

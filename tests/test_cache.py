@@ -168,13 +168,13 @@ async def test_age_counts_from_when_the_fetch_was_sent(setup):
     """A slow answer is as old as its question."""
     cache = setup.cache()
     setup.source.gate.clear()
-    cache.start_prefetch()
-    await asyncio.sleep(0)
+    asked = asyncio.create_task(cache.get("db"))
+    await asyncio.sleep(0.01)
     setup.clock.tick(TTL)
     received = setup.clock.wall
     setup.source.gate.set()
 
-    answer = await cache.get("db")
+    answer = await asked
 
     assert Served.MISS is answer.served
     assert received == answer.held.received_at
@@ -293,6 +293,44 @@ async def test_a_caller_that_goes_away_harms_no_other(setup, leaver):
     setup.source.gate.set()
 
     assert Served.EXPIRED is (await waiting[1 - leaver]).served
+    assert [Ref("db")] == setup.source.fetched
+
+
+@pytest.mark.parametrize("seconds", [TTL, -1.0], ids=["as long as the ttl", "the wall clock back"])
+@pytest.mark.parametrize("refresh", [False, True])
+async def test_a_fetch_that_was_frozen_is_not_for_those_who_ask_after_it(setup, seconds, refresh):
+    """Its answer is as old as the freeze is long: they share the next one."""
+    cache = await setup.prefetched()
+    setup.clock.tick(TTL)
+    setup.source.gate.clear()
+    before = asyncio.create_task(cache.get("db"))
+    await asyncio.sleep(0.01)
+    setup.clock.freeze(seconds)
+    after = [asyncio.create_task(cache.get("db", refresh=refresh)) for _ in range(10)]
+    await asyncio.sleep(0.01)
+    setup.source.gate.set()
+
+    frozen = await before
+    answers = [await task for task in after]
+    assert {setup.clock.wall} == {answer.held.sent.wall for answer in answers}
+    assert setup.clock.wall - seconds == frozen.held.sent.wall
+    assert [Ref("db")] * 2 == setup.source.fetched
+
+
+async def test_a_fetch_under_way_is_shared_while_its_answer_will_be_fresh(setup):
+    """Who asks a moment before it would have expired still gets it."""
+    cache = await setup.prefetched()
+    setup.clock.tick(TTL)
+    setup.source.gate.clear()
+    tasks = [asyncio.create_task(cache.get("db"))]
+    await asyncio.sleep(0.01)
+    setup.clock.tick(TTL - 0.1)
+    tasks.append(asyncio.create_task(cache.get("db")))
+    await asyncio.sleep(0.01)
+    setup.clock.tick(TTL)
+    setup.source.gate.set()
+
+    assert 2 == len(await asyncio.gather(*tasks))
     assert [Ref("db")] == setup.source.fetched
 
 
