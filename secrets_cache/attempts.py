@@ -10,10 +10,11 @@ Rules
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
-from secrets_cache.clock import Clock, elapsed
+from secrets_cache.clock import Clock, Elapsed, Instant, elapsed
 from secrets_cache.errors import SecretUnavailable
 
 T = TypeVar("T")
@@ -82,8 +83,40 @@ class _Watch(Generic[T]):
         began = self._clock.now()
         await asyncio.wait({self._task}, timeout=seconds)
         took = elapsed(began, self._clock.now())
-        self.was_frozen = took.backwards or took.seconds > seconds + FROZEN_SECONDS
+        self.was_frozen = _was_frozen(took, seconds)
         self.spent_seconds += min(took.seconds, seconds + HEARTBEAT_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def timeout_awake(seconds: float, clock: Clock) -> AsyncIterator[None]:
+    """Raise TimeoutError after so many seconds, as asyncio.timeout does; once frozen, they begin anew."""
+    loop = asyncio.get_running_loop()
+    left = seconds
+    timer: asyncio.TimerHandle
+
+    def wait() -> asyncio.TimerHandle:
+        pause = min(HEARTBEAT_SECONDS, left)
+        return loop.call_later(pause, beat, clock.now(), pause)
+
+    def beat(began: Instant, pause: float) -> None:
+        nonlocal left, timer
+        took = elapsed(began, clock.now())
+        left = seconds if _was_frozen(took, pause) else left - max(took.seconds, pause)
+        if left > 0:
+            timer = wait()
+        else:
+            limit.reschedule(loop.time())
+
+    timer = wait()
+    async with asyncio.timeout(None) as limit:
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _was_frozen(took: Elapsed, planned_seconds: float) -> bool:
+    return took.backwards or took.seconds > planned_seconds + FROZEN_SECONDS
 
 
 async def within_budget(

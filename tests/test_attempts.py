@@ -1,11 +1,12 @@
 """Trying again, within a budget."""
 
 import asyncio
+from collections.abc import Coroutine
 
 import pytest
 
-from secrets_cache.attempts import FROZEN_SECONDS, HEARTBEAT_SECONDS, Passing, within_budget
-from secrets_cache.clock import SystemClock
+from secrets_cache.attempts import FROZEN_SECONDS, HEARTBEAT_SECONDS, Passing, timeout_awake, within_budget
+from secrets_cache.clock import Clock, SystemClock
 from secrets_cache.errors import SecretNotFound, SecretUnavailable
 from tests.conftest import PATIENCE_SECONDS
 
@@ -182,3 +183,42 @@ async def test_freezing_again_and_again_comes_to_an_end(clock):
     with pytest.raises(TimeoutError):
         await script.run()
     assert 4 == script.made
+
+
+async def bounded(work: Coroutine[None, None, None], seconds: float, clock: Clock) -> None:
+    """Do something for so many seconds at most."""
+    async with timeout_awake(seconds, clock):
+        await work
+
+
+async def test_a_time_out_ends_what_waits():
+    """As asyncio's own does: after so many seconds, and not before."""
+    clock = SystemClock()
+    began = clock.now()
+
+    with pytest.raises(TimeoutError):
+        await bounded(hang(), 0.6, clock)
+    assert 0.6 <= clock.now().monotonic - began.monotonic < 0.6 + PATIENCE_SECONDS
+
+
+async def test_a_time_out_is_over_with_what_it_bounds():
+    """Nothing of it is left to end something else."""
+    async with timeout_awake(0.1, SystemClock()):
+        pass
+    await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0])
+async def test_a_time_out_begins_anew_after_a_freeze(clock, seconds):
+    """Nobody has waited while nothing ran."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def frozen() -> None:
+        clock.tick(seconds)
+        await hang()
+
+    with pytest.raises(TimeoutError):
+        await bounded(frozen(), 1.0, clock)
+    # Less than a heartbeat for what a timer may be early.
+    assert 1.0 + HEARTBEAT_SECONDS <= loop.time() - began + 0.05

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, Self, TypeVar
 
-from secrets_cache.attempts import Passing, within_budget
+from secrets_cache.attempts import Passing, timeout_awake, within_budget
 from secrets_cache.clock import Clock, elapsed
 from secrets_cache.errors import SecretError, SecretTimeout
 from secrets_cache.secret import Ref, Secret
@@ -171,7 +171,7 @@ class SecretsManager:
         while True:
             answered = self._answered
             try:
-                async with asyncio.timeout(self._budget_seconds):
+                async with timeout_awake(self._budget_seconds, self._clock):
                     await self._slots.acquire()
                     return
             except TimeoutError:
