@@ -24,7 +24,11 @@ class ParameterStore:
         self._budget_seconds = budget_seconds
         self._clock = clock
         self._engine = Engine(
-            timeout_seconds=budget_seconds + 1, region=region or None, service="ssm", credentials=credentials
+            timeout_seconds=budget_seconds + 1,
+            region=region or None,
+            service="ssm",
+            credentials=credentials,
+            clock=clock,
         )
 
     async def __aenter__(self) -> Self:

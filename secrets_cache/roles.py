@@ -24,7 +24,7 @@ async def assumed(role_arn: str, *, region: str, session_name: str, budget_secon
         SecretRefused: AWS said so.
         SecretUnavailable: AWS could not be asked, or gave no usable answer.
     """
-    engine = Engine(timeout_seconds=budget_seconds + 1, region=region or None, service="sts")
+    engine = Engine(timeout_seconds=budget_seconds + 1, region=region or None, service="sts", clock=clock)
     arguments = {"RoleArn": role_arn, "RoleSessionName": session_name}
 
     async def attempt() -> Credentials:

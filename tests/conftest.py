@@ -102,7 +102,7 @@ def _lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/nonexistent")
     monkeypatch.setenv("SECRETS_CACHE_LANES", request.param)
-    engine = Engine(timeout_seconds=1, region=None)
+    engine = Engine(timeout_seconds=1, region=None, clock=SystemClock())
     assert (request.param == "1") == (in_front_of(engine, os.environ, SystemClock()) is not engine)
 
 

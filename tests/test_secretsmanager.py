@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from secrets_cache.attempts import Passing
-from secrets_cache.clock import SystemClock
+from secrets_cache.clock import Clock, SystemClock
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.secret import Ref, Secret
 from secrets_cache.secretsmanager import SecretsManager, of_environment
@@ -18,6 +18,7 @@ from secrets_cache.secretsmanager.lane import in_front_of
 from secrets_cache.secretsmanager.source import KEEPALIVE_SECONDS, MAX_CONNECTIONS
 from secrets_cache.secretsmanager.wire import MAX_BODY
 from tests import upstream as stub
+from tests.conftest import PATIENCE_SECONDS
 from tests.fakes import CANARY
 from tools.emulator import moto_server
 
@@ -26,14 +27,17 @@ pytestmark = pytest.mark.usefixtures("lanes")
 
 @contextlib.asynccontextmanager
 async def manager(
-    budget_seconds: float = 5.0, batch_above: int | None = 10, keepalive_seconds: float = KEEPALIVE_SECONDS
+    budget_seconds: float = 5.0,
+    batch_above: int | None = 10,
+    keepalive_seconds: float = KEEPALIVE_SECONDS,
+    clock: Clock | None = None,
 ):
-    """Give a source with the machine's own clock, on the lane or on the engine as the environment has it."""
+    """Give a source, on the lane or on the engine as the environment has it; with the machine's own clock if none."""
     async with of_environment(
         os.environ,
         budget_seconds=budget_seconds,
         batch_above=batch_above,
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         keepalive_seconds=keepalive_seconds,
     ) as source:
         yield source
@@ -224,7 +228,8 @@ async def test_a_failure_that_passes_is_invisible(upstream, source, fault):
 async def test_an_old_signature_or_connection_costs_no_pause(upstream, fault):
     """The upstream is well; only what we sent was too old."""
     upstream.fault = fault
-    calls = in_front_of(Engine(timeout_seconds=5, region="eu-west-1"), os.environ, SystemClock())
+    engine = Engine(timeout_seconds=5, region="eu-west-1", clock=SystemClock())
+    calls = in_front_of(engine, os.environ, SystemClock())
     try:
         with pytest.raises(Passing) as caught:
             await calls.call("get_secret_value", "db", {"SecretId": "db"})
@@ -588,6 +593,21 @@ async def test_a_pooled_connection_is_not_trusted_for_long(upstream):
             await asyncio.sleep(0.5)
 
     assert 2 == upstream.connections
+
+
+async def test_a_pooled_connection_is_not_used_after_a_freeze_that_the_monotonic_clock_does_not_see(upstream, clock):
+    """It is an hour old, whatever a pool that goes by that clock believes; nobody tells that it is dead."""
+    upstream.put("db", CANARY)
+    async with manager(clock=clock) as source:
+        for _ in range(2):
+            await source.fetch(Ref("db"))
+        assert [1, 1] == [call.connection for call in upstream.calls]
+        clock.freeze(3600)
+        upstream.fault = lambda call: stub.HANG if call.connection == 1 else None
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await source.fetch(Ref("db"))
+
+    assert [1, 1, 2] == [call.connection for call in upstream.calls]
 
 
 async def test_a_client_that_is_replaced_does_not_cut_off_its_other_calls(upstream, monkeypatch, tmp_path):

@@ -40,7 +40,9 @@ PLAIN = {
 
 def is_taken(environ: dict[str, str]) -> bool:
     """Return whether the lane is in front of the engine under these settings."""
-    return isinstance(in_front_of(Engine(timeout_seconds=1, region=None), environ, SystemClock()), Lane)
+    return isinstance(
+        in_front_of(Engine(timeout_seconds=1, region=None, clock=SystemClock()), environ, SystemClock()), Lane
+    )
 
 
 # When it is taken.
@@ -171,7 +173,7 @@ async def both(url: str):
             """There is nothing to close."""
 
     lane = in_front_of(Nobody(), {**PLAIN, "AWS_ENDPOINT_URL": url}, SystemClock())
-    engine = Engine(timeout_seconds=5, region="eu-west-1")
+    engine = Engine(timeout_seconds=5, region="eu-west-1", clock=SystemClock())
     assert isinstance(lane, Lane)
     try:
         yield lane, engine

@@ -36,11 +36,12 @@ def arn_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class Call:
-    """One request that arrived."""
+    """One request that arrived, and on the how manieth connection."""
 
     operation: str
     arguments: dict[str, Any]
     headers: dict[str, str]
+    connection: int = 0
 
     @property
     def ids(self) -> list[str]:
@@ -154,12 +155,12 @@ def _bound(port: int) -> socket.socket:
     return bound
 
 
-def _call(headers: dict[str, str], body: bytes) -> Call:
+def _call(headers: dict[str, str], body: bytes, connection: int) -> Call:
     if "x-amz-target" in headers:
-        return Call(headers["x-amz-target"].rpartition(".")[2], json.loads(body), headers)
+        return Call(headers["x-amz-target"].rpartition(".")[2], json.loads(body), headers, connection)
     # The older protocol, STS's: a form.
     form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-    return Call(form["Action"], form, headers)
+    return Call(form["Action"], form, headers, connection)
 
 
 def _open_connections(server: asyncio.Server) -> int:
@@ -187,6 +188,8 @@ class Upstream:
         forbids_tunnels: Whether it leads nowhere.
         calls: What arrived.
         sent: How many bytes of answers in pieces were taken.
+        connections: How many connections were made so far.
+        answered: How many calls have been answered, or cut off, so far.
         arrived: Set when something has.
     """
 
@@ -202,6 +205,7 @@ class Upstream:
     calls: list[Call] = field(default_factory=list)
     certificate: Path | None = None
     connections: int = 0
+    answered: int = 0
     arrived: threading.Event = field(default_factory=threading.Event)
     url: str = ""
     _versions: Iterable[int] = field(default_factory=lambda: itertools.count(1))
@@ -215,6 +219,16 @@ class Upstream:
     def count(self, name: str = "", operation: str = "GetSecretValue") -> int:
         """Return how many calls of an operation asked for a secret, or for any."""
         return sum(call.operation == operation and (not name or name in call.ids) for call in self.calls)
+
+    def hang_up(self) -> None:
+        """Close every connection, as idle ones are closed while a caller is frozen; return when that is done."""
+
+        async def close() -> None:
+            for transport in self._transports:
+                transport.close()
+            await _a_few_turns()
+
+        asyncio.run_coroutine_threadsafe(close(), self._loop).result()
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
@@ -286,14 +300,15 @@ class Upstream:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
-            while await self._one(reader, writer):
+            connection = self.connections
+            while await self._one(reader, writer, connection):
                 pass
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
 
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         pairs = (line.split(":", 1) for line in head[1:] if line)
         headers = {name.lower(): value.strip() for name, value in pairs}
@@ -305,7 +320,7 @@ class Upstream:
             await writer.start_tls(tls_context(self.tunnel))
             return True
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        call = _call(headers, body)
+        call = _call(headers, body, connection)
         self.calls.append(call)
         self.arrived.set()
         answer = self._answer(call)
@@ -315,9 +330,10 @@ class Upstream:
         if not answer.reset or answer.cut:
             await self._send(writer, answer)
         if answer.reset:
-            connection = writer.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            ended = writer.get_extra_info("socket")
+            ended.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
+        self.answered += 1
         return not (answer.reset or answer.cut or answer.close or self.close_after_answer or self.says_close)
 
     async def _send(self, writer: asyncio.StreamWriter, answer: Answer) -> None:

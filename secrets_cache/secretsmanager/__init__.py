@@ -58,7 +58,11 @@ def of_environment(
     timeout = budget_seconds + 1
     region = environ.get("AWS_REGION") or None
     engine = Engine(
-        timeout_seconds=timeout, keepalive_seconds=keepalive_seconds, region=region, credentials=credentials
+        timeout_seconds=timeout,
+        keepalive_seconds=keepalive_seconds,
+        region=region,
+        credentials=credentials,
+        clock=clock,
     )
     if credentials is not None:
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")

@@ -6,6 +6,8 @@ Rules
 1. botocore makes one attempt a call: trying again is up to who calls.
 2. The client is made when first needed, and made again when its credentials turn out to be missing or expired.
 3. A client that is replaced is closed when its last call has ended.
+4. So is one whose connections are older than its pool believes: that one goes by the monotonic clock, which stands
+   still in a SnapStart snapshot, and may in a freeze.
 """
 
 from collections.abc import Mapping
@@ -34,6 +36,7 @@ from botocore.exceptions import (
 )
 
 from secrets_cache.attempts import Passing
+from secrets_cache.clock import Clock, elapsed
 from secrets_cache.errors import SecretError, SecretUnavailable
 from secrets_cache.flight import Flights
 from secrets_cache.secretsmanager.answers import EXPIRED_CREDENTIALS, from_aws, malformed, unavailable
@@ -62,6 +65,7 @@ class Client:
         region: AWS_REGION, which botocore does not read; None leaves it to what botocore does read.
         service: As botocore calls it.
         credentials: Whose the calls are; None for those that botocore finds.
+        clock: What time it is.
     """
 
     def __init__(
@@ -72,12 +76,15 @@ class Client:
         region: str | None,
         service: "Service",
         credentials: Credentials | None,
+        clock: Clock,
     ) -> None:
         self._timeout_seconds = timeout_seconds
         self._keepalive_seconds = keepalive_seconds
         self._region = region
         self._service = service
         self._credentials = credentials
+        self._clock = clock
+        self._used = clock.now()
         self._open_client: _OpenClient | None = None
         self._opening: Flights[str, _OpenClient] = Flights()
 
@@ -89,6 +96,7 @@ class Client:
             SecretNotFound, SecretRefused: AWS said so.
             Passing: AWS could not be asked, or its answer says that it may be asked again.
         """
+        await self._discard_outdated()
         try:
             client = self._open_client or await self._opening.join("client", self._open)
         except Exception as error:  # noqa: BLE001 - botocore raises what it likes on a setting it dislikes
@@ -102,6 +110,8 @@ class Client:
                 failure = from_aws(name, error.response, client.credentials_sent())
             except Exception as error:  # noqa: BLE001 - whatever the client raises, AWS gave no usable answer
                 failure = from_client(name, error)
+            finally:
+                self._used = self._clock.now()
         if client.credentials_may_change and _is_about_credentials(failure):
             await self._discard(client)
         raise failure
@@ -138,6 +148,13 @@ class Client:
         )
         self._open_client = _OpenClient(calls, stack, credentials)
         return self._open_client
+
+    async def _discard_outdated(self) -> None:
+        """Give up a client whose idle connections its pool would still use, though they are too old."""
+        now, keepalive = self._clock.now(), self._keepalive_seconds
+        is_old = elapsed(self._used, now).seconds >= keepalive
+        if self._open_client is not None and is_old and now.monotonic - self._used.monotonic < keepalive:
+            await self._discard(self._open_client)
 
     async def _discard(self, client: "_OpenClient") -> None:
         """Let the next call begin with a new client, which looks for credentials anew."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from secrets_cache.attempts import Passing
+from secrets_cache.clock import Clock
 from secrets_cache.errors import SecretUnavailable
 from secrets_cache.flight import Flights
 from secrets_cache.secretsmanager.signing import Credentials
@@ -32,6 +33,7 @@ class Engine:
         region: AWS_REGION, which botocore does not read; None leaves it to what botocore does read.
         service: Whose calls they are, as botocore calls it.
         credentials: Whose they are; None for those that botocore finds.
+        clock: What time it is.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Engine:
         region: str | None,
         service: Service = "secretsmanager",
         credentials: Credentials | None = None,
+        clock: Clock,
     ) -> None:
         self._settings: dict[str, Any] = {
             "timeout_seconds": timeout_seconds,
@@ -49,6 +52,7 @@ class Engine:
             "region": region,
             "service": service,
             "credentials": credentials,
+            "clock": clock,
         }
         self._client: Client | None = None
         self._importing: Flights[str, Client] = Flights()
