@@ -7,6 +7,7 @@ import os
 
 import boto3
 import pytest
+from aiohttp import web
 
 from secrets_cache.attempts import Passing
 from secrets_cache.clock import Clock, SystemClock
@@ -371,34 +372,63 @@ async def test_a_proxy_or_a_certificate_file_that_cannot_be_used(upstream, monke
     assert (code, 0) == (caught.value.code, upstream.count())
 
 
-async def test_container_credentials_that_expired_are_asked_for_again(upstream, monkeypatch, aiohttp_server):
-    """Under SnapStart they come from an endpoint, and are others after a restore."""
-    from aiohttp import web
+class Container:
+    """
+    A container's credentials endpoint.
 
-    given: list[str] = []
+    Attributes:
+        given: The access keys that it has given, each time another.
+        expiration: When it says that they expire.
+    """
 
-    async def credentials(request: web.Request) -> web.Response:
+    def __init__(self) -> None:
+        self.given: list[str] = []
+        self.expiration = "2099-01-01T00:00:00Z"
+
+    async def answer(self, request: web.Request) -> web.Response:
         assert "of-the-container" == request.headers["Authorization"]
-        given.append(f"AKID{len(given)}")
+        self.given.append(f"AKID{len(self.given)}")
         return web.json_response(
-            {"AccessKeyId": given[-1], "SecretAccessKey": "x", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"}
+            {"AccessKeyId": self.given[-1], "SecretAccessKey": "x", "Token": "t", "Expiration": self.expiration}
         )
 
-    app = web.Application()
-    app.router.add_get("/credentials", credentials)
+
+@pytest.fixture(name="container")
+async def _container(monkeypatch, aiohttp_server):
+    """Give the endpoint that credentials come from."""
+    container, app = Container(), web.Application()
+    app.router.add_get("/credentials", container.answer)
     server = await aiohttp_server(app)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{server.port}/credentials")
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "of-the-container")
+    return container
+
+
+async def test_container_credentials_that_have_expired_are_no_credentials(upstream, container):
+    """The endpoint may still hold those of the snapshot: AWS is not blamed for it, and the endpoint is asked again."""
+    upstream.put("db", CANARY)
+    container.expiration = "2001-01-01T00:00:00Z"
+    async with manager() as source:
+        with pytest.raises(SecretUnavailable, match="expired") as caught:
+            await source.fetch(Ref("db"))
+        assert ("expired-credentials", 0) == (caught.value.code, upstream.count())
+
+        container.expiration = "2099-01-01T00:00:00Z"
+        assert CANARY.encode() == (await source.fetch(Ref("db"))).value
+
+
+async def test_container_credentials_that_expired_are_asked_for_again(upstream, container):
+    """Under SnapStart they come from an endpoint, and are others after a restore."""
     upstream.put("db", CANARY)
     upstream.faults.append(stub.aws_error("ExpiredTokenException", "The security token included is expired"))
 
     async with manager() as source:
         assert CANARY.encode() == (await source.fetch(Ref("db"))).value
 
-    assert ["AKID0", "AKID1"] == given
+    assert ["AKID0", "AKID1"] == container.given
     assert ["AKID0", "AKID1"] == [call.headers["authorization"].split("=")[1][:5] for call in upstream.calls]
 
 

@@ -93,6 +93,7 @@ def malformed(name: str) -> Passing:
 
 _CAUSES = {
     "no-credentials": "no AWS credentials are to be had: in Lambda the execution role gives them",
+    "expired-credentials": "the AWS credentials that are to be had have expired",
     "no-region": "AWS_REGION is not set",
     "proxy-failed": "the proxy that HTTPS_PROXY names could not be used",
     "tls-failed": "the TLS connection to AWS could not be verified",

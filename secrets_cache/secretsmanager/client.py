@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from secrets_cache.secretsmanager.engine import Service
 
 NO_CREDENTIALS = "no-credentials"
+STILL_EXPIRED = "expired-credentials"
 MIN_CREDENTIAL = 8
 
 
@@ -109,7 +110,7 @@ class Client:
             except ClientError as error:
                 failure = from_aws(name, error.response, client.credentials_sent())
             except Exception as error:  # noqa: BLE001 - whatever the client raises, AWS gave no usable answer
-                failure = from_client(name, error)
+                failure = client.why_unsigned(name, error) or from_client(name, error)
             finally:
                 self._used = self._clock.now()
         if client.credentials_may_change and _is_about_credentials(failure):
@@ -191,6 +192,13 @@ class _OpenClient:
         if self._is_retired and self._under_way == 0:
             await self.stack.aclose()
 
+    def why_unsigned(self, name: str, error: Exception) -> Passing | None:
+        """Return the failure of a call for which only expired credentials were to be had; None if it is another one."""
+        # botocore has no exception of its own for that. Credentials that cannot expire have no such method.
+        is_expired = getattr(self._credentials, "refresh_needed", None)
+        is_so = isinstance(error, RuntimeError) and is_expired is not None and is_expired(refresh_in=0)
+        return unavailable(name, STILL_EXPIRED) if is_so else None
+
     def credentials_sent(self) -> tuple[str, ...]:
         """Return what an answer may repeat, but nobody may see."""
         held = self._credentials
@@ -214,7 +222,7 @@ def _with_timestamps(answer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _is_about_credentials(failure: SecretError | Passing) -> bool:
     code = failure.error.code if isinstance(failure, Passing) else failure.code
-    return code == NO_CREDENTIALS or code in EXPIRED_CREDENTIALS
+    return code in {NO_CREDENTIALS, STILL_EXPIRED} or code in EXPIRED_CREDENTIALS
 
 
 _FAILURES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
