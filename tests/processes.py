@@ -1,9 +1,12 @@
-"""The extension and the command line as processes of their own."""
+"""The extension and the command line as processes of their own, which can be frozen and have clocks that can be set."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -67,3 +70,52 @@ def config(folder: Path, text: str) -> dict[str, str]:
     file = folder / "config.yaml"
     file.write_text(text, encoding="utf-8")
     return {"SECRETS_CACHE_CONFIG": str(file)}
+
+
+@contextlib.contextmanager
+def frozen(pid: int, seconds: float = 0.0) -> Iterator[None]:
+    """Stop a process, as Lambda freezes an environment, until so many seconds after what is done meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        # It is no child of ours under the emulator.
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:  # noqa: PTH123
+            while stat.read().rpartition(")")[2].split()[0] != "T":
+                stat.seek(0)
+        yield
+        # How long it is frozen is what this is about; nothing is waited for.
+        time.sleep(seconds)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+class Clocks:
+    """
+    The clocks of a process that was started with `code` before everything else.
+
+    An hour of a freeze passes at once, on the wall clock alone where the monotonic one stands still; either can be set.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._files = {name: folder / name for name in ("time", "monotonic")}
+        for file in self._files.values():
+            file.write_text("0", encoding="ascii")
+        self.code = f"""
+import time
+def moved(name, file):
+    real = getattr(time, name)
+    def moved_clock():
+        with open(file) as offset:
+            return real() + float(offset.read())
+    setattr(time, name, moved_clock)
+{chr(10).join(f"moved({name!r}, {str(file)!r})" for name, file in self._files.items())}
+"""
+
+    def step(self, *, wall: float, monotonic: float = 0.0) -> None:
+        """Set the clocks so many seconds forward, or back."""
+        for name, seconds in (("time", wall), ("monotonic", monotonic)):
+            file = self._files[name]
+            offset = float(file.read_text(encoding="ascii")) + seconds
+            # In one step: a clock is never seen half set.
+            partial = file.with_suffix(".partial")
+            partial.write_text(str(offset), encoding="ascii")
+            partial.rename(file)
