@@ -128,12 +128,16 @@ class Emulator:
     """
     One function under the emulator. Entered, it listens; the init begins with the first invocation.
 
+    With AWS_LAMBDA_MAX_CONCURRENCY it is a managed instance: the init begins at once, everything runs as another user,
+    which takes root, and the function is what /var/task/bootstrap makes it, so its folder is mounted there.
+
     Args:
         opt: The folder that becomes /opt.
         task: The function's folder.
         runtime: The runtime's command.
         environ: The function's environment variables, besides what Lambda sets.
         hidden: Files and folders that are empty for everybody inside.
+        flags: Further options of the emulator.
         echo: Called with each line that the emulator, the function or an extension writes.
     """
 
@@ -145,6 +149,7 @@ class Emulator:
         runtime: Sequence[str],
         environ: Mapping[str, str],
         hidden: Sequence[str] = (),
+        flags: Sequence[str] = (),
         echo: Callable[[str], None] | None = None,
     ) -> None:
         self._port, self._api_port = free_port(), free_port()
@@ -156,10 +161,12 @@ class Emulator:
                 f"127.0.0.1:{self._port}",
                 "--runtime-api-address",
                 f"127.0.0.1:{self._api_port}",
+                *flags,
                 *runtime,
             ],
             own_network=False,
             hidden=hidden,
+            task=str(task) if "AWS_LAMBDA_MAX_CONCURRENCY" in environ else None,
         )
         self._task = task
         self._environ = {
