@@ -41,17 +41,14 @@ def handle(event):
     }
 
 
-def serve(first):
-    """Serve one invocation after the other; the first one is the answer to `first`."""
-    path = first
+def serve():
+    """Serve one invocation after the other."""
     while True:
-        headers, body = call(path)
+        headers, body = call("/invocation/next")
         result = json.dumps(handle(json.loads(body))).encode()
         call(f"/invocation/{headers['Lambda-Runtime-Aws-Request-Id']}/response", result)
-        path = "/invocation/next"
 
 
-# The emulator knows no restore: what asks for it gets the first invocation.
-FIRST = "/restore/next" if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start" else "/invocation/next"
+# Not /restore/next, under SnapStart: the emulator knows no restore, gives it the first invocation, and takes no answer.
 for _ in range(int(os.environ.get("AWS_LAMBDA_MAX_CONCURRENCY", "1"))):
-    threading.Thread(target=serve, args=(FIRST,)).start()
+    threading.Thread(target=serve).start()
