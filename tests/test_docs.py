@@ -217,6 +217,16 @@ def test_every_page_of_the_documentation_is_linked_from_the_readme() -> None:
     assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= linked
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_test_that_a_page_names_is_there(page: Path) -> None:
+    """A proof that is named can be looked up."""
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", page.read_text(encoding="utf-8")))
+    texts = [file.read_text(encoding="utf-8") for file in (ROOT / "tests").glob("test_*.py")]
+    there = {name for text in texts for name in re.findall(r"^(?:async )?def (test_\w+)\(", text, re.MULTILINE)}
+
+    assert set() == named - there
+
+
 @pytest.mark.parametrize("block", [b for page in PAGES for b in blocks_of(page, "json")], ids=str)
 def test_json_blocks_are_json(block: Block) -> None:
     """What is shown as JSON can be copied."""
