@@ -106,6 +106,7 @@ async def exchange(setup: Setup, pieces: list[bytes]) -> Exchange | None:
 
     None if the server had closed before it had read everything: its last reply may then be lost on the way, or not.
     """
+    witness = await setup.connect()
     reader, writer = await asyncio.open_connection("127.0.0.1", setup.port)
     received = bytearray()
 
@@ -118,8 +119,8 @@ async def exchange(setup: Setup, pieces: list[bytes]) -> Exchange | None:
         for piece in [*pieces, LAST]:
             if not receiving.done():
                 writer.write(piece)
-                # So that each arrives by itself.
-                await asyncio.sleep(0.005)
+                # So that each arrives by itself: who is answered after it, by the engine, shows that it was read.
+                assert await witness.answer()
         async with asyncio.timeout(QUIET_SECONDS):
             await receiving
         return Exchange(bytes(received), is_open=False)
@@ -143,7 +144,6 @@ async def on_both(requests: list[list[bytes]], **changes: object) -> list[list[E
         setup.has_lane = has_lane
         async with setup.running():
             await setup.cache.prefetch()
-            # The engine is imported by now, and takes no time when it is first asked.
             outcomes.append([await exchange(setup, pieces) for pieces in requests])
     return outcomes
 
