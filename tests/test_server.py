@@ -87,6 +87,11 @@ class Caller:
                 return await self._reader.readuntil(b"\r\n\r\n")
         return b""
 
+    async def rest(self) -> bytes:
+        """Return all that comes until the server closes."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await self._reader.read()
+
     async def close(self) -> None:
         """Hang up."""
         self._writer.close()
@@ -839,6 +844,41 @@ async def test_a_connection_that_waits_for_an_answer_is_never_ended(setup):
 
         assert (await first).startswith(b"HTTP/1.1 200")
         assert (await second).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_request_in_endless_pieces_makes_room_too(setup):
+    """A byte now and then, on every connection, keeps nobody out for longer than silence does."""
+    setup.room, setup.idle_seconds = 2, 0.3
+    async with setup.running() as running:
+        dripping = [await running.connect() for _ in range(2)]
+        for caller in dripping:
+            caller.send(b"GET /cache/json HTTP/1.1\r\nHost: localhost\r\nX: ")
+
+        async def drip() -> None:
+            while True:
+                for caller in dripping:
+                    caller.send(b"x")
+                # How slow it is makes it what it is; nothing is waited for.
+                await asyncio.sleep(0.02)
+
+        task = asyncio.create_task(drip())
+        assert (await (await running.connect()).answer()).startswith(b"HTTP/1.1 200")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("last", [b"Connection: close\r\n", b"X-Other: x\r\nConnection: close\r\n", b""])
+async def test_a_caller_that_does_not_take_its_last_answer_makes_room_too(setup, monkeypatch, last):
+    """A connection that is to be closed counts until it is."""
+    monkeypatch.setitem(VALUES, "text", CANARY * 1_000_000)
+    setup.room, setup.idle_seconds = 1, 0.0
+    async with setup.running() as running:
+        with socket.create_connection(("127.0.0.1", running.port)) as hostile:
+            hostile.sendall(b"GET /cache/text HTTP/1.1\r\nHost: localhost\r\n" + last + b"\r\n")
+            while not running.cache.counts.misses:  # noqa: ASYNC110 - the request is on its way through the loop
+                await asyncio.sleep(0)
+
+            assert (await (await running.connect()).answer()).startswith(b"HTTP/1.1 200")
 
 
 async def test_the_backlog_is_as_long_as_it_was_bound(setup):

@@ -6,7 +6,10 @@ Rules
 1. Nobody is refused. Who finds no room waits in the kernel's backlog until a connection ends.
 2. To make room, the connection that has been idle for longest is ended; never one that waits for an answer, and
    never one that has just come or just spoken.
-3. The backlog of the sockets stays as it was set: `create_server` would set it anew, and floods the log when
+3. A request that has begun is given as long as an idle connection, however often a piece of it comes; and so is a
+   caller to take its answers, the last one too. Or a caller that sends a byte now and then, or reads nothing, would
+   keep its place for ever, and a few hundred of them all others out.
+4. The backlog of the sockets stays as it was set: `create_server` would set it anew, and floods the log when
    descriptors run out.
 """
 
@@ -50,6 +53,8 @@ class Door:
         self._arriving: set[asyncio.Task[None]] = set()
         # The longest idle one first, with the time that it has been idle since.
         self._idle: dict[asyncio.Transport, float] = {}
+        # Those of them that have sent a part of a request.
+        self._begun: set[asyncio.Transport] = set()
         self._retry: asyncio.TimerHandle | None = None
         self._said_at: float | None = None
 
@@ -71,23 +76,26 @@ class Door:
         await asyncio.gather(*self._arriving, return_exceptions=True)
 
     def idle(self, connection: asyncio.Transport) -> None:
-        """Note that a connection is idle from now on."""
-        self._idle.pop(connection, None)
-        if not connection.is_closing():
+        """Note that a connection is idle from now on: it has just come, or what was asked is answered."""
+        self.busy(connection)
+        # One that closes is still here until its answers are taken.
+        if not connection.is_closing() or connection.get_write_buffer_size():
             self._idle[connection] = self._loop.time()
 
     def spoke(self, connection: asyncio.Transport) -> None:
         """Note that an idle connection sent something: a request may have begun."""
-        if connection in self._idle:
+        if connection in self._idle and connection not in self._begun:
             self.idle(connection)
+            self._begun.add(connection)
 
     def busy(self, connection: asyncio.Transport) -> None:
         """Note that somebody waits for an answer on a connection."""
         self._idle.pop(connection, None)
+        self._begun.discard(connection)
 
     def gone(self, connection: asyncio.Transport) -> None:
         """Note that a connection has ended."""
-        self._idle.pop(connection, None)
+        self.busy(connection)
         self._left()
 
     def _watch(self) -> None:
@@ -144,7 +152,7 @@ class Door:
     def _make_room(self) -> None:
         longest = next(iter(self._idle), None)
         if longest is not None and self._loop.time() - self._idle[longest] >= self._idle_seconds:
-            del self._idle[longest]
+            self.busy(longest)
             # Not `close`: a caller that does not read would keep it open.
             longest.abort()
         self._retry = None

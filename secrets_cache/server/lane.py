@@ -128,10 +128,10 @@ class _Connection(asyncio.Protocol):
             # Not without bound: what is in the kernel's buffer waits there.
             transport.pause_reading()
             return
-        self._lane.door.spoke(transport)
         response = self._lane.recall(data)
         if response is not None:
             transport.write(response)
+            self._lane.door.idle(transport)
             return
         understanding = understood(data)
         self._lane.door.busy(transport)
@@ -168,6 +168,7 @@ class _Connection(asyncio.Protocol):
         if is_last:
             transport.write(response)
             transport.close()
+            self._lane.door.idle(transport)
             return
         self._lane.remember(request, reply, response)
         transport.write(response)
@@ -185,6 +186,7 @@ class _Connection(asyncio.Protocol):
             logger.error("internal.error", {"where": "connection", **describe(error)})  # noqa: TRY400
             transport.write(serialized(self._lane.replies.broken(), is_last=True))
             transport.close()
+            self._lane.door.idle(transport)
             return
         # From here on the connection is the engine's, the door's notices too.
         self._transport = None
