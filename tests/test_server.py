@@ -462,6 +462,18 @@ async def test_a_method_may_be_any_token(running, packets):
     assert CANARY.encode() not in answer
 
 
+async def test_what_stands_in_a_request_is_never_a_request_of_its_own(running):
+    """A header's value that begins a packet looks like one, to a parser that is called in when the next has come."""
+    caller = await running.connect()
+    caller.send(b"GET /ping HTTP/1.1\r\nX: ")
+    # Read before the next is sent.
+    assert await running.get("/ping")
+    answer = await caller.answer(b"GET /cache/text HTTP/1.1\r\nHost: localhost\r\n\r\nBREW / HTTP/1.1\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.0 400")
+    assert CANARY.encode() not in await caller.rest()
+
+
 async def test_requests_around_an_unknown_method_are_answered(running):
     """In their order, and each as if it had come alone."""
     brew = PING.replace(b"HEAD", b"BREW")
@@ -747,6 +759,9 @@ async def test_the_absolute_form_of_a_target_is_its_path_and_its_host(running, u
         b"WHATEVER /cache/json\r\n\r\n",
         b"GET /cache/json\r\n\r\n",
         b"GET /cache/json HTTP/9.9\r\nHost: localhost\r\n\r\n",
+        b"GET /cache/json HTTP/2.0\r\nHost: localhost\r\n\r\n",
+        b"BREW /cache/json HTTP/1.2\r\nHost: localhost\r\n\r\n",
+        b"GET /cache/json\r\nHost: localhost\r\n\r\n",
         b"GET /cache/json HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 70000 + b"\r\n\r\n",
         b"GET /" + b"x" * 70000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /cache/json HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",

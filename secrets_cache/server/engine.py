@@ -15,8 +15,8 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMethod
+from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.http_exceptions import BadHttpMessage, BadHttpMethod
 from aiohttp.http_parser import HttpRequestParserPy, RawRequestMessage
 
 from secrets_cache.logs import describe
@@ -29,7 +29,9 @@ logger = logging.getLogger(__name__)
 # The first bytes of what may become a request.
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |\Z)")
 
-
+# Of those that the fast parser knows.
+_LONGEST_METHOD = 32
+_VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 # For callers that still wait when it is time to go. Not 0, which aiohttp takes as "for ever".
 SHUTDOWN_SECONDS = 0.05
 
@@ -131,28 +133,39 @@ class _Parser:
         self._connection = connection
         self._parser = fast
         self._is_fast = True
+        # What has come of a method; a blank once all of it has, for what follows is no request's beginning.
+        self._begun = b""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever aiohttp asks of its parser
         return getattr(self._parser, name)
 
     def feed_data(self, data: bytes) -> Any:  # noqa: ANN401 - as aiohttp's
         """Parse more of what was sent."""
+        since = self._begun + data
         try:
-            return self._parser.feed_data(data)
+            found = self._parser.feed_data(data)
         except BadHttpMethod:
-            if not self._is_fast or not _METHOD.match(data):
+            if not self._is_fast or not _METHOD.match(since):
                 raise
-        self._is_fast = False
-        connection = self._connection
-        self._parser = _AnyMethodParser(
-            connection,
-            asyncio.get_running_loop(),
-            max_line_size=connection.max_line_size,
-            max_headers=connection.max_headers,
-            max_field_size=connection.max_field_size,
-            payload_exception=web.RequestPayloadError,
-        )
-        return self._parser.feed_data(data)
+            self._is_fast = False
+            self._parser = _any_method_parser(self._connection)
+            found = self._parser.feed_data(since)
+        if any(message.version not in _VERSIONS for message, _ in found[0]):
+            raise BadHttpMessage("another protocol")
+        since = since.rpartition(b"\r\n\r\n")[2].lstrip(b"\r\n")
+        self._begun = since if b" " not in since and len(since) < _LONGEST_METHOD else b" "
+        return found
+
+
+def _any_method_parser(connection: Connection) -> "_AnyMethodParser":
+    return _AnyMethodParser(
+        connection,
+        asyncio.get_running_loop(),
+        max_line_size=connection.max_line_size,
+        max_headers=connection.max_headers,
+        max_field_size=connection.max_field_size,
+        payload_exception=web.RequestPayloadError,
+    )
 
 
 class _AnyMethodParser(HttpRequestParserPy):
