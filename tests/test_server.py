@@ -484,6 +484,27 @@ async def test_requests_around_an_unknown_method_are_answered(running):
     assert [b"200", b"405", b"200", b"405", b"200"] == re.findall(rb"HTTP/1.1 (\d+)", answer)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Length: 3\r\n\r\npot",
+        b"Content-Length: 3\r\nContent-Encoding: gzip\r\n\r\npot",
+        b"Transfer-Encoding: chunked\r\n\r\n3\r\npot\r\n0\r\n\r\n",
+        # aiohttp's parser takes the last trailer for a header of what follows.
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\nVia: x\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize(("method", "status"), [(b"GET", b"200"), (b"POST", b"405"), (b"BREW", b"405")])
+async def test_a_request_with_a_body_is_the_last_of_its_connection(running, method, status, body):
+    """What comes after it is never taken for a request, whoever thinks that the body ends there."""
+    caller = await running.connect()
+    answer = await caller.answer(method + b" /cache/json HTTP/1.1\r\nHost: localhost\r\n" + body + PING)
+
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert b"\r\nConnection: close\r\n" in answer
+    assert b"HTTP/1.1" not in await caller.rest()
+
+
 async def test_an_unknown_method_is_admitted_as_any_other(running):
     """What was forwarded is forbidden first."""
     answer = await running.raw(PING.replace(b"HEAD", b"BREW").replace(b"\r\n\r\n", b"\r\nVia: x\r\n\r\n"))

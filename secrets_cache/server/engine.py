@@ -7,6 +7,9 @@ Rules
 -----
 1. What was sent is never sent back, and never logged.
 2. Whether a method is allowed is not for the parser to say: what follows RFC 9110 section 9.1 is a method.
+3. A request with a body is its connection's last: none of ours has one, and where a body ends is what a caller and a
+   server may be made to disagree about (request smuggling). What comes after it is not read as a request, nor is the
+   body looked into.
 """
 
 import asyncio
@@ -34,6 +37,8 @@ _LONGEST_METHOD = 32
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 # For callers that still wait when it is time to go. Not 0, which aiohttp takes as "for ever".
 SHUTDOWN_SECONDS = 0.05
+# For the rest of a body that nobody wants: closed before it is read, the connection would take the answer with it.
+LINGER_SECONDS = 1.0
 
 
 class Engine(web.Server):
@@ -54,12 +59,18 @@ class Engine(web.Server):
         await self.shutdown(SHUTDOWN_SECONDS)
 
     async def _respond(self, request: web.BaseRequest) -> web.Response:
+        response = _response(await self._reply(request))
+        if request.body_exists:
+            response.force_close()
+        return response
+
+    async def _reply(self, request: web.BaseRequest) -> Reply:
         transport = request.transport
         if transport is not None:
             self._door.busy(transport)
         headers = request.headers
         try:
-            reply = await self._replies.to(
+            return await self._replies.to(
                 Asked(
                     method=request.method,
                     target=request.raw_path,
@@ -72,7 +83,6 @@ class Engine(web.Server):
         finally:
             if transport is not None:
                 self._door.idle(transport)
-        return _response(reply)
 
 
 def _response(reply: Reply) -> web.Response:
@@ -83,7 +93,13 @@ class Connection(web.RequestHandler):
     """aiohttp's connection."""
 
     def __init__(self, server: Engine, replies: Replies, door: Door) -> None:
-        super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]
+            auto_decompress=False,
+            lingering_time=LINGER_SECONDS,
+        )
         self._replies = replies
         self._door = door
         self._parser: Any = _Parser(self, self._parser)
@@ -165,6 +181,7 @@ def _any_method_parser(connection: Connection) -> "_AnyMethodParser":
         max_headers=connection.max_headers,
         max_field_size=connection.max_field_size,
         payload_exception=web.RequestPayloadError,
+        auto_decompress=False,
     )
 
 
