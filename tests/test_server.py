@@ -594,6 +594,40 @@ async def test_forwarded_requests_are_refused(running, header, path):
 
 
 @pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("Origin", "https://evil.example"),
+        ("Origin", "http://localhost:3000"),
+        ("Origin", "null"),
+        ("Sec_Fetch_Site", "cross-site"),
+        ("Sec_Fetch_Site", "same-site"),
+        ("Sec_Fetch_Site", "same-origin"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/cache/json?refresh=true", "/health", "/ping"])
+async def test_what_a_page_in_a_browser_asks_is_refused(running, path, header, value):
+    """No page is meant to have secrets, nor to have them fetched anew; AWS is not asked."""
+    details = await running.problem(path, **{header: value})
+
+    assert (403, "forbidden") == (details["status"], details["code"])
+    assert header.replace("_", "-") in details["detail"]
+    assert [] == running.source.fetched
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec_Fetch_Mode": "cors", "Accept_Language": "*", "User_Agent": "node"},
+        {"Sec_Fetch_Site": "none", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document", "Sec_Fetch_User": "?1"},
+    ],
+    ids=["the fetch of Node.js", "an address bar"],
+)
+async def test_what_no_page_asks_is_served(running, headers):
+    """A function in Node.js asks with some of a browser's headers, and a developer with all of them."""
+    assert 200 == (await running.get("/cache/json", **headers))[0]
+
+
+@pytest.mark.parametrize(
     "host",
     [
         "evil.example",

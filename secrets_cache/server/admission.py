@@ -6,7 +6,11 @@ Rules
 1. A request that was forwarded by anything is refused, whatever else it holds: it is how a server-side request
    forgery through a proxy of the function's own looks.
 2. A Host that is not this machine is refused: it is how DNS rebinding looks.
-3. The token is compared in constant time.
+3. What a page in a browser asks is refused: no page is meant to have secrets, and whoever wrote it may be anybody. A
+   browser says so itself, in headers that no script can change (Fetch Standard, "forbidden request-header"). Only what
+   somebody typed into its address bar was asked by nobody's page. Sec-Fetch-Mode alone says nothing: the fetch of
+   Node.js sends it too.
+4. The token is compared in constant time.
 """
 
 import hmac
@@ -14,10 +18,19 @@ from collections.abc import Sequence
 
 TOKEN_HEADER = "X-Aws-Parameters-Secrets-Token"  # noqa: S105 - the header's name
 FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "Via")
+# Fetch Metadata's word for a request that no page made.
+NO_PAGE = "none"
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
-def why_forbidden(hosts: Sequence[str], present: Sequence[str], authority: str | None = None) -> str | None:
+def why_forbidden(
+    hosts: Sequence[str],
+    present: Sequence[str],
+    authority: str | None = None,
+    *,
+    origins: Sequence[str] = (),
+    sites: Sequence[str] = (),
+) -> str | None:
     """
     Return why a request is refused unseen, None if it is not.
 
@@ -25,9 +38,15 @@ def why_forbidden(hosts: Sequence[str], present: Sequence[str], authority: str |
         hosts: The values of its Host headers.
         present: Which of `FORWARDING_HEADERS` it has.
         authority: That of a target in absolute form, which stands above Host (RFC 9112 section 3.2.2); else None.
+        origins: The values of its Origin headers.
+        sites: The values of its Sec-Fetch-Site headers.
     """
     if present:
         return f"the request was forwarded: it has the header {present[0]}"
+    if origins:
+        return "the request was made by a page in a browser: it has the header Origin"
+    if any(site != NO_PAGE for site in sites):
+        return f"the request was made by a page in a browser: its header Sec-Fetch-Site is not {NO_PAGE}"
     if len(hosts) != 1 or not is_local(hosts[0]):
         return f"the header Host must be one of {', '.join(LOCAL_HOSTS)}, with or without a port"
     if authority is not None and not is_local(authority):

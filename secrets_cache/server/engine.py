@@ -78,6 +78,8 @@ class Engine(web.Server):
                     forwarded=[name for name in FORWARDING_HEADERS if name in headers],
                     tokens=headers.getall(TOKEN_HEADER, []),
                     if_none_match=headers.getall("If-None-Match", []),
+                    origins=headers.getall("Origin", []),
+                    sites=headers.getall("Sec-Fetch-Site", []),
                 )
             )
         finally:

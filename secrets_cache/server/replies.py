@@ -38,6 +38,8 @@ class Asked(NamedTuple):
         forwarded: Which of `admission.FORWARDING_HEADERS` it has.
         tokens: The values of its token headers.
         if_none_match: The values of its If-None-Match headers.
+        origins: The values of its Origin headers.
+        sites: The values of its Sec-Fetch-Site headers.
     """
 
     method: str
@@ -46,6 +48,8 @@ class Asked(NamedTuple):
     forwarded: Sequence[str] = ()
     tokens: Sequence[str] = ()
     if_none_match: Sequence[str] = ()
+    origins: Sequence[str] = ()
+    sites: Sequence[str] = ()
 
 
 class Reply(NamedTuple):
@@ -111,7 +115,10 @@ class Replies:
 
     async def _reply(self, asked: Asked) -> Reply:
         authority = target.authority_of(asked.target)
-        if forbidden := admission.why_forbidden(asked.hosts, asked.forwarded, authority):
+        forbidden = admission.why_forbidden(
+            asked.hosts, asked.forwarded, authority, origins=asked.origins, sites=asked.sites
+        )
+        if forbidden is not None:
             return to_problem(problems.FORBIDDEN, forbidden)
         if asked.method not in METHODS:
             detail = f"{asked.method[:20]} is not allowed"
