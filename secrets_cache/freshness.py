@@ -8,7 +8,7 @@ Rules
 1. Age is judged at the moment of reading, never by a timer: the process may have been frozen in between.
 2. Age counts from when the fetch was sent. Serving a value never makes it younger.
 3. A wall clock that went backwards counts as expired.
-4. A definite refusal is never masked by an old value once that has expired.
+4. A definite refusal is never masked by an old value once that has expired, until AWS gives a value again.
 """
 
 import math
@@ -86,24 +86,26 @@ class Held(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A fetch that failed, when, the how manieth in a row it is, and for how many seconds there is no other."""
+    """
+    A fetch that failed, when, the how manieth in a row it is, and for how many seconds there is no other.
+
+    Attributes:
+        refused: Whether AWS has said no, this time or before in the row: that it cannot be asked now unsays nothing.
+    """
 
     error: SecretError
     at: Instant
     in_a_row: int
     backoff: float
-
-    @property
-    def is_passing(self) -> bool:
-        """Whether asking again may help."""
-        return isinstance(self.error, SecretUnavailable)
+    refused: bool
 
     @classmethod
     def after(cls, earlier: "Failure | None", error: SecretError, now: Instant, chance: float) -> "Failure":
         """Return the failure that follows `earlier`: the back-off is 1 s, doubled to at most 60 s, with jitter."""
         in_a_row = 1 if earlier is None else earlier.in_a_row + 1
         backoff = BACKOFF_SECONDS * 2 ** min(in_a_row - 1, 16) * (0.75 + chance / 2)
-        return cls(error, now, in_a_row, min(backoff, MAX_BACKOFF_SECONDS))
+        refused = not isinstance(error, SecretUnavailable) or (earlier is not None and earlier.refused)
+        return cls(error, now, in_a_row, min(backoff, MAX_BACKOFF_SECONDS), refused)
 
 
 class Entry:
@@ -143,13 +145,13 @@ class Entry:
 
     def may_serve_while_revalidating(self, now: Instant) -> bool:
         """Return whether stale-while-revalidate covers the age, and AWS has not refused since."""
-        if self.failure is not None and not self.failure.is_passing:
+        if self.failure is not None and self.failure.refused:
             return False
         return self.age(now) < self.policy.ttl + self.policy.stale_while_revalidate
 
     def may_serve_after(self, failure: Failure, now: Instant) -> bool:
         """Return whether a value may be served though a fetch has just failed so."""
-        return failure.is_passing and self.age(now) < self.policy.ttl + self.policy.stale_if_error
+        return not failure.refused and self.age(now) < self.policy.ttl + self.policy.stale_if_error
 
     def failure_in_force(self, now: Instant) -> Failure | None:
         """Return the failure that forbids another fetch for now; None if there is none."""

@@ -397,6 +397,29 @@ async def test_a_definite_refusal_is_never_masked_once_expired(setup, error):
     assert State.FAILED is cache.report()[0].state
 
 
+async def test_a_definite_refusal_stands_until_aws_gives_the_value_again(setup):
+    """That AWS cannot be asked afterwards unsays nothing: no staleness that is allowed brings the old value back."""
+    cache = await setup.prefetched(listed("db", stale_while_revalidate=100, stale_if_error=100))
+    setup.source.error[""] = REFUSED
+    setup.clock.tick(TTL)
+    with pytest.raises(SecretRefused):
+        await cache.get("db", refresh=True)
+    setup.source.error[""] = UNAVAILABLE
+
+    for _ in range(3):
+        setup.clock.tick(5)
+        with pytest.raises(SecretUnavailable):
+            await cache.get("db")
+    assert State.FAILED is cache.report()[0].state
+
+    setup.source.error.clear()
+    setup.clock.tick(10)
+    assert Served.EXPIRED is (await cache.get("db")).served
+    setup.source.error[""] = UNAVAILABLE
+    setup.clock.tick(TTL)
+    assert Served.STALE is (await cache.get("db")).served
+
+
 async def test_after_a_failure_nobody_asks_for_a_while(setup):
     """1 s, doubled to at most 60 s, with jitter; meanwhile the remembered error comes at once."""
     cache = await setup.prefetched()

@@ -38,6 +38,7 @@ class Model:
     failure: SecretError | None = None
     failed: tuple[float, float] = (0.0, 0.0)
     failures: int = 0
+    refused: bool = False
     forced: tuple[float, float] | None = None
 
 
@@ -181,10 +182,11 @@ class CacheMachine(RuleBasedStateMachine):
         now = (self.clock.wall, self.clock.monotonic)
         if self.error is None:
             self.model.version, self.model.sent = self.source.values["db"], now
-            self.model.failure, self.model.failures = None, 0
+            self.model.failure, self.model.failures, self.model.refused = None, 0, False
         else:
             self.model.failure, self.model.failed = self.error, now
             self.model.failures += 1
+            self.model.refused = self.model.refused or self.error is DEFINITE
 
     def expected(self, *, refresh: bool) -> tuple[Served | None, int | None, SecretError | None, int]:
         """Return how it is served, which version, or which error; and the number of calls. Moves the model on."""
@@ -205,8 +207,7 @@ class CacheMachine(RuleBasedStateMachine):
             if calls:
                 self.model_fetch()
             return served
-        refused = model.failure is not None and model.failure is not PASSING
-        if self.age() < TTL + WHILE_REVALIDATING and not refused:
+        if self.age() < TTL + WHILE_REVALIDATING and not model.refused:
             self.model_fetch()
             return Served.STALE, before, None, 1
         self.model_fetch()
@@ -220,7 +221,7 @@ class CacheMachine(RuleBasedStateMachine):
         return backwards or seconds >= 1
 
     def after_failure(self) -> tuple[Served | None, int | None, SecretError | None]:
-        if self.model.failure is PASSING and self.age() < TTL + ON_ERROR:
+        if not self.model.refused and self.age() < TTL + ON_ERROR:
             return (Served.HIT if self.age() < TTL else Served.STALE), self.model.version, None
         return None, None, self.model.failure
 
