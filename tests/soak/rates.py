@@ -1,0 +1,103 @@
+"""
+How often AWS was asked: single flight, back-off, attempts, and no fetch without a reason.
+
+Judged at the end, over all calls for each listed secret. Where the process was frozen or kept from running between two
+calls, the time between them says nothing, and counting begins anew.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from tests.soak.history import Asked, History, Outcome
+from tests.soak.world import LISTED, ONLY_FORCED, Listed, Policy, Ref
+
+MAX_ATTEMPTS = 3
+BACKOFF_SECONDS = 0.75
+MAX_BACKOFF_SECONDS = 60
+FORCED_SECONDS = 1.0
+# How much later than its fetch a call may arrive, and than it ended its end may be noticed.
+TRANSIT_SECONDS = 0.3
+
+
+def broken(history: History, policy: Policy) -> list[str]:
+    """Return what the calls of one execution environment break, in words."""
+    found = [text for ref, calls in history.asked.items() for text in _overlaps(history, ref, calls)]
+    for listed in LISTED:
+        found += _Sequence(history, policy, listed).broken()
+    return found
+
+
+def _overlaps(history: History, ref: Ref, calls: Sequence[Asked]) -> Iterator[str]:
+    """Two calls for one thing at once: the first must have been given up, and so be about to end."""
+    for before, call in pairwise(calls):
+        together = min(before.ended, call.ended) - call.arrived
+        if together > TRANSIT_SECONDS and not _is_disturbed(history, call.arrived - 1, before.ended):
+            yield f"{ref}: two calls at once, for {together:.2f} s"
+
+
+def _is_disturbed(history: History, since: float, until: float) -> bool:
+    if history.was_blocked(since - 1, until):
+        return True
+    for began, ended in history.beats.gaps_until(until):
+        if ended >= since - 1:
+            return True
+        if began < since - 1:
+            return False
+    return False
+
+
+class _Sequence:
+    """The calls for one listed secret, one after the other."""
+
+    def __init__(self, history: History, policy: Policy, listed: Listed) -> None:
+        self._history = history
+        self._policy = policy
+        self._listed = listed
+        self._attempts = 1
+        self._failures = 0
+        self._is_recovery = False
+        # The first fetch of all began before its call arrived by the time that imports take.
+        self._began = -math.inf
+
+    def broken(self) -> Iterator[str]:
+        calls = self._history.calls(self._listed.ref)
+        for before, call in pairwise(calls):
+            if _is_disturbed(self._history, before.arrived, call.arrived):
+                self._attempts, self._failures, self._began, self._is_recovery = 1, 0, call.arrived, True
+                continue
+            text = (
+                self._after_good(before, call) if before.outcome is Outcome.GOOD else self._after_failure(before, call)
+            )
+            if text is not None:
+                yield f"{self._listed.secret}: {text}"
+
+    def _after_good(self, before: Asked, call: Asked) -> str | None:
+        least = self._least_between()
+        between = call.arrived - self._began
+        self._attempts, self._failures, self._began, self._is_recovery = 1, 0, call.arrived, False
+        if between >= least - TRANSIT_SECONDS or not before.is_answered:
+            return None
+        return f"asked again {between:.2f} s after a fetch had begun; {least:.2f} s are the least"
+
+    def _least_between(self) -> float:
+        """Return how long after a fetch has begun nothing asks for another."""
+        if self._listed.secret == ONLY_FORCED:
+            # What a timer fetched after a failure may be fetched anew at once.
+            return 0.0 if self._is_recovery else FORCED_SECONDS
+        if self._listed.may_be_forced:
+            return 0.0
+        return self._listed.ttl * (1 - self._policy.refresh_ahead_percent / 100)
+
+    def _after_failure(self, before: Asked, call: Asked) -> str | None:
+        pause = call.arrived - before.ended
+        # Who hung has used the budget up. The pauses between attempts are shorter than the shortest back-off.
+        if before.outcome is Outcome.PASSING and before.is_answered and pause < BACKOFF_SECONDS:
+            self._attempts += 1
+            return None if self._attempts <= MAX_ATTEMPTS else f"{self._attempts} attempts in a row"
+        self._failures += 1
+        least = min(BACKOFF_SECONDS * 2 ** min(self._failures - 1, 10), MAX_BACKOFF_SECONDS)
+        self._attempts, self._began, self._is_recovery = 1, call.arrived, True
+        if pause >= least - TRANSIT_SECONDS:
+            return None
+        return f"asked again {pause:.2f} s after failure {self._failures} in a row; {least:.2f} s are the least"
