@@ -26,7 +26,7 @@ SHELL_SCRIPTS := extensions/secrets-cache deploy.sh example_function/shell/boots
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test promises fuzz bench layer lint format lock clean
+.PHONY: help demo test promises fuzz soak bench layer lint format lock clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ promises: $(READY) ## break each promise of docs/reliability.md in a copy; its t
 
 fuzz: $(READY) $(GUIDE) ## targets guided by coverage, property tests with ever new examples; MINUTES=10
 	@$(BIN)/python -m tools.fuzz --minutes $(or $(MINUTES),10)
+
+soak: $(READY) $(if $(LAYER),$(LOCAL_LAYER)/.ready) ## everything at once for minutes, each answer judged; MINUTES=10 SEED= LAYER=1
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(LAYER),--layer)
 
 layer: $(READY) ## dist/secrets-cache-layer-ARCH.zip; ARCH=x86_64|arm64, INTERPRETER=uv|local
 	@$(BIN)/python -m tools.layer --arch $(ARCH) --interpreter $(INTERPRETER) --output dist

@@ -6,6 +6,7 @@ The soak: a minute of it against the extension's process, and the proof that wha
 
 import json
 import os
+import random
 import secrets
 from typing import Any
 
@@ -16,11 +17,13 @@ from tests.soak import rates
 from tests.soak.client import Answer, Request
 from tests.soak.history import Asked, History, Outcome, Version
 from tests.soak.log import wrong_in_log
-from tests.soak.oracle import EXPIRED, FORCED, HIT, MISS, STALE, Oracle
+from tests.soak.oracle import Oracle
+from tests.soak.requests import Requests
 from tests.soak.resources import Sample, grown
 from tests.soak.run import soak
 from tests.soak.upstream import KINDS
-from tests.soak.world import LISTED, Form, Policy
+from tests.soak.values import EXPIRED, FORCED, HIT, MISS, STALE
+from tests.soak.world import LISTED, Form, Policy, rotating
 
 SECONDS = float(os.environ.get("SECRETS_CACHE_TEST_SOAK_SECONDS", "60"))
 SEED = int(os.environ.get("SECRETS_CACHE_TEST_SOAK_SEED") or secrets.randbelow(2**32))
@@ -48,6 +51,18 @@ async def test_nothing_is_broken_while_everything_happens_at_once(tmp_path):
     assert report.total(status=502)
     if SECONDS >= 60:
         assert {kind.name for kind in KINDS} <= report.episodes.keys()
+
+
+def test_the_same_seed_asks_the_same(story):
+    """What failed can be run again."""
+    story.history = History(lambda: 1.0)
+    for secret, form in [*rotating(), *rotating()]:
+        story.history.rotate(secret, form)
+    first, second, other = (Requests(POLICY, story.history, random.Random(seed)) for seed in (1, 1, 2))
+
+    asked = [first.any() for _ in range(50)]
+    assert [second.any() for _ in range(50)] == asked
+    assert [other.any() for _ in range(50)] != asked
 
 
 # The oracle, told stories.

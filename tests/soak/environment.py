@@ -20,8 +20,8 @@ from tests.soak.log import wrong_in_log
 from tests.soak.oracle import Oracle
 from tests.soak.resources import BEFORE, Sample, grown, look
 from tests.soak.troubles import Troubles
-from tests.soak.upstream import SoakUpstream
-from tests.soak.world import Policy, rotating
+from tests.soak.upstream import KINDS, Kind, SoakUpstream
+from tests.soak.world import POLICIES, Policy, rotating
 
 BEAT_SECONDS = 0.02
 KEPT_VIOLATIONS = 20
@@ -83,7 +83,7 @@ class Environment:
         )
         pid, port = self._process.process.pid, self._process.port
         self._callers = Callers(port, self.policy, self.history, self._ask, self._stream, self.tally)
-        self.troubles = Troubles(pid, self._upstream, self.history, self._stream, self.tally)
+        self.troubles = Troubles(pid, self._upstream, self.history, self._stream, self.tally, self._deck())
         return self
 
     def __exit__(self, *arguments: object) -> None:
@@ -94,6 +94,12 @@ class Environment:
             return ("-c", f"import os; os.execvp({self._command[0]!r}, {list(self._command)!r})")
         option, code, name = EXTENSION
         return (option, f"{BEFORE}\n{code}", name)
+
+    def _deck(self) -> list[Kind]:
+        """Return the kinds of fault in an order by chance, which each policy begins elsewhere: all come soon."""
+        kinds = random.Random(f"{self._seed}/kinds").sample(KINDS, len(KINDS))
+        first = POLICIES.index(self.policy) * len(kinds) // len(POLICIES)
+        return kinds[first:] + kinds[:first]
 
     def _stream(self, actor: str) -> random.Random:
         """Return the stream of chance that an actor has; the same one each time."""

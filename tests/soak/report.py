@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.soak.environment import Environment
 
 if TYPE_CHECKING:
-    from tests.soak.oracle import Staleness
+    from tests.soak.values import Staleness
 
 
 class Report:

@@ -6,7 +6,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tests.soak.history import History
 from tests.soak.upstream import GOOD, KINDS, Episode, Kind, SoakUpstream
@@ -23,6 +23,7 @@ class Troubles:
         history: Where versions are made.
         stream: Gives the stream of chance of an actor.
         tally: Where freezes are counted.
+        deck: The kinds of fault, the one that comes first last.
 
     Attributes:
         episodes: How many there were, by kind.
@@ -35,6 +36,7 @@ class Troubles:
         history: History,
         stream: Callable[[str], random.Random],
         tally: Counter[str],
+        deck: Iterable[Kind],
     ) -> None:
         self.episodes: Counter[str] = Counter()
         self._pid = pid
@@ -42,7 +44,7 @@ class Troubles:
         self._history = history
         self._stream = stream
         self._tally = tally
-        self._deck: list[Kind] = []
+        self._deck = list(deck)
 
     async def work(self, until: float) -> None:
         """Make trouble until a moment on the monotonic clock; then all is calm."""
