@@ -99,14 +99,16 @@ class Story:
             self.history.beats.add(since + number / 100, since + number / 100 + 0.001)
         return self
 
-    def judged(self, status: int = 200, *, mark: str = HIT, version: int = -1, took: float = 0.01, **more) -> str:
-        """Ask at 100; return which rule the answer breaks."""
+    def judged(
+        self, status: int = 200, *, mark: str = HIT, version: int = -1, took: float = 0.01, sent: float = 100, **more
+    ) -> str:
+        """Ask; return which rule the answer breaks."""
         request = Request("told", f"/cache/{TOLD.secret}", **{"ref": TOLD.ref, "listed": TOLD, "ttl": TOLD.ttl, **more})
         held = self.versions[version]
         headers = {"cache-control": "no-store", "content-type": Form.JSON.value}
         headers |= {"etag": f'"{held.id}"', "cache-status": f"secrets-cache; {mark}"}
         body = b"" if status == 304 else str(held.value).encode()
-        return self.oracle.judge(request, Answer(status, headers, body, 100, 100 + took)) or ""
+        return self.oracle.judge(request, Answer(status, headers, body, sent, sent + took)) or ""
 
     def failed(self, status: int, code: str, *, retry_after: str = "1", detail: str = "", **more) -> str:
         """Ask at 100; return which rule an error breaks."""
@@ -156,6 +158,16 @@ def test_a_version_from_before_is_found_though_a_later_one_was_given(story):
 
     assert "older than" in story.judged(version=-2)
     assert "" == story.judged()
+
+
+def test_an_older_version_after_a_newer_one_is_found(story):
+    """Though each is young enough: what was served before this was asked for is never taken back."""
+    story.rotate(1).call(80).rotate(81).call(85)
+
+    assert "" == story.judged(version=-2)
+    assert "" == story.judged()
+    assert "" == story.judged(version=-2), "both were asked for at the same time"
+    assert "version 1, though version 2 was served before" == story.judged(version=-2, sent=100.02)
 
 
 def test_the_staleness_that_was_seen_is_noted(story):

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from tests.soak.client import Connection, Request
 from tests.soak.history import History
 from tests.soak.requests import Requests
-from tests.soak.world import Policy
+from tests.soak.world import LISTED, Policy
 
 STAYING = 3
 # More than the cache keeps besides what is listed: memory has its final size when the warm-up ends.
@@ -61,6 +61,14 @@ class Callers:
             self._stampede(until, mine["stampede"]),
             *([self._fill(mine["fill"])] if is_warm_up else []),
         )
+
+    async def all_at_once(self) -> None:
+        """Ask for every listed secret, in the same bytes each time: before any is fetched, all have been asked for."""
+        requests = [
+            Request("at once", f"/cache/{listed.names[0]}", ref=listed.ref, listed=listed, ttl=listed.ttl)
+            for listed in LISTED
+        ]
+        await asyncio.gather(*map(self._once, requests))
 
     async def _stay(self, until: float, requests: Requests) -> None:
         """Ask again and again on one connection, for a while."""

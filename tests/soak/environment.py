@@ -52,6 +52,7 @@ class Environment:
         self.counts: Counter[tuple[str, int, str]] = Counter()
         self.tally: Counter[str] = Counter()
         self.violations: list[str] = []
+        self._told = 0
         self.samples: list[Sample] = []
         self._seed = seed
         self._folder = folder
@@ -120,6 +121,11 @@ class Environment:
         for text in [*rates.broken(self.history, self.policy), *grown(self.samples), *wrong_in_log(log, calls)]:
             self._violate(text)
 
+    def new_violations(self) -> list[str]:
+        """Return what was found broken since this was last asked."""
+        new, self._told = self.violations[self._told :], len(self.violations)
+        return new
+
     def _violate(self, text: str) -> None:
         """Note a violation."""
         self.tally["violations"] += 1
@@ -135,9 +141,14 @@ class Environment:
         until = time.monotonic() + seconds
         await asyncio.gather(self.troubles.work(until), self._callers.work(until, is_warm_up=is_warm_up))
         await self._settle()
+        # Twice: what answers the second time may answer a third time. Then a rest, in which it grows old.
+        await self._callers.all_at_once()
+        await self._callers.all_at_once()
+        await self._settle()
         self._upstream.close_idle()
         await self._settle()
         self.samples.append(await asyncio.to_thread(look, self._process.process.pid, self._report))
+        await self._callers.all_at_once()
 
     async def _settle(self) -> None:
         """Wait until the process has seen all that happened by now."""

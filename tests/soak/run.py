@@ -13,7 +13,7 @@ from tests.soak.world import POLICIES
 STRETCHES = 5
 LONGEST_STRETCH_SECONDS = 20.0
 # What a rest takes, until the last answers are there and the process has been looked at.
-REST_SECONDS = 2.0
+REST_SECONDS = 3.0
 
 
 async def soak(
@@ -45,7 +45,8 @@ async def soak(
             await asyncio.gather(
                 *(each.stretch(seconds / stretches - REST_SECONDS, is_warm_up=number == 0) for each in environments)
             )
-            found = sum(each.tally["violations"] for each in environments)
-            say(f"{number + 1} of {stretches} stretches, {found} violations")
+            say(f"{number + 1} of {stretches} stretches")
+            for text in (text for each in environments for text in each.new_violations()):
+                say(text)
         await asyncio.gather(*(each.end() for each in environments))
     return Report(seed, seconds, environments)

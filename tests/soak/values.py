@@ -1,11 +1,12 @@
 """The oracle's rules for an answer with a value: which version, how old, and what it is called."""
 
+import bisect
 from dataclasses import dataclass, field
 
 from tests.soak.client import Answer, Request
 from tests.soak.history import Outcome, Version
 from tests.soak.known import Known
-from tests.soak.world import parts_of
+from tests.soak.world import Ref, parts_of
 
 HIT, STALE = "hit", "hit; detail=stale"
 MISS, EXPIRED, FORCED = "fwd=miss", "fwd=stale", "fwd=request"
@@ -41,6 +42,7 @@ class Values:
 
     known: Known
     staleness: dict[tuple[float, str], Staleness] = field(default_factory=dict)
+    _served: dict[Ref, list[tuple[float, int]]] = field(default_factory=dict)
 
     def judge(self, request: Request, answer: Answer) -> str | None:
         """Return which rule an answer breaks; None if it breaks none."""
@@ -48,7 +50,7 @@ class Values:
         mark = answer.headers.get("cache-status", "").removeprefix("secrets-cache; ")
         if version is None:
             return "a version that never was"
-        rules = (self._body, self._age, self._mark, self._refusal, self._newness)
+        rules = (self._body, self._age, self._mark, self._refusal, self._newness, self._order)
         return next((broken for rule in rules if (broken := rule(request, answer, version, mark)) is not None), None)
 
     def _body(self, request: Request, answer: Answer, version: Version, _: str) -> str | None:
@@ -93,6 +95,16 @@ class Values:
             return f"stale for longer than {covered:.2f} s, and AWS has not failed"
         self._note(request, answer, version, mark, bound)
         return None
+
+    def _order(self, request: Request, answer: Answer, version: Version, _: str) -> str | None:
+        """Look whether an older version comes after a newer one."""
+        served = self._served.setdefault(request.ref, [(0.0, 0)])
+        before = served[bisect.bisect_left(served, (answer.sent, 0)) - 1][1]
+        if version.number > served[-1][1]:
+            served.append((answer.received, version.number))
+        return (
+            f"version {version.number}, though version {before} was served before" if version.number < before else None
+        )
 
     def _note(self, request: Request, answer: Answer, version: Version, mark: str, bound: float) -> None:
         way = "fetched" if mark in FETCHED else mark
