@@ -34,6 +34,9 @@ from secrets_cache.variables.beside import Variables
 
 logger = logging.getLogger(__name__)
 
+# After an error of ours in the timer, which may come again at once.
+PAUSE_SECONDS = 1.0
+
 
 class Application:
     """
@@ -90,6 +93,7 @@ async def running(
         settling = None
         if not fetches_late(environ):
             settling = asyncio.create_task(_settle(config, cache))
+            settling.add_done_callback(_say_failed)
             stack.push_async_callback(_cancel, settling)
         for listener in channel:
             await stack.enter_async_context(Variables(listener, config, environ, cache, clock))
@@ -132,6 +136,12 @@ async def _settle(config: Config, cache: Cache) -> None:
     await cache.prefetch()
     for report, text in _missing(config, cache):
         logger.error("secret.required_missing", {"secret": report.name, "code": report.error, "text": text})
+
+
+def _say_failed(settling: "asyncio.Task[None]") -> None:
+    error = None if settling.cancelled() else settling.exception()
+    if error is not None:
+        logger.error("internal.error", {"where": "prefetch", **describe(error)})
 
 
 def _missing(config: Config, cache: Cache) -> list[tuple[Report, str]]:
@@ -188,17 +198,24 @@ class Refreshable(Protocol):
         ...
 
 
-async def refresh_when_due(cache: Refreshable) -> None:
-    """Refresh the listed secrets as they fall due, for ever. Between two of them it sleeps."""
+async def refresh_when_due(cache: Refreshable, *, pause_seconds: float = PAUSE_SECONDS) -> None:
+    """Refresh the listed secrets as they fall due, for ever. Between two of them it sleeps; after an error, it pauses."""
+    task = asyncio.current_task()
     while True:
-        cache.changed.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(cache.seconds_to_next_refresh()):
-                await cache.changed.wait()
         try:
+            cache.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(cache.seconds_to_next_refresh()):
+                    await cache.changed.wait()
             cache.refresh_due()
-        except Exception as error:  # noqa: BLE001 - it must go on
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            # It must go on, unless it is we who end it.
+            if task is None or task.cancelling():
+                raise
             logger.error("internal.error", {"where": "refresh", **describe(error)})  # noqa: TRY400
+            await asyncio.sleep(pause_seconds)
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:

@@ -234,18 +234,19 @@ class Cache:
         The first `get` starts it too, if nobody did before. Called again, it waits for the first call's end.
         A caller that is cancelled harms no other.
         """
-        await asyncio.shield(self.start_prefetch())
+        self.start_prefetch()
+        await self._flights.settle(self._entries.listed)
 
-    def start_prefetch(self) -> "asyncio.Task[None]":
-        """Start the prefetch unless it was started before; return its task, which is the cache's to cancel."""
+    def start_prefetch(self) -> None:
+        """Start the prefetch unless it was started before."""
         if self._prefetch is None:
             loop = asyncio.get_running_loop()
             deliveries: dict[Ref, asyncio.Future[Secret]] = {ref: loop.create_future() for ref in self._entries.listed}
+            self._prefetch = loop.create_task(self._fetch_many(deliveries))
+            self._prefetch.add_done_callback(lambda task: _give_up_rest(task, deliveries))
             # Before anything else runs, so that a request for one of them joins in.
             for ref, entry in self._entries.listed.items():
                 self._flights.start(ref, functools.partial(self._refresh, entry, deliveries[ref]))
-            self._prefetch = loop.create_task(self._fetch_many(deliveries))
-        return self._prefetch
 
     async def _fetch_many(self, deliveries: "dict[Ref, asyncio.Future[Secret]]") -> None:
         def deliver(ref: Ref, outcome: Secret | SecretError) -> None:
@@ -257,17 +258,7 @@ class Cache:
             else:
                 delivery.set_exception(outcome)
 
-        try:
-            await self._source.fetch_many(tuple(deliveries), deliver)
-        except asyncio.CancelledError:
-            for delivery in deliveries.values():
-                delivery.cancel()
-            raise
-        except Exception as error:  # noqa: BLE001 - rule 3
-            logger.error("internal.error", {"where": "prefetch", "error": type(error).__name__})  # noqa: TRY400
-        for ref in deliveries:
-            deliver(ref, SecretUnavailable(ref.secret_id, code="internal-error", cause="it was not fetched"))
-        await self._flights.settle(deliveries)
+        await self._source.fetch_many(tuple(deliveries), deliver)
 
     def refresh_due(self) -> None:
         """Start a refresh of every listed secret for which one is due."""
@@ -302,7 +293,21 @@ class Cache:
 
     async def aclose(self) -> None:
         """Cancel whatever is under way."""
+        # First who waits for the prefetch: its end would look like a failure.
+        await self._flights.aclose()
         if self._prefetch is not None:
             self._prefetch.cancel()
             await asyncio.gather(self._prefetch, return_exceptions=True)
-        await self._flights.aclose()
+
+
+def _give_up_rest(prefetch: "asyncio.Task[None]", deliveries: "dict[Ref, asyncio.Future[Secret]]") -> None:
+    """Let nobody wait for what a prefetch has not brought, however it has ended."""
+    error = None if prefetch.cancelled() else prefetch.exception()
+    if error is not None:
+        logger.error("internal.error", {"where": "prefetch", "error": type(error).__name__})
+    for ref, delivery in deliveries.items():
+        if not delivery.done():
+            cause = "it was not fetched"
+            delivery.set_exception(SecretUnavailable(ref.secret_id, code="internal-error", cause=cause))
+            # Whoever waited may have gone: then nobody else looks.
+            delivery.exception()

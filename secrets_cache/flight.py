@@ -7,7 +7,8 @@ Rules
 2. A call belongs to nobody who waits for it: a waiter that is cancelled, the first included, harms neither the
    call nor the other waiters.
 3. Nothing is remembered: once a call has ended, the next one is a new one.
-4. Every call started here is awaited or cancelled here, by `aclose`.
+4. A call that was cancelled by nobody here is an error to who waited for it, not a cancellation of theirs.
+5. Every call started here is awaited or cancelled here, by `aclose`.
 """
 
 import asyncio
@@ -18,11 +19,16 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
+class CallLost(Exception):
+    """A call was cancelled, and nobody who waits for it was."""
+
+
 class Flights(Generic[K, V]):
     """The calls under way, by key."""
 
     def __init__(self) -> None:
         self._tasks: dict[K, asyncio.Task[V]] = {}
+        self._is_closed = False
 
     def __contains__(self, key: K) -> bool:
         task = self._tasks.get(key)
@@ -49,7 +55,14 @@ class Flights(Generic[K, V]):
 
     async def join(self, key: K, call: Callable[[], Coroutine[Any, Any, V]]) -> V:
         """Return what the call under way for `key` returns; where there is none, start `call`."""
-        return await asyncio.shield(self.start(key, call))
+        task = self.start(key, call)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            waiter = asyncio.current_task()
+            if task.cancelled() and not self._is_closed and waiter is not None and not waiter.cancelling():
+                raise CallLost from None
+            raise
 
     async def settle(self, keys: Iterable[K]) -> None:
         """Wait until the calls under way for `keys` have ended, however they end."""
@@ -59,6 +72,7 @@ class Flights(Generic[K, V]):
 
     async def aclose(self) -> None:
         """Cancel every call under way and wait until all have ended."""
+        self._is_closed = True
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

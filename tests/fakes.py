@@ -67,7 +67,7 @@ class FakeSource:
         self.asked_together: list[tuple[Ref, ...]] = []
         self.gate = asyncio.Event()
         self.gate.set()
-        self.crash_together: Exception | None = None
+        self.crash_together: BaseException | None = None
 
     async def fetch(self, ref: Ref) -> Secret:
         """Return the secret as the table has it, once the gate is open."""

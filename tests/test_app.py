@@ -91,7 +91,9 @@ async def test_a_thousand_names_besides_the_listed_ones_are_kept(upstream):
     assert [1, 1, 1, 2] == [upstream.count(name) for name in ("listed", "n1000", "n1", "n0")]
 
 
-async def test_the_timer_survives_an_error_of_ours(caplog):
+@pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError, SystemExit])
+@pytest.mark.parametrize("broken", ["refresh_due", "seconds_to_next_refresh"])
+async def test_the_timer_survives_an_error_of_ours(caplog, broken, error):
     """One line in the log, and the next refresh comes all the same."""
 
     class Due:
@@ -103,16 +105,20 @@ async def test_the_timer_survives_an_error_of_ours(caplog):
             self.calls = 0
 
         def seconds_to_next_refresh(self) -> float:
+            self.breaks("seconds_to_next_refresh")
             return 0.0
 
         def refresh_due(self) -> None:
-            self.calls += 1
-            if self.calls == 1:
-                raise ZeroDivisionError
+            self.breaks("refresh_due")
             self.again.set()
 
+        def breaks(self, name: str) -> None:
+            self.calls += name == broken
+            if self.calls == 1 and name == broken:
+                raise error
+
     cache = Due()
-    task = asyncio.create_task(refresh_when_due(cache))
+    task = asyncio.create_task(refresh_when_due(cache, pause_seconds=0.01))
     async with asyncio.timeout(PATIENCE_SECONDS):
         await cache.again.wait()
     task.cancel()

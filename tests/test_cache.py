@@ -753,6 +753,18 @@ async def test_a_prefetch_that_crashes_fails_its_secrets_in_passing(setup, caplo
     assert Served.MISS is (await cache.get("db")).served
 
 
+async def test_a_prefetch_that_is_cancelled_by_nobody_fails_its_secrets_in_passing(setup):
+    """Nobody is left waiting, and nobody else is cancelled."""
+    setup.source.crash_together = asyncio.CancelledError()
+
+    cache = await setup.prefetched()
+
+    with pytest.raises(SecretUnavailable):
+        await cache.get("db")
+    setup.clock.tick(2)
+    assert Served.MISS is (await cache.get("db")).served
+
+
 async def test_the_report_shows_states_and_never_values(setup):
     """pending, fresh, stale and failed, with age, version and error code."""
     cache = setup.cache(listed("db", stale_if_error=100))

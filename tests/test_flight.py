@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from secrets_cache.flight import Flights
+from secrets_cache.flight import CallLost, Flights
 
 
 class Call:
@@ -135,3 +135,31 @@ async def test_closing_cancels_what_is_under_way(call):
     await flights.aclose()
 
     assert task.cancelled()
+
+
+async def test_a_call_that_is_cancelled_by_nobody_is_an_error_to_who_waits():
+    """Who waits was not cancelled, and must not look as if; the next call is a new one."""
+    flights: Flights[str, int] = Flights()
+
+    async def lost() -> int:
+        raise asyncio.CancelledError
+
+    async def found() -> int:
+        return 1
+
+    with pytest.raises(CallLost):
+        await flights.join("a", lost)
+    assert 1 == await flights.join("a", found)
+
+
+async def test_who_waits_for_a_call_that_closing_cancels_is_cancelled(call):
+    """Then it is meant."""
+    flights: Flights[str, int] = Flights()
+    waiting = asyncio.create_task(flights.join("a", call))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    await flights.aclose()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
