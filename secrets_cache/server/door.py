@@ -14,6 +14,7 @@ Rules
 """
 
 import asyncio
+import functools
 import logging
 import socket
 from collections.abc import Callable, Sequence
@@ -50,7 +51,7 @@ class Door:
         self._room = room
         self._idle_seconds = idle_seconds
         self._inside = 0
-        self._arriving: set[asyncio.Task[None]] = set()
+        self._arriving: set[asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]] = set()
         # The longest idle one first, with the time that it has been idle since.
         self._idle: dict[asyncio.Transport, float] = {}
         # Those of them that have sent a part of a request.
@@ -117,19 +118,19 @@ class Door:
                 return
             connection.setblocking(False)
             self._inside += 1
-            task = self._loop.create_task(self._let_in(connection))
+            task = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, connection))
             self._arriving.add(task)
-            task.add_done_callback(self._arriving.discard)
+            task.add_done_callback(functools.partial(self._arrived, connection))
 
-    async def _let_in(self, connection: socket.socket) -> None:
-        try:
-            await self._loop.connect_accepted_socket(self._protocol, connection)
-        except BaseException as error:
-            connection.close()
-            self._left()
-            if not isinstance(error, Exception):
-                raise
-            logger.error("internal.error", {"where": "connection", **describe(error)})  # noqa: TRY400
+    def _arrived(self, connection: socket.socket, task: "asyncio.Task[object]") -> None:
+        self._arriving.discard(task)
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is None:
+            return
+        connection.close()
+        self._left()
+        if not task.cancelled():
+            logger.error("internal.error", {"where": "connection", **describe(error)})
 
     def _left(self) -> None:
         self._inside -= 1

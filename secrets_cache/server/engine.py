@@ -106,6 +106,16 @@ class Connection(web.RequestHandler):
         self._door = door
         self._parser: Any = _Parser(self, self._parser)
 
+    async def start(self) -> None:
+        """Answer one request after the other; what fails in that ends the connection, which nobody else would."""
+        try:
+            await super().start()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - who asks must not wait for ever
+            logger.error("internal.error", {"where": "connection", **describe(error)})  # noqa: TRY400
+            self.force_close()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         super().connection_made(transport)

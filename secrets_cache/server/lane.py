@@ -74,9 +74,12 @@ class AnswerLane:
 
     async def aclose(self) -> None:
         """End all connections."""
-        for task in self.tasks:
+        tasks = list(self.tasks)
+        # Who is not in there any more is not answered.
+        self.tasks.clear()
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def recall(self, request: bytes) -> bytes | None:
         """Return the response that these bytes would get, if that is known and nothing else is to be done."""
@@ -121,8 +124,14 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         transport = self._transport
-        if transport is None:
-            return
+        # Without one, nobody could be answered: what is raised here ends the connection.
+        assert transport is not None  # noqa: S101
+        try:
+            self._take(transport, data)
+        except BaseException as error:  # noqa: BLE001 - who asks is answered
+            self._fail(transport, error)
+
+    def _take(self, transport: asyncio.Transport, data: bytes) -> None:
         if self._task is not None:
             self._waiting += data
             # Not without bound: what is in the kernel's buffer waits there.
@@ -136,9 +145,9 @@ class _Connection(asyncio.Protocol):
         understanding = understood(data)
         self._lane.door.busy(transport)
         if understanding is None:
-            self._begin(self._hand_over(transport, data))
+            self._begin(transport, self._hand_over(transport, data))
         else:
-            self._begin(self._answer(transport, data, *understanding))
+            self._begin(transport, self._answer(transport, data, *understanding))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - however it was lost
         if self._task is not None:
@@ -157,10 +166,30 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.resume_reading()
 
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
+    def _begin(self, transport: asyncio.Transport, work: Coroutine[None, None, None]) -> None:
         self._task = task = asyncio.get_running_loop().create_task(work)
         self._lane.tasks.add(task)
-        task.add_done_callback(self._lane.tasks.discard)
+        task.add_done_callback(lambda done: self._ended(transport, done))
+
+    def _ended(self, transport: asyncio.Transport, task: "asyncio.Task[None]") -> None:
+        """See to it that whoever waited for a reply that failed does not wait for ever."""
+        if task not in self._lane.tasks:
+            return
+        self._lane.tasks.discard(task)
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
+            self._fail(transport, error)
+
+    def _fail(self, transport: asyncio.Transport, error: BaseException) -> None:
+        """Answer that there was an error of ours, and end the connection."""
+        if transport.is_closing():
+            return
+        logger.error("internal.error", {"where": "connection", **describe(error)})
+        try:
+            transport.write(serialized(self._lane.replies.broken(), is_last=True))
+        finally:
+            transport.close()
+            self._lane.door.idle(transport)
 
     async def _answer(self, transport: asyncio.Transport, request: bytes, asked: Asked, is_last: bool) -> None:  # noqa: FBT001 - of `understood`
         reply = await self._lane.replies.to(asked)
@@ -180,14 +209,7 @@ class _Connection(asyncio.Protocol):
             self.data_received(waiting)
 
     async def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
-        try:
-            protocol = (await self._lane.engine())()
-        except Exception as error:  # noqa: BLE001 - the engine cannot be imported
-            logger.error("internal.error", {"where": "connection", **describe(error)})  # noqa: TRY400
-            transport.write(serialized(self._lane.replies.broken(), is_last=True))
-            transport.close()
-            self._lane.door.idle(transport)
-            return
+        protocol = (await self._lane.engine())()
         # From here on the connection is the engine's, the door's notices too.
         self._transport = None
         transport.set_protocol(protocol)

@@ -12,6 +12,7 @@ Rules
 """
 
 import asyncio
+import functools
 import logging
 import os
 import socket
@@ -48,9 +49,10 @@ class Channel:
     async def __aexit__(self, *_: object) -> None:
         asyncio.get_running_loop().remove_reader(self._listener.fileno())
         self._listener.close()
-        for task in self._tasks:
+        tasks, self._tasks = self._tasks, set()
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _accept(self) -> None:
         try:
@@ -60,17 +62,21 @@ class Channel:
         connection.setblocking(False)
         task = asyncio.get_running_loop().create_task(self._converse(connection))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(functools.partial(self._ended, connection))
 
     async def _converse(self, connection: socket.socket) -> None:
         with connection:
-            try:
-                if _may_ask(connection):
-                    await asyncio.get_running_loop().sock_sendall(connection, await self._reply(connection))
-            except OSError:
-                pass
-            except Exception as error:  # noqa: BLE001 - it must go on; the wrapper fetches by itself
-                logger.error("internal.error", {"where": "variables", **describe(error)})  # noqa: TRY400
+            if _may_ask(connection):
+                await asyncio.get_running_loop().sock_sendall(connection, await self._reply(connection))
+
+    def _ended(self, connection: socket.socket, task: "asyncio.Task[None]") -> None:
+        # One that did not even begin has not closed it.
+        connection.close()
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        # Who is not in there any more was ended by us.
+        if task in self._tasks and error is not None and not isinstance(error, ConnectionError):
+            logger.error("internal.error", {"where": "variables", **describe(error)})
+        self._tasks.discard(task)
 
     async def _reply(self, connection: socket.socket) -> bytes:
         environ, names = parse(await _received(connection))
@@ -91,7 +97,7 @@ async def _received(connection: socket.socket) -> bytes:
     while chunk := await asyncio.get_running_loop().sock_recv(connection, 1 << 18):
         received += chunk
         if len(received) > MAX_REQUEST_BYTES:
-            raise OSError
+            raise ConnectionAbortedError
     return received
 
 
