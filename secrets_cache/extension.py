@@ -6,7 +6,8 @@ The extension's own process: what Lambda starts, from its first line to its last
 Rules
 -----
 1. Up to the registration only what it needs is imported: the function starts when we have registered.
-2. Whatever goes wrong, the process stays until SHUTDOWN: an extension that exits fails the function.
+2. Whatever goes wrong, the process stays until SHUTDOWN: an extension that exits fails the function. What failed is
+   tried once more; if that fails too, the last resort stays.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ from secrets_cache.listeners import bind, bind_channel, opened
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+
+    from secrets_cache.config import Config
+    from secrets_cache.files import ConfigFile
 
 
 DEFAULT_PORT = 8080
 MAX_PORT = 65535
+LIVES = 2
 USAGE = (
     "secrets-cache: this program is started by AWS Lambda, with its own file name as the argument and "
     "AWS_LAMBDA_RUNTIME_API set; elsewhere, use `secrets-cache serve`\n"
@@ -54,82 +59,136 @@ def live(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
     """
     Do everything; return the exit code when it is time to go. Raises nothing.
 
+    What fails is tried once more from where it failed: what was short then may be there now, and a cache is worth more
+    than the last resort.
+
     Args:
         api: Not registered yet.
         environ: The environment variables.
     """
-    port = DEFAULT_PORT
-    sockets: list[socket.socket] = []
-    channel: list[socket.socket] = []
-    try:
-        file, config = read_config(environ), None
-        wanted = environ.get("SECRETS_CACHE_PORT", "").strip()
-        if wanted.isascii() and wanted.isdigit() and 0 < int(wanted[:6]) <= MAX_PORT:
-            port = int(wanted)
-        elif wanted or file.may_set_port():
-            # The parser is slow to import, so this is the exception.
-            from secrets_cache.config import parse  # noqa: PLC0415
-
-            config = parse(file.data, file=file.path, environ=environ, unreadable=file.unreadable)
-            port = config.port
-        descriptors, bind_errors = bind(port)
-        channel_descriptors = bind_channel(environ.get("AWS_LAMBDA_RUNTIME_API", ""))
-        troubles: list[tuple[str, Exception]] = [("server.not_listening", error) for error in bind_errors]
+    start, said = _Start(api, environ), ""
+    for _ in range(LIVES):
         try:
-            finish(api.register())
-        except ExtensionsApiError as error:
-            troubles.append(("extensions_api.failed", error))
-        registered = time.monotonic()
+            return start.go_on()
+        except BaseException as error:  # noqa: BLE001 - rule 2; a library may raise SystemExit
+            said = _report("internal.error", error, said)
+        # Who still waits at an event loop that failed must not wait for ever: with the loop goes the connection.
+        gc.unfreeze()
+        gc.collect()
+    _stay(api, start)
+    return 0
+
+
+class _Start:
+    """
+    The start, in steps: what is done is not done again.
+
+    The ports are held here, and a life gets copies of the descriptors: whatever becomes of it, they stay open, and who
+    calls meanwhile waits. What the wrapper connects to goes with the first life: then it fetches by itself.
+    """
+
+    def __init__(self, api: ExtensionsApi, environ: Mapping[str, str]) -> None:
+        self._api = api
+        self._environ = environ
+        self._config: Config | None = None
+        self._port = DEFAULT_PORT
+        self._descriptors: list[int] = []
+        self._channel: list[int] = []
+        self._troubles: list[tuple[str, Exception]] = []
+        self._is_bound = False
+        self._registered = 0.0
+
+    def go_on(self) -> int:
+        """Do what is left to do, then live; return the exit code."""
+        file = read_config(self._environ)
+        if not self._is_bound:
+            self._choose_port(file)
+            self._bind()
+        if not self._registered:
+            self._register()
 
         # Only now what is slow to import: the function's own start goes on beside it. Nothing of it is garbage, so
         # looking for some would be in vain; `life` looks again.
         gc.disable()
-        _end_at_sigterm()
-        sockets, channel = opened(descriptors), opened(channel_descriptors)
+        _end_at_signals()
         from secrets_cache.limits import set_limits  # noqa: PLC0415
 
         set_limits()
         from secrets_cache import life  # noqa: PLC0415
 
-        start = life.Start(file, config, port, sockets, channel, troubles, registered)
-        return life.Life(api, environ, start).run()
-    except Exception as error:  # noqa: BLE001 - rule 2
-        _report("internal.error", error)
-    for listener in channel:
-        # A wrapper that is not answered fetches by itself.
-        listener.close()
-    _stay(api, sockets, port)
-    return 0
+        sockets, channel = self.sockets(), opened(self._channel)
+        self._channel = []
+        start = life.Start(file, self._config, self._port, sockets, channel, self._troubles, self._registered)
+        return life.Life(self._api, self._environ, start).run()
+
+    def sockets(self) -> list[socket.socket]:
+        """Return sockets of the ports that are to be had."""
+        if not self._is_bound:
+            self._bind()
+        return opened(map(os.dup, self._descriptors))
+
+    def close_channel(self) -> None:
+        """Answer no wrapper: it then fetches by itself."""
+        while self._channel:
+            os.close(self._channel.pop())
+
+    def _choose_port(self, file: ConfigFile) -> None:
+        wanted = self._environ.get("SECRETS_CACHE_PORT", "").strip()
+        if wanted.isascii() and wanted.isdigit() and 0 < int(wanted[:6]) <= MAX_PORT:
+            self._port = int(wanted)
+        elif wanted or file.may_set_port():
+            # The parser is slow to import, so this is the exception.
+            from secrets_cache.config import parse  # noqa: PLC0415
+
+            self._config = parse(file.data, file=file.path, environ=self._environ, unreadable=file.unreadable)
+            self._port = self._config.port
+
+    def _bind(self) -> None:
+        self._descriptors, errors = bind(self._port)
+        self._is_bound = True
+        self._troubles += [("server.not_listening", error) for error in errors]
+        self._channel = bind_channel(self._environ.get("AWS_LAMBDA_RUNTIME_API", ""))
+
+    def _register(self) -> None:
+        try:
+            finish(self._api.register())
+        except ExtensionsApiError as error:
+            self._troubles.append(("extensions_api.failed", error))
+        self._registered = time.monotonic()
 
 
-def _stay(api: ExtensionsApi, sockets: Sequence[socket.socket], port: int) -> None:
-    """Stay until SHUTDOWN, whatever goes wrong in that too; SIGTERM ends it as well."""
-    # An event loop that failed may have left a handler that does nothing.
-    _end_at_sigterm()
-    pause = RETRY_SECONDS
+def _stay(api: ExtensionsApi, start: _Start) -> None:
+    """Stay until SHUTDOWN, whatever goes wrong in that too; a signal ends it as well."""
+    pause, said = RETRY_SECONDS, ""
     while True:
         try:
+            # An event loop that failed may have left a handler that does nothing.
+            _end_at_signals()
+            start.close_channel()
             from secrets_cache.last_resort import stay  # noqa: PLC0415 - hardly ever needed
 
-            # A server that fails closes its sockets.
-            sockets = [listener for listener in sockets if listener.fileno() >= 0] or opened(bind(port)[0])
-            stay(api, sockets, lambda error: _report("extensions_api.failed", error))
-        except Exception as error:  # noqa: BLE001 - rule 2
-            _report("internal.error", error)
+            stay(api, start.sockets(), _report_api)
+        except BaseException as error:  # noqa: BLE001 - rule 2
+            said = _report("internal.error", error, said)
         else:
             return
         time.sleep(pause)
         pause = min(pause * 2, MAX_RETRY_SECONDS)
 
 
-def _end_at_sigterm() -> None:
+def _end_at_signals() -> None:
     import signal  # noqa: PLC0415 - too slow to have at hand
 
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
 
 
-def _report(event: str, error: Exception) -> None:
-    """Write the one line that says what failed, though everything else may have."""
+def _report_api(error: ExtensionsApiError) -> None:
+    _report("extensions_api.failed", error)
+
+
+def _report(event: str, error: BaseException, said: str = "") -> str:
+    """Write the one line that says what failed, though everything else may have; not if it is `said`. Return it."""
     try:
         import logging  # noqa: PLC0415 - too slow to have at hand, and perhaps what failed
 
@@ -137,7 +196,18 @@ def _report(event: str, error: Exception) -> None:
 
         logs.ensure_configured()
         reason = {"reason": str(error)} if isinstance(error, ExtensionsApiError) else {}
-        logging.getLogger(__name__).error(event, {"where": "extension", **logs.describe(error), **reason})
-    except Exception:  # noqa: BLE001 - rule 2
+        fields = {"where": "extension", **logs.describe(error), **reason}
+        if str(fields) != said:
+            logging.getLogger(__name__).error(event, fields)
+        return str(fields)
+    except BaseException:  # noqa: BLE001 - rule 2
+        _say_that_logs_fail()
+        return said
+
+
+def _say_that_logs_fail() -> None:
+    try:
         if select.select([], [1], [], 0)[1]:
             os.write(1, b'{"level":"ERROR","event":"internal.error","where":"logs"}\n')
+    except (OSError, ValueError):
+        pass

@@ -8,6 +8,7 @@ Rules
 1. `/event/next` is called when the prefetch has settled, or 2 s after the registration: it ends the init.
 2. Only a strict configuration may fail the init, and then through `/init/error`.
 3. SIGTERM ends everything at once, wherever it is: the one task of this module is cancelled.
+4. What a task raises, be it SystemExit, ends no other.
 """
 
 import asyncio
@@ -34,6 +35,11 @@ from secrets_cache.outcomes import Counts
 logger = logging.getLogger(__name__)
 
 PREFETCH_SECONDS = 2.0
+# Lambda gives us 2 s from the SHUTDOWN event on.
+TIDY_SECONDS = 0.5
+# A loop that fails more often than this within a second is no use.
+MAX_FAILURES = 10
+FAILURES_SECONDS = 1.0
 
 T = TypeVar("T")
 
@@ -44,6 +50,7 @@ class Start(NamedTuple):
 
     Attributes:
         channel: The socket that the exec wrapper connects to, if it could be had.
+        troubles: Taken from here as they are logged.
         registered: When the registration had ended, well or not, on the monotonic clock.
     """
 
@@ -52,7 +59,7 @@ class Start(NamedTuple):
     port: int
     sockets: Sequence[socket.socket]
     channel: Sequence[socket.socket]
-    troubles: Sequence[tuple[str, Exception]]
+    troubles: list[tuple[str, Exception]]
     registered: float
 
 
@@ -66,41 +73,70 @@ class Life:
         file = start.file
         self._config = start.config or parse(file.data, file=file.path, environ=environ, unreadable=file.unreadable)
         self._counts = Counts()
+        self._code: int | None = None
+        self._failed_at: list[float] = []
 
     def run(self) -> int:
         """Live; return the exit code."""
         logs.configure(self._config.log_level)
         for problem in self._config.problems:
             logs.report_problem(problem)
-        for event, error in self._start.troubles:
+        while self._start.troubles:
+            event, error = self._start.troubles.pop(0)
             logger.error(event, {"port": self._start.port, "reason": getattr(error, "strerror", None) or str(error)})
         # Not asyncio.run: its end waits for threads.
-        return asyncio.new_event_loop().run_until_complete(self._live())
+        loop = asyncio.new_event_loop()
+        life = loop.create_task(self._live())
+        loop.add_signal_handler(signal.SIGTERM, self._stop, life)
+        while True:
+            try:
+                return loop.run_until_complete(life)
+            except BaseException as error:
+                if self._code is not None:
+                    return self._code
+                if life.done() or self._is_hopeless(loop.time()):
+                    raise
+                # A task raised SystemExit, or the loop itself failed: everybody goes on where they were.
+                if len(self._failed_at) == 1:
+                    logger.error("internal.error", {"where": "loop", **logs.describe(error)})  # noqa: TRY400 - not its text
+
+    def _is_hopeless(self, now: float) -> bool:
+        """Note a failure of the loop; return whether there were too many in a row."""
+        self._failed_at = [moment for moment in self._failed_at if now - moment < FAILURES_SECONDS] + [now]
+        return len(self._failed_at) > MAX_FAILURES
+
+    def _stop(self, life: "asyncio.Task[int]") -> None:
+        self._end("SIGTERM")
+        life.cancel()
+
+    def _end(self, reason: str) -> None:
+        """Say that it is time to go, and why. What is then tidied up is not waited for for long."""
+        if self._code is None:
+            self._code = 0
+            loop = asyncio.get_running_loop()
+            loop.call_later(TIDY_SECONDS, loop.stop)
+            logger.info("extension.stopped", {"reason": reason, **self._counts.as_fields()})
 
     async def _live(self) -> int:
-        task = asyncio.current_task()
-        if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
-            reason = await self._serve()
+            await self._serve()
         except asyncio.CancelledError:
-            reason = "SIGTERM"
-        if reason is None:
-            return 1
-        logger.info("extension.stopped", {"reason": reason, **self._counts.as_fields()})
-        return 0
+            if self._code is None:
+                raise
+        return self._code or 0
 
-    async def _serve(self) -> str | None:
-        """Serve until it is time to go; return why it is, None if the init has failed."""
+    async def _serve(self) -> None:
+        """Serve until it is time to go."""
         config = self._config
         if config.strict and config.problems:
             await self._fail("Extension.ConfigInvalid", "\n".join(map(str, config.problems)))
-            return None
+            return
         if not self._start.sockets:
             for listener in self._start.channel:
                 # A wrapper that is not answered fetches by itself.
                 listener.close()
-            return await _finish(self._api.until_shutdown(_report_api))
+            self._end(await _finish(self._api.until_shutdown(_report_api)))
+            return
         async with running(
             config, sockets=self._start.sockets, environ=self._environ, channel=self._start.channel
         ) as app:
@@ -109,9 +145,9 @@ class Life:
                 await self._settle(app.settling)
                 if config.strict and (missing := app.missing()):
                     await self._fail("Extension.RequiredSecretMissing", "\n".join(missing))
-                    return None
+                    return
             self._say_ready(app.cache)
-            return await _finish(self._api.until_shutdown(_report_api))
+            self._end(await _finish(self._api.until_shutdown(_report_api)))
 
     async def _settle(self, settling: "asyncio.Task[None]") -> None:
         is_awaited = self._config.strict and any(secret.required for secret in self._config.secrets)
@@ -138,6 +174,7 @@ class Life:
 
     async def _fail(self, error_type: str, message: str) -> None:
         """Fail the init: the only case in which the process ends before SHUTDOWN."""
+        self._code = 1
         try:
             await _finish(self._api.init_error(error_type, message))
         except ExtensionsApiError as error:
