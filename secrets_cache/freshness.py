@@ -22,6 +22,7 @@ from secrets_cache.secret import Ref, Secret
 FORCED_INTERVAL_SECONDS = 1.0
 BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 60.0
+JITTER = 0.25
 
 
 class State(Enum):
@@ -103,9 +104,10 @@ class Failure(NamedTuple):
     def after(cls, earlier: "Failure | None", error: SecretError, now: Instant, chance: float) -> "Failure":
         """Return the failure that follows `earlier`: the back-off is 1 s, doubled to at most 60 s, with jitter."""
         in_a_row = 1 if earlier is None else earlier.in_a_row + 1
-        backoff = BACKOFF_SECONDS * 2 ** min(in_a_row - 1, 16) * (0.75 + chance / 2)
+        # Cut off before chance has its say: the longest ones are those that a fleet must not make in step.
+        doubled = min(BACKOFF_SECONDS * 2 ** min(in_a_row - 1, 16), MAX_BACKOFF_SECONDS / (1 + JITTER))
         refused = not isinstance(error, SecretUnavailable) or (earlier is not None and earlier.refused)
-        return cls(error, now, in_a_row, min(backoff, MAX_BACKOFF_SECONDS), refused)
+        return cls(error, now, in_a_row, doubled * (1 - JITTER + 2 * JITTER * chance), refused)
 
 
 class Entry:

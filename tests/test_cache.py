@@ -438,7 +438,7 @@ async def test_after_a_failure_nobody_asks_for_a_while(setup):
         assert pytest.approx(0.001, abs=1e-5) == caught.value.retry_after_seconds
         setup.clock.tick(0.001)
 
-    assert [1, 2, 4, 8, 16, 32, 60, 60, 60] == waits
+    assert [1, 2, 4, 8, 16, 32, 48, 48, 48] == waits
 
 
 @pytest.mark.parametrize(("chance", "wait"), [(0.0, 0.75), (1.0, 1.25)])

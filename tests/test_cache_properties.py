@@ -175,7 +175,7 @@ class CacheMachine(RuleBasedStateMachine):
         if self.model.failure is None:
             return None
         seconds, backwards = self.since(self.model.failed)
-        is_over = backwards or seconds >= min(2.0 ** (self.model.failures - 1), 60.0)
+        is_over = backwards or seconds >= min(2.0 ** (self.model.failures - 1), 48.0)
         return None if is_over else self.model.failure
 
     def model_fetch(self) -> None:

@@ -69,11 +69,12 @@ def test_a_refresh_is_due_in_the_earlier_half_of_the_window():
     assert math.inf == never.refresh_after(1.0)
 
 
-def test_the_back_off_does_not_overflow(clock):
-    """However long an outage lasts, the next try is at most a minute away."""
+@pytest.mark.parametrize(("chance", "backoff"), [(0.0, 36.0), (0.5, 48.0), (1.0, 60.0)])
+def test_the_longest_back_off_is_at_most_a_minute_and_spread_as_any_other(clock, chance, backoff):
+    """However long an outage lasts; a fleet that has waited for its end does not ask in one second."""
     failure = None
     for _ in range(5000):
-        failure = Failure.after(failure, UNAVAILABLE, clock.now(), 1.0)
+        failure = Failure.after(failure, UNAVAILABLE, clock.now(), chance)
 
     assert failure is not None
-    assert (5000, 60.0) == (failure.in_a_row, failure.backoff)
+    assert (5000, backoff) == (failure.in_a_row, failure.backoff)
