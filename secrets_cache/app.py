@@ -13,13 +13,13 @@ Rules
 import asyncio
 import contextlib
 import logging
-import os
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
 from secrets_cache.cache import Cache, Source
+from secrets_cache.chance import chance
 from secrets_cache.clock import Clock, SystemClock
 from secrets_cache.config import Batch, Config
 from secrets_cache.entries import Listed
@@ -115,7 +115,7 @@ async def running(
         yield application
 
 
-def cache_of(config: Config, source: Source, clock: Clock) -> Cache:
+def cache_of(config: Config, source: Source, clock: Clock, random: Callable[[], float] = chance) -> Cache:
     """Return the cache that a configuration describes."""
     return Cache(
         listed=listed_by(config),
@@ -123,13 +123,8 @@ def cache_of(config: Config, source: Source, clock: Clock) -> Cache:
         policy=_policy(config, None),
         source=source,
         clock=clock,
-        random=chance,
+        random=random,
     )
-
-
-def chance() -> float:
-    """Return a number from 0 to 1, by chance; not through `random`, whose import takes as long as a fetch."""
-    return int.from_bytes(os.urandom(6), "big") / (1 << 48)
 
 
 async def _settle(config: Config, cache: Cache) -> None:

@@ -7,10 +7,12 @@ Rules
 2. Time spent frozen is nobody's fault, and costs nothing: a heartbeat tells it from time spent waiting. An attempt that
    was frozen has a moment to end well, since its answer may be here; then it is made again, with the whole budget.
 3. What is worth another attempt, and whether at once or after a pause, is said by whoever failed.
+4. Whoever is throttled has company: its pauses are longer, so that a fleet does not make its own storm.
 """
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
@@ -22,6 +24,9 @@ T = TypeVar("T")
 MAX_ATTEMPTS = 3
 MAX_THAWS = 3
 PAUSE_SECONDS = 0.1
+# Measured in docs/adr/0011-throttled.md. Of a small budget a share, so that there is room for all attempts.
+THROTTLED_PAUSE_SECONDS = 1.0
+THROTTLED_PAUSE_SHARE = 0.2
 HEARTBEAT_SECONDS = 0.25
 # A heartbeat that comes this much too late did not run in between.
 FROZEN_SECONDS = 0.75
@@ -37,12 +42,22 @@ class Passing(Exception):
         error: What the caller gets if there is no further attempt.
         at_once: Whether the next attempt needs no pause: the upstream is well, only the connection or the
             signature was too old.
+        throttled: Whether the upstream has too much to do: the next attempt needs a long pause.
     """
 
-    def __init__(self, error: SecretUnavailable, *, at_once: bool = False) -> None:
+    def __init__(self, error: SecretUnavailable, *, at_once: bool = False, throttled: bool = False) -> None:
         super().__init__(error)
         self.error = error
         self.at_once = at_once
+        self.throttled = throttled
+
+    def pause_seconds(self, failed: int, budget_seconds: float, chance: float) -> float:
+        """Return how long to wait after so many failures: doubled each time, a quarter more or less by chance."""
+        if self.at_once:
+            return 0.0
+        shortest = min(THROTTLED_PAUSE_SECONDS, budget_seconds * THROTTLED_PAUSE_SHARE)
+        base = shortest if self.throttled else PAUSE_SECONDS
+        return base * math.ldexp(0.75 + chance / 2, failed - 1)
 
 
 class _Watch(Generic[T]):
@@ -124,10 +139,13 @@ async def within_budget(
     *,
     budget_seconds: float,
     clock: Clock,
+    random: Callable[[], float],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
     """
     Return what `attempt` returns, making it up to three times in all.
+
+    `random` is chance, from 0 to 1: it spreads the pauses.
 
     Raises:
         TimeoutError: The budget is used up.
@@ -145,7 +163,7 @@ async def within_budget(
             if not isinstance(reason, Passing):
                 raise
             failed += 1
-            pause = 0.0 if reason.at_once else PAUSE_SECONDS * 2 ** (failed - 1)
+            pause = reason.pause_seconds(failed, budget_seconds, random())
             left -= watch.spent_seconds + pause
             if failed >= MAX_ATTEMPTS or left <= 0:
                 raise reason.error from None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from secrets_cache.attempts import within_budget
+from secrets_cache.chance import chance
 from secrets_cache.clock import Clock
 from secrets_cache.errors import SecretError, SecretTimeout
 from secrets_cache.secretsmanager import Credentials, Engine, malformed
@@ -51,7 +52,7 @@ class ParameterStore:
             return _value(name, await self._engine.call("get_parameter", name, arguments))
 
         try:
-            return await within_budget(attempt, budget_seconds=self._budget_seconds, clock=self._clock)
+            return await within_budget(attempt, budget_seconds=self._budget_seconds, clock=self._clock, random=chance)
         except TimeoutError:
             failure: SecretError = SecretTimeout(name, budget_seconds=self._budget_seconds)
         except SecretError as error:

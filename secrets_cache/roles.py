@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from secrets_cache.attempts import within_budget
+from secrets_cache.chance import chance
 from secrets_cache.clock import Clock
 from secrets_cache.errors import SecretError, SecretTimeout
 from secrets_cache.secretsmanager import Credentials, Engine, malformed
@@ -31,7 +32,7 @@ async def assumed(role_arn: str, *, region: str, session_name: str, budget_secon
         return _credentials(role_arn, await engine.call("assume_role", role_arn, arguments))
 
     try:
-        return await within_budget(attempt, budget_seconds=budget_seconds, clock=clock)
+        return await within_budget(attempt, budget_seconds=budget_seconds, clock=clock, random=chance)
     except TimeoutError:
         failure: SecretError = SecretTimeout(role_arn, budget_seconds=budget_seconds)
     except SecretError as error:

@@ -13,6 +13,7 @@ from tests.conftest import PATIENCE_SECONDS
 ERROR = SecretUnavailable("db", code="x", cause="it rains")
 LATER = Passing(ERROR)
 AT_ONCE = Passing(ERROR, at_once=True)
+THROTTLED = Passing(ERROR, throttled=True)
 
 
 class Script:
@@ -20,12 +21,14 @@ class Script:
     Attempts with scripted outcomes: an exception is raised, a number of seconds passes first, a function is awaited.
 
     Attributes:
+        chance: What chance says, from 0 to 1.
         made: How many attempts were made.
         pauses: The pauses between them.
     """
 
     def __init__(self, clock, *outcomes) -> None:
         self.clock = clock
+        self.chance = 0.5
         self.outcomes = list(outcomes)
         self.made = 0
         self.pauses: list[float] = []
@@ -44,7 +47,13 @@ class Script:
         self.pauses.append(seconds)
 
     async def run(self, budget_seconds: float = 5.0) -> object:
-        return await within_budget(self.attempt, budget_seconds=budget_seconds, clock=self.clock, sleep=self.sleep)
+        return await within_budget(
+            self.attempt,
+            budget_seconds=budget_seconds,
+            clock=self.clock,
+            random=lambda: self.chance,
+            sleep=self.sleep,
+        )
 
 
 async def hang() -> None:
@@ -60,13 +69,34 @@ async def test_the_first_answer_ends_it(clock):
     assert 1 == script.made
 
 
-@pytest.mark.parametrize(("reason", "pauses"), [(LATER, [0.1, 0.2]), (AT_ONCE, [0.0, 0.0])])
+@pytest.mark.parametrize(("reason", "pauses"), [(LATER, [0.1, 0.2]), (AT_ONCE, [0.0, 0.0]), (THROTTLED, [1.0, 2.0])])
 async def test_a_passing_failure_is_tried_again_twice(clock, reason, pauses):
-    """Three attempts in all; a pause between them unless the upstream is well."""
+    """Three attempts in all; a pause between them unless the upstream is well, a long one if it has too much to do."""
     script = Script(clock, reason, reason, "good")
 
     assert "good" == await script.run()
     assert pauses == script.pauses
+
+
+@pytest.mark.parametrize(("reason", "least", "most"), [(LATER, 0.075, 0.125), (THROTTLED, 0.75, 1.25)])
+async def test_the_pauses_are_spread(clock, reason, least, most):
+    """What fails at one moment is not tried again at one moment."""
+    for chance, pause in ((0.0, least), (1.0, most)):
+        script = Script(clock, reason, "good")
+        script.chance = chance
+
+        assert "good" == await script.run()
+        assert [pause] == pytest.approx(script.pauses)
+
+
+@pytest.mark.parametrize("budget_seconds", [0.5, 1.0, 5.0, 60.0])
+async def test_the_longest_pauses_leave_time_for_all_attempts(clock, budget_seconds):
+    """However small the budget: a quarter of it is left for the attempts themselves. And no pause grows with it."""
+    script = Script(clock, THROTTLED, THROTTLED, "good")
+    script.chance = 1.0
+
+    assert "good" == await script.run(budget_seconds)
+    assert min(3.75, 0.75 * budget_seconds) == pytest.approx(sum(script.pauses))
 
 
 async def test_the_last_failure_is_the_callers(clock):

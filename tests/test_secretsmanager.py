@@ -160,8 +160,6 @@ PASSING = [
     (stub.aws_error("ServiceUnavailable", "", 503), "ServiceUnavailable"),
     (stub.Answer(500, b""), "500"),
     (stub.Answer(503, b"<html>busy</html>"), "503"),
-    (stub.THROTTLED, "ThrottlingException"),
-    (stub.aws_error("SomethingNew", "", 429), "SomethingNew"),
     (stub.RESET, "connection-closed"),
     (stub.RESET_WITHIN, "connection-closed"),
     (stub.CUT, "connection-closed"),
@@ -223,6 +221,25 @@ async def test_a_failure_that_passes_is_invisible(upstream, source, fault):
 
     assert version_id == (await source.fetch(Ref("db"))).version_id
     assert 2 == upstream.count("db")
+
+
+async def test_whoever_is_throttled_waits_longer_between_its_three_attempts(upstream, source):
+    """A fleet that asks again at once makes its own storm; a caller who waits may yet be served."""
+    version_id = upstream.put("once", CANARY)
+    faults = {"always": stub.THROTTLED, "unknown code": stub.aws_error("SomethingNew", "", 429)}
+    once = [stub.THROTTLED]
+    upstream.fault = lambda call: faults.get(call.ids[0]) or (once.pop() if once else None)
+    loop = asyncio.get_running_loop()
+
+    began = loop.time()
+    delivered = await fetch_all(source, [Ref("always"), Ref("unknown code"), Ref("once")])
+
+    # Of the usual ones, two take at most 0.4 s.
+    assert 2.2 < loop.time() - began
+    told = {ref.secret_id: getattr(outcome, "code", None) for ref, outcome in delivered.items()}
+    assert {"always": "ThrottlingException", "unknown code": "SomethingNew", "once": None} == told
+    assert {version_id} == {got.version_id for got in delivered.values() if isinstance(got, Secret)}
+    assert [3, 3, 2] == [upstream.count(name) for name in ("always", "unknown code", "once")]
 
 
 @pytest.mark.parametrize("fault", [stub.EXPIRED_SIGNATURE, stub.RESET, stub.RESET_WITHIN, stub.CUT])

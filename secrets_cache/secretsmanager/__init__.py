@@ -15,6 +15,7 @@ Rules
 
 from collections.abc import Mapping
 
+from secrets_cache.chance import chance
 from secrets_cache.clock import Clock
 from secrets_cache.secretsmanager.answers import is_about_key, is_about_permission, malformed
 from secrets_cache.secretsmanager.engine import Engine
@@ -69,4 +70,6 @@ def of_environment(
         values = (credentials.access_key, credentials.secret_key, credentials.token)
         environ = {**environ, **dict(zip(names, values, strict=True))}
     calls = in_front_of(engine, environ, clock, keepalive_seconds)
-    return SecretsManager(budget_seconds=budget_seconds, batch_above=batch_above, calls=calls, clock=clock)
+    return SecretsManager(
+        budget_seconds=budget_seconds, batch_above=batch_above, calls=calls, clock=clock, random=chance
+    )

@@ -130,7 +130,7 @@ def from_aws(name: str, answer: Mapping[str, Any], hidden: Iterable[str] = ()) -
         return Passing(SecretUnavailable(name, code=code, cause="the AWS credentials have expired"), at_once=True)
     if code in THROTTLED or status == TOO_MANY_REQUESTS:
         cause = "AWS is throttling the calls of this account"
-        return Passing(SecretUnavailable(name, code=code or str(status), cause=cause))
+        return Passing(SecretUnavailable(name, code=code or str(status), cause=cause), throttled=True)
     if code in PASSING or status >= INTERNAL_SERVER_ERROR:
         cause = f"AWS answered with status {status}"
         return Passing(SecretUnavailable(name, code=code or str(status), cause=cause))

@@ -54,12 +54,22 @@ class SecretsManager:
         batch_above: With more secrets than this, `fetch_many` asks for them together; None for never.
         calls: Makes the calls; closed with this.
         clock: What time it is.
+        random: Chance, from 0 to 1.
     """
 
-    def __init__(self, *, budget_seconds: float, batch_above: int | None, calls: Calls, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        budget_seconds: float,
+        batch_above: int | None,
+        calls: Calls,
+        clock: Clock,
+        random: Callable[[], float],
+    ) -> None:
         self._budget_seconds = budget_seconds
         self._batch_above = batch_above
         self._clock = clock
+        self._random = random
         self._calls = calls
         self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
         self._answered = 0
@@ -158,7 +168,9 @@ class SecretsManager:
         try:
             await self._slot()
             try:
-                result = await within_budget(attempt, budget_seconds=budget_seconds, clock=self._clock)
+                result = await within_budget(
+                    attempt, budget_seconds=budget_seconds, clock=self._clock, random=self._random
+                )
                 self._answered += 1
                 return result
             finally:
