@@ -1,0 +1,155 @@
+"""
+What is simulated: how many environments, how they start, how often they are invoked, and by which design.
+
+A fleet may be simulated by a part of itself, with that part of the quotas: environments meet nowhere but there. Figures
+are then multiplied. What that does to chance is said in docs/scale.md.
+"""
+
+import asyncio
+import gc
+import random
+from enum import Enum
+from typing import NamedTuple
+
+from bench.fleet.aws import Account, Outage, SimulatedCalls
+from bench.fleet.environments import Environment, Plain, WithCache
+from bench.fleet.parameters import Parameters
+from bench.fleet.simulated import SimulatedClock, simulate
+from bench.fleet.tally import Tally
+from secrets_cache.app import cache_of
+from secrets_cache.cache import Cache, Source
+from secrets_cache.config import Config
+from secrets_cache.config.model import ListedSecret
+from secrets_cache.secret import Ref
+from secrets_cache.secretsmanager.source import BATCH_ABOVE, SecretsManager
+
+
+class Design(Enum):
+    """How an environment comes by its secrets."""
+
+    DEFAULTS = "our defaults"
+    NO_JITTER = "without jitter"
+    NO_BATCH = "batch: never"
+    PLAIN = "plain"
+    PARAMETERS = "parameters, ten a call (planned)"
+    PARAMETERS_HIGHER = "the same, higher throughput (planned)"
+
+
+class Start(Enum):
+    """When environments start: within ten seconds, as one function scales out, or evenly over one ttl."""
+
+    TOGETHER = "together"
+    SCALE_OUT = "scale out"
+    STEADY = "steady"
+
+
+# https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html: 1,000 environments every 10 s, for each function.
+SCALING_PER_SECOND = 100.0
+# So 50,000 of them are 50 functions or more.
+TOGETHER_SECONDS = 10.0
+
+
+class Scenario(NamedTuple):
+    """
+    One run.
+
+    Attributes:
+        environments: How many the fleet has.
+        part: One in so many of them is simulated, with that part of the quotas; 1 for all.
+        per_second: Invocations a second of one environment.
+        seconds: How long it is watched.
+        outage: When AWS answers nothing but errors; None for never.
+    """
+
+    environments: int
+    secrets: int
+    design: Design
+    start: Start
+    ttl: float = 600.0
+    part: int = 1
+    per_second: float = 1.0
+    seconds: float = 1800.0
+    outage: Outage | None = None
+    seed: int = 1
+
+
+class Run(NamedTuple):
+    """What came of a scenario."""
+
+    scenario: Scenario
+    account: Account
+    tally: Tally
+
+
+def run(scenario: Scenario) -> Run:
+    """Simulate a scenario."""
+
+    async def main() -> Run:
+        fleet = _Fleet(scenario)
+        environments = fleet.environments()
+        # The environments last as long as the run: looking through them again and again would take half of the time.
+        gc.collect()
+        gc.freeze()
+        lives = [asyncio.create_task(environment.live(start)) for environment, start in environments]
+        await asyncio.sleep(scenario.seconds)
+        for life in lives:
+            if life.done():
+                life.result()
+        return Run(scenario, fleet.account, fleet.tally)
+
+    try:
+        return simulate(main)
+    finally:
+        gc.unfreeze()
+
+
+class _Fleet:
+    """The environments of a scenario, and the account they share."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._random = random.Random(scenario.seed)
+        self._clock = SimulatedClock(asyncio.get_running_loop())
+        self._names = [f"secret-{number}" for number in range(scenario.secrets)]
+        self._config = Config(secrets=tuple(ListedSecret(Ref(name), name) for name in self._names), ttl=scenario.ttl)
+        self.tally = Tally(scenario.ttl)
+        self.account = Account(self._random, share=1 / scenario.part, outage=scenario.outage)
+
+    def environments(self) -> list[tuple[Environment, float]]:
+        """Return each environment and when it starts."""
+        count = self._scenario.environments // self._scenario.part
+        return [(self._environment(), self._start(place)) for place in range(count)]
+
+    def _start(self, place: int) -> float:
+        match self._scenario.start:
+            case Start.TOGETHER:
+                return self._random.uniform(0, TOGETHER_SECONDS)
+            case Start.SCALE_OUT:
+                return place * self._scenario.part / SCALING_PER_SECOND
+            case Start.STEADY:
+                return self._random.uniform(0, self._scenario.ttl)
+
+    def _environment(self) -> Environment:
+        scenario, chance = self._scenario, self._random
+        if scenario.design is Design.PLAIN:
+            return Plain(self.account, self._names, scenario.ttl, scenario.per_second, chance, self.tally)
+        return WithCache(self._cache(), self._names, scenario.per_second, chance, self.tally)
+
+    def _cache(self) -> Cache:
+        """Return a cache as the product makes it, but for the source, the clock and chance."""
+        return cache_of(self._config, self._source(), self._clock, self._chance)
+
+    def _chance(self) -> float:
+        return 0.5 if self._scenario.design is Design.NO_JITTER else self._random.random()
+
+    def _source(self) -> Source:
+        if self._scenario.design in {Design.PARAMETERS, Design.PARAMETERS_HIGHER}:
+            is_higher = self._scenario.design is Design.PARAMETERS_HIGHER
+            return Parameters(self.account, self._config.fetch_timeout, self._clock, self._chance, is_higher=is_higher)
+        return SecretsManager(
+            budget_seconds=self._config.fetch_timeout,
+            batch_above=None if self._scenario.design is Design.NO_BATCH else BATCH_ABOVE,
+            calls=SimulatedCalls(self.account),
+            clock=self._clock,
+            random=self._chance,
+        )
