@@ -194,7 +194,7 @@ class Refreshable(Protocol):
 
 
 async def refresh_when_due(cache: Refreshable, *, pause_seconds: float = PAUSE_SECONDS) -> None:
-    """Refresh the listed secrets as they fall due, for ever. Between two of them it sleeps; after an error, it pauses."""
+    """Refresh the listed secrets as they fall due, for ever; sleep between two of them, and pause after an error."""
     task = asyncio.current_task()
     while True:
         try:
