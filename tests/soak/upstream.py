@@ -126,13 +126,13 @@ class SoakUpstream(Upstream):
         await super()._connected(reader, writer)
         self._transports.discard(writer.transport)
 
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> bool:
         call = await _read(reader)
         token = id(call)
         self._open.add(token)
         all_asked, kind, body = self._decide(call)
         try:
-            is_answered = await self._send(reader, writer, kind, body)
+            is_answered = await self._respond(reader, writer, kind, body)
             for asked in all_asked:
                 asked.is_answered = is_answered
             answer = kind.answer or GOOD_ANSWER
@@ -185,7 +185,9 @@ class SoakUpstream(Upstream):
         episode = self.episode
         return GOOD if episode is None or not episode.covers(secret) else self._chance.choice(episode.kinds)
 
-    async def _send(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kind: Kind, body: bytes) -> bool:
+    async def _respond(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kind: Kind, body: bytes
+    ) -> bool:
         """Answer; return whether that was done before who asked had gone."""
         answer = kind.answer or GOOD_ANSWER
         if answer.hang:
