@@ -137,6 +137,8 @@ def memory_holds(pid: int, what: bytes) -> bool:
 @pytest.fixture(name="function")
 def _function(opt, upstream, container, tmp_path):
     """Give a function under SnapStart, and its port."""
+    if os.geteuid() != 0:
+        pytest.skip("the extension closes its memory and its environment to all but root")
     upstream.put("db", OLD)
     shutil.copy(ROOT / "tests" / "functions" / "runtime.py", tmp_path)
     (tmp_path / "config.yaml").write_text("secrets: [db, {id: other, required: true}]", encoding="utf-8")
