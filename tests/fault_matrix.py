@@ -11,8 +11,6 @@ from typing import NamedTuple
 from tests import upstream as stub
 from tests.upstream import Answer, aws_error
 
-FETCH_TIMEOUT_SECONDS = 1.0
-
 
 class Kind(Enum):
     """What a failure means: the status of the error, its code, and whether asking again may help."""

@@ -201,12 +201,14 @@ async def test_a_definite_refusal_is_told_with_awss_code_and_not_tried_again(ups
 
 
 @pytest.mark.parametrize(("fault", "code"), PASSING)
-async def test_a_passing_failure_is_tried_three_times_and_then_told(upstream, source, fault, code):
+async def test_a_passing_failure_is_tried_three_times_and_then_told(upstream, clock, fault, code):
     """Nothing of what came instead of an answer shows."""
     upstream.fault = fault
 
-    with pytest.raises(SecretUnavailable) as caught:
-        await source.fetch(Ref("db"))
+    # A machine that is busy looks frozen on its own clock, and there is one attempt more.
+    async with manager(clock=clock) as source:
+        with pytest.raises(SecretUnavailable) as caught:
+            await source.fetch(Ref("db"))
 
     assert code == caught.value.code
     assert 3 == upstream.count("db")
@@ -258,13 +260,15 @@ async def test_an_old_signature_or_connection_costs_no_pause(upstream, fault):
 
 
 @pytest.mark.parametrize("is_told_before", [True, False])
-async def test_an_answer_larger_than_any_of_awss_is_left_unread(upstream, source, is_told_before):
+async def test_an_answer_larger_than_any_of_awss_is_left_unread(upstream, clock, is_told_before):
     """Memory is short where functions run, and what answers in AWS's place has no end."""
-    told = stub.Answer(headers=(f"Content-Length: {stub.FLOOD_BYTES}",), raw=False)
-    upstream.fault = told if is_told_before else stub.flood("db")
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {stub.FLOOD_BYTES}\r\n\r\n".encode()
+    upstream.fault = stub.Answer(body=head, raw=True) if is_told_before else stub.flood("db")
 
-    with pytest.raises(SecretUnavailable) as caught:
-        await source.fetch(Ref("db"))
+    # A machine that is busy looks frozen on its own clock, and there is one attempt more.
+    async with manager(clock=clock) as source:
+        with pytest.raises(SecretUnavailable) as caught:
+            await source.fetch(Ref("db"))
 
     assert ("malformed-answer", 3) == (caught.value.code, upstream.count("db"))
     # What the sockets hold comes on top.
