@@ -36,7 +36,8 @@ class Speed(Enum):
 
     ONCE = "one attempt"
     AT_ONCE = "three at once"
-    PAUSES = "three in 0.3 s"
+    PAUSES = "three in about 0.3 s"
+    THROTTLED = "three in about 3 s"
     BUDGET = "`fetch_timeout`"
 
 
@@ -133,7 +134,7 @@ GROUPS: dict[str, tuple[Fault, ...]] = {
     "AWS is not well": (
         Fault("500", _P, "InternalServiceError", 3, 1, Speed.PAUSES, stub.INTERNAL),
         Fault("503", _P, "503", 3, 1, Speed.PAUSES, Answer(503, b"<html>busy</html>")),
-        Fault("throttling", _P, "ThrottlingException", 3, 1, Speed.PAUSES, stub.THROTTLED),
+        Fault("throttling", _P, "ThrottlingException", 3, 1, Speed.THROTTLED, stub.THROTTLED),
     ),
     "AWS refuses us for now": (
         Fault("expired signature", _P, "InvalidSignatureException", 3, 3, Speed.AT_ONCE, stub.EXPIRED_SIGNATURE),
@@ -171,8 +172,8 @@ class Moment(Enum):
     BATCH_ALONE = "alone"
 
 
-# The secrets of each batch, for one of which somebody asks.
-BATCHED = 2
+# How many secrets there are in a batch, for one of which somebody asks; different numbers, so that the log tells which.
+BATCHED = {Moment.BATCH: 2, Moment.BATCH_ALONE: 3}
 
 
 class Told(NamedTuple):
@@ -279,7 +280,7 @@ def logged(fault: Fault, moment: Moment) -> tuple[Logged, ...]:
     # A forced refresh that AWS refuses is an error to who asked, but others still get the fresh value.
     is_served = moment in {Moment.AHEAD, Moment.FORCED} or (moment is Moment.EXPIRED and fault.kind.is_passing)
     line = Logged("WARNING" if is_served else "ERROR", "secret.fetch_failed", fault.code, is_served)
-    return (line,) * BATCHED + refused if moment is Moment.BATCH else (line,)
+    return (line,) * BATCHED[moment] + refused if moment is Moment.BATCH else (line,)
 
 
 def calls(fault: Fault, moment: Moment) -> tuple[int, int]:
@@ -288,7 +289,7 @@ def calls(fault: Fault, moment: Moment) -> tuple[int, int]:
         return 0, fault.calls
     if fault.kind is Kind.HARMLESS:
         return 1, 0
-    return fault.batch_calls, BATCHED * (fault.calls if moment is Moment.BATCH else 1)
+    return fault.batch_calls, BATCHED[moment] * (fault.calls if moment is Moment.BATCH else 1)
 
 
 def recovered(fault: Fault, moment: Moment) -> tuple[Told, int]:

@@ -30,7 +30,7 @@ from secrets_cache.listeners import bind, opened
 from tests import upstream as stub
 from tests.conftest import PATIENCE_SECONDS
 from tests.fakes import CANARY, FakeClock
-from tests.fault_matrix import Fault, Kind, Logged, Moment, Network, Outcome, Route, Speed, Told
+from tests.fault_matrix import BATCHED, Fault, Kind, Logged, Moment, Network, Outcome, Route, Speed, Told
 
 HOST = "secretsmanager.test"
 # The engine's own time-outs, a second longer, are on the machine's clock: a slow machine needs more.
@@ -49,11 +49,16 @@ CONFIGS = {
     Moment.EXPIRED: "secrets: [expired]",
     Moment.FORCED: "secrets: [forced]",
     Moment.BATCH: "secrets: [batch, batch-2]\nbatch: always",
-    Moment.BATCH_ALONE: "secrets: [alone, alone-2]\nbatch: always",
+    Moment.BATCH_ALONE: "secrets: [alone, alone-2, alone-3]\nbatch: always",
 }
 # How old the value is when it goes wrong; what is not here has none.
 AGES = {Moment.AHEAD: TTL_SECONDS - 20, Moment.EXPIRED: TTL_SECONDS + 1, Moment.FORCED: BACKOFF_SECONDS}
 PREFETCHED = (Moment.PREFETCH, Moment.BATCH, Moment.BATCH_ALONE)
+
+
+def names_of(moment: Moment) -> tuple[str, ...]:
+    """Return the secrets that are fetched at a moment; the first is the one that is asked for."""
+    return (moment.value, *(f"{moment.value}-{number}" for number in range(2, BATCHED.get(moment, 1) + 1)))
 
 
 class Resolver:
@@ -93,7 +98,7 @@ class Stage:
 
     def _put(self, version: int) -> None:
         for moment in Moment:
-            for name in (moment.value, f"{moment.value}-2"):
+            for name in names_of(moment):
                 self.upstream.put(name, f"{CANARY} {name} {version}")
 
     def begin(self) -> None:
@@ -177,6 +182,11 @@ class Log(logging.Handler):
         """Keep a record."""
         self.records.append(record)
 
+    def has_refused(self, names: tuple[str, ...]) -> bool:
+        """Return whether there is a line about a batch of so many."""
+        lines: list[Any] = [record.args for record in self.records if record.msg == "batch.refused"]
+        return any(fields["secrets"] == len(names) for fields in lines)
+
     def take(self, names: tuple[str, ...], *, with_batch: bool = False) -> tuple[Logged, ...]:
         """Return and forget the lines about some secrets, and the one about a batch."""
         taken: list[logging.LogRecord] = []
@@ -192,6 +202,11 @@ class Log(logging.Handler):
 def _logged(record: logging.LogRecord) -> Logged:
     fields: Any = record.args
     return Logged(record.levelname, record.msg, fields.get("code"), fields.get("still_served"), fields.get("changed"))
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - who is asked tells nobody
+        await asyncio.sleep(0.005)
 
 
 @dataclass
@@ -210,8 +225,7 @@ class Cell:
     @property
     def names(self) -> tuple[str, ...]:
         """The secrets that are fetched here."""
-        name = self.moment.value
-        return (name, f"{name}-2") if "batch: always" in CONFIGS[self.moment] else (name,)
+        return names_of(self.moment)
 
     def calls(self, operation: str = "GetSecretValue", names: tuple[str, ...] = ()) -> int:
         """Return how many calls for secrets of this graph have arrived."""
@@ -260,11 +274,14 @@ class Cell:
             took = asyncio.get_running_loop().time() - real
             assert took < FETCH_TIMEOUT_SECONDS + PATIENCE_SECONDS / 2, f"{self.moment.value}: {took} s"
             await self._settled()
+            if self.moment in BATCHED and self.fault.kind is not Kind.HARMLESS:
+                # Written last, when all has been delivered.
+                await _until(lambda: self.log.has_refused(self.names))
         if passing is not None:
             passing.cancel()
             await asyncio.gather(passing, return_exceptions=True)
         calls = self.calls("BatchGetSecretValue"), self.calls()
-        lines = self.log.take(self.names, with_batch="batch: always" in CONFIGS[self.moment])
+        lines = self.log.take(self.names, with_batch=self.moment in BATCHED)
         again = await self.ask()
         assert calls == (self.calls("BatchGetSecretValue"), self.calls())
         assert () == self.log.take(self.names)
@@ -287,11 +304,7 @@ class Cell:
         cache = self.application.cache
         if self.application.settling is not None:
             await self.application.settling
-        while cache.counts.refreshes > self._ended():  # noqa: ASYNC110 - the cache says only when asked
-            await asyncio.sleep(0.005)
-
-    def _ended(self) -> int:
-        return self.application.cache.generation
+        await _until(lambda: cache.counts.refreshes <= cache.generation)
 
     async def _let_time_pass(self) -> None:
         """Let the time pass in which a call that has arrived is not answered, and no other."""

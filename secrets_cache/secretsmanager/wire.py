@@ -8,6 +8,8 @@ Rules
 2. A connection is used again only if its last answer was read whole and a moment ago: a freeze kills a connection that
    waits in a pool, and nobody tells.
 3. Who stops waiting closes the connection: the answer to it may still come.
+
+Longer than most modules here: what is sent, and what may come of it, is one protocol.
 """
 
 import asyncio
