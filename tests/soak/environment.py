@@ -137,6 +137,7 @@ class Environment:
     async def stretch(self, seconds: float, *, is_warm_up: bool) -> None:
         """Let callers and troubles do their work for so many seconds; then look what the process uses at rest."""
         if self._pacemaker is None:
+            await self._have_all()
             self._pacemaker = asyncio.create_task(self._beat())
         until = time.monotonic() + seconds
         await asyncio.gather(self.troubles.work(until), self._callers.work(until, is_warm_up=is_warm_up))
@@ -149,6 +150,14 @@ class Environment:
         await self._settle()
         self.samples.append(await asyncio.to_thread(look, self._process.process.pid, self._report))
         await self._callers.all_at_once()
+
+    async def _have_all(self) -> None:
+        """Wait until all that is listed has been fetched: on a slow machine the engine's import uses the budget up."""
+        deadline = time.monotonic() + 6 * PATIENCE_SECONDS
+        async with Connection(self._process.port) as connection:
+            while (await connection.ask(Request("ready", "/health"))).status != 200:
+                assert time.monotonic() < deadline, self._process.log.text[-2000:]
+                await asyncio.sleep(BEAT_SECONDS)
 
     async def _settle(self) -> None:
         """Wait until the process has seen all that happened by now."""
