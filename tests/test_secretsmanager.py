@@ -728,3 +728,24 @@ async def test_leaving_ends_what_is_under_way(upstream):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def test_a_fault_of_ours_with_one_secret_gives_up_no_other():
+    """Of what is fetched together each has its own outcome, and the type of the error is all that shows."""
+
+    class Calls:
+        """Makes calls, and is broken for one secret."""
+
+        async def call(self, operation, name, arguments):
+            if name == "bad":
+                raise ZeroDivisionError(CANARY)
+            return {"ARN": stub.arn_of(name), "Name": name, "VersionId": "v", "SecretString": "x"}
+
+        async def aclose(self) -> None:
+            """Have nothing to close."""
+
+    source = SecretsManager(budget_seconds=1, batch_above=None, calls=Calls(), clock=SystemClock())
+    found = await fetch_all(source, [Ref("bad"), Ref("good")])
+
+    assert isinstance(found[Ref("good")], Secret)
+    assert "secret 'bad' is unavailable: internal error (ZeroDivisionError)" == str(found[Ref("bad")])

@@ -16,7 +16,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from secrets_cache.attempts import Passing, timeout_awake, within_budget
 from secrets_cache.clock import Clock, elapsed
-from secrets_cache.errors import SecretError, SecretTimeout
+from secrets_cache.errors import SecretError, SecretTimeout, SecretUnavailable
 from secrets_cache.secret import Ref, Secret
 from secrets_cache.secretsmanager.answers import malformed, to_secret
 
@@ -115,6 +115,9 @@ class SecretsManager:
             deliver(ref, await self._fetch(ref, budget_seconds))
         except SecretError as error:
             deliver(ref, error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours with one secret is no reason to give up the others
+            cause = f"internal error ({type(error).__name__})"
+            deliver(ref, SecretUnavailable(ref.secret_id, code="internal-error", cause=cause))
 
     async def _deliver_chunk(self, chunk: Sequence[Ref], deliver: Deliver, refusals: "Counter[str]") -> None:
         began = self._clock.now()
