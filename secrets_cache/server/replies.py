@@ -51,6 +51,9 @@ class Asked(NamedTuple):
     origins: Sequence[str] = ()
     sites: Sequence[str] = ()
 
+    def __repr__(self) -> str:
+        return repr_without("tokens", self)
+
 
 class Reply(NamedTuple):
     """
