@@ -28,7 +28,7 @@ from secrets_cache.listeners import bind, bind_channel, opened
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from secrets_cache.config import Config
     from secrets_cache.files import ConfigFile
@@ -50,9 +50,20 @@ def main() -> None:
     if not address or len(arguments) != 1:
         sys.stderr.write(USAGE)
         sys.exit(2)
+    _open_standard_streams()
     code = live(ExtensionsApi(address, arguments[0]), os.environ)
     # At once: nothing here needs tidying up, and a thread that waits for a name server must not hold us.
     os._exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Let no socket become what is written to as standard output."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free.
+            os.open(os.devnull, os.O_RDWR)
 
 
 def live(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
@@ -119,7 +130,12 @@ class _Start:
         sockets, channel = self.sockets(), opened(self._channel)
         self._channel = []
         start = life.Start(file, self._config, self._port, sockets, channel, self._troubles, self._registered)
-        return life.Life(self._api, self._environ, start).run()
+        try:
+            return life.Life(self._api, self._environ, start).run()
+        finally:
+            # Whoever still waits to be let in by a life that failed is the next one's.
+            for listener in (*sockets, *channel):
+                listener.close()
 
     def sockets(self) -> list[socket.socket]:
         """Return sockets of the ports that are to be had."""
@@ -131,6 +147,11 @@ class _Start:
         """Answer no wrapper: it then fetches by itself."""
         while self._channel:
             os.close(self._channel.pop())
+
+    def close_ports(self) -> None:
+        """Let callers be refused."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
 
     def _choose_port(self, file: ConfigFile) -> None:
         wanted = self._environ.get("SECRETS_CACHE_PORT", "").strip()
@@ -162,18 +183,36 @@ def _stay(api: ExtensionsApi, start: _Start) -> None:
     pause, said = RETRY_SECONDS, ""
     while True:
         try:
-            # An event loop that failed may have left a handler that does nothing.
-            _end_at_signals()
-            start.close_channel()
-            from secrets_cache.last_resort import stay  # noqa: PLC0415 - hardly ever needed
-
-            stay(api, start.sockets(), _report_api)
+            wait = _last_resort(api, start)
+        except BaseException as error:  # noqa: BLE001 - rule 2
+            said = _report("internal.error", error, said)
+            # Who cannot be answered is not left waiting.
+            start.close_ports()
+            wait = _wait_unheard(api)
+        try:
+            wait()
         except BaseException as error:  # noqa: BLE001 - rule 2
             said = _report("internal.error", error, said)
         else:
             return
         time.sleep(pause)
         pause = min(pause * 2, MAX_RETRY_SECONDS)
+
+
+def _last_resort(api: ExtensionsApi, start: _Start) -> Callable[[], object]:
+    """Return what answers everybody and ends with SHUTDOWN."""
+    start.close_channel()
+    # An event loop that failed may have left a handler that does nothing.
+    _end_at_signals()
+    from secrets_cache.last_resort import stay  # noqa: PLC0415 - hardly ever needed
+
+    sockets = start.sockets()
+    return lambda: stay(api, sockets, _report_api)
+
+
+def _wait_unheard(api: ExtensionsApi) -> Callable[[], object]:
+    """Return what only ends with SHUTDOWN."""
+    return lambda: finish(api.until_shutdown(_report_api))
 
 
 def _end_at_signals() -> None:

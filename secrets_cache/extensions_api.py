@@ -146,12 +146,15 @@ def _reason(error: Exception) -> str:
 
 
 def _event_type(body: bytes) -> str:
-    import json  # noqa: PLC0415 - the event comes at the end of our life
-
     try:
+        import json  # noqa: PLC0415 - the event comes at the end of our life
+
         return str(json.loads(body)["eventType"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
+    except (ImportError, MemoryError):
+        # It is what else would be too little to go on.
+        return "SHUTDOWN" if b'"SHUTDOWN"' in body else ""
 
 
 def _request(method: str, path: str, address: str, headers: dict[str, str], body: bytes = b"") -> bytes:

@@ -21,22 +21,32 @@ class Process:
     """
     One process of ours. A context manager: left, the process has ended or is ended.
 
+    Args:
+        under: A command that runs it, such as one that takes rights away.
+
     Attributes:
         port: The port that its cache listens on.
         log: What it writes.
     """
 
-    def __init__(self, arguments: Sequence[str], environ: Mapping[str, str], *, port: int | None = None) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environ: Mapping[str, str],
+        *,
+        port: int | None = None,
+        under: Sequence[str] = (),
+    ) -> None:
         self.port = port or free_port()
         # As plain as in Lambda: what this machine sets for other programs would keep the fetch lane out.
         plain = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
         self._environ = {**plain, "HOME": "/nonexistent", "SECRETS_CACHE_PORT": str(self.port), **environ}
-        self._arguments = arguments
+        self._command = [*under, sys.executable, *arguments]
         self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
-            [sys.executable, *self._arguments],
+            self._command,
             env=self._environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -596,6 +596,17 @@ def test_more_callers_than_descriptors_keep_nobody_from_the_others(api, start):
     assert ["extension.ready", "extension.stopped", "server.crowded"] == sorted(events)
 
 
+def test_without_standard_output_no_socket_takes_its_place(api, start):
+    """What is logged would go to whoever is connected."""
+    with start(before="import os; os.close(0); os.close(1); os.close(2)") as extension:
+        assert next_is_open(api)
+        opened = [str(Path(f"/proc/{extension.process.pid}/fd/{number}").readlink()) for number in (0, 1, 2)]
+        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        shut_down(api, extension)
+
+    assert ["/dev/null"] * 3 == opened
+
+
 @pytest.mark.parametrize("arguments", [EXTENSION[:-1], (*EXTENSION, "more")])
 def test_started_wrongly_it_says_how_it_is_started(arguments):
     """Exit code 2 and one line."""
