@@ -1,0 +1,108 @@
+"""The supervisor: whatever of the seams breaks, the process stays until SHUTDOWN, and callers get an answer."""
+
+import http.client
+import json
+import time
+
+import pytest
+
+from tests import breaking
+from tests.conftest import PATIENCE_SECONDS
+from tests.fakes import CANARY
+from tests.processes import EXTENSION, Process, config
+from tests.seams import SEAMS, Callers, Seam
+from tests.test_docs import ROOT, rows_of
+
+RELIABILITY = ROOT / "docs" / "reliability.md"
+
+STATUSES = {
+    Callers.SERVED: {200},
+    Callers.HEALED: {200, 500, 503},
+    Callers.LAST_RESORT: {503},
+    Callers.REFUSED: {404, 500, 503},
+}
+
+
+@pytest.fixture(name="broken")
+def _broken(api, upstream, tmp_path):
+    """Give a function that makes the process of an extension in which something breaks."""
+    upstream.put("db", CANARY)
+
+    def broken(seam: Seam) -> Process:
+        option, code, name = EXTENSION
+        api.answers.update({path: list(answers) for path, answers in seam.answers.items()})
+        code = f"import tests.breaking as b\n{seam.before}\n{code}"
+        environ = {"AWS_LAMBDA_RUNTIME_API": api.address, **config(tmp_path, seam.text), **seam.environ}
+        # A measurement of coverage would break as well, and write files.
+        return Process((option, code, name), {**environ, "COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""})
+
+    return broken
+
+
+def ask(extension: Process, path: str = "/cache/db", headers: dict[str, str] | None = None) -> tuple[int, str]:
+    """Return status and body; 0 for no connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", extension.port, timeout=PATIENCE_SECONDS)
+    try:
+        connection.request("GET", path, headers=headers or {})
+        with connection.getresponse() as response:
+            return response.status, response.read().decode()
+    except ConnectionRefusedError:
+        return 0, ""
+    finally:
+        connection.close()
+
+
+def ask_until_healed(extension: Process) -> tuple[int, str]:
+    """Ask until there is a secret, or it takes too long."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    answer = ask(extension)
+    while answer[0] != 200 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        answer = ask(extension)
+    return answer
+
+
+@pytest.mark.parametrize("seam", SEAMS, ids=lambda seam: seam.what)
+def test_whatever_breaks_the_function_is_answered_and_the_process_stays(api, broken, seam):
+    """The init ends, each request gets an answer, SHUTDOWN ends the process with 0, and a line of the log says why."""
+    with broken(seam) as extension:
+        assert api.wait_until(lambda: "/event/next" in api.paths(), PATIENCE_SECONDS)
+        status, body = ask(extension)
+        # Past the lanes.
+        other, _ = ask(extension, headers={"X-Other": "x"})
+        if seam.callers is Callers.UNHEARD:
+            assert (0, 0) == (status, other)
+        else:
+            assert status in STATUSES[seam.callers]
+            assert 400 <= other < 600 or other == 200
+        if seam.callers in {Callers.SERVED, Callers.HEALED}:
+            assert (200, CANARY) == ask_until_healed(extension)
+        elif seam.callers is Callers.LAST_RESORT:
+            assert "secrets-cache could not start; its log says why" == json.loads(body)["detail"]
+        assert extension.process.poll() is None
+        api.release.set()
+        assert 0 == extension.exit_code()
+        extension.log.join()
+
+    complaints = [line for line in extension.log.text.splitlines() if '"ERROR"' in line or '"WARNING"' in line]
+    assert seam.is_mute or bool(complaints) == bool(seam.says)
+    assert not seam.says or [line for line in complaints if all(part in line for part in seam.says)]
+    assert CANARY not in extension.log.text
+
+
+def test_the_seams_are_those_of_the_page():
+    """What fails, what callers get and what the log says stands in the documentation as it is tested here."""
+    shown = [tuple(row) for row in rows_of(RELIABILITY, "what fails")]
+
+    assert [row_of(seam) for seam in SEAMS] == shown
+
+
+def row_of(seam: Seam) -> tuple[str, str, str]:
+    """Return the row of the documentation for a seam."""
+    says = ", ".join(f"`{part}`" for part in seam.says) or ("nothing: it is what fails" if seam.is_mute else "nothing")
+    return seam.what, seam.callers.value, says
+
+
+def test_the_canary_of_what_breaks_is_everybodys():
+    """It has one of its own, since the other one's module imports what is to be broken."""
+    assert breaking.CANARY == CANARY
