@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 65536
+# Little: it is also how we hear of the end when there is no memory left.
+CHUNK_BYTES = 4096
 
 
 class Response:
@@ -147,7 +149,7 @@ def _receive(connection: _socket.socket, deadline: float | None) -> Generator[Wa
     received = b""
     while True:
         try:
-            chunk = connection.recv(MAX_RESPONSE_BYTES)
+            chunk = connection.recv(CHUNK_BYTES)
         except BlockingIOError:
             yield from _ready(connection, deadline, is_writing=False)
             continue

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 8080
 MAX_PORT = 65535
 LIVES = 2
+# What could not be said, since the log failed.
+UNSAID = "logs"
 USAGE = (
     "secrets-cache: this program is started by AWS Lambda, with its own file name as the argument and "
     "AWS_LAMBDA_RUNTIME_API set; elsewhere, use `secrets-cache serve`\n"
@@ -125,6 +127,8 @@ class _Start:
         from secrets_cache.limits import set_limits  # noqa: PLC0415
 
         set_limits()
+        # Before there may be no memory left for it.
+        from secrets_cache import last_resort  # noqa: F401, I001, PLC0415
         from secrets_cache import life  # noqa: PLC0415
 
         sockets, channel = self.sockets(), opened(self._channel)
@@ -204,7 +208,7 @@ def _last_resort(api: ExtensionsApi, start: _Start) -> Callable[[], object]:
     start.close_channel()
     # An event loop that failed may have left a handler that does nothing.
     _end_at_signals()
-    from secrets_cache.last_resort import stay  # noqa: PLC0415 - hardly ever needed
+    from secrets_cache.last_resort import stay  # noqa: PLC0415 - not before the registration
 
     sockets = start.sockets()
     return lambda: stay(api, sockets, _report_api)
@@ -240,8 +244,9 @@ def _report(event: str, error: BaseException, said: str = "") -> str:
             logging.getLogger(__name__).error(event, fields)
         return str(fields)
     except BaseException:  # noqa: BLE001 - rule 2
-        _say_that_logs_fail()
-        return said
+        if said != UNSAID:
+            _say_that_logs_fail()
+        return UNSAID
 
 
 def _say_that_logs_fail() -> None:

@@ -152,8 +152,7 @@ def _event_type(body: bytes) -> str:
         return str(json.loads(body)["eventType"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-    except (ImportError, MemoryError):
-        # It is what else would be too little to go on.
+    except Exception:  # noqa: BLE001 - there may not be the memory for an import
         return "SHUTDOWN" if b'"SHUTDOWN"' in body else ""
 
 

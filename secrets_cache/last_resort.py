@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 CALLER_SECONDS = 5.0
 MAX_CALLERS = 256
 MAX_HEAD_BYTES = 65536
+# Little: that there is no memory left may be why we are here.
+CHUNK_BYTES = 4096
 # When there was no descriptor for a caller.
 ACCEPT_AGAIN_SECONDS = 0.1
 BODY = (
@@ -80,7 +82,7 @@ class _Caller:
     def go_on(self) -> bool:
         """Read or write what can be; return whether more is to come."""
         if not self.answer:
-            chunk = self.connection.recv(MAX_HEAD_BYTES)
+            chunk = self.connection.recv(CHUNK_BYTES)
             self.head += chunk
             if not chunk or len(self.head) > MAX_HEAD_BYTES:
                 return False
@@ -127,14 +129,14 @@ class _Callers:
             connection, _ = listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
-        except OSError:
+        except (OSError, MemoryError):
             self._accept_from = time.monotonic() + ACCEPT_AGAIN_SECONDS
             return
         connection.setblocking(False)
         self._callers[connection.fileno()] = _Caller(connection, time.monotonic() + self._caller_seconds)
 
     def _go_on(self, descriptor: int, caller: _Caller) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, MemoryError):
             try:
                 if caller.go_on() and time.monotonic() < caller.until:
                     return
