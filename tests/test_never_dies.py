@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import shutil
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,8 @@ from tests.fakes import CANARY
 from tests.processes import EXTENSION, Process, config
 from tests.seams import SEAMS, Callers, Seam
 from tests.test_docs import ROOT, rows_of
+from tests.upstream import Upstream
+from tools.emulator import Emulator, free_port
 
 RELIABILITY = ROOT / "docs" / "reliability.md"
 
@@ -31,7 +36,8 @@ def _broken(api, upstream, tmp_path):
     def broken(seam: Seam) -> Process:
         option, code, name = EXTENSION
         api.answers.update({path: list(answers) for path, answers in seam.answers.items()})
-        code = f"import tests.breaking as b\n{seam.before}\n{code}"
+        # Wherever it goes, it is this package that it imports.
+        code = f"import os, sys\nsys.path[0] = os.getcwd()\nimport tests.breaking as b\n{seam.before}\n{code}"
         environ = {"AWS_LAMBDA_RUNTIME_API": api.address, **config(tmp_path, seam.text), **seam.environ}
         # A measurement of coverage would break as well, and write files.
         return Process((option, code, name), {**environ, "COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""})
@@ -88,6 +94,83 @@ def test_whatever_breaks_the_function_is_answered_and_the_process_stays(api, bro
     assert seam.is_mute or bool(complaints) == bool(seam.says)
     assert not seam.says or [line for line in complaints if all(part in line for part in seam.says)]
     assert CANARY not in extension.log.text
+
+
+@pytest.mark.parametrize("mebibytes", [2, 3, 4, 6, 8, 12, 16, 24])
+def test_where_memory_runs_out_the_function_lives(api, broken, mebibytes):
+    """Somewhere between two allocations: with an answer, if there is the memory for one, and a good end."""
+    before = f"""
+import resource
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ({mebibytes} << 20),) * 2)
+"""
+    with broken(Seam("memory", Callers.HEALED, before=before)) as extension:
+        assert api.wait_until(lambda: "/event/next" in api.paths(), PATIENCE_SECONDS)
+        assert {ask(extension)[0], ask(extension, headers={"X-Other": "x"})[0]} <= {0, 200, 500, 503}
+        assert extension.process.poll() is None
+        api.release.set()
+        assert 0 == extension.exit_code()
+
+    assert CANARY not in extension.log.text
+
+
+LAYER_SEAMS = {
+    "an engine that cannot be imported": ("secrets-cache/packages/aiohttp/__init__.py", "raise MemoryError", 503),
+    "a part of ours that ends the process": ("secrets-cache/packages/secrets_cache/app.py", "raise SystemExit(1)", 503),
+}
+
+
+@pytest.mark.parametrize(("file", "code", "status"), LAYER_SEAMS.values(), ids=LAYER_SEAMS.keys())
+def test_under_the_emulator_a_damaged_layer_does_not_fail_the_function(opt, upstream, tmp_path, file, code, status):
+    """Lambda's own supervisor sees no crash, and each invocation gets its answer."""
+    upstream.put("db", CANARY)
+    damaged = tmp_path / "opt"
+    shutil.copytree(opt, damaged)
+    for compiled in (damaged / file).parent.glob("__pycache__/*"):
+        compiled.unlink()
+    (damaged / file).unlink(missing_ok=True)
+    (damaged / file).write_text(code)
+    with function(damaged, upstream, tmp_path, SECRETS_CACHE_LANES="0") as emulator:
+        results = [emulator.invoke(), emulator.invoke()]
+        emulator.shut_down()
+
+    assert [status] * 4 == [answer["status"] for result in results for answer in (result["at_import"], result["now"])]
+    assert "Extension.Crash" not in emulator.log.text
+    assert "internal.error" in {line["event"] for line in emulator.log.events()}
+
+
+@pytest.mark.parametrize("end", [">&-", "> /dev/full", "| true"], ids=["closed", "full", "broken"])
+def test_under_the_emulator_a_log_that_cannot_be_written_does_not_fail_the_function(opt, upstream, tmp_path, end):
+    """It is served as ever."""
+    upstream.put("db", CANARY)
+    other = tmp_path / "opt"
+    shutil.copytree(opt, other, symlinks=True)
+    launcher = other / "extensions" / "secrets-cache"
+    head, _, rest = launcher.read_text().partition("exec ")
+    launcher.write_text(f"{head}exec {rest.rstrip()} {end}\n" if end[0] == ">" else f"{head}{rest.rstrip()} {end}\n")
+    with function(other, upstream, tmp_path) as emulator:
+        results = [emulator.invoke(), emulator.invoke()]
+        emulator.shut_down()
+
+    assert [200] * 4 == [answer["status"] for result in results for answer in (result["at_import"], result["now"])]
+    assert "Extension.Crash" not in emulator.log.text
+
+
+def function(opt: Path, upstream: Upstream, folder: Path, **environ: str) -> Emulator:
+    """Return a function that asks for the secret when it is imported, and again when it is invoked."""
+    file = folder / "config.yaml"
+    file.write_text("secrets: [db]")
+    return Emulator(
+        opt=opt,
+        task=ROOT / "tests" / "functions",
+        runtime=[sys.executable, "-m", "awslambdaric", "asking.handler"],
+        environ={
+            "AWS_ENDPOINT_URL": upstream.url,
+            "SECRETS_CACHE_PORT": str(free_port()),
+            "SECRETS_CACHE_CONFIG": str(file),
+            **environ,
+        },
+    )
 
 
 def test_the_seams_are_those_of_the_page():

@@ -198,9 +198,14 @@ def test_what_the_wrapper_says_shows_nothing(api, aws, tmp_path, script, is_besi
 @pytest.mark.parametrize("limit", ["as it is", "of no effect"])
 def test_no_core_dump_is_made(api, aws, tmp_path, number, limit):
     """Not even where the limit does not hold, as it does not for a dump that the system pipes to a program."""
-    allowed = f"import os, resource, tests.breaking as b; resource.setrlimit(resource.RLIMIT_CORE, (-1, -1)); os.chdir({str(tmp_path)!r})"
-    without = "b.call_raises('resource:setrlimit', OSError(1, 'Operation not permitted'))"
-    before = f"{allowed}\n{without if limit == 'of no effect' else ''}"
+    before = f"""
+import os, resource, sys, tests.breaking as b
+sys.path[0] = os.getcwd()
+resource.setrlimit(resource.RLIMIT_CORE, (-1, -1))
+os.chdir({str(tmp_path)!r})
+"""
+    if limit == "of no effect":
+        before += "b.call_raises('resource:setrlimit', OSError(1, 'Operation not permitted'))"
     option, main, name = EXTENSION
     environ = {"AWS_LAMBDA_RUNTIME_API": api.address, "AWS_ENDPOINT_URL": aws.url, **config(tmp_path, "secrets: [db]")}
     files = set(tmp_path.iterdir())
