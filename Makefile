@@ -26,7 +26,7 @@ SHELL_SCRIPTS := extensions/secrets-cache deploy.sh example_function/shell/boots
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test promises fuzz soak bench layer lint format lock clean
+.PHONY: help demo test promises fuzz soak bench fleet layer lint format lock clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ test: $(READY) $(EMULATOR) $(LOCAL_LAYER)/.ready $(VENV)/deploy/.ready ## all te
 bench: $(READY) $(EMULATOR) $(LOCAL_LAYER)/.ready $(VENV)/bench/.ready ## the benchmarks: a table, bench/results/; QUICK=1 for a short run
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 	@$(VENV)/bench/bin/python -m bench.picture
+
+fleet: $(READY) $(VENV)/bench/.ready ## a simulation: up to 50,000 environments against AWS's quotas; QUICK=1 for a few
+	@$(BIN)/python -m bench.fleet $(if $(QUICK),--quick)
+	@$(VENV)/bench/bin/python -m bench.fleet.picture
 
 promises: $(READY) ## break each promise of docs/reliability.md in a copy; its tests must notice
 	@$(BIN)/python -m tools.promises

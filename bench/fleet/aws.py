@@ -49,7 +49,7 @@ class Outage(NamedTuple):
 
 class TokenBucket:
     """
-    A quota: full at first, holds one second's worth, and fills at its rate.
+    A quota: full at first, holds one second's worth, but at least one call, and fills at its rate.
 
     Args:
         rate: Calls a second.
@@ -57,12 +57,13 @@ class TokenBucket:
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._tokens = rate
+        self._most = max(rate, 1.0)
+        self._tokens = self._most
         self._at = 0.0
 
     def take(self, now: float) -> bool:
         """Take one token at the moment `now`; return whether there was one."""
-        self._tokens = min(self._rate, self._tokens + (now - self._at) * self._rate)
+        self._tokens = min(self._most, self._tokens + (now - self._at) * self._rate)
         self._at = now
         if self._tokens < 1:
             return False

@@ -64,7 +64,7 @@ def timelines(run: Run) -> dict[str, list[int]]:
 
 
 def _is_shown(scenario: Scenario, *, in_outage: bool) -> bool:
-    usual = Scenario(LARGE, 5, Design.DEFAULTS, Start.TOGETHER, part=10)
+    usual = Scenario(LARGE, 5, Design.DEFAULTS, Start.TOGETHER, part=25)
     if in_outage:
         return scenario.outage is not None
     return usual == scenario._replace(design=usual.design)

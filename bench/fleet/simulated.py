@@ -10,7 +10,7 @@ Rules
 
 import asyncio
 import selectors
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from secrets_cache.clock import Instant
@@ -67,16 +67,14 @@ def simulate(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Return what `main` returns, run in simulated time; whatever it leaves behind is cancelled."""
     loop = SimulatedLoop()
     try:
-        return loop.run_until_complete(_and_end(main))
+        return loop.run_until_complete(main())
     finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(_ended(left))
         loop.close()
 
 
-async def _and_end(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    try:
-        return await main()
-    finally:
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+async def _ended(tasks: Iterable["asyncio.Task[Any]"]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)
