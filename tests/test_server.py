@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import re
 import socket
 from email.utils import parsedate_to_datetime
@@ -654,6 +655,23 @@ async def test_this_machines_names_are_served(running, host):
     """With or without a port, in any case of letters."""
     assert is_local(host)
     assert 200 == (await running.get("/cache/json", Host=host))[0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx",
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Encoding: br\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("method", [b"GET", b"BREW"])
+async def test_a_body_that_is_broken_is_no_error_of_ours(running, caplog, method, body):
+    """Nothing of it is decoded, and nobody is told."""
+    answer = await running.raw(method + b" /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + body)
+
+    assert answer.split(b" ")[1] in {b"200", b"400", b"405"}
+    assert [] == [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 async def test_a_request_without_a_host_or_with_two_is_refused(running):

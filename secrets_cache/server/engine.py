@@ -9,7 +9,7 @@ Rules
 2. Whether a method is allowed is not for the parser to say: what follows RFC 9110 section 9.1 is a method.
 3. A request with a body is its connection's last: none of ours has one, and where a body ends is what a caller and a
    server may be made to disagree about (request smuggling). What comes after it is not read as a request, nor is the
-   body looked into.
+   body looked into: one that is broken is no error of ours.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, web
-from aiohttp.http_exceptions import BadHttpMessage, BadHttpMethod
+from aiohttp.http_exceptions import BadHttpMessage, BadHttpMethod, HttpProcessingError
 from aiohttp.http_parser import HttpRequestParserPy, RawRequestMessage
 
 from secrets_cache.logs import describe
@@ -134,6 +134,11 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
         if transport is not None:
             self._door.gone(transport)
+
+    def log_exception(self, *args: Any, **fields: Any) -> None:  # noqa: ANN401 - as aiohttp's
+        """Log what went wrong on a connection, unless it was the caller who did."""
+        if not isinstance(fields.get("exc_info"), (web.RequestPayloadError, HttpProcessingError)):
+            super().log_exception(*args, **fields)
 
     def handle_error(
         self,
