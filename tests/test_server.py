@@ -657,6 +657,15 @@ async def test_this_machines_names_are_served(running, host):
     assert 200 == (await running.get("/cache/json", Host=host))[0]
 
 
+@pytest.mark.parametrize("host", [b"xn--a%ff", b"xn--zzzzzzzzzzzz--", b"p\xff"])
+@pytest.mark.parametrize("method", [b"GET", b"BREW"])
+async def test_a_host_that_cannot_be_decoded_gets_an_answer(running, method, host):
+    """It is another machine's name, or none; nobody has to know which."""
+    answer = await running.raw(method + b" http://" + host + b"/ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    assert answer.split(b" ")[1] in {b"400", b"403"}
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -18,9 +18,11 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import BadHttpMessage, BadHttpMethod, HttpProcessingError
 from aiohttp.http_parser import HttpRequestParserPy, RawRequestMessage
+from yarl import URL
 
 from secrets_cache.logs import describe
 from secrets_cache.server.admission import FORWARDING_HEADERS, TOKEN_HEADER
@@ -35,6 +37,7 @@ _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: |\Z)")
 # Of those that the fast parser knows.
 _LONGEST_METHOD = 32
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
+_NO_URL = URL("/")
 # For callers that still wait when it is time to go. Not 0, which aiohttp takes as "for ever".
 SHUTDOWN_SECONDS = 0.05
 # For the rest of a body that nobody wants: closed before it is read, the connection would take the answer with it.
@@ -45,7 +48,7 @@ class Engine(web.Server):
     """aiohttp's server, speaking through `Connection`, without an access log. Called, it makes a protocol."""
 
     def __init__(self, replies: Replies, door: Door) -> None:
-        super().__init__(self._respond)
+        super().__init__(self._respond, request_factory=_request)
         self._replies = replies
         self._door = door
 
@@ -85,6 +88,19 @@ class Engine(web.Server):
         finally:
             if transport is not None:
                 self._door.idle(transport)
+
+
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: web.RequestHandler,
+    writer: AbstractStreamWriter,
+    task: "asyncio.Task[None]",
+) -> web.BaseRequest:
+    # Without its URL: aiohttp would decode the host of an absolute one, and end without an answer where that fails.
+    # The target as it was sent is in the message as well.
+    plain = message._replace(url=_NO_URL)
+    return web.BaseRequest(plain, payload, protocol, writer, task, asyncio.get_running_loop())
 
 
 def _response(reply: Reply) -> web.Response:
