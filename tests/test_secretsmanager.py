@@ -744,7 +744,7 @@ async def test_a_fault_of_ours_with_one_secret_gives_up_no_other():
         async def aclose(self) -> None:
             """Have nothing to close."""
 
-    source = SecretsManager(budget_seconds=1, batch_above=None, calls=Calls(), clock=SystemClock())
+    source = SecretsManager(budget_seconds=1, batch_above=None, calls=Calls(), clock=SystemClock(), random=lambda: 0.5)
     found = await fetch_all(source, [Ref("bad"), Ref("good")])
 
     assert isinstance(found[Ref("good")], Secret)
