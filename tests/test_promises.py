@@ -10,7 +10,7 @@ from tools.promises import survivors
 BY_TEXT = [pytest.param(promise, id=promise.text[:60]) for promise in PROMISES]
 
 
-def tests_in(file: str) -> set[str]:
+def names_in(file: str) -> set[str]:
     """Return the names of a module's tests."""
     tree = ast.parse((ROOT / "tests" / f"{file}.py").read_text(encoding="utf-8"))
     names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
@@ -26,7 +26,7 @@ def test_a_promise_names_what_breaks_it_and_tests_that_there_are(promise: Promis
     assert 1 == source.count(promise.line)
     ast.parse(source.replace(promise.line, promise.broken))
     for file, tests in promise.tests.items():
-        assert set() == set(tests) - tests_in(file)
+        assert set() == set(tests) - names_in(file)
 
 
 def test_a_promise_that_nobody_looks_at_is_found_out():
