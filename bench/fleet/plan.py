@@ -1,4 +1,4 @@
-"""Which scenarios are simulated, each under its key. All of them take three minutes or so on one core."""
+"""Which scenarios are simulated, each under its key. All of them take about seven minutes on one core."""
 
 from bench.fleet.aws import Outage
 from bench.fleet.scenarios import Design, Scenario, Start
