@@ -25,7 +25,6 @@ from secrets_cache.config import Batch, Config
 from secrets_cache.entries import Listed
 from secrets_cache.freshness import Policy
 from secrets_cache.lanes import has_lanes
-from secrets_cache.limits import set_limits
 from secrets_cache.logs import describe
 from secrets_cache.outcomes import Report
 from secrets_cache.secretsmanager import BATCH_ABOVE, of_environment
@@ -77,7 +76,6 @@ async def running(
         channel: Where the exec wrapper asks, if anywhere.
         clock: What time it is; None for the machine's.
     """
-    set_limits()
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(

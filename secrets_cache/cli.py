@@ -15,6 +15,7 @@ from secrets_cache import __version__, logs
 from secrets_cache.app import running
 from secrets_cache.config import Config, parse
 from secrets_cache.files import DEFAULT_ROOT, read_config
+from secrets_cache.limits import set_limits
 from secrets_cache.listeners import bind, opened
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def _serve(given: argparse.Namespace) -> int:
     file = read_config(os.environ, given.config)
     config = parse(file.data, file=file.path, environ=os.environ, unreadable=file.unreadable)
     logs.configure(config.log_level)
+    set_limits()
     for problem in config.problems:
         logs.report_problem(problem)
     if config.strict and config.problems:

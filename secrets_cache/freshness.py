@@ -153,7 +153,8 @@ class Entry:
 
     def may_serve_after(self, failure: Failure, now: Instant) -> bool:
         """Return whether a value may be served though a fetch has just failed so."""
-        return not failure.refused and self.age(now) < self.policy.ttl + self.policy.stale_if_error
+        bridged = 0.0 if failure.refused else self.policy.stale_if_error
+        return isinstance(failure.error, SecretUnavailable) and self.age(now) < self.policy.ttl + bridged
 
     def failure_in_force(self, now: Instant) -> Failure | None:
         """Return the failure that forbids another fetch for now; None if there is none."""

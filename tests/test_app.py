@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import resource
 
 import aiohttp
 import pytest
@@ -185,12 +184,6 @@ async def test_a_required_secret_that_is_missing_shows_in_the_log_and_in_health(
     assert ["required secret 'db' could not be had: AWS refused secret 'db' with AccessDeniedException"] == [
         text.partition(": User")[0] for text in texts
     ]
-
-
-async def test_no_core_dump_is_ever_written(upstream):
-    """Memory holds secrets, and a core dump is memory on a disk."""
-    async with app(""):
-        assert (0, 0) == resource.getrlimit(resource.RLIMIT_CORE)
 
 
 async def test_leaving_stops_everything(upstream):

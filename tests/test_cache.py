@@ -420,6 +420,19 @@ async def test_a_definite_refusal_stands_until_aws_gives_the_value_again(setup):
     assert Served.STALE is (await cache.get("db")).served
 
 
+async def test_a_refusal_takes_nothing_from_a_fresh_value(setup):
+    """Who forces is told of it; if AWS cannot be asked afterwards, the answer is what it would be without forcing."""
+    cache = await setup.prefetched(listed("db", stale_if_error=100))
+    setup.source.error[""] = REFUSED
+    with pytest.raises(SecretRefused):
+        await cache.get("db", refresh=True)
+    setup.source.error[""] = UNAVAILABLE
+    setup.clock.tick(5)
+
+    assert Served.HIT is (await cache.get("db", refresh=True)).served
+    assert Served.HIT is (await cache.get("db")).served
+
+
 async def test_after_a_failure_nobody_asks_for_a_while(setup):
     """1 s, doubled to at most 60 s, with jitter; meanwhile the remembered error comes at once."""
     cache = await setup.prefetched()

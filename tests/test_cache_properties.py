@@ -221,7 +221,7 @@ class CacheMachine(RuleBasedStateMachine):
         return backwards or seconds >= 1
 
     def after_failure(self) -> tuple[Served | None, int | None, SecretError | None]:
-        if not self.model.refused and self.age() < TTL + ON_ERROR:
+        if self.model.failure is PASSING and self.age() < (TTL if self.model.refused else TTL + ON_ERROR):
             return (Served.HIT if self.age() < TTL else Served.STALE), self.model.version, None
         return None, None, self.model.failure
 
