@@ -17,7 +17,7 @@ BACKOFF_SECONDS = 0.75
 MAX_BACKOFF_SECONDS = 60
 FORCED_SECONDS = 1.0
 # How much later than its fetch a call may arrive, and than it ended its end may be noticed.
-TRANSIT_SECONDS = 0.5
+TRANSIT_SECONDS = 0.45
 
 
 def broken(history: History, policy: Policy) -> list[str]:
