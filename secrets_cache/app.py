@@ -16,20 +16,24 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from secrets_cache.aws import Aws
 from secrets_cache.cache import Cache, Source
 from secrets_cache.chance import chance
 from secrets_cache.clock import Clock, SystemClock
 from secrets_cache.config import Batch, Config
-from secrets_cache.entries import Listed
-from secrets_cache.freshness import Policy
 from secrets_cache.lanes import has_lanes
+from secrets_cache.limits import max_connections
+from secrets_cache.listing import listed_by, policy_of
 from secrets_cache.logs import describe
 from secrets_cache.outcomes import Report
-from secrets_cache.secretsmanager import BATCH_ABOVE, of_environment
+from secrets_cache.secretsmanager import BATCH_ABOVE
 from secrets_cache.server import Replies, Server
 from secrets_cache.variables.beside import Variables
+
+if TYPE_CHECKING:
+    from secrets_cache.server.layer import LayerReplies
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +67,7 @@ async def running(
     *,
     sockets: Sequence[socket.socket],
     environ: Mapping[str, str],
+    aws_sockets: Sequence[socket.socket] = (),
     channel: Sequence[socket.socket] = (),
     clock: Clock | None = None,
 ) -> AsyncIterator[Application]:
@@ -73,16 +78,19 @@ async def running(
         config: What is served.
         sockets: Where, by HTTP.
         environ: The environment variables.
+        aws_sockets: Where, in the protocol of AWS's own layer.
         channel: Where the exec wrapper asks, if anywhere.
         clock: What time it is; None for the machine's.
     """
+    room = max_connections() // (bool(sockets) + bool(aws_sockets) or 1)
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(
-            of_environment(
+            Aws(
                 environ,
                 budget_seconds=config.fetch_timeout,
                 batch_above=_batch_above(config.batch),
+                max_connections=config.aws_layer.max_connections,
                 clock=clock,
             )
         )
@@ -97,20 +105,33 @@ async def running(
             await stack.enter_async_context(Variables(listener, config, environ, cache, clock))
         stack.push_async_callback(_cancel, asyncio.create_task(refresh_when_due(cache)))
         application = Application(config, cache, settling)
-        problems = [str(problem) for problem in config.problems]
-        await stack.enter_async_context(
-            Server(
-                replies=Replies(
-                    cache=cache,
-                    tokens=config.tokens,
-                    wrong=lambda: [*problems, *application.missing()],
-                    clock=clock,
-                ),
-                sockets=sockets,
-                has_lane=has_lanes(environ),
-            )
-        )
+        for replies, listening in (
+            (_replies(config, application, clock), sockets),
+            (_layer_replies(config, cache, clock) if aws_sockets else None, aws_sockets),
+        ):
+            if replies is not None and listening:
+                server = Server(replies=replies, sockets=listening, has_lane=has_lanes(environ), room=room)
+                await stack.enter_async_context(server)
         yield application
+
+
+def _replies(config: Config, application: Application, clock: Clock) -> Replies:
+    problems = [str(problem) for problem in config.problems]
+    return Replies(
+        cache=application.cache,
+        tokens=config.tokens,
+        wrong=lambda: [*problems, *application.missing()],
+        clock=clock,
+    )
+
+
+def _layer_replies(config: Config, cache: Cache, clock: Clock) -> "LayerReplies":
+    from secrets_cache.server.layer import LayerReplies  # noqa: PLC0415 - only where its protocol is spoken
+
+    tokens = (*(config.tokens or ()), *config.aws_layer.tokens)
+    if not tokens:
+        logger.error("server.no_token", {"port": config.aws_port})
+    return LayerReplies(cache=cache, tokens=tokens, layer=config.aws_layer, clock=clock)
 
 
 def cache_of(config: Config, source: Source, clock: Clock, random: Callable[[], float] = chance) -> Cache:
@@ -118,10 +139,11 @@ def cache_of(config: Config, source: Source, clock: Clock, random: Callable[[], 
     return Cache(
         listed=listed_by(config),
         allow=config.allow,
-        policy=_policy(config, None),
+        policy=policy_of(config),
         source=source,
         clock=clock,
         random=random,
+        max_unlisted=config.aws_layer.cache_size,
     )
 
 
@@ -138,7 +160,7 @@ def _say_failed(settling: "asyncio.Task[None]") -> None:
 
 
 def _missing(config: Config, cache: Cache) -> list[tuple[Report, str]]:
-    required = {secret.name for secret in config.secrets if secret.required}
+    required = {item.name for item in config.listed if item.required}
     return [
         (report, f"required secret {report.name!r} could not be had: {report.reason}")
         for report in cache.report()
@@ -149,28 +171,6 @@ def _missing(config: Config, cache: Cache) -> list[tuple[Report, str]]:
 def fetches_late(environ: Mapping[str, str]) -> bool:
     """Return whether nothing may be fetched before the first request."""
     return environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
-
-
-def listed_by(config: Config) -> list[Listed]:
-    """Return what `config` lists, with the names that each is served as: its own name first, then its id."""
-    own = {secret.name for secret in config.secrets}
-    return [
-        Listed(
-            ref=secret.ref,
-            names=(secret.name, secret.ref.secret_id) if secret.ref.secret_id not in own else (secret.name,),
-            policy=_policy(config, secret.ttl_seconds),
-        )
-        for secret in config.secrets
-    ]
-
-
-def _policy(config: Config, ttl_seconds: float | None) -> Policy:
-    return Policy(
-        ttl=config.ttl if ttl_seconds is None else ttl_seconds,
-        refresh_ahead=config.refresh_ahead,
-        stale_while_revalidate=config.stale_while_revalidate,
-        stale_if_error=config.stale_if_error,
-    )
 
 
 def _batch_above(batch: Batch) -> int | None:

@@ -19,8 +19,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 from secrets_cache.clock import Clock, Instant, elapsed
-from secrets_cache.entries import Entries, Listed
-from secrets_cache.errors import SecretError, SecretUnavailable
+from secrets_cache.entries import Entries, Listed, member_name
+from secrets_cache.errors import SecretError, SecretNotFound, SecretUnavailable
 from secrets_cache.flight import Flights
 from secrets_cache.freshness import Entry, Failure, Held, Policy
 from secrets_cache.outcomes import Answer, Counts, Report, Served
@@ -108,6 +108,35 @@ class Cache:
         self.start_prefetch()
         await self._flights.settle(self._entries.may_turn_out_as(name))
         entry = self._entries.find(name, version_id, version_stage)
+        return _of_member(await self._answer(entry, math.inf, refresh=refresh), entry, name)
+
+    async def get_any(self, ref: Ref, *, max_age: float = math.inf, refresh: bool = False) -> Answer:
+        """
+        Return what `ref` means, whether it is listed, allowed, or neither: for who may ask for anything.
+
+        What is listed under its id is shared with `get`.
+
+        Args:
+            ref: What is asked for.
+            max_age: A value that is older, in seconds, is fetched anew, though it may be fresh.
+            refresh: As for `get`.
+
+        Raises:
+            SecretNotFound, SecretRefused, SecretUnavailable: As `get` does.
+        """
+        self.start_prefetch()
+        entry = self._entries.find_any(ref)
+        return _of_member(await self._answer(entry, max_age, refresh=refresh), entry, ref.secret_id)
+
+    def is_listed(self, ref: Ref) -> bool:
+        """Return whether what `ref` means is listed, so that it has the ttl that it is listed with."""
+        return self._entries.meant_by(ref) in self._entries.listed
+
+    def known(self, name: str) -> Ref | None:
+        """Return what a name means without asking AWS; None if it is neither listed, nor learned, nor below a path."""
+        return self._entries.known(name)
+
+    async def _answer(self, entry: Entry, max_age: float, *, refresh: bool) -> Answer:
         now = self._clock.now()
         failure = entry.failure_in_force(now)
         if refresh:
@@ -115,29 +144,30 @@ class Cache:
                 return self._without_fetch(entry, failure, now)
             if entry.ref in self._flights or entry.may_force(now):
                 return await self._fetch(entry, Served.FORCED, now)
-        return await self._get(entry, failure, now)
+        return await self._get(entry, failure, now, max_age)
 
-    async def _get(self, entry: Entry, failure: Failure | None, now: Instant) -> Answer:
+    async def _get(self, entry: Entry, failure: Failure | None, now: Instant, max_age: float) -> Answer:
         """Answer as the age of the held value has it. `failure`, if given, forbids a fetch."""
-        if entry.is_fresh(now):
+        if entry.is_fresh(now) and entry.age(now) < max_age:
             if failure is None and entry.is_refresh_due(now):
                 self._start(entry)
-            return self._serve(entry, Served.HIT)
+            return self._serve(entry, Served.HIT, max_age)
         if failure is not None:
             return self._without_fetch(entry, failure, now)
-        if entry.may_serve_while_revalidating(now):
+        if entry.may_serve_while_revalidating(now) and entry.age(now) < max_age:
             self._start(entry)
             return self._serve(entry, Served.STALE)
         return await self._fetch(entry, Served.EXPIRED, now)
 
-    def _serve(self, entry: Entry, served: Served) -> Answer:
+    def _serve(self, entry: Entry, served: Served, max_age: float = math.inf) -> Answer:
         if served is Served.STALE:
             self.counts.stale += 1
         else:
             self.counts.hits += 1
         assert entry.held is not None  # noqa: S101 - an entry without a value has an infinite age
         is_repeatable = served is Served.HIT and entry.ref in self._entries.listed
-        return Answer(entry.held, served, min(entry.policy.ttl, entry.held.refresh_after) if is_repeatable else 0.0)
+        good_for = min(entry.policy.ttl, entry.held.refresh_after, max_age) if is_repeatable else 0.0
+        return Answer(entry.held, served, good_for)
 
     async def _fetch(self, entry: Entry, served: Served, asked: Instant) -> Answer:
         """Wait for the one fetch of this entry; `served` says why, if a value was held before it was asked for."""
@@ -311,3 +341,16 @@ def _give_up_rest(prefetch: "asyncio.Task[None]", deliveries: "dict[Ref, asyncio
             delivery.set_exception(SecretUnavailable(ref.secret_id, code="internal-error", cause=cause))
             # Whoever waited may have gone: then nobody else looks.
             delivery.exception()
+
+
+def _of_member(answer: Answer, entry: Entry, name: str) -> Answer:
+    """Return the answer for the parameter that `name` means below a path; of anything else the answer itself."""
+    full = member_name(entry.ref, name) if entry.ref.is_path else None
+    if full is None:
+        return answer
+    member = (answer.secret.members or {}).get(full)
+    if member is None:
+        error = SecretNotFound(name)
+        error.what = "parameter"
+        raise error
+    return answer._replace(held=answer.held._replace(secret=member))

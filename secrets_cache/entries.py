@@ -8,6 +8,7 @@ Rules
 3. Where two claim a name, the configuration's word comes before what was learned, and its first before its second.
    Which was fetched first never decides: of two ARNs with one name, as in two accounts, the first listed one has it.
 4. A name that `allow` covers is AWS's to resolve, not ours: a foreign account's secret of that name never stands in.
+5. What is below a listed path of parameters is part of that path's entry: the innermost path has it.
 """
 
 from collections import OrderedDict
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 from secrets_cache.errors import SecretNotConfigured
 from secrets_cache.freshness import Entry, Policy
-from secrets_cache.secret import Ref, Secret
+from secrets_cache.secret import Access, Ref, Secret
 
 
 class Listed(NamedTuple):
@@ -52,6 +53,9 @@ class Entries:
             self.listed.setdefault(item.ref, Entry(item.ref, item.names[0], item.policy))
             for name in item.names:
                 self._names.setdefault(name, item.ref)
+        self._paths = sorted(
+            (ref for ref in self.listed if ref.is_path), key=lambda ref: len(ref.secret_id), reverse=True
+        )
         # By name: the listed secrets that may turn out to have it, in their order.
         self._bearers: dict[str, list[Ref]] = {}
         for ref in filter(self._is_meant_by_id, self.listed):
@@ -72,16 +76,44 @@ class Entries:
         Raises:
             SecretNotConfigured: `name` is neither known nor allowed.
         """
-        ref = self._names.get(name) or self._find_learned(name)
+        ref = self.known(name)
         if ref is None:
             if not self._allows(name):
                 raise SecretNotConfigured(name)
-            ref = Ref(name)
+            ref = Ref(name, is_parameter=is_parameter_arn(name))
         policy = self.listed[ref].policy if ref in self.listed else self._policy
         if version_id is not None or version_stage is not None:
-            stage = None if version_stage == "AWSCURRENT" else version_stage
-            ref = ref._replace(version_id=version_id, version_stage=stage)
+            ref = self._version_of(ref, name, version_id, None if version_stage == "AWSCURRENT" else version_stage)
         return self.listed.get(ref) or self._find_unlisted(ref, name, policy)
+
+    def find_any(self, ref: Ref) -> Entry:
+        """Return the entry for what `ref` means, made if need be: what is listed under its id counts as that."""
+        meant = self.meant_by(ref)
+        return self.listed.get(meant) or self._find_unlisted(meant, ref.secret_id, self._policy)
+
+    def meant_by(self, ref: Ref) -> Ref:
+        """Return what `ref` means: its id may be a name of something that is listed, or be below a listed path."""
+        known = self.known(ref.secret_id)
+        if known is None or known.is_parameter != ref.is_parameter or ref.access != Access() or not ref.is_decrypted:
+            return ref
+        # A version that is listed under its id is not what its id alone means to AWS.
+        return self._version_of(known, ref.secret_id, ref.version_id, ref.version_stage)
+
+    def _version_of(self, ref: Ref, name: str, version_id: str | None, version_stage: str | None) -> Ref:
+        """Return what a version of `ref` is, asked for by `name`; with neither, the current one."""
+        is_version = version_id is not None or version_stage is not None
+        member = member_name(ref, name) if ref.is_path and is_version else None
+        # Of a path only what is below it has versions.
+        return ref._replace(secret_id=member or ref.secret_id, version_id=version_id, version_stage=version_stage)
+
+    def known(self, name: str) -> Ref | None:
+        """Return what a name is listed or was learned as, or the listed path that it is below; None if neither."""
+        return self._names.get(name) or self._find_learned(name) or self._find_path(name)
+
+    def _find_path(self, name: str) -> Ref | None:
+        if not self._paths or self._allows(name):
+            return None
+        return next((ref for ref in self._paths if member_name(ref, name) is not None), None)
 
     def _allows(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self._allow)
@@ -106,7 +138,8 @@ class Entries:
 
     def _is_meant_by_id(self, ref: Ref) -> bool:
         """Return whether its id alone means this entry: of several versions of a secret, one."""
-        return ref == self._names.get(ref.secret_id, Ref(ref.secret_id))
+        by_id = Ref(ref.secret_id, is_parameter=is_parameter_arn(ref.secret_id))
+        return ref == self._names.get(ref.secret_id, by_id)
 
     def _find_unlisted(self, ref: Ref, name: str, policy: Policy) -> Entry:
         entry = self._unlisted.setdefault(ref, Entry(ref, name, policy))
@@ -121,7 +154,8 @@ class Entries:
     def learn(self, entry: Entry, secret: Secret) -> None:
         """Let an entry answer to the ARN and the name that AWS gave for it."""
         ref = entry.ref
-        is_kept = self.listed.get(ref) is entry or self._unlisted.get(ref) is entry
+        # What only somebody who may have any name has asked for is nothing that others may have by another name.
+        is_kept = self.listed.get(ref) is entry or (self._unlisted.get(ref) is entry and self._allows(ref.secret_id))
         if is_kept and self._is_meant_by_id(ref):
             for alias in (secret.arn, secret.name):
                 self._learned.setdefault(alias, {})[ref] = secret.arn
@@ -134,6 +168,22 @@ class Entries:
         return owner not in {None, entry.ref}
 
 
+def is_parameter_arn(name: str) -> bool:
+    """Return whether a name is the ARN of a parameter."""
+    return _is_arn(name) and name.split(":")[2:3] == ["ssm"]
+
+
+def member_name(path: Ref, name: str) -> str | None:
+    """Return the full name of the parameter below `path` that `name` means; None if it means none."""
+    below = _absolute(path.secret_id.rpartition(":parameter")[2])
+    full = _absolute(name.rpartition(":parameter")[2] if is_parameter_arn(name) else name)
+    return full if full.startswith(below) and full != below else None
+
+
+def _absolute(name: str) -> str:
+    return name if name.startswith(("/", "arn:")) else f"/{name}"
+
+
 def _is_arn(secret_id: str) -> bool:
     return secret_id.startswith("arn:")
 
@@ -141,4 +191,8 @@ def _is_arn(secret_id: str) -> bool:
 def _names_within(secret_id: str) -> tuple[str, ...]:
     """Return the names a secret may have that is asked for so: an ARN ends in a hyphen and six characters, mostly."""
     tail = secret_id.rpartition(":")[2]
+    if is_parameter_arn(secret_id):
+        # The slash that a path begins with is the one behind "parameter"; a plain name's ARN looks the same.
+        name = tail.removeprefix("parameter")
+        return (name, name[1:])
     return (tail, tail[:-7]) if _is_arn(secret_id) and tail[-7:-6] == "-" else (tail,)

@@ -105,9 +105,11 @@ class _Start:
         self._environ = environ
         self._config: Config | None = None
         self._port = DEFAULT_PORT
+        self._aws_port = 0
         self._descriptors: list[int] = []
+        self._aws_descriptors: list[int] = []
         self._channel: list[int] = []
-        self._troubles: list[tuple[str, Exception]] = []
+        self._troubles: list[tuple[str, int, Exception]] = []
         self._is_bound = False
         self._registered = 0.0
 
@@ -115,7 +117,7 @@ class _Start:
         """Do what is left to do, then live; return the exit code."""
         file = read_config(self._environ)
         if not self._is_bound:
-            self._choose_port(file)
+            self._choose_ports(file)
             self._bind()
         if not self._registered:
             self._register()
@@ -131,21 +133,23 @@ class _Start:
         from secrets_cache import last_resort  # noqa: F401, I001, PLC0415
         from secrets_cache import life  # noqa: PLC0415
 
-        sockets, channel = self.sockets(), opened(self._channel)
+        sockets, aws_sockets, channel = self.sockets(), _copies(self._aws_descriptors), opened(self._channel)
         self._channel = []
-        start = life.Start(file, self._config, self._port, sockets, channel, self._troubles, self._registered)
+        start = life.Start(
+            file, self._config, self._port, sockets, aws_sockets, channel, self._troubles, self._registered
+        )
         try:
             return life.Life(self._api, self._environ, start).run()
         finally:
             # Whoever still waits to be let in by a life that failed is the next one's.
-            for listener in (*sockets, *channel):
+            for listener in (*sockets, *aws_sockets, *channel):
                 listener.close()
 
     def sockets(self) -> list[socket.socket]:
-        """Return sockets of the ports that are to be had."""
+        """Return sockets of our port, if it is to be had."""
         if not self._is_bound:
             self._bind()
-        return opened(map(os.dup, self._descriptors))
+        return _copies(self._descriptors)
 
     def close_channel(self) -> None:
         """Answer no wrapper: it then fetches by itself."""
@@ -154,32 +158,45 @@ class _Start:
 
     def close_ports(self) -> None:
         """Let callers be refused."""
-        while self._descriptors:
-            os.close(self._descriptors.pop())
+        for descriptors in (self._descriptors, self._aws_descriptors):
+            while descriptors:
+                os.close(descriptors.pop())
 
-    def _choose_port(self, file: ConfigFile) -> None:
-        wanted = self._environ.get("SECRETS_CACHE_PORT", "").strip()
-        if wanted.isascii() and wanted.isdigit() and 0 < int(wanted[:6]) <= MAX_PORT:
-            self._port = int(wanted)
-        elif wanted or file.may_set_port():
+    def _choose_ports(self, file: ConfigFile) -> None:
+        ports = {"SECRETS_CACHE_PORT": DEFAULT_PORT, "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": 0}
+        must_read = file.may_set_port()
+        for name in ports:
+            wanted = self._environ.get(name, "").strip()
+            if wanted.isascii() and wanted.isdigit() and 0 < int(wanted[:6]) <= MAX_PORT:
+                ports[name] = int(wanted)
+            else:
+                must_read = must_read or wanted != ""
+        self._port, self._aws_port = ports.values()
+        if must_read:
             # The parser is slow to import, so this is the exception.
             from secrets_cache.config import parse  # noqa: PLC0415
 
             self._config = parse(file.data, file=file.path, environ=self._environ, unreadable=file.unreadable)
-            self._port = self._config.port
+            self._port, self._aws_port = self._config.port, self._config.aws_port
 
     def _bind(self) -> None:
         self._descriptors, errors = bind(self._port)
+        self._aws_descriptors, aws_errors = bind(self._aws_port) if self._aws_port else ([], [])
         self._is_bound = True
-        self._troubles += [("server.not_listening", error) for error in errors]
+        for port, of_port in ((self._port, errors), (self._aws_port, aws_errors)):
+            self._troubles += [("server.not_listening", port, error) for error in of_port]
         self._channel = bind_channel(self._environ.get("AWS_LAMBDA_RUNTIME_API", ""))
 
     def _register(self) -> None:
         try:
             finish(self._api.register())
         except ExtensionsApiError as error:
-            self._troubles.append(("extensions_api.failed", error))
+            self._troubles.append(("extensions_api.failed", self._port, error))
         self._registered = time.monotonic()
+
+
+def _copies(descriptors: list[int]) -> list[socket.socket]:
+    return opened(map(os.dup, descriptors))
 
 
 def _stay(api: ExtensionsApi, start: _Start) -> None:

@@ -49,8 +49,9 @@ class Start(NamedTuple):
     What came before: the file and, if it had to be read by then, the configuration; the sockets, and what failed.
 
     Attributes:
+        aws_sockets: Those that speak the protocol of AWS's own layer.
         channel: The socket that the exec wrapper connects to, if it could be had.
-        troubles: Taken from here as they are logged.
+        troubles: Events, the ports they are about, and the errors; taken from here as they are logged.
         registered: When the registration had ended, well or not, on the monotonic clock.
     """
 
@@ -58,8 +59,9 @@ class Start(NamedTuple):
     config: Config | None
     port: int
     sockets: Sequence[socket.socket]
+    aws_sockets: Sequence[socket.socket]
     channel: Sequence[socket.socket]
-    troubles: list[tuple[str, Exception]]
+    troubles: list[tuple[str, int, Exception]]
     registered: float
 
 
@@ -82,8 +84,8 @@ class Life:
         for problem in self._config.problems:
             logs.report_problem(problem)
         while self._start.troubles:
-            event, error = self._start.troubles.pop(0)
-            logger.error(event, {"port": self._start.port, "reason": getattr(error, "strerror", None) or str(error)})
+            event, port, error = self._start.troubles.pop(0)
+            logger.error(event, {"port": port, "reason": getattr(error, "strerror", None) or str(error)})
         # Not asyncio.run: its end waits for threads.
         loop = asyncio.new_event_loop()
         life = loop.create_task(self._live())
@@ -131,14 +133,19 @@ class Life:
         if config.strict and config.problems:
             await self._fail("Extension.ConfigInvalid", "\n".join(map(str, config.problems)))
             return
-        if not self._start.sockets:
+        start = self._start
+        if not start.sockets and not start.aws_sockets:
             for listener in self._start.channel:
                 # A wrapper that is not answered fetches by itself.
                 listener.close()
             self._end(await _finish(self._api.until_shutdown(_report_api)))
             return
         async with running(
-            config, sockets=self._start.sockets, environ=self._environ, channel=self._start.channel
+            config,
+            sockets=start.sockets,
+            aws_sockets=start.aws_sockets,
+            environ=self._environ,
+            channel=start.channel,
         ) as app:
             self._counts = app.cache.counts
             if app.settling is not None:
@@ -150,7 +157,7 @@ class Life:
             self._end(await _finish(self._api.until_shutdown(_report_api)))
 
     async def _settle(self, settling: "asyncio.Task[None]") -> None:
-        is_awaited = self._config.strict and any(secret.required for secret in self._config.secrets)
+        is_awaited = self._config.strict and any(item.required for item in self._config.listed)
         # The function has been starting since the registration; where there is little CPU, our imports take seconds.
         left = max(0.0, self._start.registered + PREFETCH_SECONDS - time.monotonic())
         await asyncio.wait({settling}, timeout=None if is_awaited else left)

@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 PACKAGE = "secrets_cache"
 FULL_PIPE_MILLISECONDS = 20
+# They say what our own lines say already: a request, with all of it; that a role's credentials cannot be had.
+TOLD_BY_US = frozenset({"aiohttp.access", "aiobotocore.credentials"})
 
 
 class JsonFormatter(logging.Formatter):
@@ -123,8 +125,8 @@ def configure(level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger(PACKAGE).setLevel(level)
-    # It reports what our own handlers already have, with the request in it.
-    logging.getLogger("aiohttp.access").disabled = True
+    for name in TOLD_BY_US:
+        logging.getLogger(name).disabled = True
 
 
 def ensure_configured() -> None:

@@ -1,51 +1,94 @@
-"""AWS Security Token Service: the credentials of another role."""
+"""
+AWS Security Token Service: the credentials of other roles.
 
+Rules
+-----
+1. A role is assumed once, however many secrets are read by it, and again before its credentials end: aiobotocore does
+   both, and we only make the call.
+2. What STS says is the caller's answer: it is not made a failure of the secret's.
+"""
+
+import asyncio
+import re
+import sys
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from secrets_cache.attempts import within_budget
-from secrets_cache.chance import chance
+from secrets_cache.attempts import Passing
 from secrets_cache.clock import Clock
-from secrets_cache.errors import SecretError, SecretTimeout
-from secrets_cache.secretsmanager import Credentials, Engine, malformed
+from secrets_cache.errors import SecretError
+from secrets_cache.secret import Access
+from secrets_cache.secretsmanager import Engine, malformed, timestamp
+
+if TYPE_CHECKING:
+    from aiobotocore.credentials import AioDeferredRefreshableCredentials
+
+# STS: 2 to 64 of these.
+_NOT_IN_A_SESSION_NAME = re.compile(r"[^\w+=,.@-]", re.ASCII)
 
 
-async def assumed(role_arn: str, *, region: str, session_name: str, budget_seconds: float, clock: Clock) -> Credentials:
+class Role:
     """
-    Return credentials of a role, for an hour.
+    One role, and its credentials.
 
     Args:
-        role_arn: The role.
-        region: Whose STS is asked; empty leaves it to what botocore reads.
-        session_name: What CloudTrail shows.
-        budget_seconds: For all attempts together.
+        access: Which role, and how it is assumed; its region is whose STS is asked, empty for what botocore reads.
+        function: The function's name, which the session gets where it has none of its own.
+        timeout_seconds: For one call.
         clock: What time it is.
 
-    Raises:
-        SecretRefused: AWS said so.
-        SecretUnavailable: AWS could not be asked, or gave no usable answer.
+    Attributes:
+        was_given_up: Whether the last call was given up before it was answered.
     """
-    engine = Engine(timeout_seconds=budget_seconds + 1, region=region or None, service="sts", clock=clock)
-    arguments = {"RoleArn": role_arn, "RoleSessionName": session_name}
 
-    async def attempt() -> Credentials:
-        return _credentials(role_arn, await engine.call("assume_role", role_arn, arguments))
+    def __init__(self, access: Access, *, function: str, timeout_seconds: float, clock: Clock) -> None:
+        self._access = access
+        name = f"secrets-cache-{_NOT_IN_A_SESSION_NAME.sub('-', function)}"[:64].rstrip("-")
+        self._session_name = access.session_name or name
+        self._engine = Engine(timeout_seconds=timeout_seconds, region=access.region or None, service="sts", clock=clock)
+        self._credentials: AioDeferredRefreshableCredentials | None = None
+        self.was_given_up = False
 
-    try:
-        return await within_budget(attempt, budget_seconds=budget_seconds, clock=clock, random=chance)
-    except TimeoutError:
-        failure: SecretError = SecretTimeout(role_arn, budget_seconds=budget_seconds)
-    except SecretError as error:
-        failure = error
-    finally:
-        await engine.aclose()
-    failure.what = "role"
-    raise failure from None
+    def credentials(self) -> "AioDeferredRefreshableCredentials":
+        """Return what asks STS when it is first needed, and again before the credentials end."""
+        if self._credentials is None:
+            from aiobotocore.credentials import AioDeferredRefreshableCredentials  # noqa: PLC0415 - slow to import
+
+            self._credentials = AioDeferredRefreshableCredentials(self._assume, "assume-role")
+        return self._credentials
+
+    def forget(self) -> None:
+        """Let the next `credentials` begin anew: AWS says that these have expired."""
+        self._credentials = None
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._engine.aclose()
+
+    async def _assume(self) -> dict[str, str]:
+        """Return credentials for an hour, as botocore wants them. Raises `SecretRefused` or `Passing`."""
+        role_arn = self._access.role_arn
+        arguments = {"RoleArn": role_arn, "RoleSessionName": self._session_name}
+        if self._access.external_id:
+            arguments["ExternalId"] = self._access.external_id
+        try:
+            return _credentials(role_arn, await self._engine.call("assume_role", role_arn, arguments))
+        except SecretError as error:
+            error.what = "role"
+            raise
+        except Passing as reason:
+            reason.error.what = "role"
+            raise
+        finally:
+            self.was_given_up = isinstance(sys.exception(), asyncio.CancelledError)
 
 
-def _credentials(role_arn: str, answer: Mapping[str, Any]) -> Credentials:
-    given = answer.get("Credentials")
-    found = [given.get(name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")] if given else []
-    if not found or not all(isinstance(part, str) and part for part in found):
+def _credentials(role_arn: str, answer: Mapping[str, Any]) -> dict[str, str]:
+    given = answer.get("Credentials") or {}
+    names = {"access_key": "AccessKeyId", "secret_key": "SecretAccessKey", "token": "SessionToken"}
+    found = {ours: str(given.get(theirs) or "") for ours, theirs in names.items()}
+    ends_at = timestamp(given.get("Expiration"))
+    if not all(found.values()) or ends_at is None:
         raise malformed(role_arn)
-    return Credentials(*found)
+    return {**found, "expiry_time": datetime.fromtimestamp(ends_at).astimezone().isoformat()}

@@ -7,13 +7,13 @@ import json
 import aiohttp
 import pytest
 
-from secrets_cache.app import fetches_late, listed_by, refresh_when_due, running
+from secrets_cache.app import fetches_late, refresh_when_due, running
 from secrets_cache.config import parse
 from secrets_cache.listeners import bind, opened
-from secrets_cache.secret import Ref
 from tests import upstream as stub
 from tests.conftest import PATIENCE_SECONDS
 from tests.fakes import CANARY
+from tests.test_roles import DENIED
 
 pytestmark = pytest.mark.usefixtures("lanes")
 
@@ -201,10 +201,36 @@ async def test_leaving_stops_everything(upstream):
             await client.get(port_url)
 
 
-def test_an_id_that_another_secret_has_as_its_name_belongs_to_that_one():
-    """Names come before ids, whatever their order."""
-    config = parse(b"secrets: [{id: a, name: b}, {id: b, name: a}, c]", file="f", environ={})
+async def test_parameters_are_prefetched_refreshed_and_served_as_secrets_are(upstream):
+    """By name, by ARN, with one slash or two; a path as a whole and each below it; from one call each."""
+    upstream.parameters.update({"/prod/flag": f"{CANARY} flag", "/app/a": CANARY, "/app/b/c": f"{CANARY} c"})
+    text = "parameters: [/prod/flag, /app/]\nttl: 1s"
+    arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/flag"
+    async with app(text) as running_app:
+        await running_app.settled()
+        for name in ("/prod/flag", "prod/flag", "%2Fprod%2Fflag", arn):
+            assert (200, f"{CANARY} flag") == (await running_app.get(f"/cache/{name}"))[::2]
+        assert (200, f"{CANARY} c") == (await running_app.get("/cache//app/b/c"))[::2]
+        assert (200, CANARY) == (await running_app.get("/cache/app/?key=a"))[::2]
+        status, _, body = await running_app.get("/cache//app/nope")
+        assert 2 == len(upstream.calls)
+        upstream.parameters["/prod/flag"] = f"{CANARY} other"
+        await until(lambda: upstream.count("/prod/flag", "GetParameter") > 1)
+        await until(lambda: running_app.application.cache.counts.refreshes > 2)
 
-    assert [(Ref("a"), ("b",)), (Ref("b"), ("a",)), (Ref("c"), ("c",))] == [
-        (item.ref, item.names) for item in listed_by(config)
-    ]
+        assert (404, "secret-not-found") == (status, json.loads(body)["code"])
+        health = json.loads((await running_app.get("/health"))[2])
+    assert ["/prod/flag", "/app/"] == [item["name"] for item in health["secrets"]]
+
+
+async def test_a_secret_of_another_role_and_region(upstream):
+    """The role is assumed once, with what its trust policy wants; what fails there is told as the role's."""
+    upstream.put("db", CANARY)
+    role = "{id: db, name: %s, region: us-west-2, role_arn: 'arn:aws:iam::123456789012:role/reader', external_id: '%s'}"
+    upstream.fault = lambda call: stub.Answer(403, DENIED) if call.arguments.get("ExternalId") == "wrong" else None
+    async with app(f"secrets: [{role % ('a', '123')}, {role % ('b', 'wrong')}]") as running_app:
+        assert (200, CANARY) == (await running_app.get("/cache/a"))[::2]
+        status, _, body = await running_app.get("/cache/b")
+
+    assert (502, True) == (status, "AWS refused role 'arn:aws:iam::123456789012:role/reader'" in body)
+    assert {"us-west-2"} == {call.region for call in upstream.calls}

@@ -16,8 +16,8 @@ from secrets_cache.errors import (
 )
 from secrets_cache.freshness import BACKOFF_SECONDS, Policy, State
 from secrets_cache.outcomes import Served
-from secrets_cache.secret import Ref
-from tests.fakes import FakeClock, FakeSource
+from secrets_cache.secret import Ref, Secret
+from tests.fakes import FakeClock, FakeSource, secret
 from tests.upstream import arn_of
 
 TTL = 600.0
@@ -885,3 +885,60 @@ def test_with_nothing_listed_nothing_is_due(setup):
     cache = Cache(listed=(), allow=(), policy=policy(), source=setup.source, clock=setup.clock, random=lambda: 0.5)
 
     assert cache.seconds_to_next_refresh() is None
+
+
+# A path of parameters, and asking for anything.
+
+
+class PathSource(FakeSource):
+    """A source of the path `/app/`."""
+
+    def _find(self, ref: Ref) -> Secret:
+        found = super()._find(ref)
+        members = {f"/app/{name}": secret(f"/app/{name}", version=number) for name, number in self.values.items()}
+        return found._replace(members=members) if ref.is_path else found
+
+
+async def test_what_is_below_a_path_is_fetched_and_grows_old_with_it(clock):
+    """One call for all of it; each with its own version, and the path's age."""
+    source = PathSource()
+    source.values.update({"/app/": 1, "a": 7})
+    path = Listed(ref=Ref("/app/", is_parameter=True), names=("/app/",), policy=policy())
+    cache = Setup(source, clock).cache(path)
+    await cache.prefetch()
+
+    answer = await cache.get("/app/a")
+    with pytest.raises(SecretNotFound, match="parameter '/app/nope' was not found in Parameter Store"):
+        await cache.get("/app/nope")
+    clock.tick(TTL)
+    source.values["a"] = 8
+    again = await cache.get("/app/a")
+
+    assert ("version-7", Served.HIT) == (answer.secret.version_id, answer.served)
+    assert ("version-8", Served.EXPIRED) == (again.secret.version_id, again.served)
+    assert (1, 1) == (len(source.asked_together), len(source.fetched))
+
+
+async def test_who_may_ask_for_anything_gets_it_and_shares_the_cache(setup):
+    """Listed or not; what is listed from the same entry."""
+    cache = await setup.prefetched()
+
+    assert Served.HIT is (await cache.get_any(Ref("db"))).served
+    assert Served.MISS is (await cache.get_any(Ref("api"))).served
+    assert Served.HIT is (await cache.get_any(Ref("api"))).served
+    assert [Ref("api")] == setup.source.fetched
+    with pytest.raises(SecretNotConfigured):
+        await cache.get("api")
+
+
+async def test_a_maximum_age_of_the_callers_own_makes_a_fresh_value_too_old(setup):
+    """For that caller; it is fetched once, and then younger for all. Zero always asks."""
+    cache = await setup.prefetched()
+    setup.clock.tick(10)
+
+    assert Served.HIT is (await cache.get_any(Ref("db"), max_age=11)).served
+    assert 11 == (await cache.get_any(Ref("db"), max_age=11)).good_for
+    assert Served.EXPIRED is (await cache.get_any(Ref("db"), max_age=10)).served
+    assert Served.HIT is (await cache.get_any(Ref("db"), max_age=10)).served
+    assert [Served.EXPIRED] * 2 == [(await cache.get_any(Ref("db"), max_age=0)).served for _ in range(2)]
+    assert 3 == len(setup.source.fetched)

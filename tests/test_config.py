@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from secrets_cache.config import Batch, Config, ListedSecret, Problem, VariablesFrom, parse
 from secrets_cache.config.environment import VARIABLES
 from secrets_cache.config.schema import GENERAL, MAX_ITEMS, PARAMETER, SECRET, SERVER
-from secrets_cache.secret import Ref
+from secrets_cache.secret import Access, Ref
 from tests.fakes import CANARY
 from tests.upstream import arn_of
 
@@ -292,21 +292,79 @@ def test_half_an_item_of_env_sets_nothing():
     assert (VariablesFrom("b"),) == config.env
 
 
+ROLE = "arn:aws:iam::123456789012:role/reader"
+
+
+def test_secrets_of_other_regions_and_roles():
+    """Two of one id are told apart by their names."""
+    config = good(
+        f"""
+        secrets:
+          - {{id: db, region: eu-west-1}}
+          - {{id: db, name: far, region: us-east-1, role_arn: "{ROLE}", external_id: "1/2", session_name: me}}
+        """
+    )
+
+    assert [
+        ("db", Ref("db", access=Access("eu-west-1"))),
+        ("far", Ref("db", access=Access("us-east-1", ROLE, "1/2", "me"))),
+    ] == [(item.name, item.ref) for item in config.secrets]
+
+
+def test_parameters_by_name_path_arn_version_and_label():
+    """They stand beside the secrets, and share their names."""
+    arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/a"
+    config = good(
+        f"""
+        secrets: [s]
+        parameters:
+          - /prod/app/feature
+          - id: /prod/app/
+            ttl: 5m
+          - {arn}
+          - {{id: /v, name: third, version: 3}}
+          - {{id: /v, name: stable, label: prod, required: true}}
+        """
+    )
+
+    assert ["s"] == names(config)
+    assert [
+        ("/prod/app/feature", Ref("/prod/app/feature", is_parameter=True)),
+        ("/prod/app/", Ref("/prod/app/", is_parameter=True)),
+        (arn, Ref(arn, is_parameter=True)),
+        ("third", Ref("/v", "3", is_parameter=True)),
+        ("stable", Ref("/v", None, "prod", is_parameter=True)),
+    ] == [(item.name, item.ref) for item in config.parameters]
+    assert [item.name for item in (*config.secrets, *config.parameters)] == [item.name for item in config.listed]
+
+
 @pytest.mark.parametrize(
-    ("text", "key"),
+    ("text", "key", "allowed"),
     [
-        ("secrets: [{id: a, region: eu-west-1}]", "secrets[0].region"),
-        ("secrets: [{id: a, role_arn: 'arn:aws:iam::123456789012:role/reader'}]", "secrets[0].role_arn"),
-        ("parameters: [/prod/app]", "parameters[0]"),
-        ("parameters: [{id: /prod/app/, ttl: 5m}]", "parameters[0]"),
-        ("server: {aws_port: 2773}", "server.aws_port"),
+        ("parameters: [{id: /a, version: 0}]", "parameters[0].version", "the number of a version, from 1"),
+        ("parameters: [{id: /a, label: 1a}]", "parameters[0].label", "no digit first"),
+        ("parameters: [{id: /a, version: 1, label: b}]", "parameters[0]", "either version or label"),
+        ("parameters: [{id: /a/, version: 1}]", "parameters[0]", "no version and no label of a path"),
+        ("secrets: [a]\nparameters: [{id: /a, name: a}]", "parameters[0]", "one secret for each name"),
+        ("secrets: [{id: a, external_id: '12'}]", "secrets[0].external_id", "it only beside role_arn"),
+        ("secrets: [{id: a, session_name: 'a b'}]", "secrets[0].session_name", "the name of a session"),
     ],
 )
-def test_what_later_versions_bring_says_so(text, key):
-    """Its form is checked, and using it is one clear problem."""
-    problem = only_problem(read(text))
+def test_what_says_where_and_which_is_right_or_nothing_is_asked_for(text, key, allowed):
+    """Half of it would be another secret, or another's."""
+    config = read(text)
+    problem = next(problem for problem in config.problems if problem.key == key)
 
-    assert (key, True) == (problem.key, "not supported yet" in problem.allowed)
+    assert allowed in problem.allowed
+    assert [] == [item for item in config.listed if item.name != "a" or item.ref.is_parameter]
+
+
+@pytest.mark.parametrize(
+    "item", ["{id: a, region: Ireland}", "{id: a, role_arn: reader}", "{id: a, version_stage: ''}"]
+)
+def test_a_secret_is_not_asked_for_elsewhere_than_it_was_meant(item):
+    """Its own region and role are not the ones that were written, and the current version is not that stage."""
+    assert [] == names(read(f"secrets: [{item}]"))
 
 
 @pytest.mark.parametrize(
@@ -326,10 +384,9 @@ def test_what_later_versions_bring_says_so(text, key):
         ("env: [text]", "env[0]"),
     ],
 )
-def test_the_form_of_what_later_versions_bring_is_checked_now(text, key):
-    """A mistake in it is reported as the mistake it is."""
+def test_a_mistake_in_an_item_is_told_where_it_is(text, key):
+    """By the key that it stands under."""
     assert key in [problem.key for problem in read(text).problems]
-    assert any("not supported" not in problem.allowed for problem in read(text).problems)
 
 
 # The token.

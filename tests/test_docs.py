@@ -251,6 +251,8 @@ def documented_kinds() -> Iterator[tuple[str, Kind[Any]]]:
         yield f"server.{key}", kind
     for key, kind in schema.SECRET.items():
         yield f"secrets[].{key}", kind
+    for key in ("id", *sorted(schema.PARAMETER.keys() - schema.SECRET.keys())):
+        yield f"parameters[].{key}", schema.PARAMETER[key]
     for variable, (_, kind) in environment.VARIABLES.items():
         yield variable, kind
 

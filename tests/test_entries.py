@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from secrets_cache.entries import Entries
+from secrets_cache.entries import Entries, Listed
 from secrets_cache.errors import SecretNotConfigured
 from secrets_cache.freshness import Held
 from secrets_cache.secret import Ref
@@ -133,3 +133,87 @@ def test_what_may_turn_out_to_have_a_name():
         assert [] == list(found.may_turn_out_as(name))
     fetched(found, arn_of("api"))
     assert [] == list(found.may_turn_out_as("api"))
+
+
+# Parameters.
+
+
+PATH = Listed(ref=Ref("/app/", is_parameter=True), names=("/app/", "app/"), policy=policy())
+INNER = Listed(ref=Ref("/app/db/", is_parameter=True), names=("/app/db/", "app/db/"), policy=policy())
+PARAMETER_ARN = "arn:aws:ssm:eu-west-1:123456789012:parameter"
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("/app/x", PATH),
+        ("app/x", PATH),
+        ("/app/y/z", PATH),
+        ("/app/db/x", INNER),
+        (f"{PARAMETER_ARN}/app/x", PATH),
+        ("/app/", PATH),
+        ("app/db/", INNER),
+    ],
+)
+def test_what_is_below_a_path_is_the_innermost_paths(name, path):
+    """By any of its names, and before anything was fetched."""
+    assert path.ref == entries(PATH, INNER).find(name, None, None).ref
+
+
+@pytest.mark.parametrize("name", ["/application", "/other/x", "app", "/app", "arn:", f"{PARAMETER_ARN}/other"])
+def test_what_only_begins_alike_is_below_no_path(name):
+    """A path ends in its slash."""
+    with pytest.raises(SecretNotConfigured):
+        entries(PATH).find(name, None, None)
+
+
+def test_a_version_of_what_is_below_a_path_is_a_parameter_of_its_own():
+    """The path has no versions; its ttl counts."""
+    entry = entries(PATH).find("app/x", "3", None)
+
+    assert Ref("/app/x", "3", is_parameter=True) == entry.ref
+    assert PATH.policy == entry.policy
+
+
+def test_the_arn_of_a_parameter_is_no_secrets():
+    """Where a pattern allows it, Parameter Store is asked."""
+    found = entries(allow=("arn:aws:ssm:*",)).find(f"{PARAMETER_ARN}/x", None, None)
+
+    assert Ref(f"{PARAMETER_ARN}/x", is_parameter=True) == found.ref
+
+
+def test_a_listed_parameter_answers_to_the_name_that_its_arn_has():
+    """Once it is fetched; before that, whoever asks waits for it."""
+    found = entries(Listed(ref=Ref(f"{PARAMETER_ARN}/a/b", is_parameter=True), names=("p",), policy=policy()))
+
+    assert [Ref(f"{PARAMETER_ARN}/a/b", is_parameter=True)] == found.may_turn_out_as("/a/b")
+
+
+# For whoever may ask for anything.
+
+
+def test_anything_shares_what_is_listed_under_its_id():
+    """And is not served to others because of that."""
+    found = entries(listed("db"), PATH)
+
+    assert found.find("db", None, None) is found.find_any(Ref("db"))
+    assert PATH.ref == found.find_any(Ref("/app/x", is_parameter=True)).ref
+    assert Ref("db", is_parameter=True) == found.find_any(Ref("db", is_parameter=True)).ref
+    assert (
+        Ref("/app/x", is_parameter=True, is_decrypted=False)
+        == found.find_any(Ref("/app/x", is_parameter=True, is_decrypted=False)).ref
+    )
+    fetched_any = found.find_any(Ref("other"))
+    fetched_any.held = Held(secret("other"), FakeClock().now(), 0.0, 0.0)
+    found.learn(fetched_any, secret("other"))
+    for name in ("other", arn_of("other")):
+        with pytest.raises(SecretNotConfigured):
+            found.find(name, None, None)
+
+
+def test_a_stage_that_is_listed_under_an_id_is_not_what_the_id_means():
+    """AWS would give the current version."""
+    staged = Listed(ref=Ref("db", version_stage="AWSPREVIOUS"), names=("db",), policy=policy())
+
+    assert Ref("db") == entries(staged).find_any(Ref("db")).ref
+    assert staged.ref == entries(staged).find_any(Ref("db", version_stage="AWSPREVIOUS")).ref

@@ -45,8 +45,22 @@ class Call:
 
     @property
     def ids(self) -> list[str]:
-        """The secrets it asks for."""
-        return [self.arguments["SecretId"]] if "SecretId" in self.arguments else self.arguments["SecretIdList"]
+        """The secrets or parameters it asks for."""
+        for one in ("SecretId", "Name", "Path", "RoleArn"):
+            if one in self.arguments:
+                return [self.arguments[one]]
+        several: list[str] = self.arguments.get("SecretIdList") or self.arguments.get("Names") or []
+        return several
+
+    @property
+    def access_key(self) -> str:
+        """Whose signature it has."""
+        return self.headers["authorization"].partition("Credential=")[2].partition("/")[0]
+
+    @property
+    def region(self) -> str:
+        """The region that it was signed for."""
+        return self.headers["authorization"].split("/")[2]
 
 
 @dataclass(frozen=True)
@@ -180,6 +194,8 @@ class Upstream:
 
     Attributes:
         secrets: Values by name; `put` changes one and gives it a new version.
+        parameters: Values by name, all of version 1.
+        role_seconds: For how long the credentials of a role are good; each call gives others.
         faults: What to answer instead, one after the other, before anything else.
         fault: What to answer instead, always, once `faults` is used up.
         delay: Seconds before each good answer.
@@ -194,6 +210,8 @@ class Upstream:
     """
 
     secrets: dict[str, tuple[str, str | bytes]] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
+    role_seconds: float = 3600.0
     faults: deque[Fault] = field(default_factory=deque)
     fault: Fault | None = None
     delay: float = 0.0
@@ -365,6 +383,10 @@ class Upstream:
             if found is None:
                 return aws_error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
             return Answer(body=json.dumps(found).encode(), delay=self.delay)
+        if call.operation == "AssumeRole":
+            return self._assumed()
+        if call.operation.startswith("GetParameter"):
+            return self._parameters(call)
         values, errors = [], []
         for secret_id in call.ids:
             found = self.find(secret_id)
@@ -373,6 +395,45 @@ class Upstream:
             else:
                 values.append(found)
         return Answer(body=json.dumps({"SecretValues": values, "Errors": errors}).encode(), delay=self.delay)
+
+    def _assumed(self) -> Answer:
+        number = self.count("", "AssumeRole")
+        ends = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self.role_seconds)
+        return Answer(
+            body=f"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
+            <Credentials><AccessKeyId>ASIAROLE{number}</AccessKeyId><SecretAccessKey>of-role-{number}</SecretAccessKey>
+            <SessionToken>token-of-role-{number}</SessionToken><Expiration>{ends.isoformat()}</Expiration></Credentials>
+            </AssumeRoleResult></AssumeRoleResponse>""".encode(),
+            delay=self.delay,
+        )
+
+    def _parameters(self, call: Call) -> Answer:
+        def shown(name: str) -> dict[str, Any]:
+            return {
+                "ARN": f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/{name.removeprefix('/')}",
+                "Name": name,
+                "Type": "SecureString",
+                "Value": self.parameters[name],
+                "Version": 1,
+                "DataType": "text",
+                "LastModifiedDate": 1766000000.0,
+            }
+
+        if call.operation == "GetParameter":
+            (name,) = call.ids
+            if name not in self.parameters:
+                return aws_error("ParameterNotFound")
+            return Answer(body=json.dumps({"Parameter": shown(name)}).encode(), delay=self.delay)
+        if call.operation == "GetParameters":
+            known = [name for name in call.ids if name in self.parameters]
+            invalid = [name for name in call.ids if name not in self.parameters]
+            body = {"Parameters": [shown(name) for name in known], "InvalidParameters": invalid}
+            return Answer(body=json.dumps(body).encode(), delay=self.delay)
+        path, start = call.ids[0].rstrip("/"), int(call.arguments.get("NextToken", "0"))
+        below = sorted(name for name in self.parameters if name.startswith(f"{path}/"))
+        more = {"NextToken": str(start + 10)} if len(below) > start + 10 else {}
+        body = {"Parameters": [shown(name) for name in below[start : start + 10]], **more}
+        return Answer(body=json.dumps(body).encode(), delay=self.delay)
 
     def find(self, secret_id: str) -> dict[str, Any] | None:
         """Return what GetSecretValue answers for an id; None if there is no such secret."""

@@ -17,13 +17,13 @@ Rules
 from collections.abc import Mapping
 
 from secrets_cache.config.document import compose
-from secrets_cache.config.environment import from_environment
-from secrets_cache.config.model import Batch, Config, ListedSecret, Problem, VariablesFrom, combine
+from secrets_cache.config.environment import from_environment, layer_of
+from secrets_cache.config.model import AwsLayer, Batch, Config, ListedSecret, Problem, VariablesFrom, combine
 from secrets_cache.config.nodes import DocumentError
 from secrets_cache.config.schema import FromFile, from_document
 from secrets_cache.lanes import has_lanes
 
-__all__ = ["Batch", "Config", "ListedSecret", "Problem", "VariablesFrom", "parse"]
+__all__ = ["AwsLayer", "Batch", "Config", "ListedSecret", "Problem", "VariablesFrom", "parse"]
 
 
 def parse(data: bytes | None, *, file: str, environ: Mapping[str, str], unreadable: str | None = None) -> Config:
@@ -46,4 +46,4 @@ def parse(data: bytes | None, *, file: str, environ: Mapping[str, str], unreadab
             found = from_document(compose(data, has_lane=has_lanes(environ)), file)
         except DocumentError as error:
             found.problems.append(Problem(file=file, line=error.line, key="", found=error.found, allowed=error.allowed))
-    return combine(found.settings, found.problems, from_environment(environ), environ)
+    return combine(found.settings, found.problems, from_environment(environ), layer_of, environ)

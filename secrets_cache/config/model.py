@@ -1,6 +1,6 @@
 """What a configuration is, once read: the values, their defaults, and how file and environment are put together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -42,7 +42,7 @@ class Problem(NamedTuple):
 
 class ListedSecret(NamedTuple):
     """
-    One secret that config.yaml lists.
+    One secret, parameter or path of parameters that config.yaml lists.
 
     Attributes:
         ref: What AWS is asked for.
@@ -88,6 +88,34 @@ class VariablesFrom(NamedTuple):
     allow_reserved: tuple[str, ...] = ()
 
 
+class AwsLayer(NamedTuple):
+    """
+    What the listener that speaks the protocol of AWS's own layer does, by the variables of that layer.
+
+    Attributes:
+        secret_ttl: The age in seconds at which a secret is too old there; None if it was not set.
+        parameter_ttl: The same of a parameter.
+        secret_timeout: How long a caller waits for a secret, in seconds; None for as long as a fetch may take.
+        parameter_timeout: The same for a parameter.
+        is_cached: Whether anything is kept for it at all.
+        cache_size: How many entries are kept besides the listed ones.
+        max_connections: How many connections to AWS there are; None for as many as otherwise.
+        tokens: The tokens that its callers may send, besides those of `Config.tokens`.
+    """
+
+    secret_ttl: float | None = None
+    parameter_ttl: float | None = None
+    secret_timeout: float | None = None
+    parameter_timeout: float | None = None
+    is_cached: bool = True
+    cache_size: int = 1000
+    max_connections: int | None = None
+    tokens: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return repr_without("tokens", self)
+
+
 class Config(NamedTuple):
     """
     Everything that can be set. All times in seconds.
@@ -96,10 +124,13 @@ class Config(NamedTuple):
         refresh_ahead: The share of the ttl, 0 to 1, in which a refresh is due before the value expires; 0 for never.
         tokens: The tokens a caller may send; None if none is needed, empty if none can be right.
         strict: Whether a problem fails the init instead of being reported and lived with.
+        aws_port: Where the protocol of AWS's own layer is spoken; 0 for nowhere.
+        aws_layer: What is done there.
         log_level: A level of the logging module, by name.
     """
 
     secrets: tuple[ListedSecret, ...] = ()
+    parameters: tuple[ListedSecret, ...] = ()
     env: tuple[VariablesFrom, ...] = ()
     allow: tuple[str, ...] = ()
     ttl: float = 600.0
@@ -109,10 +140,17 @@ class Config(NamedTuple):
     fetch_timeout: float = 5.0
     batch: Batch = Batch.AUTO
     port: int = 8080
+    aws_port: int = 0
+    aws_layer: AwsLayer = AwsLayer()
     tokens: tuple[str, ...] | None = None
     log_level: str = "INFO"
     strict: bool = False
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def listed(self) -> tuple[ListedSecret, ...]:
+        """All that is kept at hand: the secrets, then the parameters."""
+        return (*self.secrets, *self.parameters)
 
     def __repr__(self) -> str:
         return repr_without("tokens", self)
@@ -127,11 +165,25 @@ def combine(
     of_file: Mapping[str, Any],
     problems_of_file: Sequence[Problem],
     of_environment: tuple[Mapping[str, Any], Sequence[Problem]],
+    layer_of: Callable[[Mapping[str, str]], tuple[Mapping[str, Any], AwsLayer, Sequence[Problem]]],
     environ: Mapping[str, str],
 ) -> Config:
-    """Return the configuration made of both; what the environment sets wins."""
+    """
+    Return the configuration made of both; what the environment sets wins.
+
+    Args:
+        of_file: The settings of the file.
+        problems_of_file: What is wrong with it.
+        of_environment: The same two of the environment.
+        layer_of: Reads the variables of AWS's own layer, if its protocol is spoken.
+        environ: The environment variables.
+    """
     settings: dict[str, Any] = {**of_file, **of_environment[0]}
     problems = [*problems_of_file, *of_environment[1]]
+    if settings.get("aws_port"):
+        level, layer, problems_of_layer = layer_of(environ)
+        settings = {**level, **settings, "aws_layer": layer}
+        problems += problems_of_layer
     token = settings.pop("token", "")
     if token == TOKEN_OF_SESSION:
         # Under SnapStart there is no AWS_SESSION_TOKEN; AWS's own agent takes the container token there as well.

@@ -5,8 +5,7 @@ Rules
 -----
 1. A node that is wrong costs itself and nothing beside it.
 2. A name is the text as written, whatever YAML would read it as.
-3. What later versions will bring is checked for its form, and using it says so.
-4. The work is bounded, whatever aliases make of a small file.
+3. The work is bounded, whatever aliases make of a small file.
 
 Longer than most modules here: it is the whole table of what may stand where, and best read in one piece.
 """
@@ -18,9 +17,8 @@ from secrets_cache.config import document, nodes, values
 from secrets_cache.config.model import UNREADABLE_TOKEN, Batch, ListedSecret, Problem, VariablesFrom
 from secrets_cache.config.nodes import Node
 from secrets_cache.config.values import Kind, Unacceptable
-from secrets_cache.secret import Ref
+from secrets_cache.secret import Access, Ref
 
-NOT_YET = "not supported yet"
 MAX_ITEMS = 20_000
 
 GENERAL: Mapping[str, Kind[Any]] = {
@@ -42,11 +40,21 @@ SECRET: Mapping[str, Kind[Any]] = {
     "name": values.ALIAS,
     "region": values.REGION,
     "role_arn": values.ROLE,
+    "external_id": values.EXTERNAL_ID,
+    "session_name": values.SESSION_NAME,
     "version_stage": values.STAGE,
     "ttl": values.TTL,
     "required": values.FLAG,
 }
-PARAMETER: Mapping[str, Kind[Any]] = {**SECRET, "id": values.PARAMETER_ID}
+OF_ROLES = ("external_id", "session_name")
+# What says which value is meant, and how to get at it.
+WHAT = (*Access._fields, "version_stage", "version", "label")
+PARAMETER: Mapping[str, Kind[Any]] = {
+    **{name: kind for name, kind in SECRET.items() if name != "version_stage"},
+    "id": values.PARAMETER_ID,
+    "version": values.PARAMETER_VERSION,
+    "label": values.PARAMETER_LABEL,
+}
 VARIABLES: Mapping[str, Kind[Any]] = {
     "secret": values.SECRET_ID,
     "parameter": values.PARAMETER_ID,
@@ -78,7 +86,9 @@ def from_document(root: Node | None, file: str) -> FromFile:
         reader.groups(root, "")
     elif root is not None and not document.is_null(root):
         reader.top(root)
-    reader.found.settings["secrets"] = tuple(reader.secrets.values())
+    for name in ("secrets", "parameters"):
+        listed = (item for item in reader.listed.values() if item.ref.is_parameter == (name == "parameters"))
+        reader.found.settings[name] = tuple(listed)
     reader.found.problems.sort(key=lambda problem: problem.line or 0)
     return reader.found
 
@@ -89,7 +99,7 @@ class _Reader:
     def __init__(self, file: str) -> None:
         self._file = file
         self.found = FromFile()
-        self.secrets: dict[str, ListedSecret] = {}
+        self.listed: dict[str, ListedSecret] = {}
         self._refs: set[Ref] = set()
         self._items_left = MAX_ITEMS
 
@@ -138,35 +148,47 @@ class _Reader:
                 self.scalar(parts[key], f"server.{key}", kind, self.found.settings, hidden=key == "token")
                 if key == "token":
                     self.found.settings.setdefault("token", UNREADABLE_TOKEN)
-        if self.found.settings.pop("aws_port", 0):
-            self.problem(parts["aws_port"], "server.aws_port", f"0: other ports are {NOT_YET}")
 
     def secret(self, node: Node, key: str) -> None:
         parsed = self.long_form(node, key, SECRET)
-        if parsed is None:
+        if parsed is not None and (access := self.access(node, key, parsed)) is not None:
+            stage = parsed.get("version_stage")
+            self.add(node, key, parsed, Ref(parsed["id"], None, None if stage == "AWSCURRENT" else stage, access))
+
+    def parameter(self, node: Node, key: str) -> None:
+        parsed = self.long_form(node, key, PARAMETER)
+        if parsed is None or (access := self.access(node, key, parsed)) is None:
             return
-        for name in ("region", "role_arn"):
-            if name in parsed:
-                self.problem(node, f"{key}.{name}", f"no {name}: it is {NOT_YET}", found=repr(parsed[name]))
-                return
-        stage = parsed.get("version_stage")
+        selectors = [name for name in ("version", "label") if name in parsed]
+        ref = Ref(parsed["id"], parsed.get("version"), parsed.get("label"), access, is_parameter=True)
+        if len(selectors) > 1 or (selectors and ref.is_path):
+            allowed = "no version and no label of a path" if ref.is_path else "either version or label"
+            self.problem(node, key, allowed, found=" and ".join(selectors))
+        else:
+            self.add(node, key, parsed, ref)
+
+    def access(self, node: Node, key: str, parsed: Mapping[str, Any]) -> Access | None:
+        """Return where an item is asked for, and as whom; None if that cannot be meant."""
+        lonely = [name for name in OF_ROLES if name in parsed and "role_arn" not in parsed]
+        for name in lonely:
+            self.problem(node, f"{key}.{name}", "it only beside role_arn", found=repr(parsed[name]))
+        return None if lonely else Access(**{name: parsed.get(name, "") for name in Access._fields})
+
+    def add(self, node: Node, key: str, parsed: Mapping[str, Any], ref: Ref) -> None:
+        """List a secret or a parameter, unless its name is another's or it is listed already."""
         listed = ListedSecret(
-            ref=Ref(parsed["id"], version_stage=None if stage == "AWSCURRENT" else stage),
+            ref=ref,
             name=parsed.get("name", parsed["id"]),
             ttl_seconds=parsed.get("ttl"),
             required=parsed.get("required", False),
         )
-        known = self.secrets.setdefault(listed.name, listed)
+        known = self.listed.setdefault(listed.name, listed)
         if known != listed:
             self.problem(node, key, "one secret for each name", found=f"a second secret named {listed.name!r}")
         elif known is listed and listed.ref in self._refs:
-            del self.secrets[listed.name]
+            del self.listed[listed.name]
             self.problem(node, key, "one entry for each secret and stage", found=f"a second entry for {parsed['id']!r}")
         self._refs.add(listed.ref)
-
-    def parameter(self, node: Node, key: str) -> None:
-        if self.long_form(node, key, PARAMETER) is not None:
-            self.problem(node, key, f"no parameters: they are {NOT_YET}")
 
     def allow(self, node: Node, key: str) -> None:
         parsed: dict[str, Any] = {}
@@ -211,7 +233,7 @@ class _Reader:
     # The forms that a node can have.
 
     def long_form(self, node: Node, key: str, kinds: Mapping[str, Kind[Any]]) -> dict[str, Any] | None:
-        """Return the values of an item that is a bare id or a mapping with one; None if it has no usable id."""
+        """Return the values of an item that is a bare id or a mapping; None if what to ask for is not known."""
         parsed: dict[str, Any] = {}
         if isinstance(node, nodes.Scalar):
             self.scalar(node, key, kinds["id"], parsed, store_as="id")
@@ -222,7 +244,9 @@ class _Reader:
                 self.scalar(parts[name], f"{key}.{name}", kind, parsed)
         if "id" not in parts and isinstance(node, nodes.Mapping):
             self.problem(node, f"{key}.id", kinds["id"].allowed, found="nothing")
-        return parsed if "id" in parsed else None
+        # With half of it, something else would be asked for.
+        is_known = "id" in parsed and not any(name in parts and name not in parsed for name in WHAT)
+        return parsed if is_known else None
 
     def mapping(
         self, node: Node, key: str, known: "tuple[str, ...] | Mapping[str, Any] | None", *, hidden: bool = False

@@ -109,6 +109,25 @@ class Share(Bounded):
         return 0.0
 
 
+class Whole:
+    """A whole number."""
+
+    def __init__(self, *, at_least: int, at_most: int) -> None:
+        self._at_least = at_least
+        self._at_most = at_most
+
+    @property
+    def allowed(self) -> str:
+        """Say in words what is allowed."""
+        return f"a whole number, at least {self._at_least}, at most {self._at_most}"
+
+    def parse(self, text: str) -> int:
+        """Return the number."""
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not self._at_least <= int(text) <= self._at_most:
+            raise Unacceptable
+        return int(text)
+
+
 class Port:
     """A TCP port; 0 where that means none."""
 
@@ -175,9 +194,21 @@ PATTERN = Text(
 )
 STAGE = Text(r"[^\s]{1,256}", "a staging label such as AWSCURRENT or AWSPREVIOUS")
 REGION = Text(r"[a-z]{2,}(-[a-z0-9]+)+-[0-9]+", "an AWS region such as eu-west-1")
+EXTERNAL_ID = Text(r"[\w+=,.@:/-]{2,1224}", "an external id: 2 to 1224 letters, digits and +=,.@:/_-")
+SESSION_NAME = Text(r"[\w+=,.@-]{2,64}", "the name of a session: 2 to 64 letters, digits and +=,.@_-")
+PARAMETER_VERSION = Text(r"[1-9][0-9]{0,18}", "the number of a version, from 1")
+PARAMETER_LABEL = Text(
+    r"[A-Za-z_.-][A-Za-z0-9_.-]{0,99}", "a label: at most 100 letters, digits and _.-, no digit first"
+)
 ROLE = Text(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}", "the ARN of an IAM role")
 TOKEN = Text(r"[!-~]{1,4096}", "printable ASCII without blanks; or the word session")
 LOG_LEVEL = Choice({level: level for level in ("DEBUG", "INFO", "WARNING", "ERROR")})
 YES_OR_NO = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 FLAG = Choice(YES_OR_NO)
+# What AWS documents for its own layer.
+LAYER_TTL = Whole(at_least=0, at_most=300)
+LAYER_TIMEOUT = Whole(at_least=0, at_most=900_000)
+LAYER_CACHE_SIZE = Whole(at_least=0, at_most=1000)
+LAYER_CONNECTIONS = Whole(at_least=1, at_most=1000)
+LAYER_LOG_LEVEL = Choice({"debug": "DEBUG", "info": "INFO", "warn": "WARNING", "error": "ERROR", "none": "ERROR"})
 FLAG_VARIABLE = Choice({"1": True, **YES_OR_NO, "0": False})

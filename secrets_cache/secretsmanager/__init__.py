@@ -17,21 +17,21 @@ from collections.abc import Mapping
 
 from secrets_cache.chance import chance
 from secrets_cache.clock import Clock
-from secrets_cache.secretsmanager.answers import is_about_key, is_about_permission, malformed
-from secrets_cache.secretsmanager.engine import Engine
+from secrets_cache.secretsmanager.answers import is_about_key, is_about_permission, malformed, timestamp
+from secrets_cache.secretsmanager.engine import Engine, RoleCredentials
 from secrets_cache.secretsmanager.lane import in_front_of
-from secrets_cache.secretsmanager.signing import Credentials
 from secrets_cache.secretsmanager.source import BATCH_ABOVE, KEEPALIVE_SECONDS, SecretsManager
 
 __all__ = [
     "BATCH_ABOVE",
-    "Credentials",
     "Engine",
+    "RoleCredentials",
     "SecretsManager",
     "is_about_key",
     "is_about_permission",
     "malformed",
     "of_environment",
+    "timestamp",
 ]
 
 
@@ -42,7 +42,7 @@ def of_environment(
     batch_above: int | None,
     clock: Clock,
     keepalive_seconds: float = KEEPALIVE_SECONDS,
-    credentials: Credentials | None = None,
+    role: RoleCredentials | None = None,
 ) -> SecretsManager:
     """
     Return the source that the environment describes.
@@ -53,23 +53,14 @@ def of_environment(
         batch_above: The same.
         clock: The same.
         keepalive_seconds: How long an idle connection is kept.
-        credentials: Whose the calls are; None for those of the environment.
+        role: Whose the calls are; None for whoever the credentials of the environment are.
     """
     # The budget ends an attempt; this only keeps a call that outlives it from waiting for ever.
     timeout = budget_seconds + 1
     region = environ.get("AWS_REGION") or None
-    engine = Engine(
-        timeout_seconds=timeout,
-        keepalive_seconds=keepalive_seconds,
-        region=region,
-        credentials=credentials,
-        clock=clock,
-    )
-    if credentials is not None:
-        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-        values = (credentials.access_key, credentials.secret_key, credentials.token)
-        environ = {**environ, **dict(zip(names, values, strict=True))}
-    calls = in_front_of(engine, environ, clock, keepalive_seconds)
+    engine = Engine(timeout_seconds=timeout, keepalive_seconds=keepalive_seconds, region=region, role=role, clock=clock)
+    # The lane signs with the credentials of the environment.
+    calls = engine if role is not None else in_front_of(engine, environ, clock, keepalive_seconds)
     return SecretsManager(
         budget_seconds=budget_seconds, batch_above=batch_above, calls=calls, clock=clock, random=chance
     )

@@ -72,14 +72,19 @@ def to_secret(name: str, answer: Mapping[str, Any]) -> Secret:
         arn=str(arn),
         name=str(own_name),
         version_id=str(version_id),
-        created_at=_timestamp(created),
+        created_at=timestamp(created),
         value=value,
         is_text=isinstance(text, str),
+        stages=_stages(answer.get("VersionStages")),
     )
 
 
-def _timestamp(created: object) -> float | None:
-    """Return seconds since the epoch; None for what is no time that has a date."""
+def _stages(labels: object) -> tuple[str, ...]:
+    return tuple(label for label in labels if isinstance(label, str)) if isinstance(labels, list) else ()
+
+
+def timestamp(created: object) -> float | None:
+    """Return the seconds since the epoch; None for what is no time that has a date."""
     is_number = isinstance(created, int | float) and not isinstance(created, bool)
     # AWS counts in milliseconds; what is finer is an artefact.
     return round(float(created), 3) if is_number and 0 <= created < MAX_TIMESTAMP else None  # type: ignore[operator, arg-type]

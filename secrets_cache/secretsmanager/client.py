@@ -41,7 +41,6 @@ from secrets_cache.errors import SecretError, SecretUnavailable
 from secrets_cache.flight import Flights
 from secrets_cache.secretsmanager.answers import EXPIRED_CREDENTIALS, from_aws, malformed, unavailable
 from secrets_cache.secretsmanager.session import StrictSession
-from secrets_cache.secretsmanager.signing import Credentials
 from secrets_cache.secretsmanager.source import MAX_CONNECTIONS
 from secrets_cache.secretsmanager.wire import BadResponse
 
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
     from aiobotocore.client import AioBaseClient
     from aiobotocore.credentials import AioCredentials
 
-    from secrets_cache.secretsmanager.engine import Service
+    from secrets_cache.secretsmanager.engine import RoleCredentials, Service
 
 NO_CREDENTIALS = "no-credentials"
 STILL_EXPIRED = "expired-credentials"
@@ -65,7 +64,7 @@ class Client:
         keepalive_seconds: How long an idle connection is kept.
         region: AWS_REGION, which botocore does not read; None leaves it to what botocore does read.
         service: As botocore calls it.
-        credentials: Whose the calls are; None for those that botocore finds.
+        role: Whose the calls are; None for whoever botocore finds the credentials of.
         clock: What time it is.
     """
 
@@ -76,14 +75,14 @@ class Client:
         keepalive_seconds: float,
         region: str | None,
         service: "Service",
-        credentials: Credentials | None,
+        role: "RoleCredentials | None",
         clock: Clock,
     ) -> None:
         self._timeout_seconds = timeout_seconds
         self._keepalive_seconds = keepalive_seconds
         self._region = region
         self._service = service
-        self._credentials = credentials
+        self._role = role
         self._clock = clock
         self._used = clock.now()
         self._open_client: _OpenClient | None = None
@@ -109,6 +108,9 @@ class Client:
                 return _with_timestamps(await getattr(client.calls, operation)(**arguments))
             except ClientError as error:
                 failure = from_aws(name, error.response, client.credentials_sent())
+            except (SecretError, Passing) as error:
+                # The role's, whose credentials were asked for on the way.
+                failure = error
             except Exception as error:  # noqa: BLE001 - whatever the client raises, AWS gave no usable answer
                 failure = client.why_unsigned(name, error) or from_client(name, error)
             finally:
@@ -138,10 +140,9 @@ class Client:
             user_agent_extra="secrets-cache",
         )
         session = get_session()
-        if self._credentials is not None:
-            session.set_credentials(
-                self._credentials.access_key, self._credentials.secret_key, self._credentials.token or None
-            )
+        if self._role is not None:
+            # As aiobotocore sets what its own chain of providers has found.
+            session._credentials = self._role.credentials()  # type: ignore[attr-defined]  # noqa: SLF001
         credentials = await session.get_credentials()
         stack = AsyncExitStack()
         calls = await stack.enter_async_context(
@@ -161,6 +162,8 @@ class Client:
         """Let the next call begin with a new client, which looks for credentials anew."""
         if self._open_client is client:
             self._open_client = None
+            if self._role is not None:
+                self._role.forget()
             await client.retire()
 
 
@@ -209,15 +212,13 @@ class _OpenClient:
         return tuple(value for value in values if len(value) >= MIN_CREDENTIAL)
 
 
-def _with_timestamps(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return an answer with its times as seconds since the epoch, as AWS sent them."""
-    created, values = answer.get("CreatedDate"), answer.get("SecretValues")
-    changes: dict[str, Any] = {}
-    if isinstance(created, datetime):
-        changes["CreatedDate"] = created.timestamp()
-    if isinstance(values, list):
-        changes["SecretValues"] = [_with_timestamps(value) for value in values]
-    return {**answer, **changes}
+def _with_timestamps(answer: Any) -> Any:  # noqa: ANN401 - whatever stands in an answer
+    """Return an answer, or a part of one, with its times as seconds since the epoch, as AWS sent them."""
+    if isinstance(answer, datetime):
+        return answer.timestamp()
+    if isinstance(answer, list):
+        return [_with_timestamps(item) for item in answer]
+    return {key: _with_timestamps(item) for key, item in answer.items()} if isinstance(answer, dict) else answer
 
 
 def _is_about_credentials(failure: SecretError | Passing) -> bool:

@@ -8,19 +8,30 @@ answered.
 import asyncio
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from secrets_cache.attempts import Passing
 from secrets_cache.clock import Clock
 from secrets_cache.errors import SecretUnavailable
 from secrets_cache.flight import Flights
-from secrets_cache.secretsmanager.signing import Credentials
 from secrets_cache.secretsmanager.source import KEEPALIVE_SECONDS
 
 if TYPE_CHECKING:
     from secrets_cache.secretsmanager.client import Client
 
 Service = Literal["secretsmanager", "ssm", "sts"]
+
+
+class RoleCredentials(Protocol):
+    """Whoever has the credentials of another role, and refreshes them."""
+
+    def credentials(self) -> Any:  # noqa: ANN401 - botocore's, which is not imported here
+        """Return them, as botocore has them."""
+        ...
+
+    def forget(self) -> None:
+        """Let the next `credentials` begin anew."""
+        ...
 
 
 class Engine:
@@ -32,7 +43,7 @@ class Engine:
         keepalive_seconds: How long an idle connection is kept.
         region: AWS_REGION, which botocore does not read; None leaves it to what botocore does read.
         service: Whose calls they are, as botocore calls it.
-        credentials: Whose they are; None for those that botocore finds.
+        role: Whose they are; None for whoever botocore finds the credentials of.
         clock: What time it is.
     """
 
@@ -43,7 +54,7 @@ class Engine:
         keepalive_seconds: float = KEEPALIVE_SECONDS,
         region: str | None,
         service: Service = "secretsmanager",
-        credentials: Credentials | None = None,
+        role: RoleCredentials | None = None,
         clock: Clock,
     ) -> None:
         self._settings: dict[str, Any] = {
@@ -51,7 +62,7 @@ class Engine:
             "keepalive_seconds": keepalive_seconds,
             "region": region,
             "service": service,
-            "credentials": credentials,
+            "role": role,
             "clock": clock,
         }
         self._client: Client | None = None

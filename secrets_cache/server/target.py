@@ -67,14 +67,14 @@ def parse(path: str, query: str) -> Target:
     parameters: dict[str, str] = {}
     for pair in filter(None, query.split("&")):
         name, _, value = pair.partition("=")
-        name = _decode(name, plus=True)
+        name = decoded(name, plus=True)
         if name not in PARAMETERS:
             raise InvalidRequest(f"unknown parameter {name[:60]!r}; allowed: {', '.join(PARAMETERS)}")
         if name in parameters:
             raise InvalidRequest(f"parameter {name!r} is given twice")
-        parameters[name] = _decode(value, plus=True)
+        parameters[name] = decoded(value, plus=True)
     return Target(
-        name=_decode(path.removeprefix(PREFIX)),
+        name=decoded(path.removeprefix(PREFIX)),
         key=_key(parameters.get("key")),
         version_id=_version("version_id", parameters.get("version_id")),
         version_stage=_version("version_stage", parameters.get("version_stage")),
@@ -82,7 +82,13 @@ def parse(path: str, query: str) -> Target:
     )
 
 
-def _decode(text: str, *, plus: bool = False) -> str:
+def decoded(text: str, *, plus: bool = False) -> str:
+    """
+    Return what a part of a target stands for; with `plus`, a plus stands for a blank.
+
+    Raises:
+        InvalidRequest: An escape is broken, or it is not UTF-8.
+    """
     if _BAD_ESCAPE.search(text):
         raise InvalidRequest("a percent sign must be followed by two hexadecimal digits")
     try:

@@ -38,7 +38,7 @@ async def _resolve(config: Config, environ: Mapping[str, str]) -> dict[bytes, by
     present = {os.fsencode(name) for name in environ}
     async with Sources(
         cache=None,
-        listed={secret.name: secret.ref for secret in config.secrets},
+        listed=config.listed,
         environ=environ,
         budget_seconds=config.fetch_timeout,
         clock=SystemClock(),

@@ -73,7 +73,7 @@ class Variables:
             sources = Sources(
                 # Asking it would bring all that is listed into the snapshot.
                 cache=None if _is_snapshot(self._environ) else self._cache,
-                listed={secret.name: secret.ref for secret in self._config.secrets},
+                listed=self._config.listed,
                 environ=self._environ,
                 budget_seconds=self._config.fetch_timeout,
                 clock=self._clock,

@@ -8,19 +8,17 @@ Rules
 """
 
 import asyncio
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Self
 
+from secrets_cache.aws import Aws
 from secrets_cache.cache import Cache
 from secrets_cache.clock import Clock
-from secrets_cache.errors import SecretNotConfigured, SecretTimeout
-from secrets_cache.flight import Flights
-from secrets_cache.parameterstore import ParameterStore
-from secrets_cache.roles import assumed
-from secrets_cache.secret import Ref
-from secrets_cache.secretsmanager import Credentials, SecretsManager, of_environment
+from secrets_cache.config import ListedSecret
+from secrets_cache.entries import member_name
+from secrets_cache.errors import SecretNotConfigured
+from secrets_cache.secret import Access, Ref
 from secrets_cache.variables.rules import Wanted
 
 
@@ -30,7 +28,7 @@ class Sources:
 
     Args:
         cache: The secrets kept at hand; None if there is none, or if it must not be asked.
-        listed: What the names that config.yaml gives stand for.
+        listed: What config.yaml lists.
         environ: Our own environment variables: region, credentials, endpoints.
         budget_seconds: For one value, where it has no budget of its own.
         clock: What time it is.
@@ -40,20 +38,19 @@ class Sources:
         self,
         *,
         cache: Cache | None,
-        listed: Mapping[str, Ref],
+        listed: Iterable[ListedSecret],
         environ: Mapping[str, str],
         budget_seconds: float,
         clock: Clock,
     ) -> None:
         self._cache = cache
-        self._listed = listed
+        self._listed = {(item.ref.is_parameter, item.name): item.ref for item in listed}
         self._environ = environ
         self._budget_seconds = budget_seconds
         self._clock = clock
-        self._stores: dict[tuple[bool, str, str, float | None], SecretsManager | ParameterStore] = {}
+        self._sources: dict[float, Aws] = {}
         self._stack = AsyncExitStack()
         self._tasks: dict[Wanted, asyncio.Task[bytes]] = {}
-        self._roles: Flights[tuple[str, str], Credentials] = Flights()
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,77 +70,52 @@ class Sources:
 
     async def forget(self) -> None:
         """Drop all values, and whatever is under way for one; whoever asks next gets new ones."""
-        tasks, roles, stack = self._tasks, self._roles, self._stack
-        self._tasks, self._stores, self._roles, self._stack = {}, {}, Flights(), AsyncExitStack()
+        tasks, stack = self._tasks, self._stack
+        self._tasks, self._sources, self._stack = {}, {}, AsyncExitStack()
         for task in tasks.values():
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
-        await roles.aclose()
         await stack.aclose()
 
     async def _fetch(self, wanted: Wanted) -> bytes:
-        asked, what = wanted.role_arn, "role"
+        access = Access(wanted.region, wanted.role_arn)
+        ref = self._known(wanted) or Ref(wanted.id, access=access, is_parameter=wanted.is_parameter)
+        source = await self._source(wanted)
         try:
             async with asyncio.timeout(wanted.budget_seconds):
                 cached = await self._cached(wanted)
-                if cached is not None:
-                    return cached
-                store = await self._store(wanted)
-                asked, what = wanted.id, "parameter" if wanted.is_parameter else "secret"
-                if isinstance(store, ParameterStore):
-                    return await store.fetch(wanted.id)
-                ref = self._listed.get(wanted.id) if wanted.is_own else None
-                return (await store.fetch(ref or Ref(wanted.id))).value
+                return cached if cached is not None else (await source.fetch(ref)).value
         except TimeoutError:
-            seconds = wanted.budget_seconds or self._budget_seconds
-            failure = SecretTimeout(asked, budget_seconds=seconds, setting="API_TIMEOUT")
-            failure.what = what
-            raise failure from None
+            raise source.timeout_of(ref, wanted.budget_seconds or self._budget_seconds, "API_TIMEOUT") from None
 
     async def _cached(self, wanted: Wanted) -> bytes | None:
         """Return what the cache holds, or fetches, under this name; None if it is no business of the cache's."""
-        if self._cache is None or not wanted.is_own:
+        if self._cache is None or wanted.region or wanted.role_arn:
             return None
+        if wanted.is_parameter:
+            known = self._known(wanted)
+            return None if known is None else (await self._cache.get_any(known)).secret.value
         # What is no name of the configuration's own is an id, and means the current version.
-        stage = None if wanted.id in self._listed else "AWSCURRENT"
+        stage = None if self._known(wanted) is not None else "AWSCURRENT"
         try:
             return (await self._cache.get(wanted.id, version_stage=stage)).secret.value
         except SecretNotConfigured:
             return None
 
-    async def _store(self, wanted: Wanted) -> SecretsManager | ParameterStore:
-        """Return the one client for a service, a region and a role: making one takes long, and much memory."""
-        region = wanted.region or self._environ.get("AWS_REGION", "")
-        credentials = await self._credentials(wanted, region) if wanted.role_arn else None
-        key = (wanted.is_parameter, region, wanted.role_arn, wanted.budget_seconds)
-        if key not in self._stores:
-            # The caller's own time-out comes first, and says which setting it was.
-            budget = self._budget_seconds if wanted.budget_seconds is None else wanted.budget_seconds + 1
-            store = (
-                ParameterStore(region=region, budget_seconds=budget, credentials=credentials, clock=self._clock)
-                if wanted.is_parameter
-                else self._secrets_manager(region, budget, credentials)
-            )
-            self._stores[key] = store
-            self._stack.push_async_exit(store)
-        return self._stores[key]
+    def _known(self, wanted: Wanted) -> Ref | None:
+        """Return what a name of the configuration's own stands for, or what is below a path of it; None for neither."""
+        if wanted.region or wanted.role_arn:
+            return None
+        for path in (ref for ref in self._listed.values() if ref.is_path and wanted.is_parameter):
+            full = member_name(path, wanted.id)
+            if full is not None and (True, wanted.id) not in self._listed:
+                return path._replace(secret_id=full)
+        return self._listed.get((wanted.is_parameter, wanted.id))
 
-    def _secrets_manager(self, region: str, budget_seconds: float, credentials: Credentials | None) -> SecretsManager:
-        environ = {**self._environ, "AWS_REGION": region}
-        return of_environment(
-            environ, budget_seconds=budget_seconds, batch_above=None, clock=self._clock, credentials=credentials
-        )
-
-    async def _credentials(self, wanted: Wanted, region: str) -> Credentials:
-        # STS: 2 to 64 of these.
-        function = re.sub(r"[^\w+=,.@-]", "-", self._environ.get("AWS_LAMBDA_FUNCTION_NAME", ""), flags=re.ASCII)
-        return await self._roles.join(
-            (wanted.role_arn, region),
-            lambda: assumed(
-                wanted.role_arn,
-                region=region,
-                session_name=f"secrets-cache-{function}"[:64].rstrip("-"),
-                budget_seconds=(wanted.budget_seconds or self._budget_seconds) + 1,
-                clock=self._clock,
-            ),
-        )
+    async def _source(self, wanted: Wanted) -> Aws:
+        # The caller's own time-out comes first, and says which setting it was.
+        budget = self._budget_seconds if wanted.budget_seconds is None else wanted.budget_seconds + 1
+        if budget not in self._sources:
+            source = Aws(self._environ, budget_seconds=budget, batch_above=None, clock=self._clock)
+            self._sources[budget] = await self._stack.enter_async_context(source)
+        return self._sources[budget]

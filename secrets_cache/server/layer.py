@@ -1,0 +1,197 @@
+"""
+What requests get where the protocol of AWS's own layer, and of its agent, is spoken: docs/migrating.md.
+
+    asked -> may it ask at all? -> what does it ask? -> the cache, whatever it is -> AWS's own JSON
+                                            every error -> a status and a text as theirs
+
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/retrieving-secrets_lambda.html
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/secrets-manager-agent.html
+
+Rules
+-----
+1. Any name may be asked for: IAM decides. So the token is mandatory, and everything that a caller can make us keep is
+   bounded.
+2. The rules of who may ask are those of `admission`, told in the agent's words.
+3. The layer answers every failure with status 400, and clients look for that; the agent hands on AWS's own error. Here
+   AWS's errors have status 400 and the agent's form, which is good for both.
+"""
+
+import asyncio
+import base64
+import json
+import logging
+import time
+from collections.abc import Sequence
+
+from secrets_cache.cache import Cache
+from secrets_cache.clock import Clock
+from secrets_cache.config import AwsLayer
+from secrets_cache.errors import InvalidRequest, SecretError, SecretNotFound, SecretRefused, SecretTimeout
+from secrets_cache.logs import describe
+from secrets_cache.outcomes import Answer
+from secrets_cache.secret import Access, Ref, Secret
+from secrets_cache.server import admission, layer_target, representation, target
+from secrets_cache.server.replies import SERVER, Asked, Reply
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_TTL_SECONDS = 300.0
+# The agent's own limit; here regions count as well, since each place has connections of its own.
+MAX_PLACES = 20
+PLAIN = {"Content-Type": representation.TEXT}
+
+
+class LayerReplies:
+    """
+    Replies to what is asked. Raises nothing.
+
+    Args:
+        cache: What is served.
+        tokens: The tokens a caller may send; without any, nobody gets anything.
+        layer: What the variables of AWS's layer say.
+        clock: What time it is.
+    """
+
+    token_headers = (admission.TOKEN_HEADER, "X-Vault-Token")
+
+    def __init__(self, *, cache: Cache, tokens: Sequence[str], layer: AwsLayer, clock: Clock) -> None:
+        self.cache = cache
+        self.clock = clock
+        self._tokens = tokens
+        self._layer = layer
+        self._places: set[Access] = set()
+
+    async def to(self, asked: Asked) -> Reply:
+        """Return the reply to a request, waiting for AWS where that is needed."""
+        try:
+            reply = await self._reply(asked)
+        except InvalidRequest as error:
+            reply = _text(400, error.reason)
+        except SecretError as error:
+            reply = _of_error(error)
+        except Exception as error:  # noqa: BLE001 - a caller never sees more than that there was one
+            logger.error("internal.error", {"where": "request", **describe(error)})  # noqa: TRY400
+            reply = _json(500, {"__type": "InternalFailure"})
+        logger.debug("request", {"method": asked.method, "status": reply.status})
+        return self._finished(reply)
+
+    def to_no_request(self) -> Reply:
+        """Return the reply to what is no request."""
+        return self._finished(_text(400, "what was received is no HTTP/1.1 request"))
+
+    def broken(self) -> Reply:
+        """Return the reply of a server that cannot go on."""
+        return self._finished(_json(500, {"__type": "InternalFailure"}))
+
+    def _finished(self, reply: Reply) -> Reply:
+        reply.headers.setdefault("Date", representation.http_date(self.clock.now().wall))
+        reply.headers["Server"] = SERVER
+        return reply
+
+    async def _reply(self, asked: Asked) -> Reply:
+        if asked.forwarded:
+            return _text(400, "Forwarded")
+        if admission.why_forbidden(asked.hosts, (), target.authority_of(asked.target)):
+            return _text(403, "Forbidden")
+        path, query = layer_target.split(asked.target)
+        is_ping = path == "/ping"
+        if not is_ping and not admission.knows_token(self._tokens, asked.tokens):
+            return _text(403, "Bad Token")
+        if asked.method != "GET":
+            return _text(405, "Not allowed", {"Allow": "GET"})
+        if is_ping:
+            return _text(200, "healthy")
+        wanted = layer_target.parse(path, query)
+        if wanted is None:
+            return _text(404, "Not found")
+        return await self._found(wanted)
+
+    async def _found(self, wanted: layer_target.Wanted) -> Reply:
+        self._admit(wanted.ref)
+        timeout = self._layer.parameter_timeout if wanted.ref.is_parameter else self._layer.secret_timeout
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await self.cache.get_any(wanted.ref, max_age=self._max_age(wanted.ref), refresh=wanted.refresh)
+        except TimeoutError:
+            raise SecretTimeout(wanted.ref.secret_id, budget_seconds=timeout or 0) from None
+        body = _parameter(answer.secret) if wanted.ref.is_parameter else _secret(answer.secret)
+        return _json(200, body, answer)
+
+    def _admit(self, ref: Ref) -> None:
+        """Refuse a place that would be one too many: each has connections of its own."""
+        parts = ref.secret_id.split(":")
+        place = ref.access._replace(region=parts[3] if ref.secret_id.startswith("arn:") else "")
+        if place not in self._places and len(self._places) >= MAX_PLACES:
+            raise SecretRefused(
+                ref.secret_id, code="MaxRolesExceeded", aws_message=f"allowed: {MAX_PLACES} roles and regions"
+            )
+        self._places.add(place)
+
+    def _max_age(self, ref: Ref) -> float:
+        """Return the age at which a value is too old: a listed one has the ttl that it is listed with."""
+        if not self._layer.is_cached or not self._layer.cache_size:
+            return 0.0
+        ttl = self._layer.parameter_ttl if ref.is_parameter else self._layer.secret_ttl
+        if ttl is not None:
+            return ttl
+        return float("inf") if self.cache.is_listed(ref) else DEFAULT_TTL_SECONDS
+
+
+def _text(status: int, text: str, headers: dict[str, str] | None = None) -> Reply:
+    return Reply(status, {**PLAIN, "Cache-Control": "no-store", **(headers or {})}, text.encode("utf-8", "replace"))
+
+
+def _json(status: int, body: object, answer: Answer | None = None) -> Reply:
+    fields = {"Content-Type": representation.JSON, "Cache-Control": "no-store"}
+    if answer is not None:
+        fields["Cache-Status"] = f"secrets-cache; {answer.served.value}"
+    return Reply(status, fields, json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace"), answer)
+
+
+def _of_error(error: SecretError) -> Reply:
+    if isinstance(error, SecretTimeout):
+        return _json(504, {"__type": "TimeoutError", "message": "Timeout"})
+    if isinstance(error, SecretNotFound | SecretRefused):
+        message = error.aws_message if isinstance(error, SecretRefused) else str(error)
+        return _json(400, {"__type": error.code, "message": message})
+    return _json(502, {"__type": "ConnectionError", "message": str(error)})
+
+
+def _secret(secret: Secret) -> dict[str, object]:
+    """Return what AWS's layer answers: the output of its SDK, with what is not there as null."""
+    return {
+        "ARN": secret.arn,
+        "CreatedDate": iso(secret.created_at),
+        "Name": secret.name,
+        "SecretBinary": None if secret.is_text else base64.b64encode(secret.value).decode(),
+        "SecretString": secret.value.decode() if secret.is_text else None,
+        "VersionId": secret.version_id,
+        "VersionStages": list(secret.stages) or None,
+        "ResultMetadata": {},
+    }
+
+
+def _parameter(secret: Secret) -> dict[str, object]:
+    facts = secret.parameter
+    return {
+        "Parameter": {
+            "ARN": secret.arn or None,
+            "DataType": facts and facts.data_type,
+            "LastModifiedDate": iso(secret.created_at),
+            "Name": secret.name,
+            "Selector": facts and facts.selector,
+            "SourceResult": facts and facts.source_result,
+            "Type": facts and facts.type,
+            "Value": secret.value.decode(),
+            "Version": facts and facts.version,
+        },
+        "ResultMetadata": {},
+    }
+
+
+def iso(seconds: float | None) -> str | None:
+    """Return a time as ISO 8601 has it, in UTC with milliseconds."""
+    if seconds is None:
+        return None
+    milliseconds = round(seconds * 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(milliseconds // 1000))}.{milliseconds % 1000:03d}Z"
