@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from secrets_cache.clock import Clock
 from secrets_cache.errors import SecretError, SecretTimeout
 from secrets_cache.secret import Access, Ref, Secret
-from secrets_cache.secretsmanager import SecretsManager, of_environment
+from secrets_cache.secretsmanager import MAX_CONNECTIONS, SecretsManager, of_environment
 
 if TYPE_CHECKING:
     from secrets_cache.parameterstore import ParameterStore
@@ -43,15 +43,23 @@ class Aws:
         budget_seconds: For one secret or parameter, the role's credentials included, all attempts together.
         batch_above: With more secrets of one place than this, they are asked for together; None for never.
         clock: What time it is.
+        max_connections: How many calls of one place may be under way at once; None for the usual number.
     """
 
     def __init__(
-        self, environ: Mapping[str, str], *, budget_seconds: float, batch_above: int | None, clock: Clock
+        self,
+        environ: Mapping[str, str],
+        *,
+        budget_seconds: float,
+        batch_above: int | None,
+        clock: Clock,
+        max_connections: int | None = None,
     ) -> None:
         self._environ = environ
         self._budget_seconds = budget_seconds
         self._batch_above = batch_above
         self._clock = clock
+        self._max_connections = min(max_connections or MAX_CONNECTIONS, MAX_CONNECTIONS)
         self._stack = AsyncExitStack()
         self._clients: dict[_Place, SecretsManager | ParameterStore] = {}
         self._roles: dict[Access, Role] = {}
@@ -120,13 +128,20 @@ class Aws:
         if place.is_parameter:
             from secrets_cache.parameterstore import ParameterStore  # noqa: PLC0415 - rule 3
 
-            return ParameterStore(region=region, budget_seconds=self._budget_seconds, role=role, clock=self._clock)
+            return ParameterStore(
+                region=region,
+                budget_seconds=self._budget_seconds,
+                role=role,
+                clock=self._clock,
+                max_connections=self._max_connections,
+            )
         return of_environment(
             {**self._environ, "AWS_REGION": region} if place.access.region else self._environ,
             budget_seconds=self._budget_seconds,
             batch_above=self._batch_above,
             clock=self._clock,
             role=role,
+            max_connections=self._max_connections,
         )
 
     def _role(self, access: Access) -> "Role":

@@ -17,12 +17,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from secrets_cache.attempts import Passing, within_budget
+from secrets_cache.attempts import Passing
 from secrets_cache.chance import chance
 from secrets_cache.clock import Clock
 from secrets_cache.errors import SecretError, SecretNotFound, SecretTimeout, SecretUnavailable
 from secrets_cache.secret import ParameterFacts, Ref, Secret
-from secrets_cache.secretsmanager import Engine, RoleCredentials, malformed, timestamp
+from secrets_cache.secretsmanager import MAX_CONNECTIONS, Engine, RoleCredentials, Turns, malformed, timestamp
 
 logger = logging.getLogger(__name__)
 
@@ -43,11 +43,20 @@ class ParameterStore:
         budget_seconds: For one parameter, all attempts together.
         role: Who reads them; None for whoever botocore finds the credentials of.
         clock: What time it is.
+        max_connections: How many calls may be under way at once.
     """
 
-    def __init__(self, *, region: str, budget_seconds: float, role: RoleCredentials | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        region: str,
+        budget_seconds: float,
+        role: RoleCredentials | None,
+        clock: Clock,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
         self._budget_seconds = budget_seconds
-        self._clock = clock
+        self._turns = Turns(max_connections, patience_seconds=budget_seconds, clock=clock, random=chance)
         self._engine = Engine(
             timeout_seconds=budget_seconds + 1,
             region=region or None,
@@ -149,8 +158,9 @@ class ParameterStore:
             _check(name, answer)
             return answer
 
+        await self._engine.prepare()
         try:
-            return await within_budget(attempt, budget_seconds=self._budget_seconds, clock=self._clock, random=chance)
+            return await self._turns.take(attempt, self._budget_seconds)
         except TimeoutError:
             failure: SecretError = SecretTimeout(name, budget_seconds=self._budget_seconds)
         except SecretError as error:

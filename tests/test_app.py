@@ -201,12 +201,11 @@ async def test_leaving_stops_everything(upstream):
             await client.get(port_url)
 
 
-async def test_parameters_are_prefetched_refreshed_and_served_as_secrets_are(upstream):
+async def test_parameters_are_prefetched_and_served_as_secrets_are(upstream):
     """By name, by ARN, with one slash or two; a path as a whole and each below it; from one call each."""
     upstream.parameters.update({"/prod/flag": f"{CANARY} flag", "/app/a": CANARY, "/app/b/c": f"{CANARY} c"})
-    text = "parameters: [/prod/flag, /app/]\nttl: 1s"
     arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/flag"
-    async with app(text) as running_app:
+    async with app("parameters: [/prod/flag, /app/]") as running_app:
         await running_app.settled()
         for name in ("/prod/flag", "prod/flag", "%2Fprod%2Fflag", arn):
             assert (200, f"{CANARY} flag") == (await running_app.get(f"/cache/{name}"))[::2]
@@ -214,13 +213,22 @@ async def test_parameters_are_prefetched_refreshed_and_served_as_secrets_are(ups
         assert (200, CANARY) == (await running_app.get("/cache/app/?key=a"))[::2]
         status, _, body = await running_app.get("/cache//app/nope")
         assert 2 == len(upstream.calls)
-        upstream.parameters["/prod/flag"] = f"{CANARY} other"
-        await until(lambda: upstream.count("/prod/flag", "GetParameter") > 1)
-        await until(lambda: running_app.application.cache.counts.refreshes > 2)
 
         assert (404, "secret-not-found") == (status, json.loads(body)["code"])
         health = json.loads((await running_app.get("/health"))[2])
     assert ["/prod/flag", "/app/"] == [item["name"] for item in health["secrets"]]
+
+
+async def test_parameters_are_refreshed_as_secrets_are(upstream):
+    """By the timer, a path as a whole."""
+    upstream.parameters.update({"/prod/flag": CANARY, "/app/a": CANARY})
+    async with app("parameters: [/prod/flag, /app/]\nttl: 1s") as running_app:
+        await running_app.settled()
+        upstream.parameters.update({"/prod/flag": f"{CANARY} other", "/app/a": f"{CANARY} other"})
+        for operation in ("GetParameter", "GetParametersByPath"):
+            await until(lambda wanted=operation: upstream.count(operation=wanted) > 2)
+        for name in ("prod/flag", "app/a"):
+            assert (200, f"{CANARY} other") == (await running_app.get(f"/cache/{name}"))[::2]
 
 
 async def test_a_secret_of_another_role_and_region(upstream):

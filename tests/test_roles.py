@@ -3,6 +3,7 @@
 import pytest
 
 from secrets_cache.attempts import Passing
+from secrets_cache.clock import SystemClock
 from secrets_cache.errors import SecretRefused, SecretsCacheError
 from secrets_cache.roles import Role
 from secrets_cache.secret import Access
@@ -19,7 +20,9 @@ class Session:
     """A role, closed in the end."""
 
     def __init__(self, function: str = "", **access: str) -> None:
-        self.role = Role(Access("eu-west-1", ROLE)._replace(**access), function=function, timeout_seconds=1)
+        self.role = Role(
+            Access("eu-west-1", ROLE)._replace(**access), function=function, timeout_seconds=1, clock=SystemClock()
+        )
 
     async def __aenter__(self) -> Role:
         return self.role

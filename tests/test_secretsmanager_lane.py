@@ -169,6 +169,9 @@ async def both(url: str):
         async def call(self, *_: object) -> dict[str, object]:
             raise AssertionError("the lane asked the engine")
 
+        async def prepare(self) -> None:
+            """There is nothing to import."""
+
         async def aclose(self) -> None:
             """There is nothing to close."""
 
@@ -359,6 +362,9 @@ async def test_an_answer_that_only_the_engine_may_understand_is_asked_for_again(
         async def call(self, operation: str, name: str, arguments: object) -> dict[str, object]:
             calls.append((operation, name, arguments))
             return {}
+
+        async def prepare(self) -> None:
+            """There is nothing to import."""
 
         async def aclose(self) -> None:
             """There is nothing to close."""

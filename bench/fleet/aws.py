@@ -130,6 +130,9 @@ class SimulatedCalls:
         assert len(arguments["SecretIdList"]) <= BATCH_SIZE
         return {"SecretValues": [_value(name) for name in arguments["SecretIdList"]]}
 
+    async def prepare(self) -> None:
+        """Do nothing: there is nothing to import."""
+
     async def aclose(self) -> None:
         """Nothing is open."""
 

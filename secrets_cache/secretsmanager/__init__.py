@@ -20,13 +20,16 @@ from secrets_cache.clock import Clock
 from secrets_cache.secretsmanager.answers import is_about_key, is_about_permission, malformed, timestamp
 from secrets_cache.secretsmanager.engine import Engine, RoleCredentials
 from secrets_cache.secretsmanager.lane import in_front_of
-from secrets_cache.secretsmanager.source import BATCH_ABOVE, KEEPALIVE_SECONDS, SecretsManager
+from secrets_cache.secretsmanager.source import BATCH_ABOVE, KEEPALIVE_SECONDS, MAX_CONNECTIONS, SecretsManager
+from secrets_cache.secretsmanager.turns import Turns
 
 __all__ = [
     "BATCH_ABOVE",
+    "MAX_CONNECTIONS",
     "Engine",
     "RoleCredentials",
     "SecretsManager",
+    "Turns",
     "is_about_key",
     "is_about_permission",
     "malformed",
@@ -43,6 +46,7 @@ def of_environment(
     clock: Clock,
     keepalive_seconds: float = KEEPALIVE_SECONDS,
     role: RoleCredentials | None = None,
+    max_connections: int = MAX_CONNECTIONS,
 ) -> SecretsManager:
     """
     Return the source that the environment describes.
@@ -54,6 +58,7 @@ def of_environment(
         clock: The same.
         keepalive_seconds: How long an idle connection is kept.
         role: Whose the calls are; None for whoever the credentials of the environment are.
+        max_connections: How many calls may be under way at once.
     """
     # The budget ends an attempt; this only keeps a call that outlives it from waiting for ever.
     timeout = budget_seconds + 1
@@ -62,5 +67,10 @@ def of_environment(
     # The lane signs with the credentials of the environment.
     calls = engine if role is not None else in_front_of(engine, environ, clock, keepalive_seconds)
     return SecretsManager(
-        budget_seconds=budget_seconds, batch_above=batch_above, calls=calls, clock=clock, random=chance
+        budget_seconds=budget_seconds,
+        batch_above=batch_above,
+        calls=calls,
+        clock=clock,
+        random=chance,
+        max_connections=max_connections,
     )

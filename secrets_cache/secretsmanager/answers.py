@@ -51,13 +51,15 @@ _CODE = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 _EXPIRED = re.compile("expired|not yet current")
 
 
-def to_secret(name: str, answer: Mapping[str, Any]) -> Secret:
+def to_secret(name: str, answer: object) -> Secret:
     """
     Return the secret in an answer of GetSecretValue, or in one of BatchGetSecretValue's values.
 
     Raises:
         Passing: It is not of the documented form. What it holds instead is not told.
     """
+    if not isinstance(answer, Mapping):
+        raise malformed(name)
     arn, own_name, version_id = (answer.get(key) for key in ("ARN", "Name", "VersionId"))
     text, binary, created = (answer.get(key) for key in ("SecretString", "SecretBinary", "CreatedDate"))
     try:

@@ -105,7 +105,7 @@ class Client:
         async with client:
             try:
                 # Within the `try`: what is no object is None here, and so may be what stands in a list.
-                return _with_timestamps(await getattr(client.calls, operation)(**arguments))
+                answer: Mapping[str, Any] = _with_timestamps(await getattr(client.calls, operation)(**arguments))
             except ClientError as error:
                 failure = from_aws(name, error.response, client.credentials_sent())
             except (SecretError, Passing) as error:
@@ -113,6 +113,8 @@ class Client:
                 failure = error
             except Exception as error:  # noqa: BLE001 - whatever the client raises, AWS gave no usable answer
                 failure = client.why_unsigned(name, error) or from_client(name, error)
+            else:
+                return answer
             finally:
                 self._used = self._clock.now()
         if client.credentials_may_change and _is_about_credentials(failure):

@@ -6,6 +6,7 @@ answered.
 """
 
 import asyncio
+import contextlib
 import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -76,6 +77,12 @@ class Engine:
             cause = f"aiobotocore could not be imported ({type(error).__name__})"
             raise Passing(SecretUnavailable(name, code="internal-error", cause=cause)) from None
         return await client.call(operation, name, arguments)
+
+    async def prepare(self) -> None:
+        """Import aiobotocore; a call says so if that cannot be."""
+        if self._client is None:
+            with contextlib.suppress(Exception):
+                await self._importing.join("client", self._import)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -140,6 +140,9 @@ class Lane:
         except _Unexpected:
             return await self._engine.call(operation, name, arguments)
 
+    async def prepare(self) -> None:
+        """Do nothing: all is here, and the engine is hardly ever needed."""
+
     async def aclose(self) -> None:
         """Close all connections, the engine's too."""
         await self._connections.aclose()

@@ -14,11 +14,12 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, Self, TypeVar
 
-from secrets_cache.attempts import Passing, timeout_awake, within_budget
+from secrets_cache.attempts import Passing
 from secrets_cache.clock import Clock, elapsed
 from secrets_cache.errors import SecretError, SecretTimeout, SecretUnavailable
 from secrets_cache.secret import Ref, Secret
 from secrets_cache.secretsmanager.answers import malformed, to_secret
+from secrets_cache.secretsmanager.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,10 @@ class Calls(Protocol):
         """Make one call, once; return AWS's answer. Raises `SecretNotFound`, `SecretRefused` or `Passing`."""
         ...
 
+    async def prepare(self) -> None:
+        """Import what a call needs: on a share of a core that takes seconds, which are not AWS's. Never raises."""
+        ...
+
     async def aclose(self) -> None:
         """Close all connections."""
         ...
@@ -55,6 +60,7 @@ class SecretsManager:
         calls: Makes the calls; closed with this.
         clock: What time it is.
         random: Chance, from 0 to 1.
+        max_connections: How many calls may be under way at once.
     """
 
     def __init__(
@@ -65,14 +71,13 @@ class SecretsManager:
         calls: Calls,
         clock: Clock,
         random: Callable[[], float],
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._budget_seconds = budget_seconds
         self._batch_above = batch_above
         self._clock = clock
-        self._random = random
         self._calls = calls
-        self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._answered = 0
+        self._turns = Turns(max_connections, patience_seconds=budget_seconds, clock=clock, random=random)
 
     async def __aenter__(self) -> Self:
         return self
@@ -167,31 +172,11 @@ class SecretsManager:
         return matched(chunk, secrets)
 
     async def _within(self, budget_seconds: float, name: str, attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Return what `attempt` returns within its budget, once there is a connection for it."""
+        await self._calls.prepare()
         try:
-            await self._slot()
-            try:
-                result = await within_budget(
-                    attempt, budget_seconds=budget_seconds, clock=self._clock, random=self._random
-                )
-                self._answered += 1
-                return result
-            finally:
-                self._slots.release()
+            return await self._turns.take(attempt, budget_seconds)
         except TimeoutError:
             raise SecretTimeout(name, budget_seconds=self._budget_seconds) from None
-
-    async def _slot(self) -> None:
-        """Wait for one of our connections. Raises TimeoutError if AWS has answered nothing for a whole budget."""
-        while True:
-            answered = self._answered
-            try:
-                async with timeout_awake(self._budget_seconds, self._clock):
-                    await self._slots.acquire()
-                    return
-            except TimeoutError:
-                if self._answered == answered:
-                    raise
 
 
 def matched(chunk: Sequence[Ref], secrets: Sequence[Secret]) -> dict[Ref, Secret]:

@@ -10,7 +10,7 @@ from secrets_cache.flight import Flights
 from secrets_cache.limits import max_connections
 from secrets_cache.server.door import IDLE_SECONDS, Door
 from secrets_cache.server.lane import AnswerLane
-from secrets_cache.server.replies import Replies
+from secrets_cache.server.replying import Replying
 
 if TYPE_CHECKING:
     from secrets_cache.server.engine import Engine
@@ -34,7 +34,7 @@ class Server:
     def __init__(
         self,
         *,
-        replies: Replies,
+        replies: Replying,
         sockets: Sequence[socket.socket],
         has_lane: bool,
         room: int | None = None,

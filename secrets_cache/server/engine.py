@@ -25,9 +25,9 @@ from aiohttp.http_parser import HttpRequestParserPy, RawRequestMessage
 from yarl import URL
 
 from secrets_cache.logs import describe
-from secrets_cache.server.admission import FORWARDING_HEADERS, TOKEN_HEADER
+from secrets_cache.server.admission import FORWARDING_HEADERS
 from secrets_cache.server.door import Door
-from secrets_cache.server.replies import Asked, Replies, Reply
+from secrets_cache.server.replying import Asked, Reply, Replying
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ LINGER_SECONDS = 1.0
 class Engine(web.Server):
     """aiohttp's server, speaking through `Connection`, without an access log. Called, it makes a protocol."""
 
-    def __init__(self, replies: Replies, door: Door) -> None:
+    def __init__(self, replies: Replying, door: Door) -> None:
         super().__init__(self._respond, request_factory=_request)
         self._replies = replies
         self._door = door
@@ -79,7 +79,7 @@ class Engine(web.Server):
                     target=request.raw_path,
                     hosts=headers.getall("Host", []),
                     forwarded=[name for name in FORWARDING_HEADERS if name in headers],
-                    tokens=headers.getall(TOKEN_HEADER, []),
+                    tokens=[token for name in self._replies.token_headers for token in headers.getall(name, [])],
                     if_none_match=headers.getall("If-None-Match", []),
                     origins=headers.getall("Origin", []),
                     sites=headers.getall("Sec-Fetch-Site", []),
@@ -110,7 +110,7 @@ def _response(reply: Reply) -> web.Response:
 class Connection(web.RequestHandler):
     """aiohttp's connection."""
 
-    def __init__(self, server: Engine, replies: Replies, door: Door) -> None:
+    def __init__(self, server: Engine, replies: Replying, door: Door) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),

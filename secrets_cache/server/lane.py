@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from secrets_cache.logs import describe
 from secrets_cache.server.admission import TOKEN_HEADER
 from secrets_cache.server.door import Door
-from secrets_cache.server.replies import Asked, Replies, Reply
+from secrets_cache.server.replying import Asked, Reply, Replying
 
 if TYPE_CHECKING:
     from secrets_cache.clock import Instant
@@ -58,7 +58,7 @@ class AnswerLane:
         remembered: By the bytes of a request: since when, up to which age, and which response.
     """
 
-    def __init__(self, *, replies: Replies, door: Door, engine: Callable[[], Awaitable[ProtocolFactory]]) -> None:
+    def __init__(self, *, replies: Replying, door: Door, engine: Callable[[], Awaitable[ProtocolFactory]]) -> None:
         self.replies = replies
         self.door = door
         self.engine = engine

@@ -19,21 +19,17 @@ Rules
 import asyncio
 import base64
 import json
-import logging
 import time
 from collections.abc import Sequence
 
 from secrets_cache.cache import Cache
 from secrets_cache.clock import Clock
 from secrets_cache.config import AwsLayer
-from secrets_cache.errors import InvalidRequest, SecretError, SecretNotFound, SecretRefused, SecretTimeout
-from secrets_cache.logs import describe
+from secrets_cache.errors import InvalidRequest, SecretNotFound, SecretRefused, SecretsCacheError, SecretTimeout
 from secrets_cache.outcomes import Answer
 from secrets_cache.secret import Access, Ref, Secret
-from secrets_cache.server import admission, layer_target, representation, target
-from secrets_cache.server.replies import SERVER, Asked, Reply
-
-logger = logging.getLogger(__name__)
+from secrets_cache.server import admission, layer_target, representation
+from secrets_cache.server.replying import Asked, Reply, Replying, why_forbidden
 
 DEFAULT_TTL_SECONDS = 300.0
 # The agent's own limit; here regions count as well, since each place has connections of its own.
@@ -41,9 +37,9 @@ MAX_PLACES = 20
 PLAIN = {"Content-Type": representation.TEXT}
 
 
-class LayerReplies:
+class LayerReplies(Replying):
     """
-    Replies to what is asked. Raises nothing.
+    Replies to what is asked in the protocol of AWS's own layer. Raises nothing.
 
     Args:
         cache: What is served.
@@ -52,46 +48,35 @@ class LayerReplies:
         clock: What time it is.
     """
 
+    # The agent takes this one as well.
     token_headers = (admission.TOKEN_HEADER, "X-Vault-Token")
 
     def __init__(self, *, cache: Cache, tokens: Sequence[str], layer: AwsLayer, clock: Clock) -> None:
-        self.cache = cache
-        self.clock = clock
+        super().__init__(cache, clock)
         self._tokens = tokens
         self._layer = layer
         self._places: set[Access] = set()
 
-    async def to(self, asked: Asked) -> Reply:
-        """Return the reply to a request, waiting for AWS where that is needed."""
-        try:
-            reply = await self._reply(asked)
-        except InvalidRequest as error:
-            reply = _text(400, error.reason)
-        except SecretError as error:
-            reply = _of_error(error)
-        except Exception as error:  # noqa: BLE001 - a caller never sees more than that there was one
-            logger.error("internal.error", {"where": "request", **describe(error)})  # noqa: TRY400
-            reply = _json(500, {"__type": "InternalFailure"})
-        logger.debug("request", {"method": asked.method, "status": reply.status})
-        return self._finished(reply)
+    def _of_error(self, error: SecretsCacheError) -> Reply:
+        if isinstance(error, InvalidRequest):
+            return _text(400, error.reason)
+        if isinstance(error, SecretTimeout):
+            return _json(504, {"__type": "TimeoutError", "message": "Timeout"})
+        if isinstance(error, SecretNotFound | SecretRefused):
+            message = error.aws_message if isinstance(error, SecretRefused) else str(error)
+            return _json(400, {"__type": error.code, "message": message})
+        return _json(502, {"__type": "ConnectionError", "message": str(error)})
 
-    def to_no_request(self) -> Reply:
-        """Return the reply to what is no request."""
-        return self._finished(_text(400, "what was received is no HTTP/1.1 request"))
+    def _of_failure(self) -> Reply:
+        return _json(500, {"__type": "InternalFailure"})
 
-    def broken(self) -> Reply:
-        """Return the reply of a server that cannot go on."""
-        return self._finished(_json(500, {"__type": "InternalFailure"}))
-
-    def _finished(self, reply: Reply) -> Reply:
-        reply.headers.setdefault("Date", representation.http_date(self.clock.now().wall))
-        reply.headers["Server"] = SERVER
-        return reply
+    def _of_no_request(self, reason: str) -> Reply:
+        return _text(400, reason)
 
     async def _reply(self, asked: Asked) -> Reply:
         if asked.forwarded:
             return _text(400, "Forwarded")
-        if admission.why_forbidden(asked.hosts, (), target.authority_of(asked.target)):
+        if why_forbidden(asked) is not None:
             return _text(403, "Forbidden")
         path, query = layer_target.split(asked.target)
         is_ping = path == "/ping"
@@ -146,15 +131,6 @@ def _json(status: int, body: object, answer: Answer | None = None) -> Reply:
     if answer is not None:
         fields["Cache-Status"] = f"secrets-cache; {answer.served.value}"
     return Reply(status, fields, json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace"), answer)
-
-
-def _of_error(error: SecretError) -> Reply:
-    if isinstance(error, SecretTimeout):
-        return _json(504, {"__type": "TimeoutError", "message": "Timeout"})
-    if isinstance(error, SecretNotFound | SecretRefused):
-        message = error.aws_message if isinstance(error, SecretRefused) else str(error)
-        return _json(400, {"__type": error.code, "message": message})
-    return _json(502, {"__type": "ConnectionError", "message": str(error)})
 
 
 def _secret(secret: Secret) -> dict[str, object]:

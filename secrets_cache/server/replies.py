@@ -6,75 +6,24 @@ What a request gets: a status, headers and a body, whoever read it and whoever w
 """
 
 import json
-import logging
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from secrets_cache.cache import Cache
 from secrets_cache.clock import Clock
 from secrets_cache.errors import SecretError, SecretsCacheError, SecretUnavailable
 from secrets_cache.freshness import State
-from secrets_cache.logs import describe
-from secrets_cache.outcomes import Answer, Report
-from secrets_cache.secret import repr_without
+from secrets_cache.outcomes import Report
 from secrets_cache.server import admission, problems, representation, target
 from secrets_cache.server.problems import Problem
-
-logger = logging.getLogger(__name__)
+from secrets_cache.server.replying import Asked, Reply, Replying, why_forbidden
 
 METHODS = ("GET", "HEAD")
-SERVER = "secrets-cache"
 
 
-class Asked(NamedTuple):
+class Replies(Replying):
     """
-    A request, as far as it matters here.
-
-    Attributes:
-        method: As it was sent.
-        target: The request target, as it was sent.
-        hosts: The values of its Host headers.
-        forwarded: Which of `admission.FORWARDING_HEADERS` it has.
-        tokens: The values of its token headers.
-        if_none_match: The values of its If-None-Match headers.
-        origins: The values of its Origin headers.
-        sites: The values of its Sec-Fetch-Site headers.
-    """
-
-    method: str
-    target: str
-    hosts: Sequence[str]
-    forwarded: Sequence[str] = ()
-    tokens: Sequence[str] = ()
-    if_none_match: Sequence[str] = ()
-    origins: Sequence[str] = ()
-    sites: Sequence[str] = ()
-
-    def __repr__(self) -> str:
-        return repr_without("tokens", self)
-
-
-class Reply(NamedTuple):
-    """
-    An answer, whole but for the framing of the message, which is for who writes it.
-
-    Attributes:
-        answer: What the cache answered; None where it was not asked, or in vain.
-    """
-
-    status: int
-    headers: dict[str, str]
-    body: bytes = b""
-    answer: Answer | None = None
-
-    def __repr__(self) -> str:
-        return repr_without("body", self)
-
-
-class Replies:
-    """
-    Replies to what is asked. Raises nothing.
+    Replies to what is asked in our own protocol. Raises nothing.
 
     Args:
         cache: What is served.
@@ -86,42 +35,21 @@ class Replies:
     def __init__(
         self, *, cache: Cache, tokens: Sequence[str] | None, wrong: Callable[[], Sequence[str]], clock: Clock
     ) -> None:
-        self.cache = cache
-        self.clock = clock
+        super().__init__(cache, clock)
         self._tokens = tokens
         self._wrong = wrong
 
-    async def to(self, asked: Asked) -> Reply:
-        """Return the reply to a request, waiting for AWS where that is needed."""
-        try:
-            reply = await self._reply(asked)
-        except SecretsCacheError as error:
-            reply = _to_error(error)
-        except Exception as error:  # noqa: BLE001 - a caller never sees more than that there was one
-            logger.error("internal.error", {"where": "request", **describe(error)})  # noqa: TRY400
-            reply = to_problem(problems.INTERNAL_ERROR, "see the log")
-        logger.debug("request", {"method": asked.method, "status": reply.status})
-        return self._finished(reply)
+    def _of_error(self, error: SecretsCacheError) -> Reply:
+        return _to_error(error)
 
-    def to_no_request(self) -> Reply:
-        """Return the reply to what is no request."""
-        return self._finished(to_problem(problems.INVALID_REQUEST, "what was received is no HTTP/1.1 request"))
+    def _of_failure(self) -> Reply:
+        return to_problem(problems.INTERNAL_ERROR, "see the log")
 
-    def broken(self) -> Reply:
-        """Return the reply of a server that cannot go on."""
-        return self._finished(to_problem(problems.INTERNAL_ERROR, "see the log"))
-
-    def _finished(self, reply: Reply) -> Reply:
-        reply.headers.setdefault("Date", representation.http_date(self.clock.now().wall))
-        reply.headers["Server"] = SERVER
-        return reply
+    def _of_no_request(self, reason: str) -> Reply:
+        return to_problem(problems.INVALID_REQUEST, reason)
 
     async def _reply(self, asked: Asked) -> Reply:
-        authority = target.authority_of(asked.target)
-        forbidden = admission.why_forbidden(
-            asked.hosts, asked.forwarded, authority, origins=asked.origins, sites=asked.sites
-        )
-        if forbidden is not None:
+        if (forbidden := why_forbidden(asked)) is not None:
             return to_problem(problems.FORBIDDEN, forbidden)
         if asked.method not in METHODS:
             detail = f"{asked.method[:20]} is not allowed"

@@ -194,6 +194,9 @@ class _Nobody(Calls):
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         raise _NotOurs
 
+    async def prepare(self) -> None:
+        """Do nothing."""
+
     async def aclose(self) -> None:
         """There is nothing to close."""
 

@@ -18,7 +18,8 @@ from secrets_cache.jsontext import NoSuchKey, NotJson, select
 from secrets_cache.outcomes import Answer, Counts, Report, Served
 from secrets_cache.server.admission import FORWARDING_HEADERS, TOKEN_HEADER
 from secrets_cache.server.lane import understood
-from secrets_cache.server.replies import Asked, Replies, Reply
+from secrets_cache.server.replies import Replies
+from secrets_cache.server.replying import Asked, Reply
 from secrets_cache.server.target import parse, path_of
 from tests.fakes import CANARY, FakeClock, secret
 from tests.fuzz.coroutines import finished
