@@ -741,6 +741,9 @@ async def test_a_fault_of_ours_with_one_secret_gives_up_no_other():
                 raise ZeroDivisionError(CANARY)
             return {"ARN": stub.arn_of(name), "Name": name, "VersionId": "v", "SecretString": "x"}
 
+        async def prepare(self) -> None:
+            """Have nothing to import."""
+
         async def aclose(self) -> None:
             """Have nothing to close."""
 
