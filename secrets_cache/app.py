@@ -18,17 +18,16 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from secrets_cache.aws import Aws
+from secrets_cache.aws import Aws, batch_above
 from secrets_cache.cache import Cache, Source
 from secrets_cache.chance import chance
 from secrets_cache.clock import Clock, SystemClock
-from secrets_cache.config import Batch, Config
+from secrets_cache.config import Config
 from secrets_cache.lanes import has_lanes
 from secrets_cache.limits import max_connections
 from secrets_cache.listing import listed_by, policy_of
 from secrets_cache.logs import describe
 from secrets_cache.outcomes import Report
-from secrets_cache.secretsmanager import BATCH_ABOVE
 from secrets_cache.server import Replies, Server
 from secrets_cache.variables.beside import Variables
 
@@ -49,16 +48,24 @@ class Application:
         config: What it was made from.
         cache: The secrets.
         settling: The prefetch, which then says what is missing; None if it waits for the first request.
+
+    Attributes:
+        servers: What answers, one for each protocol.
     """
 
     def __init__(self, config: Config, cache: Cache, settling: "asyncio.Task[None] | None") -> None:
         self.cache = cache
         self.settling = settling
+        self.servers: list[Server] = []
         self._config = config
 
     def missing(self) -> list[str]:
         """Return, in words, which required secrets cannot be had, and why."""
         return [text for _, text in _missing(self._config, self.cache)]
+
+    async def drain(self, seconds: float) -> None:
+        """Let nobody in any more; return when everybody who has asked is answered, or after so many seconds."""
+        await asyncio.gather(*(server.drain(seconds) for server in self.servers))
 
 
 @asynccontextmanager
@@ -85,15 +92,7 @@ async def running(
     room = max_connections() // (bool(sockets) + bool(aws_sockets) or 1)
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        source = await stack.enter_async_context(
-            Aws(
-                environ,
-                budget_seconds=config.fetch_timeout,
-                batch_above=_batch_above(config.batch),
-                max_connections=config.aws_layer.max_connections,
-                clock=clock,
-            )
-        )
+        source = await stack.enter_async_context(source_of(config, environ, clock))
         cache = cache_of(config, source, clock)
         stack.push_async_callback(cache.aclose)
         settling = None
@@ -111,7 +110,7 @@ async def running(
         ):
             if replies is not None and listening:
                 server = Server(replies=replies, sockets=listening, has_lane=has_lanes(environ), room=room)
-                await stack.enter_async_context(server)
+                application.servers.append(await stack.enter_async_context(server))
         yield application
 
 
@@ -132,6 +131,17 @@ def _layer_replies(config: Config, cache: Cache, clock: Clock) -> "LayerReplies"
     if not tokens:
         logger.error("server.no_token", {"port": config.aws_port})
     return LayerReplies(cache=cache, tokens=tokens, layer=config.aws_layer, clock=clock)
+
+
+def source_of(config: Config, environ: Mapping[str, str], clock: Clock) -> Aws:
+    """Return AWS, as a configuration has it asked."""
+    return Aws(
+        environ,
+        budget_seconds=config.fetch_timeout,
+        batch_above=batch_above(config.batch),
+        max_connections=config.aws_layer.max_connections,
+        clock=clock,
+    )
 
 
 def cache_of(config: Config, source: Source, clock: Clock, random: Callable[[], float] = chance) -> Cache:
@@ -171,10 +181,6 @@ def _missing(config: Config, cache: Cache) -> list[tuple[Report, str]]:
 def fetches_late(environ: Mapping[str, str]) -> bool:
     """Return whether nothing may be fetched before the first request."""
     return environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
-
-
-def _batch_above(batch: Batch) -> int | None:
-    return {Batch.AUTO: BATCH_ABOVE, Batch.ALWAYS: 0, Batch.NEVER: None}[batch]
 
 
 class Refreshable(Protocol):

@@ -16,15 +16,21 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from secrets_cache.clock import Clock
+from secrets_cache.config import Batch
 from secrets_cache.errors import SecretError, SecretTimeout
 from secrets_cache.secret import Access, Ref, Secret
-from secrets_cache.secretsmanager import MAX_CONNECTIONS, SecretsManager, of_environment
+from secrets_cache.secretsmanager import BATCH_ABOVE, MAX_CONNECTIONS, SecretsManager, of_environment
 
 if TYPE_CHECKING:
     from secrets_cache.parameterstore import ParameterStore
     from secrets_cache.roles import Role
 
 Deliver = Callable[[Ref, Secret | SecretError], None]
+
+
+def batch_above(batch: Batch) -> int | None:
+    """Return with more secrets of one place than how many they are asked for together; None for never."""
+    return {Batch.AUTO: BATCH_ABOVE, Batch.ALWAYS: 0, Batch.NEVER: None}[batch]
 
 
 class _Place(NamedTuple):

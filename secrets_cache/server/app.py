@@ -58,6 +58,10 @@ class Server:
         if self._engine is not None:
             await self._engine.aclose()
 
+    async def drain(self, seconds: float) -> None:
+        """Let nobody in any more; return when everybody who has asked is answered, or after so many seconds."""
+        await self._door.drain(seconds)
+
     async def _find_engine(self) -> "Engine":
         """Return the engine, imported when first needed: that takes longer than the rest of a cold start."""
         return self._engine or await self._importing.join("engine", self._import)

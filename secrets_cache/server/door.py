@@ -14,6 +14,7 @@ Rules
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
 import socket
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS = 1.0
 RETRY_SECONDS = 0.1
 SAY_AGAIN_SECONDS = 60.0
+LOOK_SECONDS = 0.01
 
 
 class Door:
@@ -64,14 +66,40 @@ class Door:
         self._protocol = protocol
         self._watch()
 
-    async def close(self) -> None:
-        """Accept nobody any more; close the sockets."""
+    async def drain(self, seconds: float) -> None:
+        """
+        Accept nobody but who stands outside already; close the sockets; wait until nobody waits for an answer.
+
+        Args:
+            seconds: How long to wait at most.
+        """
+        for listener in self._sockets:
+            self._accept(listener)
+        self._shut()
+        # So that what has been sent is read, and whoever sent it is known to wait.
+        await asyncio.sleep(LOOK_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                # To be told would cost each answer something, and this is done once.
+                while self._is_owing():  # noqa: ASYNC110
+                    await asyncio.sleep(LOOK_SECONDS)
+
+    def _is_owing(self) -> bool:
+        """Return whether somebody waits for an answer, or has not taken all of one."""
+        return self._inside > len(self._idle) or any(one.get_write_buffer_size() for one in self._idle)
+
+    def _shut(self) -> None:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
         for listener in self._sockets:
             self._loop.remove_reader(listener)
             listener.close()
+        self._sockets = ()
+
+    async def close(self) -> None:
+        """Accept nobody any more; close the sockets."""
+        self._shut()
         for task in self._arriving:
             task.cancel()
         await asyncio.gather(*self._arriving, return_exceptions=True)
