@@ -11,6 +11,7 @@ Every error this project raises on purpose, as data.
     │   └── SecretUnavailable     AWS gave no usable answer this time    (passing)
     │       └── SecretTimeout     AWS gave no answer within the budget   (passing)
     ├── VariablesFailed           the environment variables that secrets are to become cannot be had
+    ├── PlaceUnknown              of what is given by name it is not known in which region or account it is
     └── ExtensionsApiError        the Extensions API did not do what was asked
 
 Rules
@@ -158,6 +159,24 @@ class VariablesFailed(SecretsCacheError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class PlaceUnknown(SecretsCacheError):
+    """
+    Something is given by name, and it is not known where that is.
+
+    Attributes:
+        what: What is not known: "region" or "account".
+        name: The name.
+    """
+
+    def __init__(self, what: str, name: str) -> None:
+        super().__init__(what, name)
+        self.what = what
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"{self.name!r} is a name, and in which {self.what} it is meant is not known"
 
 
 class ExtensionsApiError(SecretsCacheError):

@@ -7,9 +7,11 @@ Which variables are wanted, and from where: three kinds of source, the later one
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from secrets_cache.config import VariablesFrom, values
+from secrets_cache.config import ListedSecret, VariablesFrom, values
 from secrets_cache.config.values import Unacceptable
+from secrets_cache.entries import member_name
 from secrets_cache.errors import VariablesFailed
+from secrets_cache.secret import Access, Ref
 
 SECRETS_MANAGER = "secretsmanager://"
 PARAMETER_STORE = "ssm://"
@@ -73,6 +75,31 @@ def rules_of(env: Iterable[VariablesFrom], environ: Mapping[str, str]) -> list[R
         *(rule for name, value in environ.items() for rule in _of_reference(name, value)),
     ]
     return [rule._replace(wanted=_in_its_region(rule.wanted, own)) for rule in rules]
+
+
+Names = Mapping[tuple[bool, str], Ref]
+
+
+def names_of(listed: Iterable[ListedSecret]) -> Names:
+    """Return what the names of a configuration's own stand for: by whether it is a parameter's, and the name."""
+    return {(item.ref.is_parameter, item.name): item.ref for item in listed}
+
+
+def ref_of(wanted: Wanted, names: Names) -> Ref:
+    """Return what AWS is asked for: what a name of the configuration's own stands for, else what it says itself."""
+    itself = Ref(wanted.id, access=Access(wanted.region, wanted.role_arn), is_parameter=wanted.is_parameter)
+    return known(wanted, names) or itself
+
+
+def known(wanted: Wanted, names: Names) -> Ref | None:
+    """Return what a name of the configuration's own stands for, or what is below a path of it; None for neither."""
+    if wanted.region or wanted.role_arn:
+        return None
+    for path in (ref for ref in names.values() if ref.is_path and wanted.is_parameter):
+        full = member_name(path, wanted.id)
+        if full is not None and (True, wanted.id) not in names:
+            return path._replace(secret_id=full)
+    return names.get((wanted.is_parameter, wanted.id))
 
 
 def _of_secret_arn(environ: Mapping[str, str]) -> Iterable[Rule]:

@@ -16,10 +16,8 @@ from secrets_cache.aws import Aws
 from secrets_cache.cache import Cache
 from secrets_cache.clock import Clock
 from secrets_cache.config import ListedSecret
-from secrets_cache.entries import member_name
 from secrets_cache.errors import SecretNotConfigured
-from secrets_cache.secret import Access, Ref
-from secrets_cache.variables.rules import Wanted
+from secrets_cache.variables.rules import Wanted, known, names_of, ref_of
 
 
 class Sources:
@@ -44,7 +42,7 @@ class Sources:
         clock: Clock,
     ) -> None:
         self._cache = cache
-        self._listed = {(item.ref.is_parameter, item.name): item.ref for item in listed}
+        self._names = names_of(listed)
         self._environ = environ
         self._budget_seconds = budget_seconds
         self._clock = clock
@@ -78,8 +76,7 @@ class Sources:
         await stack.aclose()
 
     async def _fetch(self, wanted: Wanted) -> bytes:
-        access = Access(wanted.region, wanted.role_arn)
-        ref = self._known(wanted) or Ref(wanted.id, access=access, is_parameter=wanted.is_parameter)
+        ref = ref_of(wanted, self._names)
         source = await self._source(wanted)
         try:
             async with asyncio.timeout(wanted.budget_seconds):
@@ -93,24 +90,14 @@ class Sources:
         if self._cache is None or wanted.region or wanted.role_arn:
             return None
         if wanted.is_parameter:
-            known = self._known(wanted)
-            return None if known is None else (await self._cache.get_any(known)).secret.value
+            ref = known(wanted, self._names)
+            return None if ref is None else (await self._cache.get_any(ref)).secret.value
         # What is no name of the configuration's own is an id, and means the current version.
-        stage = None if self._known(wanted) is not None else "AWSCURRENT"
+        stage = None if known(wanted, self._names) is not None else "AWSCURRENT"
         try:
             return (await self._cache.get(wanted.id, version_stage=stage)).secret.value
         except SecretNotConfigured:
             return None
-
-    def _known(self, wanted: Wanted) -> Ref | None:
-        """Return what a name of the configuration's own stands for, or what is below a path of it; None for neither."""
-        if wanted.region or wanted.role_arn:
-            return None
-        for path in (ref for ref in self._listed.values() if ref.is_path and wanted.is_parameter):
-            full = member_name(path, wanted.id)
-            if full is not None and (True, wanted.id) not in self._listed:
-                return path._replace(secret_id=full)
-        return self._listed.get((wanted.is_parameter, wanted.id))
 
     async def _source(self, wanted: Wanted) -> Aws:
         # The caller's own time-out comes first, and says which setting it was.
