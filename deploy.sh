@@ -322,7 +322,7 @@ find_grant() { # function, its ARN
     fi
     IFS=: read -r _ partition _ region account _ <<<"$2"
     [ "${config#/}" != "$config" ] || absolute=$PWD/$config
-    if ! policy=$(cd "$ROOT" && .venv/bin/python -m tools.policy "$absolute" \
+    if ! policy=$(cd "$ROOT" && .venv/bin/python -m secrets_cache policy --config "$absolute" \
       --region "$region" --account "$account" --partition "$partition"); then
       complain "$1: no permission was granted for $config, for the reason above"
       return 1

@@ -1,8 +1,6 @@
-"""The command line."""
+"""The command line as a whole: what each command does has a file of its own."""
 
-import resource
-import signal
-import socket
+import importlib
 import subprocess
 import sys
 
@@ -10,80 +8,32 @@ import pytest
 
 from secrets_cache import __version__
 from secrets_cache.cli import main
-from tests.conftest import PATIENCE_SECONDS
-from tests.fakes import CANARY
-from tests.processes import Process, config
-from tests.test_extension import get
-from tests.upstream import HANG
+from secrets_cache.cli.arguments import Usage, made_parser
+from secrets_cache.cli.completion import commands_of
+from secrets_cache.cli.inputs import function_variables
+from tools.emulator import ROOT
 
 
-def serve(tmp_path, text: str, *, port: int | None = None, **environ: str) -> Process:
-    """Return a process that serves a configuration."""
-    file = config(tmp_path, text)["SECRETS_CACHE_CONFIG"]
-    return Process(("-m", "secrets_cache", "serve", "--config", file), environ, port=port)
+def ours(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "secrets_cache", *arguments], capture_output=True, text=True, check=False, **options
+    )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_serve_serves_until_it_is_told_to_stop(upstream, tmp_path, number):
-    """The same server without Lambda; a signal ends it with 0."""
-    upstream.put("db", CANARY)
-    with serve(tmp_path, "secrets: [db]") as process:
-        assert 1 == process.event("serve.ready")["secrets"]
-        assert (200, CANARY) == get(f"{process.url}/cache/db")
-        process.process.send_signal(number)
-        assert 0 == process.exit_code()
-        assert 1 == process.event("serve.stopped")["hits"]
-
-
-def test_serve_makes_no_core_dump(upstream, tmp_path):
-    """Memory holds secrets, and a core dump is memory on a disk."""
-    with serve(tmp_path, "") as process:
-        process.event("serve.ready")
-        assert (0, 0) == resource.prlimit(process.process.pid, resource.RLIMIT_CORE)
-
-
-def test_serve_goes_on_with_a_broken_configuration_unless_it_is_strict(upstream, tmp_path):
-    """As in Lambda; exit code 1 under strict."""
-    with serve(tmp_path, "ttl: soon", SECRETS_CACHE_STRICT="1") as process:
-        assert 1 == process.exit_code()
-        assert "ttl" == process.event("config.invalid")["key"]
-    with serve(tmp_path, "ttl: soon") as process:
-        process.event("serve.ready")
-        assert 503 == get(f"{process.url}/health")[0]
-
-
-def test_serve_without_a_required_secret(upstream, tmp_path):
-    """Said in one line; under strict it ends with 1."""
-    text = "secrets: [{id: missing, required: true}]"
-    with serve(tmp_path, text, SECRETS_CACHE_STRICT="1") as process:
-        assert 1 == process.exit_code()
-        assert "missing" == process.event("secret.required_missing")["secret"]
-    with serve(tmp_path, text) as process:
-        process.event("serve.ready")
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_serve_stops_while_it_still_waits_for_aws(upstream, tmp_path, number):
-    """Neither the prefetch nor its failure is waited for, and nothing is said to have failed that did not."""
-    upstream.fault = HANG
-    with serve(tmp_path, "secrets: [db]\nfetch_timeout: 60s") as process:
-        assert upstream.arrived.wait(PATIENCE_SECONDS)
-        process.process.send_signal(number)
-        assert 0 == process.exit_code()
-        process.event("serve.stopped")
-        process.log.join()
-
-        assert ["serve.stopped"] == [line["event"] for line in process.log.events()]
-
-
-def test_serve_on_a_taken_port_ends_with_1(tmp_path):
-    """Outside Lambda, ending is the clearest word."""
-    with socket.create_server(("127.0.0.1", 0)) as other, serve(tmp_path, "", port=other.getsockname()[1]) as process:
-        assert 1 == process.exit_code()
-        assert "Address already in use" == process.event("server.not_listening")["reason"]
-
-
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["serve", "--nonsense"], ["serve", "--conf", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["serve", "--nonsense"],
+        ["serve", "--conf", "x"],
+        ["serve", "--grace", "-1"],
+        ["serve", "--grace", "soon"],
+        ["get"],
+        ["completion", "tcsh"],
+    ],
+)
 def test_wrong_usage_ends_with_2(arguments, capfd):
     """And says what is possible."""
     with pytest.raises(SystemExit) as caught:
@@ -93,10 +43,73 @@ def test_wrong_usage_ends_with_2(arguments, capfd):
     assert "usage: secrets-cache" in capfd.readouterr().err
 
 
-def test_version():
+@pytest.mark.parametrize("arguments", [["--version"], ["version"]])
+def test_version(arguments):
     """The one place that knows it."""
-    found = subprocess.run(
-        [sys.executable, "-m", "secrets_cache", "--version"], capture_output=True, text=True, check=True
-    )
+    done = ours(*arguments)
 
-    assert f"secrets-cache {__version__}\n" == found.stdout
+    assert (0, f"secrets-cache {__version__}\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["version"], ["completion", "bash"]])
+def test_what_needs_no_secret_imports_nothing_slow(arguments):
+    """Help, version and completion are answered at once: neither asyncio nor what reads a configuration is imported."""
+    code = (
+        "import sys; from secrets_cache.cli import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit: pass\n"
+        "slow = {'asyncio', 'aiohttp', 'botocore', 'http.client', 'logging', 'ssl', 'yaml', 'secrets_cache.config'}\n"
+        "sys.stderr.write(' '.join(sorted(slow & sys.modules.keys())))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout
+    assert "" == done.stderr
+
+
+def test_a_reader_who_has_had_enough_gets_no_complaint():
+    """`secrets-cache completion bash | head -1` is silent, whatever is still to be written."""
+    command = f"{sys.executable} -m secrets_cache completion bash | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)
+
+    assert "" == done.stderr
+    assert done.returncode in {0, 1}
+
+
+def test_every_command_has_its_module():
+    """Whatever the parser knows can be run."""
+    names = [command.name for command in commands_of(made_parser()) if command.name]
+
+    assert {"serve", "check", "policy", "get", "health", "version", "completion"} == set(names)
+    for name in names:
+        assert callable(importlib.import_module(f"secrets_cache.cli.{name}").run)
+
+
+# The function's variables.
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        ("A=1\n# B=2\n\nC=x=y\nno\n", {"A": "1", "C": "x=y"}),
+        ("A=1\0B=two\nlines\0", {"A": "1", "B": "two\nlines"}),
+        ('{"A": "1"}', {"A": "1"}),
+        ('{"Variables": {"A": "1"}}', {"A": "1"}),
+        ('{"FunctionName": "f", "Environment": {"Variables": {"A": "1"}}}', {"A": "1"}),
+        ("null\n", {}),
+        ('{"A": 1, "B": "2"}', {"B": "2"}),
+        ("{=1", {"{": "1"}),
+    ],
+)
+def test_the_functions_variables_are_read_as_they_are_at_hand(tmp_path, text, expected):
+    """As the AWS CLI shows them, as `env` does, or as an environment file has them."""
+    file = tmp_path / "variables"
+    file.write_text(text, encoding="utf-8")
+
+    assert expected == function_variables(str(file))
+
+
+def test_variables_that_cannot_be_read_are_wrong_usage(tmp_path):
+    """And say why."""
+    with pytest.raises(Usage, match="No such file"):
+        function_variables(str(tmp_path / "nope"))

@@ -33,11 +33,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from secrets_cache.arns import Place
 from secrets_cache.config import parse, values
+from secrets_cache.policy import policy
 from tests.conftest import PATIENCE_SECONDS
 from tests.fakes import CANARY
 from tools.emulator import moto_server
-from tools.policy import Place, main, policy
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "deploy.sh"
@@ -849,20 +850,9 @@ def inline_policy(account: Lambda, name: str) -> Any:
     return found["PolicyDocument"]
 
 
-def test_the_policy_covers_what_the_variables_want():
-    """Secrets and parameters of `env:`, each through the service that has it."""
-    config = parse(b"env: [{secret: db}, {parameter: /prod/x}, {parameter: y}]", file="config.yaml", environ={})
-    read, decrypt, read_parameters, decrypt_parameters = policy(config, Place("eu-west-1", "123456789012"))["Statement"]
-
-    assert ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-??????"] == read["Resource"]
-    assert "ssm:GetParameter" == read_parameters["Action"]
-    assert [
-        "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/x",
-        "arn:aws:ssm:eu-west-1:123456789012:parameter/y",
-    ] == read_parameters["Resource"]
-    assert [["secretsmanager.eu-west-1.amazonaws.com"], ["ssm.eu-west-1.amazonaws.com"]] == [
-        statement["Condition"]["StringLike"]["kms:ViaService"] for statement in (decrypt, decrypt_parameters)
-    ]
+def policy_of(text: str) -> dict[str, Any]:
+    """Return the policy for a configuration."""
+    return policy(parse(text.encode(), file="config.yaml", environ={}), Place("eu-west-1", ACCOUNT))
 
 
 def test_grant_puts_the_policy_of_the_configuration(account):
@@ -885,7 +875,7 @@ def test_grant_puts_the_policy_of_the_configuration(account):
 def test_grant_refuses_a_configuration_with_a_problem(account, tmp_path):
     """It might grant less than what is meant. So does a file that lists nothing, or that is not there."""
     config = tmp_path / "config.yaml"
-    for text, said in (("secretes: [db]", "secretes"), ("ttl: 5m", "found no secret"), (None, "No such file")):
+    for text, said in (("secretes: [db]", "secretes"), ("ttl: 5m", "found no secret"), (None, "no such file")):
         config.unlink(missing_ok=True)
         if text is not None:
             config.write_text(text, encoding="utf-8")
@@ -903,69 +893,3 @@ def test_grant_needs_the_projects_python(account):
     assert 1 == done.returncode
     assert "run 'make test' or 'make layer' first" in done.stderr
     assert [] == account.proxy.changing()
-
-
-# The policy.
-
-PLACE = Place("eu-west-1", ACCOUNT)
-OURS = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:"
-FOREIGN = "arn:aws:secretsmanager:us-east-1:111122223333:secret:"
-
-
-def policy_of(text: str) -> dict[str, Any]:
-    """Return the policy for a configuration."""
-    config = parse(text.encode(), file="config.yaml", environ={})
-    assert () == config.problems
-    return policy(config, PLACE)
-
-
-@pytest.mark.parametrize(
-    ("text", "resources"),
-    [
-        ("secrets: [db]", [f"{OURS}db-??????"]),
-        ("secrets: [db, {id: db, name: again, version_stage: AWSPREVIOUS}]", [f"{OURS}db-??????"]),
-        ("secrets: [prod/a-secret]", [f"{OURS}prod/a-secret-??????"]),
-        (f'secrets: ["{FOREIGN}db-AbC123"]', [f"{FOREIGN}db-AbC123"]),
-        (f'secrets: ["{FOREIGN}db"]', [f"{FOREIGN}db-??????"]),
-        ("allow: [prod/*]", [f"{OURS}prod/*-??????"]),
-        ('allow: ["a[bc]d", "e[!f]", "g?"]', [f"{OURS}a?d-??????", f"{OURS}e?-??????", f"{OURS}g?-??????"]),
-        (f'allow: ["{FOREIGN}prod/*"]', [f"{FOREIGN}prod/*"]),
-        (f'allow: ["{FOREIGN}prod/*/db"]', [f"{FOREIGN}prod/*/db-??????"]),
-        ('allow: ["arn:*"]', ["arn:aws:secretsmanager:*:*:secret:*"]),
-    ],
-)
-def test_the_policy_allows_what_is_listed_and_no_more(text, resources):
-    """A name with the six characters that AWS appends, an ARN as it is, a pattern as a pattern."""
-    read, decrypt = policy_of(text)["Statement"]
-    regions = {resource.split(":")[3] for resource in resources}
-
-    assert ("secretsmanager:GetSecretValue", resources) == (read["Action"], read["Resource"])
-    assert ("kms:Decrypt", "*") == (decrypt["Action"], decrypt["Resource"])
-    assert {f"secretsmanager.{region}.amazonaws.com" for region in regions} == {
-        *decrypt["Condition"]["StringLike"]["kms:ViaService"]
-    }
-
-
-@pytest.mark.parametrize(
-    ("count", "batch", "expected"), [(10, "auto", 2), (11, "auto", 3), (11, "never", 2), (10, "always", 2)]
-)
-def test_the_batch_permission_is_there_when_it_is_used(count, batch, expected):
-    """With more than ten listed secrets, unless `batch` is never."""
-    names = [f"secret-{number}" for number in range(count)]
-    statements = policy_of(json.dumps({"secrets": names, "batch": batch}))["Statement"]
-
-    assert expected == len(statements)
-    assert expected == 2 or ("secretsmanager:BatchGetSecretValue", "*") == (
-        statements[2]["Action"],
-        statements[2]["Resource"],
-    )
-
-
-def test_the_policy_is_printed_for_another_partition(tmp_path, capfd):
-    """As JSON; the partition is in the names' ARNs."""
-    config = tmp_path / "config.yaml"
-    config.write_text("secrets: [db]", encoding="utf-8")
-
-    assert 0 == main([str(config), "--region", "cn-north-1", "--account", ACCOUNT, "--partition", "aws-cn"])
-    (resource,) = json.loads(capfd.readouterr().out)["Statement"][0]["Resource"]
-    assert f"arn:aws-cn:secretsmanager:cn-north-1:{ACCOUNT}:secret:db-??????" == resource

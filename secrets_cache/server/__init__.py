@@ -14,5 +14,6 @@ Rules
 
 from secrets_cache.server.app import Server
 from secrets_cache.server.replies import Replies
+from secrets_cache.server.replying import Asked
 
-__all__ = ["Replies", "Server"]
+__all__ = ["Asked", "Replies", "Server"]

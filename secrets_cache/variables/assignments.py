@@ -52,7 +52,7 @@ def assigned(rule: Rule, value: bytes, present: Container[bytes]) -> dict[bytes,
         elif spread.as_name:
             pairs = [("", spread.as_name, value)]
         else:
-            pairs = [(key, _renamed(rule, key), item) for key, item in _chosen(rule, value)]
+            pairs = [(key, variable_of(rule, key), item) for key, item in _chosen(rule, value)]
     except NotJson:
         raise VariablesFailed(
             f"{rule.origin}: {_what(rule)} is no JSON object, so it has no keys to make variables of; "
@@ -101,7 +101,8 @@ def _text(value: bytes) -> str:
         raise NotJson from None
 
 
-def _renamed(rule: Rule, key: str) -> str:
+def variable_of(rule: Rule, key: str) -> str:
+    """Return the name of the variable that a key becomes."""
     spread = rule.spread
     if key in spread.rename:
         return spread.rename[key]
