@@ -43,6 +43,7 @@ CONFIGURATION = ROOT / "docs" / "configuration.md"
 HTTP = ROOT / "docs" / "http.md"
 VARIABLES = ROOT / "docs" / "environment-variables.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
+COMMAND_LINE = ROOT / "docs" / "command-line.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 PAGES = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
 
@@ -320,7 +321,7 @@ def test_every_variable_that_is_read_is_named() -> None:
     }
 
     assert read
-    named = codes_in(prose_of(CONFIGURATION).replace("$", "") + prose_of(VARIABLES))
+    named = codes_in(prose_of(CONFIGURATION).replace("$", "") + prose_of(VARIABLES) + prose_of(COMMAND_LINE))
     assert set() == read - set(named)
 
 
