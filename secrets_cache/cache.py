@@ -78,7 +78,8 @@ class Cache:
         self._clock = clock
         self._random = random
         self._flights: Flights[Ref, Held | Failure] = Flights()
-        self._prefetch: asyncio.Task[None] | None = None
+        self._has_begun = False
+        self._rounds: set[asyncio.Task[None]] = set()
         self.counts = Counts()
         self.changed = asyncio.Event()
         self.generation = 0
@@ -175,10 +176,10 @@ class Cache:
             served = Served.MISS
         if served is Served.FORCED and entry.ref not in self._flights:
             entry.forced = self._clock.now()
-        outcome = await self._flights.join(entry.ref, lambda: self._refresh(entry))
+        outcome = await self._started(entry)
         if isinstance(outcome, Held) and outcome.had_expired(asked, entry.policy.ttl):
             # It was under way when the process was frozen; what is sent from here on is sent after the thaw.
-            outcome = await self._flights.join(entry.ref, lambda: self._refresh(entry))
+            outcome = await self._started(entry)
         if isinstance(outcome, Held):
             self.counts.misses += 1
             return Answer(outcome, served)
@@ -195,8 +196,70 @@ class Cache:
 
     # Fetching.
 
+    async def _started(self, entry: Entry) -> Held | Failure:
+        """Return what comes of the fetch under way; start one if there is none."""
+        self._start(entry)
+        return await self._flights.join(entry.ref, lambda: self._refresh(entry))
+
     def _start(self, entry: Entry) -> None:
-        self._flights.start(entry.ref, lambda: self._refresh(entry))
+        """Start a fetch unless one is under way, of a parameter with the others that are soon due."""
+        if entry.ref in self._flights:
+            return
+        together = self._due_with(entry)
+        if len(together) > 1:
+            self._start_together(together)
+        else:
+            self._flights.start(entry.ref, lambda: self._refresh(entry))
+
+    def _due_with(self, entry: Entry) -> list[Entry]:
+        """Return an entry, and what is fetched along: Parameter Store has few calls to give, and ten come with one."""
+        ref, now = entry.ref, self._clock.now()
+        if not ref.is_parameter or ref.is_path or ref not in self._entries.listed:
+            return [entry]
+        others = (other for other in self._entries.listed.values() if other is not entry and not other.ref.is_path)
+        return [entry] + [
+            other
+            for other in others
+            if other.ref.is_parameter
+            and other.ref.access == ref.access
+            and other.ref not in self._flights
+            and other.is_refresh_near(now)
+        ]
+
+    def _start_together(self, entries: Iterable[Entry]) -> None:
+        loop = asyncio.get_running_loop()
+        deliveries: dict[Ref, asyncio.Future[Secret]] = {entry.ref: loop.create_future() for entry in entries}
+        task = loop.create_task(self._fetch_many(deliveries))
+        self._rounds.add(task)
+        task.add_done_callback(lambda ended: self._end_round(ended, deliveries))
+        # Before anything else runs, so that a request for one of them joins in.
+        for entry in entries:
+            self._flights.start(entry.ref, functools.partial(self._refresh, entry, deliveries[entry.ref]))
+
+    async def _fetch_many(self, deliveries: "dict[Ref, asyncio.Future[Secret]]") -> None:
+        def deliver(ref: Ref, outcome: Secret | SecretError) -> None:
+            delivery = deliveries[ref]
+            if delivery.done():
+                return
+            if isinstance(outcome, Secret):
+                delivery.set_result(outcome)
+            else:
+                delivery.set_exception(outcome)
+
+        await self._source.fetch_many(tuple(deliveries), deliver)
+
+    def _end_round(self, task: "asyncio.Task[None]", deliveries: "dict[Ref, asyncio.Future[Secret]]") -> None:
+        """Let nobody wait for what was not brought, however the round has ended."""
+        self._rounds.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("internal.error", {"where": "prefetch", "error": type(error).__name__})
+        for ref, delivery in deliveries.items():
+            if not delivery.done():
+                cause = "it was not fetched"
+                delivery.set_exception(SecretUnavailable(ref.secret_id, code="internal-error", cause=cause))
+                # Whoever waited may have gone: then nobody else looks.
+                delivery.exception()
 
     async def _refresh(self, entry: Entry, delivery: Awaitable[Secret] | None = None) -> Held | Failure:
         """Fetch one entry and keep what comes of it. `delivery`, if given, is a fetch under way elsewhere."""
@@ -269,26 +332,9 @@ class Cache:
 
     def start_prefetch(self) -> None:
         """Start the prefetch unless it was started before."""
-        if self._prefetch is None:
-            loop = asyncio.get_running_loop()
-            deliveries: dict[Ref, asyncio.Future[Secret]] = {ref: loop.create_future() for ref in self._entries.listed}
-            self._prefetch = loop.create_task(self._fetch_many(deliveries))
-            self._prefetch.add_done_callback(lambda task: _give_up_rest(task, deliveries))
-            # Before anything else runs, so that a request for one of them joins in.
-            for ref, entry in self._entries.listed.items():
-                self._flights.start(ref, functools.partial(self._refresh, entry, deliveries[ref]))
-
-    async def _fetch_many(self, deliveries: "dict[Ref, asyncio.Future[Secret]]") -> None:
-        def deliver(ref: Ref, outcome: Secret | SecretError) -> None:
-            delivery = deliveries[ref]
-            if delivery.done():
-                return
-            if isinstance(outcome, Secret):
-                delivery.set_result(outcome)
-            else:
-                delivery.set_exception(outcome)
-
-        await self._source.fetch_many(tuple(deliveries), deliver)
+        if not self._has_begun:
+            self._has_begun = True
+            self._start_together(self._entries.listed.values())
 
     def refresh_due(self) -> None:
         """Start a refresh of every listed secret for which one is due."""
@@ -323,24 +369,12 @@ class Cache:
 
     async def aclose(self) -> None:
         """Cancel whatever is under way."""
-        # First who waits for the prefetch: its end would look like a failure.
+        # First who waits for a round: its end would look like a failure.
         await self._flights.aclose()
-        if self._prefetch is not None:
-            self._prefetch.cancel()
-            await asyncio.gather(self._prefetch, return_exceptions=True)
-
-
-def _give_up_rest(prefetch: "asyncio.Task[None]", deliveries: "dict[Ref, asyncio.Future[Secret]]") -> None:
-    """Let nobody wait for what a prefetch has not brought, however it has ended."""
-    error = None if prefetch.cancelled() else prefetch.exception()
-    if error is not None:
-        logger.error("internal.error", {"where": "prefetch", "error": type(error).__name__})
-    for ref, delivery in deliveries.items():
-        if not delivery.done():
-            cause = "it was not fetched"
-            delivery.set_exception(SecretUnavailable(ref.secret_id, code="internal-error", cause=cause))
-            # Whoever waited may have gone: then nobody else looks.
-            delivery.exception()
+        rounds = list(self._rounds)
+        for task in rounds:
+            task.cancel()
+        await asyncio.gather(*rounds, return_exceptions=True)
 
 
 def _of_member(answer: Answer, entry: Entry, name: str) -> Answer:

@@ -145,6 +145,10 @@ class Entry:
         """Return whether a held value has come to the age at which a refresh is due."""
         return self.held is not None and self.age(now) >= self.held.refresh_after
 
+    def is_refresh_near(self, now: Instant) -> bool:
+        """Return whether the window has begun in which a refresh is due, so that it may be made with others."""
+        return self.failure is None and self.age(now) >= self.policy.ttl * (1 - self.policy.refresh_ahead)
+
     def may_serve_while_revalidating(self, now: Instant) -> bool:
         """Return whether stale-while-revalidate covers the age, and AWS has not refused since."""
         if self.failure is not None and self.failure.refused:

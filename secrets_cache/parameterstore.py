@@ -20,7 +20,7 @@ from typing import Any, Self
 from secrets_cache.attempts import Passing
 from secrets_cache.chance import chance
 from secrets_cache.clock import Clock
-from secrets_cache.errors import SecretError, SecretNotFound, SecretTimeout, SecretUnavailable
+from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.secret import ParameterFacts, Ref, Secret
 from secrets_cache.secretsmanager import MAX_CONNECTIONS, Engine, RoleCredentials, Turns, malformed, timestamp
 
@@ -56,6 +56,7 @@ class ParameterStore:
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._budget_seconds = budget_seconds
+        self._gives_many = True
         self._turns = Turns(max_connections, patience_seconds=budget_seconds, clock=clock, random=chance)
         self._engine = Engine(
             timeout_seconds=budget_seconds + 1,
@@ -109,12 +110,14 @@ class ParameterStore:
     async def _deliver_chunk(self, chunk: Sequence[Ref], deliver: Deliver, refusals: "Counter[str]") -> None:
         missing = dict.fromkeys(chunk)
         try:
-            if len(chunk) > 1:
+            if len(chunk) > 1 and self._gives_many:
                 for ref, outcome in (await self._fetch_chunk(chunk)).items():
                     deliver(ref, outcome)
                     del missing[ref]
         except SecretError as error:
             refusals[error.code] += len(chunk)
+            # What is refused once will be again, with each refresh.
+            self._gives_many = not isinstance(error, SecretRefused)
         await asyncio.gather(*(self._deliver(ref, deliver) for ref in missing))
 
     async def _fetch_chunk(self, chunk: Sequence[Ref]) -> dict[Ref, Secret | SecretError]:

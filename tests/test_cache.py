@@ -942,3 +942,46 @@ async def test_a_maximum_age_of_the_callers_own_makes_a_fresh_value_too_old(setu
     assert Served.HIT is (await cache.get_any(Ref("db"), max_age=10)).served
     assert [Served.EXPIRED] * 2 == [(await cache.get_any(Ref("db"), max_age=0)).served for _ in range(2)]
     assert 3 == len(setup.source.fetched)
+
+
+def parameters(*names: str, **changes: float) -> list[Listed]:
+    """Return listed parameters."""
+    return [
+        Listed(ref=Ref(name, is_parameter=True), names=(name,), policy=policy(refresh_ahead=0.2, **changes))
+        for name in names
+    ]
+
+
+async def test_parameters_that_are_soon_due_are_refreshed_together(setup):
+    """When one is: ten come with one call, and there are few calls. Secrets go singly, and so does who is young."""
+    setup.source.values.update({"/a": 1, "/b": 1, "/young": 1, "db": 1})
+    cache = await setup.prefetched(
+        *parameters("/a", "/b"), *parameters("/young", ttl=TTL * 2), listed("db", refresh_ahead=0.2)
+    )
+    setup.source.values.update({"/a": 2, "/b": 2})
+    setup.clock.tick(TTL * 0.81)
+    setup.source.asked_together.clear()
+
+    await cache.get("/a")
+    assert () == tuple(setup.source.asked_together)
+    setup.clock.tick(TTL * 0.1)
+    await cache.get("/a")
+    await asyncio.sleep(0)
+    await cache.prefetch()
+
+    assert [(Ref("/a", is_parameter=True), Ref("/b", is_parameter=True))] == setup.source.asked_together
+    assert ["version-2"] * 2 == [(await cache.get(name)).secret.version_id for name in ("/a", "/b")]
+    assert [] == setup.source.fetched
+
+
+async def test_parameters_that_have_expired_come_with_the_first_that_is_asked_for(setup):
+    """As after a freeze: one call for all, and who asks for another meanwhile joins in."""
+    setup.source.values.update({"/a": 1, "/b": 1})
+    cache = await setup.prefetched(*parameters("/a", "/b"))
+    setup.clock.freeze(TTL)
+    setup.source.asked_together.clear()
+
+    answers = await asyncio.gather(*(cache.get(name) for name in ("/a", "/b", "/a")))
+
+    assert [Served.EXPIRED] * 3 == [answer.served for answer in answers]
+    assert (1, 0) == (len(setup.source.asked_together), len(setup.source.fetched))
