@@ -15,7 +15,7 @@ import asyncio
 import functools
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Protocol
 
 from secrets_cache.clock import Clock, Instant, elapsed
@@ -23,7 +23,7 @@ from secrets_cache.entries import Entries, Listed, member_name
 from secrets_cache.errors import SecretError, SecretNotFound, SecretUnavailable
 from secrets_cache.flight import Flights
 from secrets_cache.freshness import Entry, Failure, Held, Policy
-from secrets_cache.outcomes import Answer, Counts, Report, Served
+from secrets_cache.outcomes import Answer, Counts, Fetched, Kind, Report, Served
 from secrets_cache.secret import Ref, Secret
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class Cache:
         counts: What has happened so far.
         changed: Set whenever a fetch has ended, for whoever sleeps until the next refresh.
         generation: Another number after each fetch.
+        observers: Told of each fetch when it has ended. They raise nothing.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Cache:
         self.counts = Counts()
         self.changed = asyncio.Event()
         self.generation = 0
+        self.observers: list[Callable[[Fetched], None]] = []
 
     # Asking.
 
@@ -261,19 +263,25 @@ class Cache:
                 # Whoever waited may have gone: then nobody else looks.
                 delivery.exception()
 
-    async def _refresh(self, entry: Entry, delivery: Awaitable[Secret] | None = None) -> Held | Failure:
+    def _refresh(
+        self, entry: Entry, delivery: Awaitable[Secret] | None = None
+    ) -> Coroutine[None, None, Held | Failure]:
         """Fetch one entry and keep what comes of it. `delivery`, if given, is a fetch under way elsewhere."""
-        sent = self._clock.now()
+        # Before its first step: the first of several to end must know of the others.
         self.counts.refreshes += 1
+        return self._fetched(entry, delivery)
+
+    async def _fetched(self, entry: Entry, delivery: Awaitable[Secret] | None) -> Held | Failure:
+        sent = self._clock.now()
         try:
             secret = await (delivery if delivery is not None else self._source.fetch(entry.ref))
             return self._keep(entry, secret, sent)
         except SecretError as error:
-            return self._keep_failure(entry, error)
+            return self._keep_failure(entry, error, sent)
         except Exception as error:  # noqa: BLE001 - rule 3: a fault of ours must not end anything else
             # Only its type: its text might hold anything.
             cause = f"internal error ({type(error).__name__})"
-            return self._keep_failure(entry, SecretUnavailable(entry.name, code="internal-error", cause=cause))
+            return self._keep_failure(entry, SecretUnavailable(entry.name, code="internal-error", cause=cause), sent)
         finally:
             self.generation += 1
             self.changed.set()
@@ -298,12 +306,12 @@ class Cache:
                 "took_ms": round(elapsed(sent, now).seconds * 1000),
             },
         )
+        self._count(entry, sent, now, has_failed=False)
         return held
 
-    def _keep_failure(self, entry: Entry, error: SecretError) -> Failure:
+    def _keep_failure(self, entry: Entry, error: SecretError, sent: Instant) -> Failure:
         now = self._clock.now()
         entry.failure = failure = Failure.after(entry.failure, error, now, self._random())
-        self.counts.failures += 1
         is_bridged = entry.is_fresh(now) or entry.may_serve_after(failure, now)
         logger.log(
             logging.WARNING if is_bridged else logging.ERROR,
@@ -316,7 +324,26 @@ class Cache:
                 "next_try_s": round(failure.backoff, 1),
             },
         )
+        self._count(entry, sent, now, has_failed=True)
         return failure
+
+    def _count(self, entry: Entry, sent: Instant, now: Instant, *, has_failed: bool) -> None:
+        """Count a fetch that has ended, and tell of it."""
+        # Not `elapsed`: how long the process was frozen says nothing of AWS.
+        seconds = max(0.0, now.monotonic - sent.monotonic)
+        self.counts.latency.add(seconds)
+        self.counts.failures += has_failed
+        entry.refreshes += 1
+        entry.failures += has_failed
+        fetched = Fetched(
+            name=entry.name,
+            is_listed=self._entries.listed.get(entry.ref) is entry,
+            seconds=seconds,
+            has_failed=has_failed,
+            others=self.counts.refreshes - self.generation - 1,
+        )
+        for tell in self.observers:
+            tell(fetched)
 
     # Keeping the listed ones at hand.
 
@@ -358,11 +385,14 @@ class Cache:
         return [
             Report(
                 name=entry.name,
+                kind=Kind.of(entry.ref),
                 state=entry.state(now),
                 age=None if entry.held is None else entry.age(now),
                 version_id=None if entry.held is None else entry.held.secret.version_id,
                 error=None if entry.failure is None else entry.failure.error.code,
                 reason=None if entry.failure is None else str(entry.failure.error),
+                refreshes=entry.refreshes,
+                failures=entry.failures,
             )
             for entry in self._entries.listed.values()
         ]

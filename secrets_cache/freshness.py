@@ -121,9 +121,11 @@ class Entry:
         held: The last value; None if there never was one.
         failure: The last fetch's failure; None if it succeeded or there was none.
         forced: When a forced refresh was last begun.
+        refreshes: How many fetches of it have ended, well or not.
+        failures: How many of them failed.
     """
 
-    __slots__ = ("failure", "forced", "held", "name", "policy", "ref")
+    __slots__ = ("failure", "failures", "forced", "held", "name", "policy", "ref", "refreshes")
 
     def __init__(self, ref: Ref, name: str, policy: Policy) -> None:
         self.ref = ref
@@ -132,6 +134,8 @@ class Entry:
         self.held: Held | None = None
         self.failure: Failure | None = None
         self.forced: Instant | None = None
+        self.refreshes = 0
+        self.failures = 0
 
     def age(self, now: Instant) -> float:
         """Return the held value's age in seconds, infinite for none; at least the ttl if the wall clock went back."""

@@ -4,7 +4,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from secrets_cache.freshness import Held, State
-from secrets_cache.secret import Secret
+from secrets_cache.secret import Ref, Secret
 
 
 class Served(Enum):
@@ -36,22 +36,62 @@ class Answer(NamedTuple):
         return self.held.secret
 
 
+class Kind(Enum):
+    """What can be listed, as `/health` names it."""
+
+    SECRET = "secret"  # noqa: S105 - the word for one
+    PARAMETER = "parameter"
+    PATH = "path"
+
+    @classmethod
+    def of(cls, ref: Ref) -> "Kind":
+        """Return the kind of what AWS is asked for."""
+        if ref.is_path:
+            return cls.PATH
+        return cls.PARAMETER if ref.is_parameter else cls.SECRET
+
+
+class Fetched(NamedTuple):
+    """
+    A fetch that has ended.
+
+    Attributes:
+        name: What the entry is called in logs and reports.
+        is_listed: Whether it is kept at hand; else it is one of those that callers name.
+        seconds: How long it took, by the monotonic clock: time frozen, as far as that stood still, is not in it.
+        has_failed: Whether it brought no value.
+        others: How many are still under way.
+    """
+
+    name: str
+    is_listed: bool
+    seconds: float
+    has_failed: bool
+    others: int
+
+
 class Report(NamedTuple):
     """
     What `/health` says of one listed secret; never its value.
 
     Attributes:
+        kind: What is listed: a secret, a parameter, or a path of parameters.
         age: Seconds since the fetch of the held value was sent; None if none is held.
         error: The code of the last fetch's failure; None if it succeeded.
         reason: The same in words.
+        refreshes: How many fetches have ended, well or not.
+        failures: How many of them failed.
     """
 
     name: str
+    kind: Kind
     state: State
     age: float | None
     version_id: str | None
     error: str | None
     reason: str | None
+    refreshes: int
+    failures: int
 
     @property
     def is_servable(self) -> bool:
@@ -59,10 +99,50 @@ class Report(NamedTuple):
         return self.state in {State.FRESH, State.STALE}
 
 
-class Counts:
-    """How often what happened."""
+class Latency:
+    """
+    How long fetches took, well ended or not. Seconds.
 
-    __slots__ = ("failures", "hits", "misses", "refreshes", "stale")
+    Attributes:
+        count: How many have ended.
+        total: How long they took together.
+        longest: How long the slowest took.
+        up_to: How many took longer than the bound before, and at most this one; last, those above all of `BOUNDS`.
+    """
+
+    # From a call within the region to the longest `fetch_timeout` there may be.
+    BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+
+    __slots__ = ("count", "longest", "total", "up_to")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total = 0.0
+        self.longest = 0.0
+        self.up_to = [0] * (len(self.BOUNDS) + 1)
+
+    def add(self, seconds: float) -> None:
+        """Count one fetch."""
+        self.count += 1
+        self.total += seconds
+        self.longest = max(self.longest, seconds)
+        self.up_to[sum(seconds > bound for bound in self.BOUNDS)] += 1
+
+
+class Counts:
+    """
+    How often what happened.
+
+    Attributes:
+        hits: Answers from memory, fresh.
+        misses: Answers after a fetch.
+        stale: Answers from memory, past the ttl.
+        refreshes: Fetches begun.
+        failures: Fetches that brought no value.
+        latency: How long they took.
+    """
+
+    __slots__ = ("failures", "hits", "latency", "misses", "refreshes", "stale")
 
     def __init__(self) -> None:
         self.hits = 0
@@ -70,7 +150,16 @@ class Counts:
         self.stale = 0
         self.refreshes = 0
         self.failures = 0
+        self.latency = Latency()
+
+    def numbers(self) -> dict[str, int]:
+        """Return what is counted, by name."""
+        return {name: getattr(self, name) for name in ("hits", "misses", "stale", "refreshes", "failures")}
 
     def as_fields(self) -> dict[str, int]:
-        """Return them by name, for a line of the log."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """Return all by name, for a line of the log; of the latency nothing if no fetch has ended."""
+        took = {}
+        if self.latency.count:
+            mean = self.latency.total / self.latency.count
+            took = {"fetch_mean_ms": round(mean * 1000), "fetch_max_ms": round(self.latency.longest * 1000)}
+        return {**self.numbers(), **took}

@@ -15,7 +15,7 @@ from secrets_cache.errors import (
     SecretUnavailable,
 )
 from secrets_cache.freshness import BACKOFF_SECONDS, Policy, State
-from secrets_cache.outcomes import Served
+from secrets_cache.outcomes import Fetched, Kind, Served
 from secrets_cache.secret import Ref, Secret
 from tests.fakes import FakeClock, FakeSource, secret
 from tests.upstream import arn_of
@@ -821,6 +821,85 @@ async def test_what_happened_is_counted(setup):
     counts = cache.counts
 
     assert (1, 1, 1, 2, 1) == (counts.hits, counts.misses, counts.stale, counts.refreshes, counts.failures)
+
+
+async def test_how_long_fetches_take_is_counted(setup):
+    """Failed ones too; time frozen, which the monotonic clock does not see, is not in it."""
+    cache = setup.cache()
+    for seconds, frozen, error in ((0.03, 0, None), (1, 3600, UNAVAILABLE), (100, 0, None)):
+        setup.source.error = {} if error is None else {"": error}
+        setup.source.gate.clear()
+        asking = asyncio.ensure_future(cache.get("db", refresh=True))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        setup.clock.tick(seconds)
+        setup.clock.freeze(frozen)
+        setup.source.gate.set()
+        await asyncio.gather(asking, return_exceptions=True)
+        setup.clock.tick(BACKOFF_SECONDS * 2)
+    latency = cache.counts.latency
+
+    assert (3, 100) == (latency.count, latency.longest)
+    assert 101.03 == pytest.approx(latency.total)
+    assert {2: 1, 6: 1, len(latency.BOUNDS): 1} == {at: number for at, number in enumerate(latency.up_to) if number}
+    assert {"fetch_mean_ms": 33677, "fetch_max_ms": 100_000, "failures": 1}.items() <= cache.counts.as_fields().items()
+
+
+async def test_without_a_fetch_there_is_no_latency(setup):
+    """A mean of nothing would be a lie."""
+    assert {"hits", "misses", "stale", "refreshes", "failures"} == set(setup.cache().counts.as_fields())
+
+
+async def test_observers_are_told_of_each_fetch_that_has_ended(setup):
+    """Whether it is listed, whether it failed, and how many are still under way: the last of a round is known."""
+    cache = setup.cache(listed("db"), listed("gone"), allow=("a*",))
+    told: list[Fetched] = []
+    cache.observers.append(told.append)
+    await cache.prefetch()
+    await cache.get("api")
+
+    assert [
+        Fetched("db", is_listed=True, seconds=0, has_failed=False, others=1),
+        Fetched("gone", is_listed=True, seconds=0, has_failed=True, others=0),
+        Fetched("api", is_listed=False, seconds=0, has_failed=False, others=0),
+    ] == told
+
+
+async def test_a_fetch_that_is_cancelled_is_under_way_no_more(setup):
+    """Else none would ever again be the last one."""
+    cache = await setup.prefetched()
+    told: list[Fetched] = []
+    cache.observers.append(told.append)
+    setup.source.gate.clear()
+    asking = asyncio.ensure_future(cache.get("db", refresh=True))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    for task in asyncio.all_tasks() - {asking, asyncio.current_task()}:
+        task.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert [] == told
+    setup.source.gate.set()
+    setup.clock.tick(TTL)
+    await cache.get("db")
+
+    assert [0] == [fetched.others for fetched in told]
+
+
+async def test_a_report_says_what_is_listed_and_what_became_of_its_fetches(setup):
+    """A secret, a parameter or a path; fetches that have ended, and those that failed."""
+    secrets = (
+        listed("db"),
+        Listed(Ref("/a/b", is_parameter=True), ("b",), policy()),
+        Listed(Ref("/a/", is_parameter=True), ("a",), policy()),
+    )
+    setup.source.values["/a/b"] = 1
+    cache = setup.cache(*secrets)
+    await cache.prefetch()
+    await cache.get("db", refresh=True)
+
+    assert [("db", Kind.SECRET, 2, 0), ("b", Kind.PARAMETER, 1, 0), ("a", Kind.PATH, 1, 1)] == [
+        (one.name, one.kind, one.refreshes, one.failures) for one in cache.report()
+    ]
 
 
 async def test_only_what_matters_is_logged_at_info(setup, caplog):
