@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from secrets_cache.config import Batch, Config, ListedSecret, Problem, VariablesFrom, parse
+from secrets_cache.config import Batch, Config, ListedSecret, Metrics, Problem, VariablesFrom, parse
 from secrets_cache.config.environment import VARIABLES
-from secrets_cache.config.schema import GENERAL, MAX_ITEMS, PARAMETER, SECRET, SERVER
+from secrets_cache.config.schema import GENERAL, MAX_ITEMS, METRICS, PARAMETER, SECRET, SERVER
 from secrets_cache.secret import Access, Ref
 from tests.fakes import CANARY
 from tests.upstream import arn_of
@@ -56,6 +56,7 @@ def test_the_whole_contract_in_one_file():
         stale_if_error: 2h
         fetch_timeout: 2.5
         batch: never
+        metrics: {format: emf, namespace: Team/Secrets, by_secret: true}
         server: {port: 8081, aws_port: 0, token: "abc"}
         parameters: []
         env: []
@@ -79,6 +80,9 @@ def test_the_whole_contract_in_one_file():
             batch=Batch.NEVER,
             port=8081,
             tokens=("abc",),
+            metrics=Metrics.EMF,
+            metrics_namespace="Team/Secrets",
+            metrics_by_secret=True,
         )
         == config
     )
@@ -459,6 +463,53 @@ def test_strict_is_a_flag(text, strict):
     assert strict is good("", SECRETS_CACHE_STRICT=text).strict
 
 
+@pytest.mark.parametrize(
+    ("text", "environ", "expected"),
+    [
+        ("", {}, (Metrics.NONE, "secrets-cache", False)),
+        ("metrics: emf", {}, (Metrics.EMF, "secrets-cache", False)),
+        ("metrics: EMF", {"SECRETS_CACHE_METRICS": "none"}, (Metrics.NONE, "secrets-cache", False)),
+        ("", {"SECRETS_CACHE_METRICS": "Emf"}, (Metrics.EMF, "secrets-cache", False)),
+        ("metrics: {by_secret: yes}", {}, (Metrics.NONE, "secrets-cache", True)),
+        ("metrics: {namespace: a/b}", {"SECRETS_CACHE_METRICS": "emf"}, (Metrics.EMF, "a/b", False)),
+        ("metrics:\n  format: emf\n  namespace: x:y\n", {}, (Metrics.EMF, "x:y", False)),
+    ],
+)
+def test_metrics_are_a_format_or_a_mapping_and_the_environment_beats_the_format(text, environ, expected):
+    """What the environment does not say stays as the file has it."""
+    config = good(text, **environ)
+
+    assert expected == (config.metrics, config.metrics_namespace, config.metrics_by_secret)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "allowed"),
+    [
+        ("metrics: statsd", "metrics", "one of none, emf"),
+        ("metrics:", "metrics", "one of none, emf"),
+        ("metrics: [emf]", "metrics", "a mapping with the keys format, namespace, by_secret"),
+        ("metrics: {format: x}", "metrics.format", "one of none, emf"),
+        ("metrics: {format: none, by_secrets: true}", "metrics.by_secrets", "the keys format, namespace, by_secret"),
+        ("metrics: {by_secret: 2}", "metrics.by_secret", METRICS["by_secret"].allowed),
+        *(
+            (f"metrics: {{namespace: '{name}'}}", "metrics.namespace", METRICS["namespace"].allowed)
+            for name in ("", "AWS/Lambda", ":x", "a b", "a" * 256, "é")
+        ),
+    ],
+)
+def test_metrics_that_cannot_be_are_a_problem_and_none(text, key, allowed):
+    """With the defaults instead."""
+    config = read(text)
+    problem = only_problem(config)
+
+    assert (key, allowed) == (problem.key, problem.allowed)
+    assert (Metrics.NONE, "secrets-cache", False) == (
+        config.metrics,
+        config.metrics_namespace,
+        config.metrics_by_secret,
+    )
+
+
 def test_log_level_and_port_come_from_the_environment():
     """In any case of letters; the port beats the file's."""
     config = good("server: {port: 1}", SECRETS_CACHE_LOG_LEVEL="debug", SECRETS_CACHE_PORT="9090")
@@ -499,12 +550,12 @@ VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from([*SECRET, *SERVER, *GENERAL, "x"]), inner, max_size=4)
+        | st.dictionaries(st.sampled_from([*SECRET, *SERVER, *METRICS, *GENERAL, "x"]), inner, max_size=4)
     ),
     max_leaves=12,
 )
 KEYS = st.sampled_from(
-    [*GENERAL, *SERVER, *PARAMETER, "secrets", "parameters", "allow", "env", "server", "CacheManager"]
+    [*GENERAL, *SERVER, *PARAMETER, "secrets", "parameters", "allow", "env", "metrics", "server", "CacheManager"]
 )
 
 
@@ -520,6 +571,9 @@ def test_any_structure_gives_a_configuration_within_bounds(document, environ):
     assert 0 < config.fetch_timeout <= 60
     assert 1 <= config.port <= 65535
     assert isinstance(config.batch, Batch)
+    assert isinstance(config.metrics, Metrics)
+    assert 1 <= len(config.metrics_namespace) <= 255
+    assert isinstance(config.metrics_by_secret, bool)
     assert len(names(config)) == len(set(names(config)))
 
 

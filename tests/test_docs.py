@@ -248,6 +248,8 @@ def documented_kinds() -> Iterator[tuple[str, Kind[Any]]]:
     """Return every setting that has a kind, by the heading it should have."""
     yield from schema.GENERAL.items()
     yield "allow", values.PATTERN
+    for key, kind in schema.METRICS.items():
+        yield f"metrics.{key}", kind
     for key, kind in schema.SERVER.items():
         yield f"server.{key}", kind
     for key, kind in schema.SECRET.items():
@@ -261,7 +263,7 @@ def documented_kinds() -> Iterator[tuple[str, Kind[Any]]]:
 KINDS = dict(documented_kinds())
 
 
-@pytest.mark.parametrize("key", [*schema.LISTS, "server", "CacheManager", *KINDS])
+@pytest.mark.parametrize("key", [*schema.LISTS, "metrics", "server", "CacheManager", *KINDS])
 def test_every_setting_has_its_heading(key: str) -> None:
     """Each key of config.yaml and each variable has a heading of its own."""
     assert key in sections_of(CONFIGURATION)
@@ -278,6 +280,8 @@ def settings_with_defaults() -> Iterator[tuple[str, str]]:
     for key in schema.GENERAL:
         yield key, key
     yield "server.port", "port"
+    for key, name in schema.METRICS_NAMES.items():
+        yield f"metrics.{key}", name
     for variable, (name, _) in environment.VARIABLES.items():
         if name != "token":
             yield variable, name

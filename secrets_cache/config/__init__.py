@@ -18,12 +18,12 @@ from collections.abc import Mapping
 
 from secrets_cache.config.document import compose
 from secrets_cache.config.environment import from_environment, layer_of
-from secrets_cache.config.model import AwsLayer, Batch, Config, ListedSecret, Problem, VariablesFrom, combine
+from secrets_cache.config.model import AwsLayer, Batch, Config, ListedSecret, Metrics, Problem, VariablesFrom, combine
 from secrets_cache.config.nodes import DocumentError
 from secrets_cache.config.schema import FromFile, from_document
 from secrets_cache.lanes import has_lanes
 
-__all__ = ["AwsLayer", "Batch", "Config", "ListedSecret", "Problem", "VariablesFrom", "parse"]
+__all__ = ["AwsLayer", "Batch", "Config", "ListedSecret", "Metrics", "Problem", "VariablesFrom", "parse"]
 
 
 def parse(data: bytes | None, *, file: str, environ: Mapping[str, str], unreadable: str | None = None) -> Config:

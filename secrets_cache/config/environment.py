@@ -15,6 +15,7 @@ VARIABLES: Variables = {
     "SECRETS_CACHE_PORT": ("port", values.Port()),
     "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": ("aws_port", values.Port()),
     "SECRETS_CACHE_LOG_LEVEL": ("log_level", values.LOG_LEVEL),
+    "SECRETS_CACHE_METRICS": ("metrics", values.METRICS),
     "SECRETS_CACHE_TOKEN": ("token", values.TOKEN),
     "SECRETS_CACHE_STRICT": ("strict", values.FLAG_VARIABLE),
 }

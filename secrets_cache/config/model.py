@@ -16,6 +16,13 @@ class Batch(Enum):
     ALWAYS = "always"
 
 
+class Metrics(Enum):
+    """In which form counts are written to the log, besides the line at the end: not at all, or CloudWatch's own."""
+
+    NONE = "none"
+    EMF = "emf"
+
+
 class Problem(NamedTuple):
     """
     One thing that is wrong with the configuration.
@@ -127,6 +134,9 @@ class Config(NamedTuple):
         aws_port: Where the protocol of AWS's own layer is spoken; 0 for nowhere.
         aws_layer: What is done there.
         log_level: A level of the logging module, by name.
+        metrics: In which form counts are written to the log.
+        metrics_namespace: What CloudWatch finds them under.
+        metrics_by_secret: Whether the names of secrets may be dimensions and labels of metrics.
     """
 
     secrets: tuple[ListedSecret, ...] = ()
@@ -144,6 +154,9 @@ class Config(NamedTuple):
     aws_layer: AwsLayer = AwsLayer()
     tokens: tuple[str, ...] | None = None
     log_level: str = "INFO"
+    metrics: Metrics = Metrics.NONE
+    metrics_namespace: str = "secrets-cache"
+    metrics_by_secret: bool = False
     strict: bool = False
     problems: tuple[Problem, ...] = ()
 

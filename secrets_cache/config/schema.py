@@ -35,6 +35,13 @@ SERVER: Mapping[str, Kind[Any]] = {
     "aws_port": values.Port(at_least=0),
     "token": values.TOKEN,
 }
+METRICS: Mapping[str, Kind[Any]] = {
+    "format": values.METRICS,
+    "namespace": values.NAMESPACE,
+    "by_secret": values.FLAG,
+}
+# By key: what it is in `Config`.
+METRICS_NAMES = {"format": "metrics", "namespace": "metrics_namespace", "by_secret": "metrics_by_secret"}
 SECRET: Mapping[str, Kind[Any]] = {
     "id": values.SECRET_ID,
     "name": values.ALIAS,
@@ -110,13 +117,15 @@ class _Reader:
     # The levels of the document, from the top down.
 
     def top(self, node: Node) -> None:
-        parts = self.mapping(node, "", (*LISTS, *GENERAL, "server", "CacheManager"))
+        parts = self.mapping(node, "", (*LISTS, *GENERAL, "metrics", "server", "CacheManager"))
         for key, kind in GENERAL.items():
             if key in parts:
                 self.scalar(parts[key], key, kind, self.found.settings)
         self.lists(parts, "")
         if "CacheManager" in parts:
             self.groups(parts["CacheManager"], "CacheManager")
+        if "metrics" in parts:
+            self.metrics(parts["metrics"])
         if "server" in parts:
             self.server(parts["server"])
 
@@ -136,6 +145,14 @@ class _Reader:
             if name in parts:
                 for item, at in self.items(parts[name], prefix + name):
                     read(item, at)
+
+    def metrics(self, node: Node) -> None:
+        """Read a format alone, or a mapping with it."""
+        if isinstance(node, nodes.Scalar):
+            self.scalar(node, "metrics", METRICS["format"], self.found.settings)
+            return
+        for name, part in self.mapping(node, "metrics", METRICS).items():
+            self.scalar(part, f"metrics.{name}", METRICS[name], self.found.settings, store_as=METRICS_NAMES[name])
 
     def server(self, node: Node) -> None:
         before = len(self.found.problems)

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Generic, Protocol, TypeVar
 
+from secrets_cache.config.model import Metrics
+
 V_co = TypeVar("V_co", covariant=True)
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -203,6 +205,12 @@ PARAMETER_LABEL = Text(
 ROLE = Text(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}", "the ARN of an IAM role")
 TOKEN = Text(r"[!-~]{1,4096}", "printable ASCII without blanks; or the word session")
 LOG_LEVEL = Choice({level: level for level in ("DEBUG", "INFO", "WARNING", "ERROR")})
+METRICS = Choice({member.value: member for member in Metrics})
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
+NAMESPACE = Text(
+    r"(?!AWS/)[A-Za-z0-9._/#-][A-Za-z0-9._/#:-]{0,254}",
+    "a namespace of CloudWatch: 1 to 255 letters, digits and ._/#:-, the first no colon, and not AWS/...",
+)
 YES_OR_NO = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 FLAG = Choice(YES_OR_NO)
 # What AWS documents for its own layer.

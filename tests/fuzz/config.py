@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import yaml
 
-from secrets_cache.config import Batch, Config, Problem, parse
+from secrets_cache.config import Batch, Config, Metrics, Problem, parse
 from secrets_cache.config.schema import MAX_ITEMS
 from tests.fakes import CANARY
 
@@ -52,6 +52,8 @@ def _check_values(found: Config) -> None:
     assert 0 < found.fetch_timeout <= 60
     assert 1 <= found.port <= 65535
     assert isinstance(found.batch, Batch)
+    assert isinstance(found.metrics, Metrics)
+    assert re.fullmatch(r"[!-~]{1,255}", found.metrics_namespace)
     assert found.log_level in {"DEBUG", "INFO", "WARNING", "ERROR"}
     assert len(found.secrets) == len({one.name for one in found.secrets}) == len({one.ref for one in found.secrets})
     assert all(re.fullmatch(r"[!-~]{1,2048}", text) for one in found.secrets for text in (one.name, one.ref.secret_id))
