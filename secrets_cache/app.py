@@ -22,7 +22,7 @@ from secrets_cache.aws import Aws, batch_above
 from secrets_cache.cache import Cache, Source
 from secrets_cache.chance import chance
 from secrets_cache.clock import Clock, SystemClock
-from secrets_cache.config import Config
+from secrets_cache.config import Config, Metrics
 from secrets_cache.lanes import has_lanes
 from secrets_cache.limits import max_connections
 from secrets_cache.listing import listed_by, policy_of
@@ -32,6 +32,7 @@ from secrets_cache.server import Replies, Server
 from secrets_cache.variables.beside import Variables
 
 if TYPE_CHECKING:
+    from secrets_cache.emf import Emf
     from secrets_cache.server.layer import LayerReplies
 
 logger = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ async def running(
         source = await stack.enter_async_context(source_of(config, environ, clock))
         cache = cache_of(config, source, clock)
         stack.push_async_callback(cache.aclose)
+        emf = _emf(config, cache, environ, clock) if config.metrics is Metrics.EMF else None
         settling = None
         if not fetches_late(environ):
             settling = asyncio.create_task(_settle(config, cache))
@@ -111,7 +113,24 @@ async def running(
             if replies is not None and listening:
                 server = Server(replies=replies, sockets=listening, has_lane=has_lanes(environ), room=room)
                 application.servers.append(await stack.enter_async_context(server))
+        if emf is not None:
+            # The first to go: there is little time for the rest.
+            stack.callback(emf.write)
         yield application
+
+
+def _emf(config: Config, cache: Cache, environ: Mapping[str, str], clock: Clock) -> "Emf":
+    from secrets_cache.emf import Emf  # noqa: PLC0415 - only where it is asked for
+
+    emf = Emf(
+        counts=cache.counts,
+        clock=clock,
+        namespace=config.metrics_namespace,
+        environ=environ,
+        by_secret=config.metrics_by_secret,
+    )
+    cache.observers.append(emf.fetched)
+    return emf
 
 
 def _replies(config: Config, application: Application, clock: Clock) -> Replies:
