@@ -28,7 +28,7 @@ from secrets_cache.limits import max_connections
 from secrets_cache.listing import listed_by, policy_of
 from secrets_cache.logs import describe
 from secrets_cache.outcomes import Report
-from secrets_cache.server import Replies, Server
+from secrets_cache.server import MetricsPage, Replies, Server
 from secrets_cache.variables.beside import Variables
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ async def running(
     aws_sockets: Sequence[socket.socket] = (),
     channel: Sequence[socket.socket] = (),
     clock: Clock | None = None,
+    metrics: bool = False,
 ) -> AsyncIterator[Application]:
     """
     Serve on `sockets` what `config` lists, while the context lasts. The prefetch has begun, but not ended.
@@ -89,6 +90,7 @@ async def running(
         aws_sockets: Where, in the protocol of AWS's own layer.
         channel: Where the exec wrapper asks, if anywhere.
         clock: What time it is; None for the machine's.
+        metrics: Whether `/metrics` is answered.
     """
     room = max_connections() // (bool(sockets) + bool(aws_sockets) or 1)
     clock = clock or SystemClock()
@@ -107,7 +109,7 @@ async def running(
         stack.push_async_callback(_cancel, asyncio.create_task(refresh_when_due(cache)))
         application = Application(config, cache, settling)
         for replies, listening in (
-            (_replies(config, application, clock), sockets),
+            (_replies(config, application, clock, metrics=metrics), sockets),
             (_layer_replies(config, cache, clock) if aws_sockets else None, aws_sockets),
         ):
             if replies is not None and listening:
@@ -133,13 +135,14 @@ def _emf(config: Config, cache: Cache, environ: Mapping[str, str], clock: Clock)
     return emf
 
 
-def _replies(config: Config, application: Application, clock: Clock) -> Replies:
+def _replies(config: Config, application: Application, clock: Clock, *, metrics: bool) -> Replies:
     problems = [str(problem) for problem in config.problems]
     return Replies(
         cache=application.cache,
         tokens=config.tokens,
         wrong=lambda: [*problems, *application.missing()],
         clock=clock,
+        metrics=MetricsPage(clock.now().wall, config.metrics_by_secret) if metrics else None,
     )
 
 

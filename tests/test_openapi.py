@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from secrets_cache import __version__
 from secrets_cache.freshness import State
-from secrets_cache.outcomes import Served
+from secrets_cache.outcomes import Kind, Served
 from secrets_cache.server import problems, target
 from secrets_cache.server.admission import TOKEN_HEADER
 from tests import upstream as stub
@@ -94,8 +94,8 @@ def test_it_has_the_paths_and_methods_of_the_server() -> None:
     """Nothing else answers."""
     document = described()
 
-    assert [f"{target.PREFIX}{{name}}", "/health", "/ping"] == list(document["paths"])
-    assert [METHODS] * 3 == [METHODS & set(item) for item in document["paths"].values()]
+    assert [f"{target.PREFIX}{{name}}", "/health", "/metrics", "/ping"] == list(document["paths"])
+    assert [METHODS] * 4 == [METHODS & set(item) for item in document["paths"].values()]
 
 
 def test_its_parameters_are_those_that_are_understood() -> None:
@@ -130,7 +130,7 @@ def test_its_codes_and_statuses_are_those_of_the_errors() -> None:
 
 
 def test_its_words_are_those_of_the_code() -> None:
-    """How an answer came about, and the states of a secret."""
+    """How an answer came about, what is listed, and the states of a secret."""
     components = described()["components"]
     secrets = components["schemas"]["Health"]["properties"]["secrets"]["items"]["properties"]
 
@@ -138,6 +138,7 @@ def test_its_words_are_those_of_the_code() -> None:
         "enum"
     ]
     assert {state.value for state in State} == set(secrets["state"]["enum"])
+    assert {kind.value for kind in Kind} == set(secrets["kind"]["enum"])
 
 
 # Against the server.
@@ -248,13 +249,17 @@ EXACTLY = [
     (503, "/health", {}, {}, {}),
     (401, "/health", {}, {}, {TOKEN_HEADER: "wrong"}),
     (403, "/health", {}, {}, {"Origin": "null"}),
+    (200, "/metrics", {}, {}, {}),
+    (200, "/metrics", {}, {}, {"Accept": "text/plain"}),
+    (401, "/metrics", {}, {}, {TOKEN_HEADER: "wrong"}),
+    (403, "/metrics", {}, {}, {"Origin": "null"}),
     (200, "/ping", {}, {}, {}),
     (403, "/ping", {}, {}, {"Host": "evil.example"}),
 ]
 
 
 def test_each_documented_answer_is_given_and_is_as_documented(live: Process) -> None:
-    """Every status of every path has a request that gets it, but 500, which is a fault of ours, and 200 of /health."""
+    """Every status of every path has a request that gets it, but 500, a fault of ours, and what is not so here."""
     schema = schemathesis.openapi.from_dict(for_live())
     schema.config.update(base_url=live.url)
     got = set()
@@ -266,11 +271,16 @@ def test_each_documented_answer_is_given_and_is_as_documented(live: Process) -> 
             assert (status, path, query) == (response.status_code, path, query)
             case.validate_response(response, checks=CONFORMANCE)
             got.add((path, str(status)))
-    for path in ("/cache/x", "/health", "/ping"):
+    for path in ("/cache/x", "/health", "/metrics", "/ping"):
         refused = requests.post(f"{live.url}{path}", timeout=PATIENCE_SECONDS)
         assert (405, "GET, HEAD") == (refused.status_code, refused.headers["Allow"])
         got.add((path.replace("x", "{name}"), "405"))
 
     told = {(path, status) for path, _, operation in operations(described()) for status in operation["responses"]}
-    elsewhere = {("/health", "200"), ("/ping", "503"), *((path, "500") for path in described()["paths"])}
+    elsewhere = {
+        ("/health", "200"),
+        ("/metrics", "404"),
+        ("/ping", "503"),
+        *((path, "500") for path in described()["paths"]),
+    }
     assert told - elsewhere == got

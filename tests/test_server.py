@@ -20,7 +20,7 @@ from secrets_cache.freshness import Policy
 from secrets_cache.listeners import bind, opened
 from secrets_cache.outcomes import Answer
 from secrets_cache.secret import Ref, Secret
-from secrets_cache.server import Replies, Server
+from secrets_cache.server import MetricsPage, Replies, Server
 from secrets_cache.server.admission import TOKEN_HEADER, is_local, knows_token
 from secrets_cache.server.problems import TABLE, problem_of
 from secrets_cache.server.representation import is_unchanged
@@ -114,6 +114,7 @@ class Setup:
         self.room: int | None = None
         self.idle_seconds = 60.0
         self.cache_type = Cache
+        self.metrics: MetricsPage | None = None
         self.has_lane = True
         self.url = ""
 
@@ -133,7 +134,13 @@ class Setup:
         assert [] == errors
         self.port = self.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        replies = Replies(cache=self.cache, tokens=self.tokens, wrong=lambda: self.problems, clock=self.clock)
+        replies = Replies(
+            cache=self.cache,
+            tokens=self.tokens,
+            wrong=lambda: self.problems,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
         server = Server(
             replies=replies,
             sockets=self.sockets,
@@ -730,9 +737,14 @@ async def test_health_is_ok_when_everything_is_served(running):
         health["status"],
         health["problems"],
     )
-    assert {"name": "json", "state": "fresh", "age_seconds": 2.5, "version_id": "version-1", "error": None} == (
-        health["secrets"][0]
-    )
+    assert {
+        "name": "json",
+        "kind": "secret",
+        "state": "fresh",
+        "age_seconds": 2.5,
+        "version_id": "version-1",
+        "error": None,
+    } == health["secrets"][0]
     assert list(VALUES) == [secret["name"] for secret in health["secrets"]]
     assert CANARY.encode() not in body
 

@@ -56,7 +56,7 @@ async def _serve_until_signal(config: Config, grace_seconds: float) -> int:
     if not sockets or (config.aws_port and not aws_sockets):
         return 1
     signals = _Signals()
-    async with running(config, sockets=sockets, aws_sockets=aws_sockets, environ=os.environ) as app:
+    async with running(config, sockets=sockets, aws_sockets=aws_sockets, environ=os.environ, metrics=True) as app:
         if app.settling is not None:
             await _first_of(signals.first, app.settling)
         if not signals.first.is_set():

@@ -13,7 +13,7 @@ Rules
 """
 
 from secrets_cache.server.app import Server
-from secrets_cache.server.replies import Replies
+from secrets_cache.server.replies import MetricsPage, Replies
 from secrets_cache.server.replying import Asked
 
-__all__ = ["Asked", "Replies", "Server"]
+__all__ = ["Asked", "MetricsPage", "Replies", "Server"]

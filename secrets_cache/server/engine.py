@@ -83,6 +83,7 @@ class Engine(web.Server):
                     if_none_match=headers.getall("If-None-Match", []),
                     origins=headers.getall("Origin", []),
                     sites=headers.getall("Sec-Fetch-Site", []),
+                    accept=headers.getall("Accept", []),
                 )
             )
         finally:

@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 
 MAX_REQUEST = 4096
 MAX_REMEMBERED = 256
-# One request, whole, and nothing after it. Of its headers only Host, the token, Connection, and what changes no reply
-# but is sent by common clients, and by those that trace them.
+# One request, whole, and nothing after it. Of its headers only Host, the token, Connection, Accept, and what changes no
+# reply but is sent by common clients, and by those that trace them.
 _NAMES = (
     f"Host|{TOKEN_HEADER}|User-Agent|Accept|Accept-Encoding|Accept-Language|Sec-Fetch-Mode"
     r"|Traceparent|Tracestate|Baggage|X-Amzn-Trace-Id|X-Datadog-[\w-]+"
@@ -240,6 +240,7 @@ def understood(request: bytes) -> tuple[Asked, bool] | None:
         target=found[1].decode("ascii"),
         hosts=headers["host"],
         tokens=headers.get(TOKEN_HEADER.lower(), []),
+        accept=headers.get("accept", []),
     )
     return asked, headers.get("connection", [""])[0].lower() == "close"
 

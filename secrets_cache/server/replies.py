@@ -8,6 +8,7 @@ What a request gets: a status, headers and a body, whoever read it and whoever w
 import json
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from secrets_cache.cache import Cache
 from secrets_cache.clock import Clock
@@ -21,6 +22,32 @@ from secrets_cache.server.replying import Asked, Reply, Replying, why_forbidden
 METHODS = ("GET", "HEAD")
 
 
+class MetricsPage(NamedTuple):
+    """
+    The page of metrics: since when the process runs, in seconds since the epoch, and whether it names secrets.
+
+    Its writer is imported when somebody asks: in Lambda nobody can.
+    """
+
+    started: float
+    by_secret: bool
+
+    def reply(self, cache: Cache, accept: Sequence[str]) -> Reply:
+        """Return it, in the form that is liked best."""
+        from secrets_cache.server import exposition  # noqa: PLC0415
+
+        is_openmetrics = exposition.prefers_openmetrics(accept)
+        content_type = exposition.OPENMETRICS if is_openmetrics else exposition.PROMETHEUS
+        body = exposition.exposition(
+            cache.counts,
+            cache.report(),
+            started=self.started,
+            by_secret=self.by_secret,
+            is_openmetrics=is_openmetrics,
+        )
+        return Reply(200, {"Content-Type": content_type, "Cache-Control": "no-store"}, body)
+
+
 class Replies(Replying):
     """
     Replies to what is asked in our own protocol. Raises nothing.
@@ -30,14 +57,22 @@ class Replies(Replying):
         tokens: The tokens a caller may send; None if none is needed.
         wrong: Says what is wrong with the configuration and what is required but missing, for `/health`.
         clock: What time it is.
+        metrics: What is told at `/metrics`; None for nothing: the path is then like any other.
     """
 
     def __init__(
-        self, *, cache: Cache, tokens: Sequence[str] | None, wrong: Callable[[], Sequence[str]], clock: Clock
+        self,
+        *,
+        cache: Cache,
+        tokens: Sequence[str] | None,
+        wrong: Callable[[], Sequence[str]],
+        clock: Clock,
+        metrics: MetricsPage | None = None,
     ) -> None:
         super().__init__(cache, clock)
         self._tokens = tokens
         self._wrong = wrong
+        self._metrics = metrics
 
     def _of_error(self, error: SecretsCacheError) -> Reply:
         return _to_error(error)
@@ -64,7 +99,10 @@ class Replies(Replying):
             return self._health()
         if path.startswith(target.PREFIX):
             return await self._secret(target.parse(path, query), asked.if_none_match)
-        return to_problem(problems.NOT_FOUND, "there are /cache/<name>, /health and /ping")
+        if path == "/metrics" and self._metrics is not None:
+            return self._metrics.reply(self.cache, asked.accept)
+        paths = ["/cache/<name>", "/health", *([] if self._metrics is None else ["/metrics"])]
+        return to_problem(problems.NOT_FOUND, f"there are {', '.join(paths)} and /ping")
 
     async def _secret(self, wanted: target.Target, if_none_match: Sequence[str]) -> Reply:
         answer = await self.cache.get(
@@ -113,6 +151,7 @@ def _to_error(error: SecretsCacheError) -> Reply:
 def _of_report(report: Report) -> dict[str, object]:
     return {
         "name": report.name,
+        "kind": report.kind.value,
         "state": report.state.value,
         "age_seconds": None if report.age is None else round(report.age, 3),
         "version_id": report.version_id,

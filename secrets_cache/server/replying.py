@@ -37,6 +37,7 @@ class Asked(NamedTuple):
         if_none_match: The values of its If-None-Match headers.
         origins: The values of its Origin headers.
         sites: The values of its Sec-Fetch-Site headers.
+        accept: The values of its Accept headers.
     """
 
     method: str
@@ -47,6 +48,7 @@ class Asked(NamedTuple):
     if_none_match: Sequence[str] = ()
     origins: Sequence[str] = ()
     sites: Sequence[str] = ()
+    accept: Sequence[str] = ()
 
     def __repr__(self) -> str:
         return repr_without("tokens", self)

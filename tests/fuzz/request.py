@@ -18,7 +18,7 @@ from secrets_cache.jsontext import NoSuchKey, NotJson, select
 from secrets_cache.outcomes import Answer, Counts, Report, Served
 from secrets_cache.server.admission import FORWARDING_HEADERS, TOKEN_HEADER
 from secrets_cache.server.lane import understood
-from secrets_cache.server.replies import Replies
+from secrets_cache.server.replies import MetricsPage, Replies
 from secrets_cache.server.replying import Asked, Reply
 from secrets_cache.server.target import parse, path_of
 from tests.fakes import CANARY, FakeClock, secret
@@ -62,7 +62,8 @@ class _Cache:
 def replies(tokens: tuple[str, ...] | None) -> Replies:
     """Return what replies from the values above, without AWS and at a time that stands still."""
     cache, clock = cast("Cache", _Cache()), cast("Clock", FakeClock())
-    return Replies(cache=cache, tokens=tokens, wrong=lambda: (), clock=clock)
+    page = MetricsPage(started=0.0, by_secret=False)
+    return Replies(cache=cache, tokens=tokens, wrong=lambda: (), clock=clock, metrics=page)
 
 
 def respond(asked: Asked, tokens: Sequence[str] | None) -> Reply:
@@ -78,7 +79,7 @@ def request(data: bytes, understand: Understand = understood, respond: Respond =
     finds in the same bytes, and asks for the same. A reply has one of the statuses that need no AWS; the value of a
     secret is in none but a 200. Who was forwarded, or names another machine as Host or in the target, gets 403; who
     sends no token where there is one gets a 200 of `/ping` alone. A 200 under `/cache/` is what the standard library's
-    own reading of the target asks for.
+    own reading of the target asks for. `/metrics` is in one of its two forms, whatever Accept says.
     """
     messages = _messages(data)
     understanding = understand(data)
@@ -117,6 +118,7 @@ def _asked(message: RawRequestMessage) -> Asked:
         forwarded=[name for name in FORWARDING_HEADERS if name in headers],
         tokens=headers.getall(TOKEN_HEADER, []),
         if_none_match=headers.getall("If-None-Match", []),
+        accept=headers.getall("Accept", []),
     )
 
 
@@ -138,6 +140,9 @@ def _check_reply(data: bytes, asked: Asked, tokens: Sequence[str] | None, reply:
     path = path_of(asked.target)[0]
     if tokens is not None and path != "/ping":
         assert (reply.status == 401) == ([TOKEN] != asked.tokens)
+    if path == "/metrics" and reply.status != 401:
+        assert (reply.status, reply.body[:7]) == (200, b"# HELP ")
+        assert reply.body.endswith(b"# EOF\n") == reply.headers["Content-Type"].startswith("application/openmetrics")
     if reply.status in {200, 304} and path.startswith("/cache/"):
         name, parameters = _read(asked.target)
         assert name in VALUES
