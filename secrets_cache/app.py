@@ -19,10 +19,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from secrets_cache.aws import Aws, batch_above
-from secrets_cache.cache import Cache, Source
+from secrets_cache.cache import MAX_UNLISTED, Cache, Source
 from secrets_cache.chance import chance
 from secrets_cache.clock import Clock, SystemClock
 from secrets_cache.config import Config, Metrics
+from secrets_cache.files import read_token
 from secrets_cache.lanes import has_lanes
 from secrets_cache.limits import max_connections
 from secrets_cache.listing import listed_by, policy_of
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 # After an error of ours in the timer, which may come again at once.
 PAUSE_SECONDS = 1.0
+# As AWS's agent has it.
+TOKEN_FILE = "file://"  # noqa: S105 - not a token
 
 
 class Application:
@@ -110,7 +113,7 @@ async def running(
         application = Application(config, cache, settling)
         for replies, listening in (
             (_replies(config, application, clock, metrics=metrics), sockets),
-            (_layer_replies(config, cache, clock) if aws_sockets else None, aws_sockets),
+            (_layer_replies(config, environ, cache, clock) if aws_sockets else None, aws_sockets),
         ):
             if replies is not None and listening:
                 server = Server(replies=replies, sockets=listening, has_lane=has_lanes(environ), room=room)
@@ -146,13 +149,27 @@ def _replies(config: Config, application: Application, clock: Clock, *, metrics:
     )
 
 
-def _layer_replies(config: Config, cache: Cache, clock: Clock) -> "LayerReplies":
+def _layer_replies(config: Config, environ: Mapping[str, str], cache: Cache, clock: Clock) -> "LayerReplies":
     from secrets_cache.server.layer import LayerReplies  # noqa: PLC0415 - only where its protocol is spoken
 
-    tokens = (*(config.tokens or ()), *config.aws_layer.tokens)
+    tokens = [*(config.tokens or ()), *filter(None, map(_token, config.aws_layer.tokens))]
     if not tokens:
         logger.error("server.no_token", {"port": config.aws_port})
-    return LayerReplies(cache=cache, tokens=tokens, layer=config.aws_layer, clock=clock)
+    region = environ.get("AWS_REGION", "")
+    return LayerReplies(cache=cache, tokens=tokens, layer=config.aws_layer, region=region, clock=clock)
+
+
+def _token(text: str) -> str | None:
+    """Return the token that a variable of AWS's agent holds, or names the file of; None if that cannot be read."""
+    if not text.startswith(TOKEN_FILE):
+        return text
+    path = text.removeprefix(TOKEN_FILE)
+    try:
+        return read_token(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        logger.error("server.token_unreadable", {"file": path, "reason": reason})  # noqa: TRY400 - all is said
+        return None
 
 
 def source_of(config: Config, environ: Mapping[str, str], clock: Clock) -> Aws:
@@ -175,7 +192,8 @@ def cache_of(config: Config, source: Source, clock: Clock, random: Callable[[], 
         source=source,
         clock=clock,
         random=random,
-        max_unlisted=config.aws_layer.cache_size,
+        # 0 keeps nothing for its listener, but takes nothing from the other one.
+        max_unlisted=config.aws_layer.cache_size or MAX_UNLISTED,
     )
 
 

@@ -121,13 +121,15 @@ class Cache:
 
         Args:
             ref: What is asked for.
-            max_age: A value that is older, in seconds, is fetched anew, though it may be fresh.
+            max_age: A value that is older, in seconds, is fetched anew, though it may be fresh; 0 for one that nobody
+                had before, or the failure.
             refresh: As for `get`.
 
         Raises:
             SecretNotFound, SecretRefused, SecretUnavailable: As `get` does.
         """
         self.start_prefetch()
+        await self._flights.settle(self._entries.may_be_meant_by(ref))
         entry = self._entries.find_any(ref)
         return _of_member(await self._answer(entry, max_age, refresh=refresh), entry, ref.secret_id)
 
@@ -144,9 +146,9 @@ class Cache:
         failure = entry.failure_in_force(now)
         if refresh:
             if failure is not None:
-                return self._without_fetch(entry, failure, now)
+                return self._without_fetch(entry, failure, now, max_age)
             if entry.ref in self._flights or entry.may_force(now):
-                return await self._fetch(entry, Served.FORCED, now)
+                return await self._fetch(entry, Served.FORCED, now, max_age)
         return await self._get(entry, failure, now, max_age)
 
     async def _get(self, entry: Entry, failure: Failure | None, now: Instant, max_age: float) -> Answer:
@@ -156,11 +158,11 @@ class Cache:
                 self._start(entry)
             return self._serve(entry, Served.HIT, max_age)
         if failure is not None:
-            return self._without_fetch(entry, failure, now)
+            return self._without_fetch(entry, failure, now, max_age)
         if entry.may_serve_while_revalidating(now) and entry.age(now) < max_age:
             self._start(entry)
             return self._serve(entry, Served.STALE)
-        return await self._fetch(entry, Served.EXPIRED, now)
+        return await self._fetch(entry, Served.EXPIRED, now, max_age)
 
     def _serve(self, entry: Entry, served: Served, max_age: float = math.inf) -> Answer:
         if served is Served.STALE:
@@ -172,7 +174,7 @@ class Cache:
         good_for = min(entry.policy.ttl, entry.held.refresh_after, max_age) if is_repeatable else 0.0
         return Answer(entry.held, served, good_for)
 
-    async def _fetch(self, entry: Entry, served: Served, asked: Instant) -> Answer:
+    async def _fetch(self, entry: Entry, served: Served, asked: Instant, max_age: float) -> Answer:
         """Wait for the one fetch of this entry; `served` says why, if a value was held before it was asked for."""
         if entry.held is None:
             served = Served.MISS
@@ -185,12 +187,13 @@ class Cache:
         if isinstance(outcome, Held):
             self.counts.misses += 1
             return Answer(outcome, served)
-        return self._without_fetch(entry, outcome, self._clock.now())
+        return self._without_fetch(entry, outcome, self._clock.now(), max_age)
 
-    def _without_fetch(self, entry: Entry, failure: Failure, now: Instant) -> Answer:
+    def _without_fetch(self, entry: Entry, failure: Failure, now: Instant, max_age: float) -> Answer:
         """Answer after a failure: with the held value where that may be, else with the failure."""
-        if entry.may_serve_after(failure, now):
-            return self._serve(entry, Served.HIT if entry.is_fresh(now) else Served.STALE)
+        if max_age > 0 and entry.may_serve_after(failure, now):
+            is_fresh = entry.is_fresh(now) and entry.age(now) < max_age
+            return self._serve(entry, Served.HIT if is_fresh else Served.STALE, max_age)
         if isinstance(failure.error, SecretUnavailable):
             failure.error.retry_after_seconds = failure.backoff - elapsed(failure.at, now).seconds
         # Shared by every caller: without this, each raise would lengthen the traceback it holds.
@@ -414,7 +417,7 @@ def _of_member(answer: Answer, entry: Entry, name: str) -> Answer:
         return answer
     member = (answer.secret.members or {}).get(full)
     if member is None:
-        error = SecretNotFound(name)
+        error = SecretNotFound(name, code="ParameterNotFound")
         error.what = "parameter"
         raise error
     return answer._replace(held=answer.held._replace(secret=member))

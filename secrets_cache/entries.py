@@ -83,7 +83,8 @@ class Entries:
             ref = Ref(name, is_parameter=is_parameter_arn(name))
         policy = self.listed[ref].policy if ref in self.listed else self._policy
         if version_id is not None or version_stage is not None:
-            ref = self._version_of(ref, name, version_id, None if version_stage == "AWSCURRENT" else version_stage)
+            is_current = version_id is None and version_stage == "AWSCURRENT"
+            ref = self._version_of(ref, name, version_id, None if is_current else version_stage)
         return self.listed.get(ref) or self._find_unlisted(ref, name, policy)
 
     def find_any(self, ref: Ref) -> Entry:
@@ -94,10 +95,30 @@ class Entries:
     def meant_by(self, ref: Ref) -> Ref:
         """Return what `ref` means: its id may be a name of something that is listed, or be below a listed path."""
         known = self.known(ref.secret_id)
-        if known is None or known.is_parameter != ref.is_parameter or ref.access != Access() or not ref.is_decrypted:
+        if known is None or known.is_parameter != ref.is_parameter or ref.access != Access():
+            return ref
+        if not ref.is_decrypted and not self._is_plain(known, ref):
             return ref
         # A version that is listed under its id is not what its id alone means to AWS.
         return self._version_of(known, ref.secret_id, ref.version_id, ref.version_stage)
+
+    def may_be_meant_by(self, ref: Ref) -> Sequence[Ref]:
+        """Return the listed ones whose first fetch will tell whether `ref` means them."""
+        if ref.access != Access():
+            return ()
+        known = self.known(ref.secret_id)
+        if known is None or ref.is_decrypted:
+            return self.may_turn_out_as(ref.secret_id)
+        return (known,) if known in self.listed and self.listed[known].held is None else ()
+
+    def _is_plain(self, known: Ref, ref: Ref) -> bool:
+        """Return whether `ref`, not decrypted, is what is held of `known`: it was never encrypted."""
+        held = self.listed[known].held if known in self.listed else None
+        if held is None or ref.version_id is not None or ref.version_stage is not None:
+            return False
+        member = member_name(known, ref.secret_id) if known.is_path else None
+        secret = held.secret if member is None else (held.secret.members or {}).get(member)
+        return secret is not None and secret.parameter is not None and not secret.parameter.is_encrypted
 
     def _version_of(self, ref: Ref, name: str, version_id: str | None, version_stage: str | None) -> Ref:
         """Return what a version of `ref` is, asked for by `name`; with neither, the current one."""

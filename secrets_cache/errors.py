@@ -87,7 +87,9 @@ class KeyNotFound(SecretError):
 class SecretNotFound(SecretError):
     """AWS says that there is no such secret or version. Definite: never masked by an old value past its ttl."""
 
-    code = "ResourceNotFoundException"
+    def __init__(self, name: str, *, code: str = "ResourceNotFoundException") -> None:
+        super().__init__(name)
+        self.code = code
 
     def __str__(self) -> str:
         service = "AWS Secrets Manager" if self.what == "secret" else "Parameter Store"

@@ -133,7 +133,8 @@ class _Start:
         from secrets_cache import last_resort  # noqa: F401, I001, PLC0415
         from secrets_cache import life  # noqa: PLC0415
 
-        sockets, aws_sockets, channel = self.sockets(), _copies(self._aws_descriptors), opened(self._channel)
+        sockets, aws_sockets = _copies(self._descriptors), _copies(self._aws_descriptors)
+        channel = opened(self._channel)
         self._channel = []
         start = life.Start(
             file, self._config, self._port, sockets, aws_sockets, channel, self._troubles, self._registered
@@ -146,10 +147,10 @@ class _Start:
                 listener.close()
 
     def sockets(self) -> list[socket.socket]:
-        """Return sockets of our port, if it is to be had."""
+        """Return sockets of all our ports that are to be had."""
         if not self._is_bound:
             self._bind()
-        return _copies(self._descriptors)
+        return _copies([*self._descriptors, *self._aws_descriptors])
 
     def close_channel(self) -> None:
         """Answer no wrapper: it then fetches by itself."""

@@ -1,4 +1,8 @@
-"""The configuration file, as bytes. The standard library's `os` only: it is read before the ports are bound."""
+"""
+The files that are read: the configuration, as bytes, and tokens.
+
+The standard library's `os` only: the configuration is read before the ports are bound.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ if TYPE_CHECKING:
 
 # The parser takes about a second for so much, on a core of its own.
 MAX_BYTES = 128 * 1024
+# A header of more is refused.
+MAX_TOKEN_BYTES = 8 * 1024
 DEFAULT_ROOT = "/var/task"
 
 
@@ -52,20 +58,36 @@ def read_config(environ: Mapping[str, str], path: str = "") -> ConfigFile:
     # An extension does not see LAMBDA_TASK_ROOT; a sidecar or a container may.
     path = named or os.path.join(environ.get("LAMBDA_TASK_ROOT") or DEFAULT_ROOT, "config.yaml")  # noqa: PTH118
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return ConfigFile(path, _read(path, MAX_BYTES))
     except FileNotFoundError:
         return ConfigFile(path, unreadable="no such file" if named else None)
     except (OSError, ValueError) as error:
         return ConfigFile(path, unreadable=getattr(error, "strerror", None) or str(error))
+
+
+def read_token(path: str) -> str:
+    """
+    Return what stands in a file that holds a token, without blanks around it. Never waits.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no regular file, or empty, or larger than any token.
+    """
+    token = _read(path, MAX_TOKEN_BYTES).decode("utf-8", "surrogateescape").strip()
+    if not token:
+        raise ValueError("it is empty")
+    return token
+
+
+def _read(path: str, max_bytes: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return ConfigFile(path, unreadable="it is not a regular file")
+            raise ValueError("it is not a regular file")
         with open(descriptor, "rb", closefd=False) as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        return ConfigFile(path, unreadable=error.strerror or type(error).__name__)
+            data = file.read(max_bytes + 1)
     finally:
         os.close(descriptor)
-    if len(data) > MAX_BYTES:
-        return ConfigFile(path, unreadable=f"it is larger than {MAX_BYTES} bytes")
-    return ConfigFile(path, data)
+    if len(data) > max_bytes:
+        raise ValueError(f"it is larger than {max_bytes} bytes")
+    return data

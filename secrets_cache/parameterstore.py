@@ -135,7 +135,9 @@ class ParameterStore:
             if ref is not None:
                 found[ref] = secret
         for invalid in filter(by_name.__contains__, answer.get("InvalidParameters") or ()):
-            found[by_name[invalid]] = _as_parameter(SecretNotFound(by_name[invalid].secret_id))
+            found[by_name[invalid]] = _as_parameter(
+                SecretNotFound(by_name[invalid].secret_id, code="ParameterNotFound")
+            )
         return found
 
     async def _fetch_path(self, ref: Ref) -> Secret:

@@ -65,6 +65,11 @@ class ParameterFacts(NamedTuple):
     selector: str | None = None
     source_result: str | None = None
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it is stored encrypted, so that its value is another one if it is not decrypted."""
+        return self.type == "SecureString"
+
 
 class Secret(NamedTuple):
     """

@@ -51,6 +51,12 @@ def no_secret_shows(
         assert CANARY not in written
 
 
+@pytest.fixture(name="remembering")
+def _remembering(no_secret_shows: None) -> None:
+    """Let the answer lane remember, which it does not where each request is logged."""
+    logging.getLogger("secrets_cache").setLevel(logging.INFO)
+
+
 @pytest.fixture(name="clock")
 def _clock() -> FakeClock:
     return FakeClock()

@@ -43,13 +43,15 @@ class Runtime:
         """Return the tools that this machine does not have."""
         return [tool for tool in self.tools if shutil.which(tool) is None]
 
-    def lay_out(self, task: Path, port: int, handlers: Path = EXAMPLES) -> list[str]:
-        """Make `task` the function's folder, asking `port`; return the command that runs it."""
+    def lay_out(
+        self, task: Path, port: int, handlers: Path = EXAMPLES, instead_of: str = PORT_IN_EXAMPLES
+    ) -> list[str]:
+        """Make `task` the function's folder, asking `port` `instead_of` theirs; return the command that runs it."""
         for name in self.sources:
             # What a build needs besides the handler is the example's.
             source = handlers / name if (handlers / name).exists() else EXAMPLES / name
             target = task / source.name
-            target.write_text(source.read_text("utf-8").replace(PORT_IN_EXAMPLES, f"localhost:{port}"), "utf-8")
+            target.write_text(source.read_text("utf-8").replace(instead_of, f"localhost:{port}"), "utf-8")
             target.chmod(source.stat().st_mode)
         return self.prepare(task)
 

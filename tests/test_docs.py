@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 
 from secrets_cache import __version__
-from secrets_cache.config import Config, environment, parse, schema, values
+from secrets_cache.config import AwsLayer, Config, environment, parse, schema, values
 from secrets_cache.config.values import Kind
 from secrets_cache.freshness import State
 from secrets_cache.outcomes import Served
@@ -256,7 +256,7 @@ def documented_kinds() -> Iterator[tuple[str, Kind[Any]]]:
         yield f"secrets[].{key}", kind
     for key in ("id", *sorted(schema.PARAMETER.keys() - schema.SECRET.keys())):
         yield f"parameters[].{key}", schema.PARAMETER[key]
-    for variable, (_, kind) in environment.VARIABLES.items():
+    for variable, (_, kind) in {**environment.VARIABLES, **environment.LAYER_VARIABLES}.items():
         yield variable, kind
 
 
@@ -275,6 +275,10 @@ def test_every_setting_says_what_the_code_allows(key: str) -> None:
     assert KINDS[key].allowed in sections_of(CONFIGURATION)[key]
 
 
+# The layer's log level has none of its own: it is the general one.
+DEFAULTS = {**Config()._asdict(), **AwsLayer()._asdict()}
+
+
 def settings_with_defaults() -> Iterator[tuple[str, str]]:
     """Return heading, and name in `Config`, of every setting whose default is a value."""
     for key in schema.GENERAL:
@@ -282,8 +286,8 @@ def settings_with_defaults() -> Iterator[tuple[str, str]]:
     yield "server.port", "port"
     for key, name in schema.METRICS_NAMES.items():
         yield f"metrics.{key}", name
-    for variable, (name, _) in environment.VARIABLES.items():
-        if name != "token":
+    for variable, (name, _) in {**environment.VARIABLES, **environment.LAYER_VARIABLES}.items():
+        if DEFAULTS.get(name) is not None and name != "aws_port":
             yield variable, name
 
 
@@ -293,7 +297,7 @@ def test_every_default_is_the_one_of_the_code(key: str, name: str) -> None:
     match = re.search(r"- Default: `(.+?)`", sections_of(CONFIGURATION)[key])
 
     assert match is not None
-    assert getattr(Config(), name) == KINDS[key].parse(match[1])
+    assert DEFAULTS[name] == KINDS[key].parse(match[1])
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from secrets_cache.secret import Ref, Secret
 from secrets_cache.server import MetricsPage, Replies, Server
 from secrets_cache.server.admission import TOKEN_HEADER, is_local, knows_token
 from secrets_cache.server.problems import TABLE, problem_of
+from secrets_cache.server.replying import Replying
 from secrets_cache.server.representation import is_unchanged
 from secrets_cache.server.target import Target, parse, path_of
 from tests.conftest import PATIENCE_SECONDS
@@ -88,6 +89,12 @@ class Caller:
                 return await self._reader.readuntil(b"\r\n\r\n")
         return b""
 
+    async def skip_body(self, head: bytes) -> None:
+        """Read the body that goes with a head."""
+        length = re.search(rb"Content-Length: (\d+)", head)
+        assert length is not None
+        await self._reader.readexactly(int(length[1]))
+
     async def rest(self) -> bytes:
         """Return all that comes until the server closes."""
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -134,15 +141,8 @@ class Setup:
         assert [] == errors
         self.port = self.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        replies = Replies(
-            cache=self.cache,
-            tokens=self.tokens,
-            wrong=lambda: self.problems,
-            clock=self.clock,
-            metrics=self.metrics,
-        )
         server = Server(
-            replies=replies,
+            replies=self.replies(),
             sockets=self.sockets,
             has_lane=self.has_lane,
             room=self.room,
@@ -155,6 +155,16 @@ class Setup:
         for caller in self.callers:
             await caller.close()
         await self.cache.aclose()
+
+    def replies(self) -> Replying:
+        """Return what replies."""
+        return Replies(
+            cache=self.cache,
+            tokens=self.tokens,
+            wrong=lambda: self.problems,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
 
     async def connect(self) -> Caller:
         """Return a new connection; it is closed at the end."""

@@ -22,6 +22,9 @@ LAST = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 QUIET_SECONDS = 1.0
 
 
+pytestmark = pytest.mark.usefixtures("remembering")
+
+
 # Which requests it understands.
 
 
@@ -134,11 +137,13 @@ async def exchange(setup: Setup, pieces: list[bytes]) -> Exchange | None:
             await writer.wait_closed()
 
 
-async def on_both(requests: list[list[bytes]], **changes: object) -> list[list[Exchange | None]]:
+async def on_both(
+    requests: list[list[bytes]], kind: type[Setup] = Setup, **changes: object
+) -> list[list[Exchange | None]]:
     """Return what the same requests get through the lane, and through the engine alone."""
     outcomes = []
     for has_lane in (True, False):
-        setup = Setup(FakeClock())
+        setup = kind(FakeClock())
         for name, value in changes.items():
             setattr(setup, name, value)
         setup.has_lane = has_lane
@@ -214,19 +219,19 @@ HEADERS = st.lists(
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> bytes:
+def requests(draw: st.DrawFn, targets: st.SearchStrategy[str]) -> bytes:
     """Return one request: valid, nearly valid, or odd."""
     method = draw(st.sampled_from(["GET"] * 6 + ["HEAD", "POST", "get", "BREW"]))
     version = draw(st.sampled_from(["HTTP/1.1"] * 6 + ["HTTP/1.0", "HTTP/1.2", "http/1.1"]))
     host = draw(st.sampled_from([["Host: localhost"]] * 4 + [[]]))
-    lines = [f"{method} {draw(TARGETS)} {version}", *host, *draw(HEADERS)]
+    lines = [f"{method} {draw(targets)} {version}", *host, *draw(HEADERS)]
     return "".join(line + draw(st.sampled_from(["\r\n"] * 20 + ["\n"])) for line in lines).encode() + b"\r\n"
 
 
 @st.composite
-def conversations(draw: st.DrawFn) -> list[bytes]:
+def conversations(draw: st.DrawFn, targets: st.SearchStrategy[str] = TARGETS) -> list[bytes]:
     """Return requests as they may arrive: one after the other, together, or in pieces."""
-    whole = draw(st.lists(requests(), min_size=1, max_size=3))
+    whole = draw(st.lists(requests(targets), min_size=1, max_size=3))
     how = draw(st.sampled_from(["one by one", "together", "split"]))
     if how == "one by one":
         return whole

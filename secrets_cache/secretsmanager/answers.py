@@ -129,7 +129,7 @@ def from_aws(name: str, answer: Mapping[str, Any], hidden: Iterable[str] = ()) -
     code, message = _safe_code(str(error.get("Code") or ""), hidden), str(error.get("Message") or "")
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in NOT_FOUND:
-        return SecretNotFound(name)
+        return SecretNotFound(name, code=code)
     if code in EXPIRED_SIGNATURE or (code in WRONG_SIGNATURE and _EXPIRED.search(message)):
         cause = "AWS found the request's signature too old or too new"
         return Passing(SecretUnavailable(name, code=code, cause=cause), at_once=True)

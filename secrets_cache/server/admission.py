@@ -72,4 +72,4 @@ def knows_token(tokens: Sequence[str], sent: Sequence[str]) -> bool:
         return False
     given = sent[0].encode("utf-8", "surrogateescape")
     # No early end: how long it takes says nothing of which token, if any, was near.
-    return any([hmac.compare_digest(given, token.encode()) for token in tokens])  # noqa: C419
+    return any([hmac.compare_digest(given, token.encode("utf-8", "surrogateescape")) for token in tokens])  # noqa: C419

@@ -28,7 +28,7 @@ from secrets_cache.config import AwsLayer
 from secrets_cache.errors import InvalidRequest, SecretNotFound, SecretRefused, SecretsCacheError, SecretTimeout
 from secrets_cache.outcomes import Answer
 from secrets_cache.secret import Access, Ref, Secret
-from secrets_cache.server import admission, layer_target, representation
+from secrets_cache.server import admission, layer_target, representation, target
 from secrets_cache.server.replying import Asked, Reply, Replying, why_forbidden
 
 DEFAULT_TTL_SECONDS = 300.0
@@ -45,16 +45,18 @@ class LayerReplies(Replying):
         cache: What is served.
         tokens: The tokens a caller may send; without any, nobody gets anything.
         layer: What the variables of AWS's layer say.
+        region: The function's own.
         clock: What time it is.
     """
 
     # The agent takes this one as well.
     token_headers = (admission.TOKEN_HEADER, "X-Vault-Token")
 
-    def __init__(self, *, cache: Cache, tokens: Sequence[str], layer: AwsLayer, clock: Clock) -> None:
+    def __init__(self, *, cache: Cache, tokens: Sequence[str], layer: AwsLayer, region: str, clock: Clock) -> None:
         super().__init__(cache, clock)
         self._tokens = tokens
         self._layer = layer
+        self._region = region
         self._places: set[Access] = set()
 
     def _of_error(self, error: SecretsCacheError) -> Reply:
@@ -62,9 +64,12 @@ class LayerReplies(Replying):
             return _text(400, error.reason)
         if isinstance(error, SecretTimeout):
             return _json(504, {"__type": "TimeoutError", "message": "Timeout"})
-        if isinstance(error, SecretNotFound | SecretRefused):
-            message = error.aws_message if isinstance(error, SecretRefused) else str(error)
-            return _json(400, {"__type": error.code, "message": message})
+        if isinstance(error, SecretRefused) and error.what == "role":
+            return _json(403, {"__type": "AccessDeniedException", "message": str(error)})
+        if isinstance(error, SecretRefused):
+            return _json(400, {"__type": error.code, "message": error.aws_message})
+        if isinstance(error, SecretNotFound):
+            return _json(400, {"__type": error.code, "message": str(error)})
         return _json(502, {"__type": "ConnectionError", "message": str(error)})
 
     def _of_failure(self) -> Reply:
@@ -78,7 +83,7 @@ class LayerReplies(Replying):
             return _text(400, "Forwarded")
         if why_forbidden(asked) is not None:
             return _text(403, "Forbidden")
-        path, query = layer_target.split(asked.target)
+        path, query = target.path_of(asked.target)
         is_ping = path == "/ping"
         if not is_ping and not admission.knows_token(self._tokens, asked.tokens):
             return _text(403, "Bad Token")
@@ -103,13 +108,15 @@ class LayerReplies(Replying):
         return _json(200, body, answer)
 
     def _admit(self, ref: Ref) -> None:
-        """Refuse a place that would be one too many: each has connections of its own."""
+        """Refuse a place that would be one too many: each has connections of its own. The function's own never is."""
         parts = ref.secret_id.split(":")
-        place = ref.access._replace(region=parts[3] if ref.secret_id.startswith("arn:") else "")
-        if place not in self._places and len(self._places) >= MAX_PLACES:
-            raise SecretRefused(
-                ref.secret_id, code="MaxRolesExceeded", aws_message=f"allowed: {MAX_PLACES} roles and regions"
-            )
+        region = parts[3] if ref.secret_id.startswith("arn:") else ""
+        place = ref.access._replace(region="" if region == self._region else region)
+        if place == Access() or place in self._places:
+            return
+        if len(self._places) >= MAX_PLACES:
+            message = f"allowed: {MAX_PLACES} roles and regions"
+            raise SecretRefused(ref.secret_id, code="MaxRolesExceeded", aws_message=message)
         self._places.add(place)
 
     def _max_age(self, ref: Ref) -> float:
@@ -129,8 +136,10 @@ def _text(status: int, text: str, headers: dict[str, str] | None = None) -> Repl
 def _json(status: int, body: object, answer: Answer | None = None) -> Reply:
     fields = {"Content-Type": representation.JSON, "Cache-Control": "no-store"}
     if answer is not None:
-        fields["Cache-Status"] = f"secrets-cache; {answer.served.value}"
-    return Reply(status, fields, json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace"), answer)
+        held = representation.headers(answer)
+        fields |= {name: held[name] for name in ("Date", "Cache-Status")}
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Reply(status, fields, text.encode("utf-8", "backslashreplace"), answer)
 
 
 def _secret(secret: Secret) -> dict[str, object]:

@@ -19,7 +19,7 @@ from secrets_cache.config import values
 from secrets_cache.config.values import Kind, Unacceptable
 from secrets_cache.errors import InvalidRequest
 from secrets_cache.secret import Access, Ref
-from secrets_cache.server.target import decoded, path_of
+from secrets_cache.server.target import decoded
 
 SECRETS = "/secretsmanager/get"
 PARAMETERS = "/systemsmanager/parameters/get"
@@ -37,9 +37,6 @@ class Wanted(NamedTuple):
     refresh: bool
 
 
-split = path_of
-
-
 def parse(path: str, query: str) -> Wanted | None:
     """
     Return what a target asks for; None if it is no path of either product.
@@ -47,7 +44,7 @@ def parse(path: str, query: str) -> Wanted | None:
     Raises:
         InvalidRequest: A parameter is missing, unknown or of the wrong form.
     """
-    plain = path.rstrip("/")
+    plain = path.removesuffix("/")
     if plain == SECRETS:
         given = _parameters(query, OF_SECRETS)
         return _secret(_required(given, "secretId"), given)
@@ -67,9 +64,12 @@ def _secret(name: str, given: Mapping[str, str]) -> Wanted:
     role = given.get("roleArn", "")
     if role:
         _check(role, values.ROLE, "invalid roleArn format, expected arn:<partition>:iam::<account>:role/<name>")
-    stage = _version("versionStage", given)
-    ref = Ref(name, _version("versionId", given), None if stage == "AWSCURRENT" else stage, Access(role_arn=role))
-    return Wanted(ref, _boolean("refreshNow", given))
+    version, stage = _version("versionId", given), _version("versionStage", given)
+    # Of a version that has an id, the label is something that AWS is to look at.
+    is_current = version is None and stage == "AWSCURRENT"
+    return Wanted(
+        Ref(name, version, None if is_current else stage, Access(role_arn=role)), _boolean("refreshNow", given)
+    )
 
 
 def _parameter(query: str) -> Wanted:
