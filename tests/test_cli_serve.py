@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import os
+import resource
 import signal
 import socket
 import threading
@@ -40,6 +41,13 @@ def test_serve_serves_until_it_is_told_to_stop(upstream, tmp_path, number):
         process.process.send_signal(number)
         assert 0 == process.exit_code()
         assert 1 == process.event("serve.stopped")["hits"]
+
+
+def test_serve_makes_no_core_dump(upstream, tmp_path):
+    """Memory holds secrets, and a core dump is memory on a disk."""
+    with serve(tmp_path, "") as process:
+        process.event("serve.ready")
+        assert (0, 0) == resource.prlimit(process.process.pid, resource.RLIMIT_CORE)
 
 
 def test_serve_goes_on_with_a_broken_configuration_unless_it_is_strict(upstream, tmp_path):

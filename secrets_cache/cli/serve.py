@@ -22,6 +22,7 @@ from secrets_cache.app import Application, running
 from secrets_cache.cli.inputs import configuration
 from secrets_cache.cli.notify import notify
 from secrets_cache.config import Config
+from secrets_cache.limits import set_limits
 from secrets_cache.listeners import bind, opened
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 def run(given: argparse.Namespace) -> int:
     """Serve until a signal."""
+    set_limits()
     _, config = configuration(given, os.environ)
     logs.configure(config.log_level)
     for problem in config.problems:
