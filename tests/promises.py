@@ -56,8 +56,8 @@ PROMISES = (
         CACHE,
         "A fresh value is answered from memory: AWS is not asked.",
         "cache.py",
-        "        if entry.is_fresh(now):\n            if failure is None and",
-        "        if False:\n            if failure is None and",
+        "        if entry.is_fresh(now) and entry.age(now) < max_age:\n",
+        "        if False:\n",
         {"test_cache": ("test_a_fresh_value_is_answered_from_memory",)},
     ),
     Promise(
@@ -118,8 +118,8 @@ PROMISES = (
         CACHE,
         "While a refresh ahead is under way, callers get the fresh value at once.",
         "cache.py",
-        "                self._start(entry)\n            return self._serve(entry, Served.HIT)",
-        "                await self._fetch(entry, Served.HIT)\n            return self._serve(entry, Served.HIT)",
+        "                self._start(entry)\n            return self._serve(entry, Served.HIT, max_age)",
+        "                await self._fetch(entry, Served.HIT, now)\n            return self._serve(entry, Served.HIT)",
         {"test_cache": ("test_refresh_ahead_serves_the_fresh_value_and_refreshes_behind_it",)},
     ),
     Promise(
@@ -175,7 +175,7 @@ PROMISES = (
         CACHE,
         "A value served past its ttl is always marked.",
         "cache.py",
-        "Served.HIT if entry.is_fresh(now) else Served.STALE",
+        "Served.HIT if is_fresh else Served.STALE",
         "Served.HIT",
         {
             "test_cache": ("test_a_passing_failure_is_bridged_by_the_old_value",),
@@ -342,6 +342,14 @@ PROMISES = (
     ),
     Promise(
         HTTP,
+        "What the second listener fetched on demand is not served by the first.",
+        "entries.py",
+        "self._unlisted.get(ref) is entry and self._allows(ref.secret_id)",
+        "self._unlisted.get(ref) is entry",
+        {"test_entries": ("test_anything_shares_what_is_listed_under_its_id",)},
+    ),
+    Promise(
+        HTTP,
         "With a token configured, nothing but `/ping` is answered without it.",
         "server/replies.py",
         "if self._tokens is not None and not admission.knows_token(self._tokens, asked.tokens):",
@@ -391,9 +399,9 @@ PROMISES = (
     Promise(
         HTTP,
         "An error of ours shows nothing of what caused it.",
-        "server/replies.py",
-        'reply = to_problem(problems.INTERNAL_ERROR, "see the log")\n        logger',
-        "reply = to_problem(problems.INTERNAL_ERROR, str(error))\n        logger",
+        "server/replying.py",
+        "            reply = self._of_failure()\n",
+        '            reply = self._of_failure()._replace(body=str(error).encode("utf-8", "replace"))\n',
         {"test_server": ("test_an_error_of_ours_shows_nothing",)},
     ),
     Promise(
@@ -522,6 +530,14 @@ PROMISES = (
         "logging.INFO if changed or recovered else logging.DEBUG",
         "logging.INFO",
         {"test_cache": ("test_only_what_matters_is_logged_at_info",)},
+    ),
+    Promise(
+        LIFE,
+        "No name of a secret is in a metric unless asked for.",
+        "emf.py",
+        "        if self._by_secret:\n",
+        "        if True:\n",
+        {"test_emf": ("test_no_line_names_a_secret_unless_asked_for",)},
     ),
     Promise(
         LIFE,
