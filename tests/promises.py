@@ -330,7 +330,7 @@ PROMISES = (
         "server/admission.py",
         "if len(hosts) != 1 or not is_local(hosts[0]):",
         "if len(hosts) != 1:",
-        {"test_server": ("test_other_hosts_are_refused",)},
+        {"test_server": ("test_a_request_for_another_host_is_refused",)},
     ),
     Promise(
         HTTP,
@@ -354,7 +354,7 @@ PROMISES = (
         "server/replies.py",
         "if self._tokens is not None and not admission.knows_token(self._tokens, asked.tokens):",
         "if self._tokens and not admission.knows_token(self._tokens, asked.tokens):",
-        {"test_server": ("test_the_token_is_asked_for_everywhere_but_at_ping",)},
+        {"test_server": ("test_without_a_token_that_can_be_right_nobody_is_served",)},
     ),
     Promise(
         HTTP,

@@ -23,6 +23,7 @@ from tests.conftest import PATIENCE_SECONDS
 from tests.fakes import CANARY
 from tests.lambda_api import LambdaApi
 from tests.processes import EXTENSION, Process, config
+from tools.emulator import ROOT
 
 
 @pytest.fixture(name="start")
@@ -111,7 +112,7 @@ def test_the_port_is_open_when_the_registration_arrives(api, start):
 
 def test_nothing_heavy_is_imported_before_the_registration():
     """What the function's start waits for is measured in modules as well."""
-    code = "import sys, secrets_cache.extension; print(*sys.modules)"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import secrets_cache.extension; print(*sys.modules)"
     loaded = subprocess.run(
         # Without the environment, a coverage measurement does not begin in there, and import what it needs.
         [sys.executable, "-I", "-c", code],

@@ -700,6 +700,14 @@ async def test_a_body_that_is_broken_is_no_error_of_ours(running, caplog, method
     assert [] == [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+@pytest.mark.parametrize("path", ["/cache/json", "/health", "/ping"])
+async def test_a_request_for_another_host_is_refused(running, path):
+    """It is how a name of somebody else's that leads here looks."""
+    for header in ({}, {"X-Of-The-Engine": "1"}):
+        details = await running.problem(path, Host="evil.example", **header)
+        assert (403, "forbidden") == (details["status"], details["code"])
+
+
 async def test_a_request_without_a_host_or_with_two_is_refused(running):
     """HTTP/1.0 may leave it out; nobody who asks here does."""
     for lines in (b"", b"Host: evil.example\r\n", b"Host: localhost\r\nHost: evil.example\r\n"):
@@ -719,6 +727,15 @@ async def test_the_token_is_asked_for_everywhere_but_at_ping(setup):
         assert 200 == (await running.get("/cache/json", **{TOKEN_HEADER: "right"}))[0]
         assert 200 == (await running.get("/cache/json", **{TOKEN_HEADER.lower(): "right"}))[0]
         assert 200 == (await running.get("/health", **{TOKEN_HEADER: "right"}))[0]
+        assert 200 == (await running.get("/ping"))[0]
+
+
+async def test_without_a_token_that_can_be_right_nobody_is_served(setup):
+    """One that was configured, and cannot be used, closes the door instead of leaving it open."""
+    setup.tokens = ()
+    async with setup.running() as running:
+        for headers in ({}, {TOKEN_HEADER: ""}, {TOKEN_HEADER: "any"}):
+            assert 401 == (await running.problem("/cache/json", **headers))["status"]
         assert 200 == (await running.get("/ping"))[0]
 
 
