@@ -193,6 +193,7 @@ def cache_of(config: Config, source: Source, clock: Clock, random: Callable[[], 
         clock=clock,
         random=random,
         # 0 keeps nothing for its listener, but takes nothing from the other one.
+        slowest_fetch=config.fetch_timeout,
         max_unlisted=config.aws_layer.cache_size or MAX_UNLISTED,
     )
 

@@ -89,7 +89,7 @@ class _Watch(Generic[T]):
                 await asyncio.wait({self._task}, timeout=GRACE_SECONDS)
             if not self._task.done():
                 raise TimeoutError
-            return self._task.result()
+            return _result(self._task)
         finally:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -100,6 +100,14 @@ class _Watch(Generic[T]):
         took = elapsed(began, self._clock.now())
         self.was_frozen = _was_frozen(took, seconds)
         self.spent_seconds += min(took.seconds, seconds + HEARTBEAT_SECONDS)
+
+
+def _result(task: "asyncio.Task[T]") -> T:
+    try:
+        return task.result()
+    except (asyncio.CancelledError, SystemExit, KeyboardInterrupt) as error:
+        # Nobody here has cancelled it, and an attempt ends no process: it is a fault like any other.
+        raise RuntimeError(type(error).__name__) from None
 
 
 @contextlib.asynccontextmanager

@@ -55,6 +55,7 @@ class Cache:
         clock: What time it is.
         random: Chance, from 0 to 1: spreads refreshes and back-offs.
         max_unlisted: How many entries are kept besides the listed ones; the least recently used goes first.
+        slowest_fetch: How many seconds a fetch may take: one that took longer was frozen meanwhile.
 
     Attributes:
         counts: What has happened so far.
@@ -63,7 +64,7 @@ class Cache:
         observers: Told of each fetch when it has ended. They raise nothing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is handed is what keeps it pure
         self,
         *,
         listed: Iterable[Listed],
@@ -73,11 +74,13 @@ class Cache:
         clock: Clock,
         random: Callable[[], float],
         max_unlisted: int = MAX_UNLISTED,
+        slowest_fetch: float = 0.0,
     ) -> None:
         self._entries = Entries(listed, allow, policy, max_unlisted)
         self._source = source
         self._clock = clock
         self._random = random
+        self._slowest_fetch = slowest_fetch
         self._flights: Flights[Ref, Held | Failure] = Flights()
         self._has_begun = False
         self._rounds: set[asyncio.Task[None]] = set()
@@ -181,7 +184,7 @@ class Cache:
         if served is Served.FORCED and entry.ref not in self._flights:
             entry.forced = self._clock.now()
         outcome = await self._started(entry)
-        if isinstance(outcome, Held) and outcome.had_expired(asked, entry.policy.ttl):
+        if isinstance(outcome, Held) and outcome.had_expired(asked, entry.policy.ttl, self._slowest_fetch):
             # It was under way when the process was frozen; what is sent from here on is sent after the thaw.
             outcome = await self._started(entry)
         if isinstance(outcome, Held):
@@ -281,7 +284,11 @@ class Cache:
             return self._keep(entry, secret, sent)
         except SecretError as error:
             return self._keep_failure(entry, error, sent)
-        except Exception as error:  # noqa: BLE001 - rule 3: a fault of ours must not end anything else
+        except BaseException as error:
+            # Rule 3: a fault of ours, a stray cancellation too, must not end anything else. Ours is asked for.
+            task = asyncio.current_task()
+            if isinstance(error, GeneratorExit) or (task is not None and task.cancelling()):
+                raise
             # Only its type: its text might hold anything.
             cause = f"internal error ({type(error).__name__})"
             return self._keep_failure(entry, SecretUnavailable(entry.name, code="internal-error", cause=cause), sent)

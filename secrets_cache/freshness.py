@@ -81,9 +81,13 @@ class Held(NamedTuple):
         since = elapsed(self.sent, now)
         return max(since.seconds, ttl) if since.backwards else since.seconds
 
-    def had_expired(self, then: Instant, ttl: float) -> bool:
-        """Return whether this would have been expired already at a moment that may lie before it was asked for."""
-        return self.sent.monotonic <= then.monotonic and self.age(then, ttl) >= ttl
+    def had_expired(self, then: Instant, ttl: float, slowest_fetch: float) -> bool:
+        """
+        Return whether this would have been expired already at a moment that may lie before it was asked for.
+
+        Not if only its fetch was slow: who asks meanwhile shares it, however short the ttl.
+        """
+        return self.sent.monotonic <= then.monotonic and self.age(then, ttl) >= max(ttl, slowest_fetch)
 
 
 class Failure(NamedTuple):

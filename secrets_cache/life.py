@@ -77,6 +77,7 @@ class Life:
         self._counts = Counts()
         self._code: int | None = None
         self._failed_at: list[float] = []
+        self._waiting: Generator[Wait, None, str] | None = None
 
     def run(self) -> int:
         """Live; return the exit code."""
@@ -97,6 +98,9 @@ class Life:
                 if self._code is not None:
                     return self._code
                 if life.done() or self._is_hopeless(loop.time()):
+                    if self._waiting is not None:
+                        # Or the next life's would be the second that is open.
+                        self._waiting.close()
                     raise
                 # A task raised SystemExit, or the loop itself failed: everybody goes on where they were.
                 if len(self._failed_at) == 1:
@@ -138,7 +142,7 @@ class Life:
             for listener in self._start.channel:
                 # A wrapper that is not answered fetches by itself.
                 listener.close()
-            self._end(await _finish(self._api.until_shutdown(_report_api)))
+            self._end(await self._until_shutdown())
             return
         async with running(
             config,
@@ -154,7 +158,7 @@ class Life:
                     await self._fail("Extension.RequiredSecretMissing", "\n".join(missing))
                     return
             self._say_ready(app.cache)
-            self._end(await _finish(self._api.until_shutdown(_report_api)))
+            self._end(await self._until_shutdown())
 
     async def _settle(self, settling: "asyncio.Task[None]") -> None:
         is_awaited = self._config.strict and any(item.required for item in self._config.listed)
@@ -179,13 +183,19 @@ class Life:
             },
         )
 
+    async def _until_shutdown(self) -> str:
+        self._waiting = self._api.until_shutdown(_report_api)
+        return await _finish(self._waiting)
+
     async def _fail(self, error_type: str, message: str) -> None:
         """Fail the init: the only case in which the process ends before SHUTDOWN."""
-        self._code = 1
         try:
             await _finish(self._api.init_error(error_type, message))
         except ExtensionsApiError as error:
             _report_api(error)
+        self._code = 1
+        loop = asyncio.get_running_loop()
+        loop.call_later(TIDY_SECONDS, loop.stop)
 
 
 async def _finish(steps: Generator[Wait, None, T]) -> T:

@@ -125,6 +125,29 @@ async def test_the_timer_survives_an_error_of_ours(caplog, broken, error):
     assert ["internal.error"] == [record.msg for record in caplog.records]
 
 
+async def test_the_timer_pauses_after_an_error_of_ours(caplog):
+    """What fails at once, again and again, must not take the processor for itself."""
+
+    class Broken:
+        changed = asyncio.Event()
+        calls = 0
+
+        def seconds_to_next_refresh(self) -> float:
+            self.calls += 1
+            raise ZeroDivisionError
+
+        def refresh_due(self) -> None:
+            """Never called."""
+
+    cache = Broken()
+    task = asyncio.create_task(refresh_when_due(cache, pause_seconds=3600))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    task.cancel()
+
+    assert 1 == cache.calls
+
+
 async def test_under_snapstart_nothing_is_fetched_before_the_first_request(upstream):
     """No secret lies in the snapshot; the first request brings them all."""
     upstream.put("one", CANARY)

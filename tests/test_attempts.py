@@ -232,10 +232,15 @@ async def test_a_time_out_ends_what_waits():
 
 
 async def test_a_time_out_is_over_with_what_it_bounds():
-    """Nothing of it is left to end something else."""
-    async with timeout_awake(0.1, SystemClock()):
+    """Nothing of it is left to end something else, nor to fail by itself."""
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    async with timeout_awake(0.01, SystemClock()):
         pass
-    await asyncio.sleep(0.2)
+    # For longer than it was for.
+    await asyncio.sleep(0.1)
+
+    assert [] == failures
 
 
 @pytest.mark.parametrize("seconds", [3600.0, -3600.0])

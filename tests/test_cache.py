@@ -1064,3 +1064,35 @@ async def test_parameters_that_have_expired_come_with_the_first_that_is_asked_fo
 
     assert [Served.EXPIRED] * 3 == [answer.served for answer in answers]
     assert (1, 0) == (len(setup.source.asked_together), len(setup.source.fetched))
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(1), ZeroDivisionError()], ids=repr)
+async def test_whatever_ends_a_fetch_is_a_failure(setup, error):
+    """A stray cancellation too: the old value bridges it, and AWS is left alone for a while."""
+    cache = await setup.prefetched(listed("db", stale_if_error=100))
+    setup.source.error[""] = error
+    setup.clock.tick(TTL)
+
+    answers = [(await cache.get("db")).served for _ in range(3)]
+
+    assert ([Served.STALE] * 3, 1) == (answers, len(setup.source.fetched))
+    assert "internal-error" == cache.report()[0].error
+
+
+async def test_a_slow_fetch_is_shared_by_those_who_come_after_its_ttl(setup):
+    """One call, though the answer is older than its ttl when it comes: only what was frozen is asked for again."""
+    cache = Cache(
+        listed=[listed("db", ttl=1)], allow=(), policy=policy(), source=setup.source, clock=setup.clock,
+        random=lambda: 0.5, slowest_fetch=5,
+    )  # fmt: skip
+    setup.source.gate.clear()
+    first = asyncio.create_task(cache.get("db"))
+    while not setup.source.asked_together:
+        await asyncio.sleep(0)
+    setup.clock.tick(3)
+    second = asyncio.create_task(cache.get("db"))
+    await asyncio.sleep(0)
+    setup.source.gate.set()
+    await asyncio.gather(first, second)
+
+    assert (1, 0) == (len(setup.source.asked_together), len(setup.source.fetched))

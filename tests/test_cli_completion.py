@@ -91,6 +91,6 @@ def test_the_tree_is_the_parsers():
     by_name = {command.name: command for command in COMMANDS}
     options = {name: option for option in by_name["check"].options for name in option.names}
 
-    assert ("", FILE) == (options["--fetch"].value, options["--config"].value)
+    assert ("", FILE) == (options["--fetch"].metavar, options["--config"].metavar)
     assert SHELLS == by_name["completion"].options[-1].choices
     assert "default: 5" in next(o.about for o in by_name["serve"].options if "--grace" in o.names)

@@ -23,7 +23,7 @@ COMMANDS = [command for command in commands_of(made_parser()) if command.name]
 
 def options_of(command: Command) -> set[str]:
     """Return the options as a page writes them, but for --help, which all have."""
-    named = {option.names[-1]: option.value for option in command.options if option.names}
+    named = {option.names[-1]: option.metavar for option in command.options if option.names}
     del named["--help"]
     return {f"{name} {value}".strip() for name, value in named.items()}
 

@@ -311,6 +311,23 @@ async def test_an_answer_says_which_version_how_old_and_where_from(running):
     assert running.clock.wall - 100 == parsedate_to_datetime(second["Date"]).timestamp()
 
 
+async def test_date_says_when_the_value_was_had(running):
+    """Not when AWS was asked for it, and not when it is sent."""
+    running.source.gate.clear()
+    asking = asyncio.create_task(running.get("/cache/json"))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not running.source.asked_together:  # noqa: ASYNC110 - who is asked tells nobody
+            await asyncio.sleep(0.001)
+    running.clock.tick(50)
+    running.source.gate.set()
+    had = running.clock.wall
+    first = await asking
+    running.clock.tick(50)
+
+    for _, headers, _ in (first, await running.get("/cache/json")):
+        assert had == parsedate_to_datetime(headers["Date"]).timestamp()
+
+
 async def test_an_expired_value_is_fetched_and_a_failing_upstream_bridged(running):
     """fwd=stale for a new fetch, detail=stale for a value past its ttl."""
     await running.get("/cache/json")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from secrets_cache.cli.arguments import Usage
+from secrets_cache.secret import repr_without
 
 # More than `fetch_timeout` can be, twice: a request may wait for a fetch, and that for the first one.
 TIMEOUT_SECONDS = 130.0
@@ -25,6 +26,10 @@ class Answered(NamedTuple):
 
     status: int
     body: bytes
+
+    def __repr__(self) -> str:
+        """Return everything but the body, which may be a value."""
+        return repr_without("body", self)
 
 
 class NotThere(Exception):

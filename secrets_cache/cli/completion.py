@@ -19,13 +19,13 @@ class Option(NamedTuple):
     Attributes:
         names: Such as -h and --help; empty for an argument.
         about: Its help, in one line.
-        value: What its value is called; empty if it takes none.
+        metavar: What its value is called; empty if it takes none.
         choices: All that its value can be; empty if that is not known.
     """
 
     names: Sequence[str]
     about: str
-    value: str
+    metavar: str
     choices: Sequence[str]
 
 
@@ -59,7 +59,7 @@ def _options(parser: argparse.ArgumentParser) -> list[Option]:
         Option(
             names=tuple(action.option_strings),
             about=" ".join((action.help or "").split()) % {"default": action.default, "prog": parser.prog},
-            value="" if action.nargs == 0 else str(action.metavar or action.dest),
+            metavar="" if action.nargs == 0 else str(action.metavar or action.dest),
             choices=tuple(action.choices or ()),
         )
         for action in parser._actions  # noqa: SLF001
@@ -71,10 +71,10 @@ def bash(commands: Sequence[Command]) -> str:
     """Return the script for bash 3.2 and later."""
     names = " ".join(command.name for command in commands if command.name)
     with_value = {
-        name: option for command in commands for option in command.options for name in option.names if option.value
+        name: option for command in commands for option in command.options for name in option.names if option.metavar
     }
-    files = "|".join(sorted(name for name, option in with_value.items() if option.value == FILE))
-    others = "|".join(sorted(name for name, option in with_value.items() if option.value != FILE))
+    files = "|".join(sorted(name for name, option in with_value.items() if option.metavar == FILE))
+    others = "|".join(sorted(name for name, option in with_value.items() if option.metavar != FILE))
     lines = [
         "_secrets_cache() {",
         "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} given='' words='' i",
@@ -134,10 +134,10 @@ def zsh(commands: Sequence[Command]) -> str:
 
 def _zsh_option(option: Option) -> str:
     about = option.about.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]").replace(":", "\\:")
-    action = f"({' '.join(option.choices)})" if option.choices else "_files" if option.value == FILE else " "
-    value = f":{option.value}:{action}" if option.value else ""
+    action = f"({' '.join(option.choices)})" if option.choices else "_files" if option.metavar == FILE else " "
+    value = f":{option.metavar}:{action}" if option.metavar else ""
     if not option.names:
-        return _quoted(f":{option.value}:{action}")
+        return _quoted(f":{option.metavar}:{action}")
     # One of two names excludes the other.
     both = f"({' '.join(option.names)})"
     return " ".join(_quoted(f"{both}{name}[{about}]{value}") for name in option.names)
@@ -161,7 +161,7 @@ def fish(commands: Sequence[Command]) -> str:
 
 def _fish_option(option: Option) -> str:
     names = [f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names]
-    value = "" if not option.value or not option.names else "-r -F" if option.value == FILE else "-x"
+    value = "" if not option.metavar or not option.names else "-r -F" if option.metavar == FILE else "-x"
     choices = f"-a {_quoted(' '.join(option.choices))}" if option.choices else ""
     return " ".join(filter(None, (*names, value, choices, f"-d {_quoted(option.about)}")))
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from secrets_cache.attempts import timeout_awake, within_budget
 from secrets_cache.clock import Clock
+from secrets_cache.errors import SecretError, SecretUnavailable
 
 T = TypeVar("T")
 
@@ -39,6 +40,11 @@ class Turns:
         await self._wait()
         try:
             result = await within_budget(attempt, budget_seconds=budget_seconds, clock=self._clock, random=self._random)
+        except SecretError as error:
+            # A refusal is an answer too.
+            self._answered += not isinstance(error, SecretUnavailable)
+            raise
+        else:
             self._answered += 1
             return result
         finally:
