@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from secrets_cache.chance import chance
 from secrets_cache.clock import Clock
 from secrets_cache.config import Batch
 from secrets_cache.errors import SecretError, SecretTimeout
 from secrets_cache.secret import Access, Ref, Secret
-from secrets_cache.secretsmanager import BATCH_ABOVE, MAX_CONNECTIONS, SecretsManager, of_environment
+from secrets_cache.secretsmanager import BATCH_ABOVE, MAX_CONNECTIONS, Engine, SecretsManager, of_environment
 
 if TYPE_CHECKING:
     from secrets_cache.parameterstore import ParameterStore
@@ -134,11 +135,14 @@ class Aws:
         if place.is_parameter:
             from secrets_cache.parameterstore import ParameterStore  # noqa: PLC0415 - rule 3
 
+            timeout = self._budget_seconds + 1
             return ParameterStore(
-                region=region,
                 budget_seconds=self._budget_seconds,
-                role=role,
+                calls=Engine(
+                    timeout_seconds=timeout, region=region or None, service="ssm", role=role, clock=self._clock
+                ),
                 clock=self._clock,
+                random=chance,
                 max_connections=self._max_connections,
             )
         return of_environment(

@@ -18,11 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from secrets_cache.attempts import Passing
-from secrets_cache.chance import chance
 from secrets_cache.clock import Clock
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.secret import ParameterFacts, Ref, Secret
-from secrets_cache.secretsmanager import MAX_CONNECTIONS, Engine, RoleCredentials, Turns, malformed, timestamp
+from secrets_cache.secretsmanager import MAX_CONNECTIONS, Calls, Turns, malformed, timestamp
 
 logger = logging.getLogger(__name__)
 
@@ -39,38 +38,32 @@ class ParameterStore:
     The parameters of one region, read by one role. An async context manager.
 
     Args:
-        region: Where they are; empty leaves it to what botocore reads.
         budget_seconds: For one parameter, all attempts together.
-        role: Who reads them; None for whoever botocore finds the credentials of.
+        calls: Makes the calls; closed with this.
         clock: What time it is.
+        random: Chance, from 0 to 1.
         max_connections: How many calls may be under way at once.
     """
 
     def __init__(
         self,
         *,
-        region: str,
         budget_seconds: float,
-        role: RoleCredentials | None,
+        calls: Calls,
         clock: Clock,
+        random: Callable[[], float],
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._budget_seconds = budget_seconds
         self._gives_many = True
-        self._turns = Turns(max_connections, patience_seconds=budget_seconds, clock=clock, random=chance)
-        self._engine = Engine(
-            timeout_seconds=budget_seconds + 1,
-            region=region or None,
-            service="ssm",
-            role=role,
-            clock=clock,
-        )
+        self._calls = calls
+        self._turns = Turns(max_connections, patience_seconds=budget_seconds, clock=clock, random=random)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._engine.aclose()
+        await self._calls.aclose()
 
     async def fetch(self, ref: Ref) -> Secret:
         """
@@ -158,12 +151,12 @@ class ParameterStore:
 
     async def _call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         async def attempt() -> Mapping[str, Any]:
-            answer = await self._engine.call(operation, name, arguments)
+            answer = await self._calls.call(operation, name, arguments)
             # What is not of the documented form is worth another attempt, so it is looked at here.
             _check(name, answer)
             return answer
 
-        await self._engine.prepare()
+        await self._calls.prepare()
         try:
             return await self._turns.take(attempt, self._budget_seconds)
         except TimeoutError:

@@ -5,10 +5,12 @@ import json
 import boto3
 import pytest
 
+from secrets_cache.chance import chance
 from secrets_cache.clock import SystemClock
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.parameterstore import MAX_PAGES, TOGETHER, ParameterStore
 from secrets_cache.secret import Ref, Secret
+from secrets_cache.secretsmanager import Engine
 from tests import upstream as stub
 from tests.fakes import CANARY
 from tools.emulator import moto_server
@@ -18,7 +20,9 @@ WRITTEN = f"{CANARY} \u00e9\n"
 
 def store(budget_seconds=5.0):
     """Return the parameters of eu-west-1."""
-    return ParameterStore(region="eu-west-1", budget_seconds=budget_seconds, role=None, clock=SystemClock())
+    clock = SystemClock()
+    engine = Engine(timeout_seconds=budget_seconds + 1, region="eu-west-1", service="ssm", clock=clock)
+    return ParameterStore(budget_seconds=budget_seconds, calls=engine, clock=clock, random=chance)
 
 
 def ref(name, **changes):

@@ -20,12 +20,13 @@ from secrets_cache.clock import Clock
 from secrets_cache.secretsmanager.answers import is_about_key, is_about_permission, malformed, timestamp
 from secrets_cache.secretsmanager.engine import Engine, RoleCredentials
 from secrets_cache.secretsmanager.lane import in_front_of
-from secrets_cache.secretsmanager.source import BATCH_ABOVE, KEEPALIVE_SECONDS, MAX_CONNECTIONS, SecretsManager
+from secrets_cache.secretsmanager.source import BATCH_ABOVE, KEEPALIVE_SECONDS, MAX_CONNECTIONS, Calls, SecretsManager
 from secrets_cache.secretsmanager.turns import Turns
 
 __all__ = [
     "BATCH_ABOVE",
     "MAX_CONNECTIONS",
+    "Calls",
     "Engine",
     "RoleCredentials",
     "SecretsManager",

@@ -35,7 +35,7 @@ KEEPALIVE_SECONDS = 4.0
 
 
 class Calls(Protocol):
-    """Whoever can make one call to Secrets Manager."""
+    """Whoever can make one call to a service of AWS."""
 
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Make one call, once; return AWS's answer. Raises `SecretNotFound`, `SecretRefused` or `Passing`."""
