@@ -4,8 +4,9 @@ AWS Systems Manager Parameter Store: one parameter, ten at a time, or all below 
 Rules
 -----
 1. One parameter has one budget, all attempts together; of a path, each page has one.
-2. Whatever ten together do not give, for any reason but that there is none, is asked for singly: a role may be allowed
-   GetParameter and not GetParameters, and one parameter that it may not read fails all ten.
+2. What ten together are refused is asked for singly: a role may be allowed GetParameter and not GetParameters, and one
+   parameter that it may not read fails all ten. What may pass is the failure of all ten: whoever throttles one call
+   would be asked ten times as often.
 3. A path is one secret: a JSON object of what is below it, fetched and refreshed as a whole.
 """
 
@@ -101,17 +102,20 @@ class ParameterStore:
             deliver(ref, error)
 
     async def _deliver_chunk(self, chunk: Sequence[Ref], deliver: Deliver, refusals: "Counter[str]") -> None:
-        missing = dict.fromkeys(chunk)
-        try:
-            if len(chunk) > 1 and self._gives_many:
-                for ref, outcome in (await self._fetch_chunk(chunk)).items():
-                    deliver(ref, outcome)
-                    del missing[ref]
-        except SecretError as error:
-            refusals[error.code] += len(chunk)
-            # What is refused once will be again, with each refresh.
-            self._gives_many = not isinstance(error, SecretRefused)
-        await asyncio.gather(*(self._deliver(ref, deliver) for ref in missing))
+        outcomes: Mapping[Ref, Secret | SecretError] = {}
+        if len(chunk) > 1 and self._gives_many:
+            try:
+                outcomes = await self._fetch_chunk(chunk)
+            except SecretError as error:
+                if isinstance(error, SecretUnavailable) or error.what != "parameter":
+                    outcomes = {ref: _of_one(ref, error) for ref in chunk}
+                else:
+                    refusals[error.code] += len(chunk)
+                    # What is refused once will be again, with each refresh.
+                    self._gives_many = not isinstance(error, SecretRefused)
+        for ref, outcome in outcomes.items():
+            deliver(ref, outcome)
+        await asyncio.gather(*(self._deliver(ref, deliver) for ref in chunk if ref not in outcomes))
 
     async def _fetch_chunk(self, chunk: Sequence[Ref]) -> dict[Ref, Secret | SecretError]:
         """Return what one GetParameters gives, or says there is none of; what it gives malformed is not in it."""
@@ -171,6 +175,15 @@ def _as_parameter(error: SecretError) -> SecretError:
     if error.what == "secret":
         error.what = "parameter"
     return error
+
+
+def _of_one(ref: Ref, error: SecretError) -> SecretError:
+    """Return what ten together failed with as the failure of one of them; a role's is everybody's."""
+    if error.what != "parameter" or not isinstance(error, SecretUnavailable):
+        return error
+    if isinstance(error, SecretTimeout):
+        return _as_parameter(SecretTimeout(ref.secret_id, budget_seconds=error.budget_seconds))
+    return _as_parameter(SecretUnavailable(ref.secret_id, code=error.code, cause=error.cause))
 
 
 def _selected(ref: Ref) -> str:

@@ -150,6 +150,27 @@ async def test_what_ten_together_do_not_give_is_asked_for_singly(upstream, caplo
     ]
 
 
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [(stub.THROTTLED, "ThrottlingException"), (stub.INTERNAL, "InternalServiceError"), (stub.HANG, "timeout")],
+)
+async def test_what_may_pass_is_the_failure_of_all_ten(upstream, caplog, fault, code):
+    """Ten calls more are what AWS needs least then, and would take a second budget; each is told in its own name."""
+    upstream.fault = fault
+    refs = [ref(f"/p/{number}") for number in range(10)]
+    async with store(0.5) as parameters:
+        found = await fetched(parameters, refs)
+        upstream.fault = None
+        upstream.parameters.update((one.secret_id, CANARY) for one in refs)
+        again = await fetched(parameters, refs)
+
+    assert [code] * 10 == [error.code for error in found.values() if isinstance(error, SecretUnavailable)]
+    assert all(f"parameter '{one.secret_id}' is unavailable" in str(found[one]) for one in refs)
+    assert {"GetParameters"} == {call.operation for call in upstream.calls}
+    assert 10 == sum(isinstance(outcome, Secret) for outcome in again.values())
+    assert "batch.refused" not in [record.msg for record in caplog.records]
+
+
 async def test_one_that_is_malformed_concerns_only_itself(upstream):
     """It is asked for once more, by itself."""
     upstream.parameters.update({"/a": CANARY, "/b": CANARY})
