@@ -207,7 +207,7 @@ class Cache:
     async def _started(self, entry: Entry) -> Held | Failure:
         """Return what comes of the fetch under way; start one if there is none."""
         self._start(entry)
-        return await self._flights.join(entry.ref, lambda: self._refresh(entry))
+        return await self._flights.join(entry.ref, lambda: self._refresh(entry, self._random))
 
     def _start(self, entry: Entry) -> None:
         """Start a fetch unless one is under way, of a parameter with the others that are soon due."""
@@ -217,7 +217,7 @@ class Cache:
         if len(together) > 1:
             self._start_together(together)
         else:
-            self._flights.start(entry.ref, lambda: self._refresh(entry))
+            self._flights.start(entry.ref, lambda: self._refresh(entry, self._random))
 
     def _due_with(self, entry: Entry) -> list[Entry]:
         """Return an entry, and what is fetched along: Parameter Store has few calls to give, and ten come with one."""
@@ -240,9 +240,12 @@ class Cache:
         task = loop.create_task(self._fetch_many(deliveries))
         self._rounds.add(task)
         task.add_done_callback(lambda ended: self._end_round(ended, deliveries))
+        # What comes together is due together again, and when is chance's word once, not the earliest of ten.
+        shared = functools.cache(self._random)
         # Before anything else runs, so that a request for one of them joins in.
         for entry in entries:
-            self._flights.start(entry.ref, functools.partial(self._refresh, entry, deliveries[entry.ref]))
+            chance = shared if entry.ref.is_parameter else self._random
+            self._flights.start(entry.ref, functools.partial(self._refresh, entry, chance, deliveries[entry.ref]))
 
     async def _fetch_many(self, deliveries: "dict[Ref, asyncio.Future[Secret]]") -> None:
         def deliver(ref: Ref, outcome: Secret | SecretError) -> None:
@@ -270,20 +273,29 @@ class Cache:
                 delivery.exception()
 
     def _refresh(
-        self, entry: Entry, delivery: Awaitable[Secret] | None = None
+        self, entry: Entry, chance: Callable[[], float], delivery: Awaitable[Secret] | None = None
     ) -> Coroutine[None, None, Held | Failure]:
-        """Fetch one entry and keep what comes of it. `delivery`, if given, is a fetch under way elsewhere."""
+        """
+        Fetch one entry and keep what comes of it.
+
+        Args:
+            entry: What is fetched.
+            chance: Says when the next fetch is due.
+            delivery: A fetch under way elsewhere; None for one of its own.
+        """
         # Before its first step: the first of several to end must know of the others.
         self.counts.refreshes += 1
-        return self._fetched(entry, delivery)
+        return self._fetched(entry, chance, delivery)
 
-    async def _fetched(self, entry: Entry, delivery: Awaitable[Secret] | None) -> Held | Failure:
+    async def _fetched(
+        self, entry: Entry, chance: Callable[[], float], delivery: Awaitable[Secret] | None
+    ) -> Held | Failure:
         sent = self._clock.now()
         try:
             secret = await (delivery if delivery is not None else self._source.fetch(entry.ref))
-            return self._keep(entry, secret, sent)
+            return self._keep(entry, secret, sent, chance())
         except SecretError as error:
-            return self._keep_failure(entry, error, sent)
+            return self._keep_failure(entry, error, sent, chance())
         except BaseException as error:
             # Rule 3: a fault of ours, a stray cancellation too, must not end anything else. Ours is asked for.
             task = asyncio.current_task()
@@ -291,17 +303,18 @@ class Cache:
                 raise
             # Only its type: its text might hold anything.
             cause = f"internal error ({type(error).__name__})"
-            return self._keep_failure(entry, SecretUnavailable(entry.name, code="internal-error", cause=cause), sent)
+            unavailable = SecretUnavailable(entry.name, code="internal-error", cause=cause)
+            return self._keep_failure(entry, unavailable, sent, chance())
         finally:
             self.generation += 1
             self.changed.set()
 
-    def _keep(self, entry: Entry, secret: Secret, sent: Instant) -> Held:
+    def _keep(self, entry: Entry, secret: Secret, sent: Instant, chance: float) -> Held:
         now = self._clock.now()
         is_first = entry.held is None
         changed = entry.held is not None and entry.held.secret.version_id != secret.version_id
         recovered = entry.failure is not None
-        entry.held = held = Held(secret, sent, now.wall, entry.policy.refresh_after(self._random()))
+        entry.held = held = Held(secret, sent, now.wall, entry.policy.refresh_after(chance))
         entry.failure = None
         self._entries.learn(entry, secret)
         if is_first and self._entries.shares_name(entry, secret):
@@ -319,9 +332,9 @@ class Cache:
         self._count(entry, sent, now, has_failed=False)
         return held
 
-    def _keep_failure(self, entry: Entry, error: SecretError, sent: Instant) -> Failure:
+    def _keep_failure(self, entry: Entry, error: SecretError, sent: Instant, chance: float) -> Failure:
         now = self._clock.now()
-        entry.failure = failure = Failure.after(entry.failure, error, now, self._random())
+        entry.failure = failure = Failure.after(entry.failure, error, now, chance)
         is_bridged = entry.is_fresh(now) or entry.may_serve_after(failure, now)
         logger.log(
             logging.WARNING if is_bridged else logging.ERROR,

@@ -108,10 +108,19 @@ class Failure(NamedTuple):
     def after(cls, earlier: "Failure | None", error: SecretError, now: Instant, chance: float) -> "Failure":
         """Return the failure that follows `earlier`: the back-off is 1 s, doubled to at most 60 s, with jitter."""
         in_a_row = 1 if earlier is None else earlier.in_a_row + 1
-        # Cut off before chance has its say: the longest ones are those that a fleet must not make in step.
-        doubled = min(BACKOFF_SECONDS * 2 ** min(in_a_row - 1, 16), MAX_BACKOFF_SECONDS / (1 + JITTER))
         refused = not isinstance(error, SecretUnavailable) or (earlier is not None and earlier.refused)
+        doubled = _doubled(in_a_row)
         return cls(error, now, in_a_row, doubled * (1 - JITTER + 2 * JITTER * chance), refused)
+
+    @property
+    def shortest_backoff(self) -> float:
+        """The shortest that chance could have made the back-off."""
+        return _doubled(self.in_a_row) * (1 - JITTER)
+
+
+def _doubled(in_a_row: int) -> float:
+    # Cut off before chance has its say: the longest ones are those that a fleet must not make in step.
+    return min(math.ldexp(BACKOFF_SECONDS, min(in_a_row - 1, 16)), MAX_BACKOFF_SECONDS / (1 + JITTER))
 
 
 class Entry:
@@ -154,8 +163,15 @@ class Entry:
         return self.held is not None and self.age(now) >= self.held.refresh_after
 
     def is_refresh_near(self, now: Instant) -> bool:
-        """Return whether the window has begun in which a refresh is due, so that it may be made with others."""
-        return self.failure is None and self.age(now) >= self.policy.ttl * (1 - self.policy.refresh_ahead)
+        """
+        Return whether the window has begun in which a refresh is due, so that it may be made with others.
+
+        After a failure that may pass, it is the one in which the back-off ends; what was refused would fail the others.
+        """
+        if self.failure is None:
+            return self.age(now) >= self.policy.ttl * (1 - self.policy.refresh_ahead)
+        since = elapsed(self.failure.at, now)
+        return not self.failure.refused and (since.backwards or since.seconds >= self.failure.shortest_backoff)
 
     def may_serve_while_revalidating(self, now: Instant) -> bool:
         """Return whether stale-while-revalidate covers the age, and AWS has not refused since."""

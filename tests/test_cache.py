@@ -43,6 +43,8 @@ class Setup:
         self.source = source
         self.clock = clock
         self.chance = 0.5
+        # What chance says first.
+        self.draws = iter(list[float]())
         source.values.update(db=1, api=1)
 
     def cache(self, *secrets: Listed, allow: tuple[str, ...] = (), max_unlisted: int = 1000) -> Cache:
@@ -52,7 +54,7 @@ class Setup:
             policy=policy(),
             source=self.source,
             clock=self.clock,
-            random=lambda: self.chance,
+            random=lambda: next(self.draws, self.chance),
             max_unlisted=max_unlisted,
         )
 
@@ -1087,8 +1089,7 @@ async def test_a_slow_fetch_is_shared_by_those_who_come_after_its_ttl(setup):
     )  # fmt: skip
     setup.source.gate.clear()
     first = asyncio.create_task(cache.get("db"))
-    while not setup.source.asked_together:
-        await asyncio.sleep(0)
+    await asyncio.sleep(0.001)
     setup.clock.tick(3)
     second = asyncio.create_task(cache.get("db"))
     await asyncio.sleep(0)
@@ -1096,3 +1097,53 @@ async def test_a_slow_fetch_is_shared_by_those_who_come_after_its_ttl(setup):
     await asyncio.gather(first, second)
 
     assert (1, 0) == (len(setup.source.asked_together), len(setup.source.fetched))
+
+
+async def test_parameters_that_failed_together_are_asked_for_together_again(setup):
+    """As soon as the first may be: what throttled one call must not get ten. What was refused would fail the others."""
+    setup.source.error.update({"/a": UNAVAILABLE, "/b": UNAVAILABLE, "/no": REFUSED})
+    setup.chance = 0.0
+    cache = await setup.prefetched(*parameters("/a", "/b", "/no"))
+    setup.source.asked_together.clear()
+    setup.chance = 1.0
+    setup.clock.tick(0.75 * BACKOFF_SECONDS)
+
+    with pytest.raises(SecretUnavailable):
+        await cache.get("/b")
+    setup.clock.tick(2.5 * BACKOFF_SECONDS)
+    with pytest.raises(SecretUnavailable):
+        await cache.get("/a")
+
+    both = [Ref(name, is_parameter=True) for name in ("/b", "/a")]
+    assert [tuple(both), tuple(reversed(both))] == setup.source.asked_together
+    assert [] == setup.source.fetched
+
+
+async def test_a_parameter_whose_back_off_cannot_have_ended_is_not_asked_for_with_others(setup):
+    """It failed later than they did: after a failure there is none for a while."""
+    setup.source.values["/a"] = 1
+    setup.source.error["/b"] = UNAVAILABLE
+    cache = await setup.prefetched(*parameters("/a", "/b"))
+    setup.source.asked_together.clear()
+    setup.clock.tick(TTL)
+
+    with pytest.raises(SecretUnavailable):
+        await cache.get("/b")
+    setup.source.error["/a"] = UNAVAILABLE
+    setup.clock.tick(0.7 * BACKOFF_SECONDS)
+    await cache.get("/a", refresh=True)
+
+    assert [(Ref("/b", is_parameter=True), Ref("/a", is_parameter=True))] == setup.source.asked_together
+    assert [Ref("/a", is_parameter=True)] == setup.source.fetched
+
+
+@pytest.mark.parametrize(
+    ("items", "due"), [(parameters("/a", "/b"), 0.9), ([listed("db", refresh_ahead=0.2), *parameters("/a")], 0.8)]
+)
+async def test_when_parameters_that_came_together_are_due_is_chances_word_once(setup, items, due):
+    """The earliest of ten would be the same moment in every environment. Secrets have each its own."""
+    setup.source.values.update({"/a": 1, "/b": 1})
+    setup.draws = iter([0.0, 1.0])
+    cache = await setup.prefetched(*items)
+
+    assert due * TTL == cache.seconds_to_next_refresh()
