@@ -79,7 +79,7 @@ def test_the_account_throttles_each_operation_by_itself_and_counts():
         account = Account(random.Random(1), outage=Outage(10, 20))
         codes = []
         for moment, operation, times in (
-            (0, Operation.GET_PARAMETERS, 41),
+            (0, Operation.ANY_OF_PARAMETERS, 41),
             (0, Operation.BATCH_GET_SECRET_VALUE, 1),
             (10, Operation.BATCH_GET_SECRET_VALUE, 1),
             (20, Operation.BATCH_GET_SECRET_VALUE, 1),
@@ -94,7 +94,7 @@ def test_the_account_throttles_each_operation_by_itself_and_counts():
     codes, account = simulate(ask)
 
     assert ["ThrottlingException", "ServiceUnavailable"] == codes
-    assert {(Operation.GET_PARAMETERS, 0): 1} == account.throttled
+    assert {(Operation.ANY_OF_PARAMETERS, 0): 1} == account.throttled
     assert 44 == sum(account.calls.values())
 
 
@@ -142,6 +142,35 @@ def test_a_batch_is_the_products_own_and_falls_back():
 
     assert (400, 400, 0) == (found.calls, found.batches, found.throttled)
     assert 0 < crowded.throttled_batches < crowded.batches < crowded.calls
+
+
+@pytest.mark.parametrize(
+    ("design", "secrets", "calls"),
+    [
+        (Design.PARAMETERS, 10, 1),
+        (Design.PARAMETERS, 25, 3),
+        (Design.PATH, 25, 3),
+        (Design.PARAMETERS_HIGHER, 25, 3),
+        (Design.PLAIN_PARAMETERS, 10, 10),
+    ],
+)
+def test_parameters_come_ten_a_call_at_the_start_and_at_each_refresh(design, secrets, calls):
+    """By name or below a path, from the product's own source; a plain function asks for each by itself."""
+    rates = timeline(run(Scenario(1, secrets, design, Start.TOGETHER, seconds=HOUR, per_second=100.0)))
+    fetched = sum(rates.values()) / calls
+
+    assert fetched == int(fetched)
+    assert (6 if design is Design.PLAIN_PARAMETERS else 7) == fetched
+
+
+def test_parameters_that_are_throttled_get_through():
+    """A start at two and a half times the default quota: no call becomes ten, and within 40 s all have theirs."""
+    found = figures(run(Scenario(1000, 10, Design.PARAMETERS, Start.TOGETHER, seconds=60)))
+    higher = figures(run(Scenario(1000, 10, Design.PARAMETERS_HIGHER, Start.TOGETHER, seconds=60)))
+
+    assert found.failing_until < 40
+    assert found.calls < 10_000
+    assert (1000, 0) == (higher.calls, higher.failed)
 
 
 def test_jitter_halves_the_peak_of_a_fleet_that_started_together():
@@ -213,7 +242,9 @@ def test_the_formula_is_the_pages():
     assert 449.6 == pytest.approx(on_paper(Scenario(50_000, 5, Design.DEFAULTS, Start.STEADY)), abs=0.1)
 
 
-@pytest.mark.parametrize("heading", ["at the start", "refreshing", "steady", "outage", "planned"])
+@pytest.mark.parametrize(
+    "heading", ["at the start", "refreshing", "steady", "outage", "parameters at the start", "parameters, steady"]
+)
 def test_the_figures_of_the_page_are_those_of_the_results(heading):
     """Each table's columns are figures by name, each of its rows is a scenario by key."""
     page = PAGE.read_text(encoding="utf-8")
@@ -240,6 +271,14 @@ def test_the_figures_of_the_page_are_those_of_the_results(heading):
         ("50000, 25 a piece, together, our defaults", "peak_start"),
         ("50000, 25 a piece, together, our defaults", "failing_until"),
         ("50000, 25 a piece, together, plain", "failing_until"),
+        ("20000, 10 a piece, steady, parameters", "throttled"),
+        ("20000, 10 a piece, steady, parameters", "oldest"),
+        ("1000, 25 a piece, together, parameters", "failing_until"),
+        ("1000, 25 a piece, together, parameters, one path", "failing_until"),
+        ("1000, 10 a piece, together, parameters, plain", "failing_until"),
+        ("1000, 10 a piece, together, parameters, plain", "failed"),
+        ("1000, 10 a piece, together, parameters", "failed"),
+        ("1000, 10 a piece, steady, parameters, higher throughput", "calls_usd"),
     ],
 )
 def test_the_figures_of_the_prose_are_those_of_the_results(key, name):
@@ -247,6 +286,16 @@ def test_the_figures_of_the_prose_are_those_of_the_results(key, name):
     sentences = re.sub(r"^\|.*$", "", prose_of(PAGE), flags=re.MULTILINE)
 
     assert shown(RESULTS["rows"][key]["figures"][name]) in re.findall(r"[\d,]*\d", sentences)
+
+
+def test_what_the_default_quota_of_parameters_carries():
+    """What the page calls untouched is, and what it calls too many is."""
+    untouched = ["400, 10 a piece, together, parameters", "10000, 10 a piece, steady, parameters"]
+
+    assert [0, 0] == [RESULTS["rows"][key]["figures"]["throttled"] for key in untouched]
+    assert 27 == round(RESULTS["rows"]["1000, 10 a piece, together, parameters"]["figures"]["failing_until"])
+    assert 22_000 == round(Operation.ANY_OF_PARAMETERS.quota * 556, -3)
+    assert 0 < RESULTS["rows"]["20000, 10 a piece, steady, parameters"]["figures"]["stale"]
 
 
 def test_the_quotas_of_the_page_are_those_that_were_simulated():

@@ -11,21 +11,24 @@ How AWS enforces them is not published. Here each is a token bucket that holds o
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
+from secrets_cache.parameterstore import TOGETHER
 from secrets_cache.secretsmanager.answers import from_aws
 from secrets_cache.secretsmanager.source import BATCH_SIZE
 
 
 class Operation(Enum):
-    """What can be asked; the value is the quota, in calls a second."""
+    """What can be asked, where it has a quota of its own; the value is that, in calls a second."""
 
     GET_SECRET_VALUE = ("GetSecretValue", 10_000)
     BATCH_GET_SECRET_VALUE = ("BatchGetSecretValue", 100)
-    GET_PARAMETERS = ("GetParameters", 40)
+    ANY_OF_PARAMETERS = ("GetParameter, GetParameters and GetParametersByPath", 40)
+    GET_PARAMETER_HIGHER = ("GetParameter, higher throughput", 10_000)
     GET_PARAMETERS_HIGHER = ("GetParameters, higher throughput", 1_000)
+    GET_PARAMETERS_BY_PATH_HIGHER = ("GetParametersByPath, higher throughput", 100)
 
     @property
     def quota(self) -> int:
@@ -34,9 +37,18 @@ class Operation(Enum):
 
 
 LATENCY_SECONDS = (0.02, 0.05)
-OF_SECRETS_MANAGER = {
+OPERATIONS = {
     "get_secret_value": Operation.GET_SECRET_VALUE,
     "batch_get_secret_value": Operation.BATCH_GET_SECRET_VALUE,
+    "get_parameter": Operation.ANY_OF_PARAMETERS,
+    "get_parameters": Operation.ANY_OF_PARAMETERS,
+    "get_parameters_by_path": Operation.ANY_OF_PARAMETERS,
+}
+OPERATIONS_HIGHER = {
+    **OPERATIONS,
+    "get_parameter": Operation.GET_PARAMETER_HIGHER,
+    "get_parameters": Operation.GET_PARAMETERS_HIGHER,
+    "get_parameters_by_path": Operation.GET_PARAMETERS_BY_PATH_HIGHER,
 }
 
 
@@ -117,18 +129,41 @@ def _error(code: str, status: int) -> dict[str, Any]:
 
 
 class SimulatedCalls:
-    """Makes the calls of one environment, as `secretsmanager.source` wants them made."""
+    """
+    Makes the calls of one environment, as the product's sources want them made.
 
-    def __init__(self, account: Account) -> None:
+    Args:
+        account: Who is asked.
+        below: The names of the parameters that are below any path.
+        is_higher: Whether the account has Parameter Store's higher throughput.
+    """
+
+    def __init__(self, account: Account, *, below: Sequence[str] = (), is_higher: bool = False) -> None:
         self._account = account
+        self._below = below
+        self._operations = OPERATIONS_HIGHER if is_higher else OPERATIONS
 
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return AWS's answer."""
-        await self._account.ask(OF_SECRETS_MANAGER[operation], name)
-        if operation == "get_secret_value":
-            return _value(arguments["SecretId"])
-        assert len(arguments["SecretIdList"]) <= BATCH_SIZE
-        return {"SecretValues": [_value(name) for name in arguments["SecretIdList"]]}
+        await self._account.ask(self._operations[operation], name)
+        match operation:
+            case "get_secret_value":
+                return _value(arguments["SecretId"])
+            case "batch_get_secret_value":
+                assert len(arguments["SecretIdList"]) <= BATCH_SIZE
+                return {"SecretValues": [_value(name) for name in arguments["SecretIdList"]]}
+            case "get_parameter":
+                return {"Parameter": _parameter(arguments["Name"])}
+            case "get_parameters":
+                assert len(arguments["Names"]) <= TOGETHER
+                return {"Parameters": [_parameter(name) for name in arguments["Names"]]}
+            case _:
+                return self._page(int(arguments.get("NextToken", 0)))
+
+    def _page(self, start: int) -> Mapping[str, Any]:
+        end = start + TOGETHER
+        answer: dict[str, Any] = {"Parameters": [_parameter(name) for name in self._below[start:end]]}
+        return {**answer, "NextToken": str(end)} if end < len(self._below) else answer
 
     async def prepare(self) -> None:
         """Do nothing: there is nothing to import."""
@@ -140,3 +175,8 @@ class SimulatedCalls:
 def _value(name: str) -> dict[str, str]:
     arn = f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-AbCdEf"
     return {"ARN": arn, "Name": name, "VersionId": "1", "SecretString": "simulated"}
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    arn = f"arn:aws:ssm:eu-west-1:123456789012:parameter{name}"
+    return {"ARN": arn, "Name": name, "Version": 1, "Value": "simulated", "Type": "SecureString"}

@@ -100,6 +100,7 @@ class Plain:
 
     Args:
         account: Who is asked.
+        operation: With which call, one for each name.
         names: What the function asks for.
         ttl: How long a value is used, in seconds.
         rate: Invocations a second.
@@ -108,9 +109,17 @@ class Plain:
     """
 
     def __init__(
-        self, account: Account, names: Sequence[str], ttl: float, rate: float, random: random.Random, tally: Tally
+        self,
+        account: Account,
+        operation: Operation,
+        names: Sequence[str],
+        ttl: float,
+        rate: float,
+        random: random.Random,
+        tally: Tally,
     ) -> None:
         self._account = account
+        self._operation = operation
         self._names = names
         self._ttl = ttl
         self._rate = rate
@@ -139,7 +148,7 @@ class Plain:
             if name not in self._sent or sent - self._sent[name] >= self._ttl:
                 self._sent.pop(name, None)
                 try:
-                    await self._account.ask(Operation.GET_SECRET_VALUE, name)
+                    await self._account.ask(self._operation, name)
                 except Passing:
                     self._tally.failed(now())
                     return

@@ -7,17 +7,21 @@ Secrets Manager: https://aws.amazon.com/secrets-manager/pricing/
 Parameter Store: https://aws.amazon.com/systems-manager/pricing/
 """
 
+import math
 from collections import Counter
 from typing import NamedTuple
 
 from bench.fleet.aws import Operation
 from bench.fleet.scenarios import Design, Run, Scenario, Start
+from secrets_cache.parameterstore import TOGETHER
 
 USD_A_CALL = 0.05 / 10_000
 USD_A_SECRET = 0.40
 MONTH_SECONDS = 30 * 24 * 3600
+# Of the ttl.
+REFRESH_AHEAD = 0.1
 # Of the ttl: before this nothing is fetched again.
-FIRST_REFRESH = 0.9
+FIRST_REFRESH = 1 - REFRESH_AHEAD
 
 
 class Figures(NamedTuple):
@@ -90,15 +94,15 @@ def figures(run: Run) -> Figures:
         stale=round(part * tally.stale),
         longest_wait=tally.longest_wait,
         calls_usd=None if mean is None else mean * MONTH_SECONDS * _price(scenario),
-        secrets_usd=0.0 if scenario.design in PARAMETERS else scenario.secrets * USD_A_SECRET,
+        secrets_usd=0.0 if scenario.design.is_of_parameters else scenario.secrets * USD_A_SECRET,
     )
 
 
-PARAMETERS = {Design.PARAMETERS, Design.PARAMETERS_HIGHER}
-
-
 def _price(scenario: Scenario) -> float:
-    return 0.0 if scenario.design is Design.PARAMETERS else USD_A_CALL
+    """Return what a call costs: with higher throughput each parameter in its answer, with the default one nothing."""
+    if scenario.design is Design.PARAMETERS_HIGHER:
+        return USD_A_CALL * scenario.secrets / math.ceil(scenario.secrets / TOGETHER)
+    return 0.0 if scenario.design.is_of_parameters else USD_A_CALL
 
 
 def _mean(scenario: Scenario, rates: "Counter[int]") -> float | None:
@@ -124,7 +128,9 @@ def on_paper(scenario: Scenario) -> float:
     Return the mean rate by arithmetic, in calls a second.
 
     A secret is fetched again when a share of its ttl is left that lies evenly between one half of `refresh_ahead` and
-    all of it, and then by the next invocation.
+    all of it, and then by the next invocation. Parameters come ten a call.
     """
-    ahead = 0.0 if scenario.design is Design.PLAIN else 0.1 * 0.75
-    return scenario.environments * scenario.secrets / (scenario.ttl * (1 - ahead) + 1 / scenario.per_second)
+    ahead = 0.0 if scenario.design.is_plain else REFRESH_AHEAD * 0.75
+    is_together = scenario.design.is_of_parameters and not scenario.design.is_plain
+    calls = math.ceil(scenario.secrets / TOGETHER) if is_together else scenario.secrets
+    return scenario.environments * calls / (scenario.ttl * (1 - ahead) + 1 / scenario.per_second)

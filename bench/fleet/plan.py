@@ -1,4 +1,4 @@
-"""Which scenarios are simulated, each under its key. All of them take about seven minutes on one core."""
+"""Which scenarios are simulated, each under its key. All of them take about eight minutes on one core."""
 
 from bench.fleet.aws import Outage
 from bench.fleet.scenarios import Design, Scenario, Start
@@ -6,6 +6,7 @@ from bench.fleet.scenarios import Design, Scenario, Start
 HOUR = 3600.0
 OUTAGE = Outage(900, 1500)
 LARGE, SMALL = 50_000, 1_000
+OF_PARAMETERS = (Design.PARAMETERS, Design.PATH, Design.PLAIN_PARAMETERS, Design.PARAMETERS_HIGHER)
 COMPARED = (Design.DEFAULTS, Design.NO_JITTER, Design.PLAIN)
 
 
@@ -24,18 +25,24 @@ def plan() -> dict[str, Scenario]:
         *(Scenario(LARGE, 5, design, Start.STEADY, part=25, per_second=1 / 60) for design in COMPARED),
         Scenario(LARGE, 5, Design.DEFAULTS, Start.STEADY, ttl=HOUR, part=50, seconds=2 * HOUR),
         *(Scenario(LARGE, 5, design, Start.STEADY, part=100, seconds=2400, outage=OUTAGE) for design in COMPARED),
-        *(
-            Scenario(SMALL, 10, design, start)
-            for start in (Start.TOGETHER, Start.STEADY)
-            for design in (Design.PARAMETERS, Design.PARAMETERS_HIGHER)
-        ),
-        Scenario(LARGE, 10, Design.PARAMETERS_HIGHER, Start.SCALE_OUT, part=50, seconds=620),
+        *_of_parameters(),
     ]
     return {key_of(scenario): scenario for scenario in scenarios}
 
 
 def _of_25(design: Design, start: Start) -> Scenario:
     return Scenario(LARGE, 25, design, start, part=100, seconds=1200)
+
+
+def _of_parameters() -> list[Scenario]:
+    return [
+        *(Scenario(SMALL, 10, design, start) for start in (Start.TOGETHER, Start.STEADY) for design in OF_PARAMETERS),
+        Scenario(400, 10, Design.PARAMETERS, Start.TOGETHER),
+        *(Scenario(SMALL, 25, design, Start.TOGETHER) for design in (Design.PARAMETERS, Design.PATH)),
+        *(Scenario(count, 10, Design.PARAMETERS, Start.STEADY) for count in (10_000, 20_000)),
+        Scenario(10_000, 10, Design.PARAMETERS, Start.TOGETHER, part=5),
+        Scenario(LARGE, 10, Design.PARAMETERS_HIGHER, Start.SCALE_OUT, part=50, seconds=620),
+    ]
 
 
 def quick() -> dict[str, Scenario]:

@@ -11,15 +11,15 @@ import random
 from enum import Enum
 from typing import NamedTuple
 
-from bench.fleet.aws import Account, Outage, SimulatedCalls
+from bench.fleet.aws import Account, Operation, Outage, SimulatedCalls
 from bench.fleet.environments import Environment, Plain, WithCache
-from bench.fleet.parameters import Parameters
 from bench.fleet.simulated import SimulatedClock, simulate
 from bench.fleet.tally import Tally
 from secrets_cache.app import cache_of
 from secrets_cache.cache import Cache, Source
 from secrets_cache.config import Config
 from secrets_cache.config.model import ListedSecret
+from secrets_cache.parameterstore import ParameterStore
 from secrets_cache.secret import Ref
 from secrets_cache.secretsmanager.source import BATCH_ABOVE, SecretsManager
 
@@ -31,8 +31,20 @@ class Design(Enum):
     NO_JITTER = "without jitter"
     NO_BATCH = "batch: never"
     PLAIN = "plain"
-    PARAMETERS = "parameters, ten a call (planned)"
-    PARAMETERS_HIGHER = "the same, higher throughput (planned)"
+    PARAMETERS = "parameters"
+    PATH = "parameters, one path"
+    PLAIN_PARAMETERS = "parameters, plain"
+    PARAMETERS_HIGHER = "parameters, higher throughput"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is no extension."""
+        return self in {Design.PLAIN, Design.PLAIN_PARAMETERS}
+
+    @property
+    def is_of_parameters(self) -> bool:
+        """Whether Parameter Store is asked instead of Secrets Manager."""
+        return self in {Design.PARAMETERS, Design.PATH, Design.PLAIN_PARAMETERS, Design.PARAMETERS_HIGHER}
 
 
 class Start(Enum):
@@ -110,8 +122,13 @@ class _Fleet:
         self._scenario = scenario
         self._random = random.Random(scenario.seed)
         self._clock = SimulatedClock(asyncio.get_running_loop())
-        self._names = [f"secret-{number}" for number in range(scenario.secrets)]
-        self._config = Config(secrets=tuple(ListedSecret(Ref(name), name) for name in self._names), ttl=scenario.ttl)
+        self._below = [f"/fleet/{number}" for number in range(scenario.secrets)]
+        # Of a path the function asks for the whole.
+        self._names = ["/fleet/"] if scenario.design is Design.PATH else self._below
+        is_parameter = scenario.design.is_of_parameters
+        items = tuple(ListedSecret(Ref(name, is_parameter=is_parameter), name) for name in self._names)
+        usual = Config(ttl=scenario.ttl)
+        self._config = usual._replace(parameters=items) if is_parameter else usual._replace(secrets=items)
         self.tally = Tally(scenario.ttl)
         self.account = Account(self._random, share=1 / scenario.part, outage=scenario.outage)
 
@@ -131,8 +148,10 @@ class _Fleet:
 
     def _environment(self) -> Environment:
         scenario, chance = self._scenario, self._random
-        if scenario.design is Design.PLAIN:
-            return Plain(self.account, self._names, scenario.ttl, scenario.per_second, chance, self.tally)
+        if scenario.design.is_plain:
+            is_parameter = scenario.design.is_of_parameters
+            operation = Operation.ANY_OF_PARAMETERS if is_parameter else Operation.GET_SECRET_VALUE
+            return Plain(self.account, operation, self._names, scenario.ttl, scenario.per_second, chance, self.tally)
         return WithCache(self._cache(), self._names, scenario.per_second, chance, self.tally)
 
     def _cache(self) -> Cache:
@@ -143,13 +162,15 @@ class _Fleet:
         return 0.5 if self._scenario.design is Design.NO_JITTER else self._random.random()
 
     def _source(self) -> Source:
-        if self._scenario.design in {Design.PARAMETERS, Design.PARAMETERS_HIGHER}:
-            is_higher = self._scenario.design is Design.PARAMETERS_HIGHER
-            return Parameters(self.account, self._config.fetch_timeout, self._clock, self._chance, is_higher=is_higher)
+        design = self._scenario.design
+        calls = SimulatedCalls(self.account, below=self._below, is_higher=design is Design.PARAMETERS_HIGHER)
+        budget = self._config.fetch_timeout
+        if design.is_of_parameters:
+            return ParameterStore(budget_seconds=budget, calls=calls, clock=self._clock, random=self._chance)
         return SecretsManager(
-            budget_seconds=self._config.fetch_timeout,
-            batch_above=None if self._scenario.design is Design.NO_BATCH else BATCH_ABOVE,
-            calls=SimulatedCalls(self.account),
+            budget_seconds=budget,
+            batch_above=None if design is Design.NO_BATCH else BATCH_ABOVE,
+            calls=calls,
             clock=self._clock,
             random=self._chance,
         )
