@@ -167,6 +167,9 @@ def until_refused(port: int) -> None:
             socket.create_connection(("127.0.0.1", port)).close()
         except ConnectionRefusedError:
             return
+        except ConnectionResetError:
+            # It was in the backlog of the socket that was just closed.
+            continue
     pytest.fail("it still lets callers in")
 
 
