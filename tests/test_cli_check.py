@@ -57,6 +57,17 @@ def cells(out: str) -> list[list[str]]:
     return [line.split() for line in out.splitlines()]
 
 
+def test_a_variable_is_read_in_the_place_of_what_it_names(capfd, file):
+    """The region and the role are those of the listed thing, below a path too: what `policy` prints."""
+    listed = f"secrets: [{{id: prod/db, name: theirs, role_arn: {ROLE}, region: us-west-2}}]\n"
+    paths = f"parameters: [{{id: /prod/app/, role_arn: {ROLE}}}]\n"
+    env = "env: [{secret: theirs, as: X}, {parameter: /prod/app/flag, as: FLAG}, {secret: prod/db, as: OWN}]"
+    _, found = checked(capfd, file, listed + paths + env)
+
+    places = [(row["region"], row["role_arn"]) for row in found["variables"]]
+    assert [("us-west-2", ROLE), (None, ROLE), (None, None)] == places
+
+
 def test_every_problem_is_one_line_and_the_code_is_1(capfd, file):
     """As the extension would log them: file, line, key, what was found, what is allowed."""
     code, out = check(capfd, file, "ttl: soon\nsecretes: [db]\nsecrets: [pin]")

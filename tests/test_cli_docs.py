@@ -98,13 +98,15 @@ def test_the_pod_has_a_native_sidecar():
 
 
 def test_the_task_lets_the_application_wait():
-    """Until our own command says that it is healthy; both share one network."""
+    """Until our own server answers, and not until it has everything; both share one network."""
     task = json.loads(only("json"))
     sidecar, application = task["containerDefinitions"]
 
     assert "awsvpc" == task["networkMode"]
     assert "serve" == parsed(["secrets-cache", *sidecar["command"]])
-    assert ("CMD", "health") == (sidecar["healthCheck"]["command"][0], parsed(sidecar["healthCheck"]["command"][1:]))
+    assert ["CMD", "python", "-c"] == sidecar["healthCheck"]["command"][:3]
+    assert "http://localhost:8080/ping" in sidecar["healthCheck"]["command"][3]
+    compile(sidecar["healthCheck"]["command"][3], "healthCheck", "exec")
     assert [{"containerName": sidecar["name"], "condition": "HEALTHY"}] == application["dependsOn"]
 
 

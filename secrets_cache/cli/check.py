@@ -19,7 +19,7 @@ from secrets_cache.cli.inputs import configuration, function_variables, quiet
 from secrets_cache.cli.terminal import Cell, Screen, Style
 from secrets_cache.config import Config
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.variables.rules import Rule, rules_of
+from secrets_cache.variables.rules import Rule, names_of, rules_of
 
 STATES = {"fresh": Style.GOOD, "fetched": Style.GOOD, "stale": Style.BAD, "failed": Style.BAD, "pending": Style.BAD}
 
@@ -36,7 +36,7 @@ def run(given: argparse.Namespace) -> int:
     except VariablesFailed as error:
         problems.append(facts.of_failure(error))
     listed = [facts.of_listed(config, item) for item in config.listed]
-    wanted = [facts.of_rule(rule) for rule in rules]
+    wanted = [facts.of_rule(rule, names_of(config.listed)) for rule in rules]
     if given.fetch:
         _fetch(config, rules, variables, listed, wanted)
     failed = [row for row in (*listed, *wanted) if row.get("state") in {"failed", "pending"}]

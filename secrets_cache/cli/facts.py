@@ -11,7 +11,7 @@ from secrets_cache.config import Config, ListedSecret, Problem
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.secret import Ref
 from secrets_cache.variables.assignments import variable_of
-from secrets_cache.variables.rules import Rule
+from secrets_cache.variables.rules import Names, Rule, ref_of
 
 Facts = dict[str, Any]
 
@@ -41,17 +41,18 @@ def of_listed(config: Config, item: ListedSecret) -> Facts:
     }
 
 
-def of_rule(rule: Rule) -> Facts:
+def of_rule(rule: Rule, names: Names) -> Facts:
     """Return which variables would be set from where, as far as that is known without the value."""
     wanted = rule.wanted
+    access = ref_of(wanted, names).access
     return {
         "variables": _patterns(rule),
         "source": "reference" if rule.spread.as_name == rule.origin else rule.origin.partition(":")[0],
         "kind": _kind(Ref(wanted.id, is_parameter=wanted.is_parameter)),
         "id": wanted.id,
         "key": rule.key or None,
-        "region": wanted.region or None,
-        "role_arn": wanted.role_arn or None,
+        "region": access.region or None,
+        "role_arn": access.role_arn or None,
         "override": rule.spread.override,
         "required": rule.spread.required,
     }

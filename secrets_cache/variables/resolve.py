@@ -66,7 +66,7 @@ def why(rule: Rule, error: SecretError) -> str:
 def _advice(rule: Rule, error: SecretError) -> str:
     is_parameter = rule.wanted.is_parameter
     if isinstance(error, SecretNotFound):
-        return "check its name and its region" + ("" if is_parameter else " (SECRET_REGION)")
+        return "check its name and its region" + (" (SECRET_REGION)" if rule.origin.startswith("SECRET_ARN") else "")
     if isinstance(error, SecretRefused):
         if error.what == "role":
             trust = "its trust policy must let the function's role in, and that role needs sts:AssumeRole on it"
