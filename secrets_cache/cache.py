@@ -140,10 +140,6 @@ class Cache:
         """Return whether what `ref` means is listed, so that it has the ttl that it is listed with."""
         return self._entries.meant_by(ref) in self._entries.listed
 
-    def known(self, name: str) -> Ref | None:
-        """Return what a name means without asking AWS; None if it is neither listed, nor learned, nor below a path."""
-        return self._entries.known(name)
-
     async def _answer(self, entry: Entry, max_age: float, *, refresh: bool) -> Answer:
         now = self._clock.now()
         failure = entry.failure_in_force(now)

@@ -754,6 +754,22 @@ async def test_the_prefetch_asks_for_everything_listed_at_once_and_only_once(set
     assert [State.FRESH, State.FAILED, State.FRESH] == [report.state for report in cache.report()]
 
 
+async def test_what_is_delivered_twice_counts_once(setup):
+    """The first time: nothing waits for the second, and it disturbs nobody."""
+    fetch_many = setup.source.fetch_many
+
+    async def twice(refs, deliver):
+        await fetch_many(refs, deliver)
+        setup.source.values["db"] = 99
+        await fetch_many(refs, deliver)
+
+    setup.source.values["db"] = 7
+    setup.source.fetch_many = twice
+    cache = await setup.prefetched(listed("db"))
+
+    assert "version-7" == (await cache.get("db")).secret.version_id
+
+
 async def test_a_prefetch_that_crashes_fails_its_secrets_in_passing(setup, caplog):
     """Nobody is left waiting, and the type of the error is all that shows."""
     setup.source.crash_together = ZeroDivisionError("with something in it")
