@@ -3,6 +3,7 @@
 import http.client
 import json
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -99,19 +100,27 @@ def test_whatever_breaks_the_function_is_answered_and_the_process_stays(api, bro
 @pytest.mark.parametrize("mebibytes", [2, 3, 4, 6, 8, 12, 16, 24])
 def test_where_memory_runs_out_the_function_lives(api, broken, mebibytes):
     """Somewhere between two allocations: with an answer, if there is the memory for one, and a good end."""
-    before = f"""
+    # Where memory runs out is chance, and now and then it is inside the interpreter: while CPython 3.11 imports asyncio
+    # it then goes round for ever, aborts or breaks. No line of ours runs any more, so such a try says nothing of us: the
+    # next one has a quarter of a mebibyte more.
+    for quarters in range(4):
+        before = f"""
 import resource
 pages = int(open("/proc/self/statm").read().split()[0])
-resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ({mebibytes} << 20),) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ({4 * mebibytes + quarters} << 18),) * 2)
 """
-    with broken(Seam("memory", Callers.HEALED, before=before)) as extension:
-        if not api.wait_until(lambda: "/event/next" in api.paths(), PATIENCE_SECONDS):
+        with broken(Seam("memory", Callers.HEALED, before=before)) as extension:
+            if not api.wait_until(lambda: "/event/next" in api.paths(), PATIENCE_SECONDS):
+                # An exit of ours would be a code.
+                assert extension.process.poll() in {None, -signal.SIGABRT, -signal.SIGSEGV}
+                continue
+            assert {ask(extension)[0], ask(extension, headers={"X-Other": "x"})[0]} <= {0, 200, 500, 503}
             assert extension.process.poll() is None
-            pytest.xfail("CPython 3.11 goes round for ever, now and then, where not even an int can be had")
-        assert {ask(extension)[0], ask(extension, headers={"X-Other": "x"})[0]} <= {0, 200, 500, 503}
-        assert extension.process.poll() is None
-        api.release.set()
-        assert 0 == extension.exit_code()
+            api.release.set()
+            assert 0 == extension.exit_code()
+        break
+    else:
+        pytest.fail("four times it did not get to its first event")
 
     assert CANARY not in extension.log.text
 
