@@ -100,9 +100,9 @@ def test_whatever_breaks_the_function_is_answered_and_the_process_stays(api, bro
 @pytest.mark.parametrize("mebibytes", [2, 3, 4, 6, 8, 12, 16, 24])
 def test_where_memory_runs_out_the_function_lives(api, broken, mebibytes):
     """Somewhere between two allocations: with an answer, if there is the memory for one, and a good end."""
-    # Where memory runs out is chance, and now and then it is inside the interpreter: while CPython 3.11 imports asyncio
-    # it then goes round for ever, aborts or breaks. No line of ours runs any more, so such a try says nothing of us: the
-    # next one has a quarter of a mebibyte more.
+    # Where memory runs out is chance, and now and then it is inside the interpreter: CPython 3.11 then goes round for
+    # ever, aborts or breaks while it imports asyncio. No line of ours runs any more, so such a try says nothing of us:
+    # the next one has a quarter of a mebibyte more.
     for quarters in range(4):
         before = f"""
 import resource
