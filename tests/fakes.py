@@ -1,8 +1,9 @@
-"""Stand-ins for what the core is handed: a clock that can be moved, and a source that can be scripted."""
+"""Stand-ins for what the core is handed: a clock that can be moved, a source that can be scripted; and its question."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 
+from secrets_cache.cache import Source
 from secrets_cache.clock import Instant
 from secrets_cache.errors import SecretError, SecretNotFound
 from secrets_cache.secret import Ref, Secret
@@ -96,3 +97,15 @@ class FakeSource:
         number = self.values[ref.secret_id]
         name = ref.secret_id.partition(":secret:")[2].removesuffix("-AbCdEf") or ref.secret_id
         return secret(name, f"{CANARY} {name} {number} {ref.version_id} {ref.version_stage}", number)
+
+
+async def fetch_all(source: Source, refs: Sequence[Ref]) -> dict[Ref, Secret | SecretError]:
+    """Return what `fetch_many` delivers, each once."""
+    delivered: dict[Ref, Secret | SecretError] = {}
+
+    def deliver(ref: Ref, outcome: Secret | SecretError) -> None:
+        assert ref not in delivered
+        delivered[ref] = outcome
+
+    await source.fetch_many(refs, deliver)
+    return delivered

@@ -6,10 +6,10 @@ import pytest
 
 from secrets_cache.aws import Aws
 from secrets_cache.clock import SystemClock
-from secrets_cache.errors import SecretError, SecretRefused, SecretTimeout
+from secrets_cache.errors import SecretRefused, SecretTimeout
 from secrets_cache.secret import Access, Ref, Secret
 from tests import upstream as stub
-from tests.fakes import CANARY
+from tests.fakes import CANARY, fetch_all
 from tests.test_roles import DENIED, ROLE
 
 OTHER_REGION = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf"
@@ -26,13 +26,6 @@ def source(upstream, budget_seconds=5.0, batch_above=None, **environ):
         **environ,
     }
     return Aws(environ, budget_seconds=budget_seconds, batch_above=batch_above, clock=SystemClock())
-
-
-async def fetched(aws: Aws, refs: list[Ref]) -> dict[Ref, Secret | SecretError]:
-    """Return what several give together."""
-    found: dict[Ref, Secret | SecretError] = {}
-    await aws.fetch_many(refs, found.__setitem__)
-    return found
 
 
 @pytest.mark.usefixtures("lanes")
@@ -62,7 +55,7 @@ async def test_secrets_and_parameters_of_many_places_come_at_once(upstream):
         Ref("theirs", access=Access(role_arn=ROLE)),
     ]
     async with source(upstream, batch_above=10) as aws:
-        found = await fetched(aws, refs)
+        found = await fetch_all(aws, refs)
 
     assert {ref: f"{CANARY} {ref.secret_id}".encode() for ref in refs} == {
         ref: outcome.value for ref, outcome in found.items() if isinstance(outcome, Secret)
@@ -122,7 +115,7 @@ async def test_a_role_that_is_refused_is_what_the_error_names(upstream, together
     ref = Ref("a", access=Access(role_arn=ROLE))
     async with source(upstream) as aws:
         if together:
-            error: object = (await fetched(aws, [ref]))[ref]
+            error: object = (await fetch_all(aws, [ref]))[ref]
         else:
             with pytest.raises(SecretRefused) as caught:
                 await aws.fetch(ref)
@@ -141,7 +134,7 @@ async def test_a_time_out_names_what_did_not_answer(upstream, silent, what, toge
     ref = Ref("/p", access=Access(role_arn=ROLE), is_parameter=True)
     async with source(upstream, budget_seconds=1.0) as aws:
         if together:
-            error: object = (await fetched(aws, [ref]))[ref]
+            error: object = (await fetch_all(aws, [ref]))[ref]
         else:
             with pytest.raises(SecretTimeout) as caught:
                 await aws.fetch(ref)

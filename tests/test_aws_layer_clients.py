@@ -1,6 +1,5 @@
 """Clients of AWS's own layer and of its agent, who do not know that it is us."""
 
-import os
 import subprocess
 import sys
 
@@ -44,10 +43,7 @@ async def test_what_published_code_sends_gets_what_it_reads(client: Client):
 @pytest.mark.parametrize("runtime", LANGUAGES, ids=lambda runtime: runtime.name)
 def test_asked_at_import_the_listener_answers(opt, aws, tmp_path, runtime: Runtime):
     """A function of AWS's layer, in any language, under AWS's emulator: only layer and variable were changed."""
-    missing = runtime.missing()
-    if missing and not os.environ.get("CI"):
-        pytest.skip(f"{runtime.name}: this machine has no {', '.join(missing)}")
-    assert [] == missing
+    runtime.require()
     port = free_port()
     emulator = Emulator(
         opt=opt,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from secrets_cache import config as product
 from secrets_cache import exchange, jsontext, wrapper
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.secretsmanager import wire
+from secrets_cache.secretsmanager.wire import Response
 from secrets_cache.server import lane
 from secrets_cache.variables.assignments import assigned
 from tests.conftest import EXAMPLES
@@ -22,6 +22,7 @@ from tests.fuzz.answers import lane as of_lane
 from tests.fuzz.config import config
 from tests.fuzz.conversation import conversation, with_lane
 from tests.fuzz.environment import environment
+from tests.fuzz.framing import parse
 from tests.fuzz.platform import platform
 from tests.fuzz.request import request, respond
 from tests.fuzz.selection import selection
@@ -196,14 +197,14 @@ def test_a_lane_that_answers_otherwise_is_noticed(talk):
 
 def ends_with_the_bytes(received):
     """Parse only what ends where the response does."""
-    response = wire.parse(received)
+    response = parse(received)
     return response if response and received.endswith(b"\r\n0\r\n\r\n") else None
 
 
 def loses_a_byte(received):
     """Parse, but for the last byte of the body."""
-    response = wire.parse(received)
-    return response and wire.Response(response.status, response.headers, response.body[:-1])
+    response = parse(received)
+    return response and Response(response.status, response.headers, response.body[:-1])
 
 
 @pytest.mark.parametrize(("name", "parse"), [("chunks-and-more", ends_with_the_bytes), ("secret", loses_a_byte)])

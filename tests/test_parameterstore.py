@@ -7,12 +7,12 @@ import pytest
 
 from secrets_cache.chance import chance
 from secrets_cache.clock import SystemClock
-from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
+from secrets_cache.errors import SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.parameterstore import MAX_PAGES, TOGETHER, ParameterStore
 from secrets_cache.secret import Ref, Secret
 from secrets_cache.secretsmanager import Engine
 from tests import upstream as stub
-from tests.fakes import CANARY
+from tests.fakes import CANARY, fetch_all
 from tools.emulator import moto_server
 
 WRITTEN = f"{CANARY} \u00e9\n"
@@ -28,18 +28,6 @@ def store(budget_seconds=5.0):
 def ref(name, **changes):
     """Return what a parameter is asked by."""
     return Ref(name, is_parameter=True)._replace(**changes)
-
-
-async def fetched(parameters: ParameterStore, refs: list[Ref]) -> dict[Ref, Secret | SecretError]:
-    """Return what several give together; each once."""
-    found: dict[Ref, Secret | SecretError] = {}
-
-    def deliver(one: Ref, outcome: Secret | SecretError) -> None:
-        assert one not in found
-        found[one] = outcome
-
-    await parameters.fetch_many(refs, deliver)
-    return found
 
 
 @pytest.fixture(name="client", scope="module")
@@ -75,7 +63,7 @@ async def test_versions_and_labels(client):
     refs = [ref("/v/x"), ref("/v/x", version_id="1"), ref("/v/x", version_stage="prod")]
     async with store() as parameters:
         single = [await parameters.fetch(one) for one in refs]
-        together = await fetched(parameters, refs)
+        together = await fetch_all(parameters, refs)
 
     assert [f"{CANARY} {number}".encode() for number in (3, 1, 2)] == [one.value for one in single]
     assert [one.version_id for one in single] == [together[one].version_id for one in refs]  # type: ignore[union-attr]
@@ -116,7 +104,7 @@ async def test_ten_are_asked_for_in_one_call(upstream):
     upstream.parameters.update((f"/p/{number}", f"{CANARY} {number}") for number in range(24))
     refs = [ref(f"/p/{number}") for number in range(25)]
     async with store() as parameters:
-        found = await fetched(parameters, refs)
+        found = await fetch_all(parameters, refs)
 
     assert [f"{CANARY} {number}".encode() for number in range(24)] == [
         outcome.value for one in refs[:24] if isinstance(outcome := found[one], Secret)
@@ -137,10 +125,10 @@ async def test_what_ten_together_do_not_give_is_asked_for_singly(upstream, caplo
 
     upstream.fault = denied
     async with store() as parameters:
-        found = await fetched(parameters, [ref("/a"), ref("/b")])
+        found = await fetch_all(parameters, [ref("/a"), ref("/b")])
 
         calls = len(upstream.calls)
-        await fetched(parameters, [ref("/a"), ref("/b")])
+        await fetch_all(parameters, [ref("/a"), ref("/b")])
 
     assert 2 == len(upstream.calls) - calls
     assert isinstance(found[ref("/a")], Secret)
@@ -159,10 +147,10 @@ async def test_what_may_pass_is_the_failure_of_all_ten(upstream, caplog, fault, 
     upstream.fault = fault
     refs = [ref(f"/p/{number}") for number in range(10)]
     async with store(0.5 if fault is stub.HANG else 10.0) as parameters:
-        found = await fetched(parameters, refs)
+        found = await fetch_all(parameters, refs)
         upstream.fault = None
         upstream.parameters.update((one.secret_id, CANARY) for one in refs)
-        again = await fetched(parameters, refs)
+        again = await fetch_all(parameters, refs)
 
     assert [code] * 10 == [error.code for error in found.values() if isinstance(error, SecretUnavailable)]
     assert all(f"parameter '{one.secret_id}' is unavailable" in str(found[one]) for one in refs)
@@ -177,7 +165,7 @@ async def test_one_that_is_malformed_concerns_only_itself(upstream):
     given = {"Parameters": [{"Name": "/a", "Value": 1}, {"Name": "/b", "Value": CANARY, "Version": 1}]}
     upstream.faults.append(stub.Answer(body=json.dumps(given).encode()))
     async with store() as parameters:
-        found = await fetched(parameters, [ref("/a"), ref("/b")])
+        found = await fetch_all(parameters, [ref("/a"), ref("/b")])
 
     assert [CANARY.encode()] * 2 == [outcome.value for outcome in found.values() if isinstance(outcome, Secret)]
     assert ["GetParameters", "GetParameter"] == [call.operation for call in upstream.calls]

@@ -33,10 +33,7 @@ def every_python() -> list[str]:
 @pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)
 def test_a_function_of_any_language_gets_its_secret(opt, upstream, tmp_path, runtime: Runtime):
     """At start, in the handler, and anew after a rotation: from the layer alone, with the language's own client."""
-    missing = runtime.missing()
-    if missing and not os.environ.get("CI"):
-        pytest.skip(f"{runtime.name}: this machine has no {', '.join(missing)}")
-    assert [] == missing
+    runtime.require()
     upstream.put("secret_now", json.dumps({"username": "anika", "password": CANARY}))
     shutil.copy(ROOT / "example_function" / "config.yaml", tmp_path)
     port = free_port()
@@ -83,10 +80,7 @@ TYPED = '"X_NUMBER": 1.50, "X_BIG": 12345678901234567890, "X_TRUE": true, "X_NUL
 @pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda runtime: runtime.name)
 def test_a_function_of_any_language_gets_its_variables(opt, upstream, tmp_path, runtime: Runtime):
     """Exactly, through the real chain, from the one fetch that the cache has made too."""
-    missing = runtime.missing()
-    if missing and not os.environ.get("CI"):
-        pytest.skip(f"{runtime.name}: this machine has no {', '.join(missing)}")
-    assert [] == missing
+    runtime.require()
     upstream.put("db", json.dumps(VALUES)[:-1] + f", {TYPED}}}")
     (tmp_path / "config.yaml").write_text("secrets: [db]")
     wrapper = "/opt/get-secrets-layer"

@@ -20,7 +20,7 @@ from secrets_cache.secretsmanager.source import KEEPALIVE_SECONDS, MAX_CONNECTIO
 from secrets_cache.secretsmanager.wire import MAX_BODY
 from tests import upstream as stub
 from tests.conftest import PATIENCE_SECONDS
-from tests.fakes import CANARY
+from tests.fakes import CANARY, fetch_all
 from tools.emulator import moto_server
 
 pytestmark = pytest.mark.usefixtures("lanes")
@@ -55,18 +55,6 @@ def _aws(monkeypatch):
     with moto_server() as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", url)
         yield boto3.client("secretsmanager", region_name="eu-west-1")
-
-
-async def fetch_all(source: SecretsManager, refs: list[Ref]) -> dict[Ref, Secret | SecretError]:
-    """Return what `fetch_many` delivers, each once."""
-    delivered: dict[Ref, Secret | SecretError] = {}
-
-    def deliver(ref: Ref, outcome: Secret | SecretError) -> None:
-        assert ref not in delivered
-        delivered[ref] = outcome
-
-    await source.fetch_many(refs, deliver)
-    return delivered
 
 
 # Against moto.

@@ -24,10 +24,11 @@ from secrets_cache.secretsmanager.answers import to_secret
 from secrets_cache.secretsmanager.engine import Engine
 from secrets_cache.secretsmanager.lane import ELSEWHERE, Lane, endpoint_of, in_front_of
 from secrets_cache.secretsmanager.signing import Credentials, signed
-from secrets_cache.secretsmanager.wire import BadResponse, Reading, Response, parse
+from secrets_cache.secretsmanager.wire import BadResponse, Reading, Response
 from tests import upstream as stub
 from tests.conftest import EXAMPLES
 from tests.fakes import CANARY
+from tests.fuzz.framing import parse
 
 PLAIN = {
     "AWS_REGION": "eu-west-1",

@@ -202,25 +202,6 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-def parse(received: bytes) -> Response | None:
-    """
-    Return the response that has been received; None if it is not all there yet.
-
-    Raises:
-        BadResponse: It is none.
-    """
-    return Reading().feed(received)
-
-
-def until_close(received: bytes) -> Response | None:
-    """Return the response that has been received where its connection has ended; None if it is none, or not whole."""
-    reading = Reading()
-    try:
-        return reading.feed(received) or reading.until_close()
-    except BadResponse:
-        return None
-
-
 class Reading:
     """
     A response as it arrives, in however small pieces: each byte is gone over once.

@@ -38,11 +38,6 @@ class Wanted(NamedTuple):
     role_arn: str = ""
     budget_seconds: float | None = None
 
-    @property
-    def is_own(self) -> bool:
-        """Whether it is a secret of our own region, read by our own role."""
-        return not (self.is_parameter or self.region or self.role_arn)
-
 
 class Rule(NamedTuple):
     """

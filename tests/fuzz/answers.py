@@ -19,10 +19,10 @@ from secrets_cache.secretsmanager.answers import from_aws, to_secret
 from secrets_cache.secretsmanager.lane import Lane
 from secrets_cache.secretsmanager.signing import Credentials
 from secrets_cache.secretsmanager.source import Calls
-from secrets_cache.secretsmanager.wire import BadResponse, Connections, Endpoint, Response, parse, until_close
+from secrets_cache.secretsmanager.wire import BadResponse, Connections, Endpoint, Response
 from tests.fakes import CANARY, FakeClock
 from tests.fuzz.coroutines import finished
-from tests.fuzz.framing import check_splits, standard
+from tests.fuzz.framing import check_splits, parse, standard, until_close
 
 NAME = "db"
 ACCESS, KEY, SESSION = "AKIDEXAMPLE", f"{CANARY}-key", f"{CANARY}-session"

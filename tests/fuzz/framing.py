@@ -5,6 +5,8 @@ import io
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from secrets_cache.secretsmanager.wire import BadResponse, Reading, Response
+
 T = TypeVar("T")
 
 MAX_SPLITS = 24
@@ -30,6 +32,25 @@ def check_splits(outcome: Callable[[bytes], T | None], data: bytes) -> T | None:
         part = outcome(data[:end])
         assert part is None or part == whole, end
     return whole
+
+
+def parse(received: bytes) -> Response | None:
+    """
+    Return the response that has been received; None if it is not all there yet.
+
+    Raises:
+        BadResponse: It is none.
+    """
+    return Reading().feed(received)
+
+
+def until_close(received: bytes) -> Response | None:
+    """Return the response that has been received where its connection has ended; None if it is none, or not whole."""
+    reading = Reading()
+    try:
+        return reading.feed(received) or reading.until_close()
+    except BadResponse:
+        return None
 
 
 class _Socket:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from secrets_cache.exchange import Response, response_in
-from secrets_cache.secretsmanager import wire
-from tests.fuzz.framing import check_splits
+from secrets_cache.secretsmanager.wire import BadResponse
+from tests.fuzz.framing import check_splits, parse, until_close
 
 
 def platform(data: bytes, read: Callable[..., Response | None] = response_in) -> None:
@@ -29,8 +29,8 @@ def platform(data: bytes, read: Callable[..., Response | None] = response_in) ->
     assert response is None or len(response.body) <= len(data)
     assert found is None or found == "bad" or response is not None
     try:
-        strict = wire.parse(data) or wire.until_close(data)
-    except wire.BadResponse:
+        strict = parse(data) or until_close(data)
+    except BadResponse:
         return
     if strict is not None:
         assert response is not None
