@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from secrets_cache.chance import chance
 from secrets_cache.clock import Clock
 from secrets_cache.config import Batch
-from secrets_cache.errors import SecretError, SecretTimeout
+from secrets_cache.errors import SecretError, SecretNotFound, SecretTimeout
 from secrets_cache.secret import Access, Ref, Secret
 from secrets_cache.secretsmanager import BATCH_ABOVE, MAX_CONNECTIONS, Engine, SecretsManager, of_environment
 
@@ -87,8 +87,8 @@ class Aws:
         """
         try:
             return await self._client(self._place(ref)).fetch(ref)
-        except SecretTimeout as error:
-            raise self._told_apart(ref, error) from None
+        except SecretError as error:
+            raise self._placed(ref, error) from None
 
     async def fetch_many(self, refs: Sequence[Ref], deliver: Deliver) -> None:
         """Call `deliver` once for each of `refs`, as soon as it is known; those of one place are asked for together."""
@@ -96,11 +96,11 @@ class Aws:
         for ref in refs:
             together.setdefault(self._place(ref), []).append(ref)
 
-        def deliver_told_apart(ref: Ref, outcome: Secret | SecretError) -> None:
-            deliver(ref, outcome if isinstance(outcome, Secret) else self._told_apart(ref, outcome))
+        def deliver_placed(ref: Ref, outcome: Secret | SecretError) -> None:
+            deliver(ref, outcome if isinstance(outcome, Secret) else self._placed(ref, outcome))
 
         await asyncio.gather(
-            *(self._client(place).fetch_many(here, deliver_told_apart) for place, here in together.items())
+            *(self._client(place).fetch_many(here, deliver_placed) for place, here in together.items())
         )
 
     def timeout_of(self, ref: Ref, budget_seconds: float, setting: str = "fetch_timeout") -> SecretTimeout:
@@ -113,8 +113,14 @@ class Aws:
         timeout.what = "role" if is_of_role else "parameter" if ref.is_parameter else "secret"
         return timeout
 
-    def _told_apart(self, ref: Ref, error: SecretError) -> SecretError:
-        return self.timeout_of(ref, error.budget_seconds) if isinstance(error, SecretTimeout) else error
+    def _placed(self, ref: Ref, error: SecretError) -> SecretError:
+        """Return an error with what only we know: who has not answered, and where there is no such secret."""
+        if isinstance(error, SecretTimeout):
+            return self.timeout_of(ref, error.budget_seconds)
+        if isinstance(error, SecretNotFound):
+            access = self._place(ref).access
+            error.region, error.role_arn = access.region, access.role_arn
+        return error
 
     def _place(self, ref: Ref) -> _Place:
         own = self._environ.get("AWS_REGION", "")

@@ -63,7 +63,7 @@ class SecretNotConfigured(SecretError):
     code = "secret-not-configured"
 
     def __str__(self) -> str:
-        return f"secret {self.name!r} is not listed in config.yaml, and no pattern under allow covers it"
+        return f"{self.name!r} is not listed in config.yaml, and no pattern under allow covers it"
 
 
 class KeyNotFound(SecretError):
@@ -81,11 +81,20 @@ class KeyNotFound(SecretError):
         self.key = key
 
     def __str__(self) -> str:
-        return f"secret {self.name!r} has no key {self.key!r}"
+        return f"{self.name!r} has no key {self.key!r}"
 
 
 class SecretNotFound(SecretError):
-    """AWS says that there is no such secret or version. Definite: never masked by an old value past its ttl."""
+    """
+    AWS says that there is no such secret or version. Definite: never masked by an old value past its ttl.
+
+    Attributes:
+        region: Where AWS was asked; empty for the function's own region.
+        role_arn: The role that asked; empty for the function's own.
+    """
+
+    region = ""
+    role_arn = ""
 
     def __init__(self, name: str, *, code: str = "ResourceNotFoundException") -> None:
         super().__init__(name)
@@ -93,7 +102,8 @@ class SecretNotFound(SecretError):
 
     def __str__(self) -> str:
         service = "AWS Secrets Manager" if self.what == "secret" else "Parameter Store"
-        return f"{self.what} {self.name!r} was not found in {service} in this region and account"
+        account = f"the account of {self.role_arn}" if self.role_arn else "this account"
+        return f"{self.what} {self.name!r} was not found in {service} in {self.region or 'this region'} and {account}"
 
 
 class SecretRefused(SecretError):

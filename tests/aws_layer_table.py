@@ -508,7 +508,7 @@ FAILURES = (
         400,
         error(
             "ResourceNotFoundException",
-            "secret 'nobody' was not found in AWS Secrets Manager in this region and account",
+            "secret 'nobody' was not found in AWS Secrets Manager in this region and this account",
         ),
         why="the same status as the layer, and the reason",
     ),
@@ -519,7 +519,9 @@ FAILURES = (
         ERROR,
         PARAMETER + "nobody",
         400,
-        error("ParameterNotFound", "parameter 'nobody' was not found in Parameter Store in this region and account"),
+        error(
+            "ParameterNotFound", "parameter 'nobody' was not found in Parameter Store in this region and this account"
+        ),
         why="the same",
     ),
     Row(

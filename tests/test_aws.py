@@ -6,7 +6,7 @@ import pytest
 
 from secrets_cache.aws import Aws
 from secrets_cache.clock import SystemClock
-from secrets_cache.errors import SecretRefused, SecretTimeout
+from secrets_cache.errors import SecretNotFound, SecretRefused, SecretTimeout
 from secrets_cache.secret import Access, Ref, Secret
 from tests import upstream as stub
 from tests.fakes import CANARY, fetch_all
@@ -123,6 +123,30 @@ async def test_a_role_that_is_refused_is_what_the_error_names(upstream, together
 
     assert f"AWS refused role '{ROLE}' with AccessDenied" in str(error)
     assert 1 == len(upstream.calls)
+
+
+@pytest.mark.usefixtures("lanes")
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(
+    ("access", "place"),
+    [
+        (Access(), "this region and this account"),
+        (Access("us-west-2"), "us-west-2 and this account"),
+        (Access(role_arn=ROLE), f"this region and the account of {ROLE}"),
+    ],
+)
+async def test_where_there_is_none_is_told(upstream, access, place, together):
+    """The region and the account that were asked, and not always the function's own."""
+    ref = Ref("a", access=access)
+    async with source(upstream) as aws:
+        if together:
+            error: object = (await fetch_all(aws, [ref]))[ref]
+        else:
+            with pytest.raises(SecretNotFound) as caught:
+                await aws.fetch(ref)
+            error = caught.value
+
+    assert f"secret 'a' was not found in AWS Secrets Manager in {place}" == str(error)
 
 
 @pytest.mark.parametrize("together", [False, True])

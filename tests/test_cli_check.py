@@ -226,6 +226,8 @@ def test_variables_that_cannot_be_had_are_a_problem(capfd, file, filled, monkeyp
     assert "parameter '/no' was not found in Parameter Store" in out
     assert "KEY: secret 'db' has no key 'nope'" in out
     assert 4 == out.count(" failed")
+    rows = [line.split()[:2] for line in out.splitlines() if " failed" in line]
+    assert [["*", "env"], ["*", "env"], ["N", "env"], ["KEY", "reference"]] == rows
 
 
 def test_without_fetch_nobody_is_asked(capfd, file, filled):

@@ -122,10 +122,10 @@ def test_a_process_writes_the_same(both, config):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nowhere"], "secret 'nowhere' is not listed in config.yaml, and no pattern under allow covers it"),
+        (["nowhere"], "'nowhere' is not listed in config.yaml, and no pattern under allow covers it"),
         (["missing"], "secret 'missing' was not found in AWS Secrets Manager"),
         (["denied"], "AWS refused secret 'denied' with AccessDeniedException"),
-        (["db", "--key", "nope"], "secret 'db' has no key 'nope'"),
+        (["db", "--key", "nope"], "'db' has no key 'nope'"),
         (["pin", "--key", "nope"], "needs a secret that is a JSON object"),
         (["db", "--key", ""], "parameter 'key' is empty"),
         (["\udcff"], "must be UTF-8"),

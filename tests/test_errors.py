@@ -22,10 +22,10 @@ from secrets_cache.errors import (
     [
         (
             SecretNotConfigured("db"),
-            "secret 'db' is not listed in config.yaml, and no pattern under allow covers it",
+            "'db' is not listed in config.yaml, and no pattern under allow covers it",
         ),
-        (KeyNotFound("db", "port"), "secret 'db' has no key 'port'"),
-        (SecretNotFound("db"), "secret 'db' was not found in AWS Secrets Manager in this region and account"),
+        (KeyNotFound("db", "port"), "'db' has no key 'port'"),
+        (SecretNotFound("db"), "secret 'db' was not found in AWS Secrets Manager in this region and this account"),
         (SecretRefused("db", code="X"), "AWS refused secret 'db' with X"),
         (SecretRefused("db", code="X", aws_message="no"), "AWS refused secret 'db' with X: no"),
         (SecretUnavailable("db", code="x", cause="it rains"), "secret 'db' is unavailable: it rains"),

@@ -52,7 +52,9 @@ async def test_a_parameter_arrives_decrypted(client):
     assert by_name.parameter is not None
     assert ("SecureString", 1, "text") == by_name.parameter[:3]
     assert b"kms:" in cipher.value
-    assert "parameter '/prod/app/nope' was not found in Parameter Store in this region and account" == str(caught.value)
+    assert "parameter '/prod/app/nope' was not found in Parameter Store in this region and this account" == str(
+        caught.value
+    )
 
 
 async def test_versions_and_labels(client):

@@ -155,7 +155,8 @@ async def _variables(
             counter.step()
     for number, facts in enumerate(found):
         mine = [name for name, owner in owners.items() if owner == number]
-        facts["variables"] = [os.fsdecode(name) for name in mine if name not in unset]
+        if facts["state"] == "fetched":
+            facts["variables"] = [os.fsdecode(name) for name in mine if name not in unset]
         facts["unset"] = [os.fsdecode(name) for name in mine if name in unset]
     return found
 

@@ -49,9 +49,9 @@ INTERNAL_ERROR = Problem(500, "internal-error", "An error of ours")
 # The first that fits, so a subclass stands before what it derives from.
 TABLE: Mapping[type[SecretsCacheError], Problem] = {
     InvalidRequest: INVALID_REQUEST,
-    SecretNotConfigured: Problem(404, "secret-not-configured", "The secret is not configured"),
-    SecretNotFound: Problem(404, "secret-not-found", "AWS has no such secret"),
-    KeyNotFound: Problem(404, "key-not-found", "The secret has no such key"),
+    SecretNotConfigured: Problem(404, "secret-not-configured", "Nothing of that name is configured"),
+    SecretNotFound: Problem(404, "secret-not-found", "AWS has nothing of that name or version"),
+    KeyNotFound: Problem(404, "key-not-found", "There is no such key"),
     SecretRefused: Problem(502, "upstream-refused", "AWS refused"),
     SecretTimeout: Problem(504, "upstream-timeout", "AWS did not answer in time"),
     SecretUnavailable: Problem(503, "upstream-unavailable", "AWS gave no usable answer"),
