@@ -76,7 +76,7 @@ def _get(commands: Commands) -> None:
     get = _command(commands, "get", "write one value to standard output, byte for byte")
     get.add_argument("name", metavar="NAME", help="what the configuration calls it, or its ARN")
     get.add_argument("--key", metavar="KEY", help="one top-level key of a JSON secret, or a JSON pointer")
-    get.add_argument("--version-stage", metavar="STAGE", help="such as AWSPREVIOUS")
+    get.add_argument("--version-stage", metavar="STAGE", help="such as AWSPREVIOUS; of a parameter, a label")
     get.add_argument("--version-id", metavar="ID", help="the id of a version; of a parameter, its number")
     get.add_argument("--refresh", action="store_true", help="after a new fetch")
     _config(get)
