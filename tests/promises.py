@@ -116,6 +116,36 @@ PROMISES = (
     ),
     Promise(
         CACHE,
+        "Parameters that came with one call are due together, when chance says once.",
+        "cache.py",
+        "            chance = shared if entry.ref.is_parameter else self._random\n",
+        "            chance = self._random\n",
+        {"test_cache": ("test_when_parameters_that_came_together_are_due_is_chances_word_once",)},
+    ),
+    Promise(
+        CACHE,
+        "Parameters that are due, or have failed, together are asked for with one call.",
+        "cache.py",
+        "        if len(together) > 1:\n",
+        "        if False:\n",
+        {
+            "test_cache": (
+                "test_parameters_that_are_soon_due_are_refreshed_together",
+                "test_parameters_that_have_expired_come_with_the_first_that_is_asked_for",
+                "test_parameters_that_failed_together_are_asked_for_together_again",
+            )
+        },
+    ),
+    Promise(
+        CACHE,
+        "A call for ten parameters that AWS throttles, or that it cannot answer now, is not followed by ten calls.",
+        "parameterstore.py",
+        'if isinstance(error, SecretUnavailable) or error.what != "parameter":',
+        'if error.what != "parameter":',
+        {"test_parameterstore": ("test_what_may_pass_is_the_failure_of_all_ten",)},
+    ),
+    Promise(
+        CACHE,
         "While a refresh ahead is under way, callers get the fresh value at once.",
         "cache.py",
         "                self._start(entry)\n            return self._serve(entry, Served.HIT, max_age)",
