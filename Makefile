@@ -80,6 +80,7 @@ lock: $(READY) ## lock the newest versions that fit pyproject.toml
 	$(LOCK) --upgrade --no-deps requirements/emulator.in --output-file requirements/emulator.txt
 	$(LOCK) --upgrade requirements/deploy.in --output-file requirements/deploy.txt
 	$(LOCK) --upgrade requirements/bench.in --output-file requirements/bench.txt
+	$(LOCK) --upgrade requirements/release.in --output-file requirements/release.txt
 	$(LOCK) --upgrade requirements/fuzz.in --output-file requirements/fuzz.txt
 
 clean: ## remove what was built
