@@ -17,31 +17,37 @@ endef
 GUIDE = $(shell $(PYTHON) -c 'import platform as p, sys; print("$(VENV)/fuzz/.ready" * (sys.version_info[1] in (11, 12, 13) \
   and (p.system(), p.machine(), p.python_implementation(), p.libc_ver()[0]) == ("Linux", "x86_64", "CPython", "glibc")))')
 CORE := 'secrets_cache/cache.py,secrets_cache/entries.py,secrets_cache/freshness.py,secrets_cache/config/*'
-ARCH ?= $(shell uname -m | sed 's/aarch64/arm64/')
+HOST := $(shell uname -m | sed 's/aarch64/arm64/')
+ARCH ?= $(HOST)
 INTERPRETER ?= uv
-# What the demo and the tests run: this machine's interpreter, so that a package index is all they need.
-LOCAL_LAYER := .cache/layer
-SOURCES := $(shell find secrets_cache extensions wrapper tools/layer requirements/runtime.txt -type f -not -name '*.pyc')
+LAYER = $(BIN)/python -m tools.layer $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION))
+# What the demo, the tests and the benchmarks run: the layer that ships, where its interpreter can be had.
+TESTED := .cache/layer
+SOURCES := $(shell find secrets_cache extensions wrapper tools/layer requirements/runtime.txt -type f -not -name '*.pyc') \
+  $(wildcard .cache/python/cpython-*)
 SHELL_SCRIPTS := extensions/secrets-cache deploy.sh example_function/shell/bootstrap bench/baselines/plain-extension .ci/run
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test promises fuzz soak bench fleet layer lint format lock clean
+.PHONY: FORCE help demo test promises fuzz soak bench fleet layer lint format lock clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) $(EMULATOR) $(LOCAL_LAYER)/.ready ## a function, the extension and a Secrets Manager, all on this machine
+demo: $(EMULATOR) $(TESTED)/$(HOST) ## a function, the extension and a Secrets Manager, all on this machine
+	@cat $(TESTED)/$(HOST)
 	@$(BIN)/python -m tools.demo
 
-test: $(READY) $(EMULATOR) $(LOCAL_LAYER)/.ready $(VENV)/deploy/.ready ## all tests
+test: $(EMULATOR) $(TESTED)/$(HOST) $(TESTED)/arm64 $(VENV)/deploy/.ready $(VENV)/release/.ready ## all tests
+	@cat $(TESTED)/$(HOST)
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest $(PYTEST)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 	$(BIN)/python -m coverage report --include=$(CORE) --fail-under=100
 
-bench: $(READY) $(EMULATOR) $(LOCAL_LAYER)/.ready $(VENV)/bench/.ready ## the benchmarks: a table, bench/results/; QUICK=1 for a short run
+bench: $(EMULATOR) $(TESTED)/$(HOST) $(VENV)/bench/.ready ## the benchmarks: a table, bench/results/; QUICK=1 for a short run
+	@cat $(TESTED)/$(HOST)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 	@$(VENV)/bench/bin/python -m bench.picture
 
@@ -55,11 +61,11 @@ promises: $(READY) ## break each promise of docs/reliability.md in a copy; its t
 fuzz: $(READY) $(GUIDE) ## targets guided by coverage, property tests with ever new examples; MINUTES=10
 	@$(BIN)/python -m tools.fuzz --minutes $(or $(MINUTES),10)
 
-soak: $(READY) $(if $(LAYER),$(LOCAL_LAYER)/.ready) ## everything at once for minutes, each answer judged; MINUTES=10 SEED= LAYER=1
+soak: $(READY) $(if $(LAYER),$(TESTED)/$(HOST)) ## everything at once for minutes, each answer judged; MINUTES=10 SEED= LAYER=1
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(LAYER),--layer)
 
-layer: $(READY) ## dist/secrets-cache-layer-ARCH.zip; ARCH=x86_64|arm64, INTERPRETER=uv|local
-	@$(BIN)/python -m tools.layer --arch $(ARCH) --interpreter $(INTERPRETER) --output dist
+layer: $(READY) ## dist/secrets-cache-layer-ARCH.zip; ARCH=x86_64|arm64 PYTHON_VERSION= INTERPRETER=uv|local
+	@$(LAYER) --arch $(ARCH) --interpreter $(INTERPRETER) --output dist
 
 lint: $(READY) ## format, lint, types, import layers, shell scripts
 	$(BIN)/ruff format --check .
@@ -94,9 +100,15 @@ $(READY): requirements/dev.txt pyproject.toml
 	  $(BIN)/python $(PIP) install --no-deps --no-build-isolation --editable .)
 	@touch $@
 
-$(LOCAL_LAYER)/.ready: $(READY) $(SOURCES)
-	@$(BIN)/python -m tools.layer --interpreter local --output $(LOCAL_LAYER)
-	@touch $@
+# Each file holds the line that says which interpreter the layer beside it has.
+$(TESTED)/$(HOST): $(READY) $(SOURCES) $(TESTED)/version
+	@echo "Building the layer ..."
+	@$(LAYER) --interpreter best --quiet --output $(TESTED) > $@
+# The other architecture, for the tests under emulation. Where it cannot be built, they say so.
+$(filter-out $(TESTED)/$(HOST),$(TESTED)/arm64): $(READY) $(SOURCES) $(TESTED)/version
+	@$(LAYER) --arch arm64 --interpreter best --quiet --output $(TESTED) > $@ 2>&1 || true
+$(TESTED)/version: FORCE
+	@mkdir -p $(@D); echo '$(PYTHON_VERSION)' | cmp -s - $@ || echo '$(PYTHON_VERSION)' > $@
 
 # The AWS CLI allows one version of botocore only, and what draws pictures is of no use elsewhere: an environment each.
 $(VENV)/%/.ready: requirements/%.txt $(READY)

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import re
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from tests.lambda_api import LambdaApi
 from tests.upstream import Upstream
 from tools import sandbox
 from tools.emulator import ROOT, built_layer, unpack
+from tools.layer import interpreter
 
 # One factor for every wait in the tests.
 PATIENCE_SECONDS = 10 * float(os.environ.get("SECRETS_CACHE_TEST_PATIENCE", "1"))
@@ -85,11 +88,22 @@ def _opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return opt
 
 
+@pytest.fixture(name="real", scope="session")
+def _real() -> interpreter.Interpreter:
+    """Give the interpreter that ships and that the layer under test has. Elsewhere skip, but never in CI."""
+    line = (built_layer().parent / str(interpreter.HOST)).read_text("utf-8")
+    found = re.search(r": CPython (\S+) \(python-build-standalone\)", line)
+    if found is None and not os.environ.get("CI"):
+        pytest.skip(line)
+    assert found is not None, line
+    return interpreter.from_uv(str(interpreter.HOST), ROOT / ".cache" / "python", found[1])
+
+
 @pytest.fixture(name="script", scope="session")
 def _script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the wrapper's script for a machine without the layer."""
     text = (ROOT / "wrapper" / "get-secrets-layer").read_text(encoding="utf-8")
-    packages = ":".join(str(path) for path in (ROOT, Path(sys.prefix, "lib", "python3.11", "site-packages")))
+    packages = ":".join(str(path) for path in (ROOT, sysconfig.get_path("purelib")))
     script = tmp_path_factory.mktemp("opt") / "get-secrets-layer"
     ours = text.replace("/opt/secrets-cache/bin/python3", sys.executable).replace(
         'sys.path.append("/opt/secrets-cache/packages")',

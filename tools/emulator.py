@@ -51,10 +51,9 @@ def extract(wheels: Path, target: Path) -> None:
     partial.rename(target)
 
 
-def built_layer() -> Path:
-    """Return the layer's zip that `make demo` and `make test` build of this machine's interpreter."""
-    (archive,) = (ROOT / ".cache" / "layer").glob("secrets-cache-layer-*.zip")
-    return archive
+def built_layer(arch: str = MACHINES.get(platform.machine(), "")) -> Path:
+    """Return the layer's zip that `make demo`, `make test` and `make bench` build."""
+    return ROOT / ".cache" / "layer" / f"secrets-cache-layer-{arch}.zip"
 
 
 def unpack(archive: Path, opt: Path) -> None:

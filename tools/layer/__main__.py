@@ -1,96 +1,84 @@
-"""The command behind `make layer`."""
+"""The command behind `make layer`, and behind what the demo, the tests and the benchmarks run."""
 
 import argparse
 import hashlib
-import platform
 import shutil
+import subprocess
 import sys
 import tempfile
-import zipfile
 from collections import Counter
 from pathlib import Path
 
 from tools.emulator import ROOT
-from tools.layer import elf, interpreter, tree
-from tools.layer.interpreter import BuildError
-
-MAX_ZIP_BYTES = 20 * 1024 * 1024
-# The oldest date that a zip can hold.
-EPOCH = (1980, 1, 1, 0, 0, 0)
+from tools.layer import check, elf, interpreter, tree
+from tools.layer.interpreter import BuildError, Interpreter
 
 
 def main() -> int:
     """Build the layer; return the exit code."""
     parser = argparse.ArgumentParser(prog="make layer", description="Build the Lambda layer.")
-    here = "x86_64" if platform.machine() == "x86_64" else "arm64"
-    parser.add_argument("--arch", choices=sorted(elf.MACHINES), default=here)
-    parser.add_argument("--interpreter", choices=["uv", "local"], required=True)
+    parser.add_argument("--arch", choices=sorted(elf.MACHINES), default=interpreter.HOST)
+    parser.add_argument("--interpreter", choices=["uv", "local", "best"], required=True)
+    parser.add_argument("--python-version", help="a version of uv's, such as 3.14.6; default: the pinned one")
     parser.add_argument("--output", type=Path, default=ROOT / "dist")
     parser.add_argument("--interpreters", type=Path, default=ROOT / ".cache" / "python", help="where uv keeps them")
+    parser.add_argument("--quiet", action="store_true", help="say in one line which interpreter the layer has")
     given = parser.parse_args()
     try:
-        archive = build(given.arch, given.interpreter, given.output, given.interpreters)
+        bundled, title = choose(given.interpreter, given.arch, given.interpreters, given.python_version)
+        if not given.quiet:
+            print(f"Building the layer of {title} ...", flush=True)
+        archive, lines = build(bundled, given.arch, given.output.resolve())
     except BuildError as error:
         sys.stderr.write(f"make layer: {error}\n")
         return 1
-    print(f"{archive}\n{archive.stat().st_size:,} bytes, sha256 {hashlib.sha256(archive.read_bytes()).hexdigest()}")
+    if given.quiet:
+        print(f"The layer under test: {title}")
+    else:
+        size, digest = archive.stat().st_size, hashlib.sha256(archive.read_bytes()).hexdigest()
+        print(*lines, archive, f"{size:,} bytes, sha256 {digest}", sep="\n")
     return 0
 
 
-def build(arch: str, kind: str, output: Path, interpreters: Path) -> Path:
+def choose(kind: str, arch: str, folder: Path, version: str | None) -> tuple[Interpreter, str]:
     """
-    Return the zip, built in `output`, with the tree it was made of beside it.
+    Return the interpreter to bundle, and what it is in words.
 
     Raises:
-        BuildError: It cannot be built, or could not run in Lambda.
+        BuildError: It cannot be had.
+    """
+    if kind == "best":
+        return interpreter.best(arch, folder, version)
+    found = interpreter.local(arch) if kind == "local" else interpreter.from_uv(arch, folder, version)
+    return found, f"{found.title} for {arch}"
+
+
+def build(bundled: Interpreter, arch: str, output: Path) -> tuple[Path, list[str]]:
+    """
+    Return the zip, built in `output` with the tree it was made of beside it, and what is worth knowing of it.
+
+    Raises:
+        BuildError: It cannot be built, could not run in Lambda, or does not run here.
     """
     output.mkdir(parents=True, exist_ok=True)
     opt = output / f"layer-{arch}"
+    archive = output / f"secrets-cache-layer-{arch}.zip"
+    archive.unlink(missing_ok=True)
     shutil.rmtree(opt, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
-        print(f"Laying out the interpreter ({kind}), the locked wheels and the package for {arch} ...", flush=True)
-        found = interpreter.local(arch) if kind == "local" else interpreter.from_uv(arch, interpreters)
-        tree.lay_out(opt, found, Path(scratch))
-    check(opt, arch, is_shipped=kind != "local")
-    archive = output / f"secrets-cache-layer-{arch}.zip"
-    write_zip(opt, archive)
-    report(opt)
-    if archive.stat().st_size > MAX_ZIP_BYTES:
-        raise BuildError(f"the zip has {archive.stat().st_size:,} bytes; allowed: {MAX_ZIP_BYTES:,}")
-    return archive
-
-
-def check(opt: Path, arch: str, *, is_shipped: bool) -> None:
-    """Refuse a tree that could not run in Lambda. A local interpreter that is too new is only warned of."""
-    wrong = [*elf.of_other_machine(opt, arch), *elf.missing_libraries(opt)]
-    newer = elf.of_newer_glibc(opt)
-    if is_shipped:
-        wrong += newer
-    elif newer:
-        print(
-            f"warning: {len(newer)} binaries of this machine need a newer glibc than some runtimes of Lambda's have; "
-            f"the first: {newer[0]}"
-        )
-    if wrong:
-        raise BuildError("this tree cannot run in Lambda:\n  " + "\n  ".join(wrong))
-
-
-def write_zip(opt: Path, archive: Path) -> None:
-    """Write the tree as a zip in which nothing but the tree shows: fixed order, dates and modes."""
+        tree.lay_out(opt, bundled, Path(scratch))
+    warnings = check.binaries(opt, arch, is_shipped=not bundled.is_local)
+    ran = check.run(opt, arch, bundled)
     partial = archive.with_suffix(".partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
-        for path in sorted(opt.rglob("*")):
-            if path.is_file():
-                entry = zipfile.ZipInfo(str(path.relative_to(opt)), EPOCH)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.create_system = 3
-                entry.external_attr = (0o100000 | path.stat().st_mode & 0o777) << 16
-                file.writestr(entry, path.read_bytes())
+    pack = Path(__file__).with_name("pack.py")
+    subprocess.run([bundled.compiler, "-I", "-S", str(pack), str(opt), str(partial)], check=True)
+    check.sizes(opt, partial)
     partial.rename(archive)
+    return archive, [*report(opt), *warnings, ran]
 
 
-def report(opt: Path) -> None:
-    """Print what takes the room, unpacked."""
+def report(opt: Path) -> list[str]:
+    """Return what takes the room, unpacked."""
     sizes: Counter[str] = Counter()
     files = 0
     for path in opt.rglob("*"):
@@ -98,9 +86,8 @@ def report(opt: Path) -> None:
             parts = path.relative_to(opt).parts
             sizes["/".join(parts[:3])] += path.stat().st_size
             files += 1
-    print(f"{files} files, {sum(sizes.values()):,} bytes unpacked; the largest:")
-    for name, size in sizes.most_common(12):
-        print(f"  {size:>12,}  {name}")
+    largest = [f"  {size:>12,}  {name}" for name, size in sizes.most_common(12)]
+    return [f"{files} files, {sum(sizes.values()):,} bytes unpacked; the largest:", *largest]
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""What a binary needs: the machine it is for, the newest glibc it asks for, the libraries it loads."""
+"""What a binary needs: the machine it is for, the newest glibc, the libraries it loads. And what it does not need."""
 
+import io
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
+from elftools.elf.constants import SH_FLAGS
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
@@ -29,7 +32,7 @@ class Binary:
     Attributes:
         machine: As in the ELF header, such as "EM_X86_64".
         glibc: The newest version of glibc that one of its symbols asks for; (0, 0) for none.
-        needed: The names of the libraries it loads.
+        needed: The libraries it loads: names, or paths that begin with $ORIGIN.
     """
 
     path: Path
@@ -83,7 +86,7 @@ def of_other_machine(folder: Path, arch: str) -> list[str]:
     ]
 
 
-def of_newer_glibc(folder: Path, runtimes: Mapping[tuple[int, int], str] = GLIBC_OF_RUNTIMES) -> list[str]:
+def of_newer_glibc(folder: Path, runtimes: Mapping[tuple[int, int], str]) -> list[str]:
     """Return a line for each binary that needs a newer glibc than one of the runtimes has, and which."""
     lines = []
     for binary in binaries_below(folder):
@@ -103,8 +106,49 @@ def missing_libraries(folder: Path) -> list[str]:
         f"{binary.path.relative_to(folder)} loads {name}, which is not in the tree"
         for binary in binaries
         for name in binary.needed
-        if name not in present and not name.startswith(SYSTEM_LIBRARIES)
+        if Path(name).name not in present and not name.startswith(SYSTEM_LIBRARIES)
     ]
+
+
+def without_debug_info(data: bytes) -> bytes:
+    """
+    Return an ELF file without the sections that only debuggers read: as `strip` does, but the same on every machine.
+
+    Wheels have them, after all that is loaded into memory. Where they are anywhere else, or there are none, the file is
+    returned as it is.
+    """
+    elf = ELFFile(io.BytesIO(data))
+    sections = list(elf.iter_sections())
+    kept = 1 + max((number for number, one in enumerate(sections) if one["sh_flags"] & SH_FLAGS.SHF_ALLOC), default=0)
+    end = loaded_size(data)
+    is_last = all(one["sh_offset"] >= end for one in sections[kept:])
+    is_closed = all(one["sh_link"] < kept for one in sections[:kept])
+    has_any = any(one.name.startswith(".debug_") for one in sections[kept:])
+    if not (has_any and is_last and is_closed and elf.elfclass == 64 and elf.little_endian):
+        return data
+    # What is left: all up to `end`, the names of the sections, and the table of the sections.
+    at, size, names = elf["e_shoff"], elf["e_shentsize"], sections[elf["e_shstrndx"]]
+    body = data[:end].ljust(_aligned(end), b"\0")
+    strings = names.data()
+    name_row = bytearray(data[at + size * elf["e_shstrndx"] :][:size])
+    struct.pack_into("<Q", name_row, 24, len(body))  # sh_offset
+    body += strings.ljust(_aligned(len(strings)), b"\0")
+    header = bytearray(body)
+    struct.pack_into("<Q", header, 0x28, len(body))  # e_shoff
+    struct.pack_into("<HH", header, 0x3C, kept + 1, kept)  # e_shnum, e_shstrndx
+    return bytes(header) + data[at : at + size * kept] + bytes(name_row)
+
+
+def loaded_size(data: bytes) -> int:
+    """Return where in an ELF file the last byte that is loaded into memory, or read by the loader, ends."""
+    elf = ELFFile(io.BytesIO(data))
+    sections = (one for one in elf.iter_sections() if one["sh_flags"] & SH_FLAGS.SHF_ALLOC)
+    ends = [one["sh_offset"] + one["sh_size"] for one in sections if one["sh_type"] != "SHT_NOBITS"]
+    return max([*ends, *(segment["p_offset"] + segment["p_filesz"] for segment in elf.iter_segments())])
+
+
+def _aligned(size: int) -> int:
+    return -(-size // 8) * 8
 
 
 def _text(version: tuple[int, int]) -> str:

@@ -2,10 +2,11 @@
 Where the interpreter comes from: python-build-standalone through uv, or the one that runs the build.
 
 uv's is relocatable, needs nothing but glibc 2.17, and exists for both architectures: that is the layer to ship. The
-local one needs shared libraries of this system, which go along; it is for building and testing offline.
+local one needs shared libraries of this system, which are bundled; it is for building and testing offline.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,9 +14,13 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-# uv knows the checksum of each version's archive, and uv itself is locked by hash.
-UV_PYTHON = "3.13.9"
+from tools.layer import elf
+
+# The newest version that the locked uv knows. uv checks the archive against its own list of checksums, and uv itself
+# is locked by hash.
+PINNED_VERSION = "3.14.10"
 UV_MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
+HOST = {machine: arch for arch, machine in UV_MACHINES.items()}.get(os.uname().machine)
 
 
 class BuildError(Exception):
@@ -28,14 +33,16 @@ class Interpreter:
     An interpreter to bundle.
 
     Attributes:
-        version: "3.13", as its folders are called.
+        title: What it is, for people: "CPython 3.14.10 (python-build-standalone)".
+        version: "3.14", as its folders are called.
         executable: Its program file.
         stdlib: Its standard library's folder.
-        libraries: Shared libraries that go along.
-        compiler: An interpreter of the same version that runs here, to compile with.
+        libraries: Shared libraries that its program file loads from its own folder.
+        compiler: An interpreter of the same version that runs here, to compile and to compress with.
         platform: What uv calls the wheels' platform; None for this machine's own.
     """
 
+    title: str
     version: str
     executable: Path
     stdlib: Path
@@ -43,35 +50,135 @@ class Interpreter:
     compiler: Path
     platform: str | None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is this machine's, and so not for shipping."""
+        return self.platform is None
 
-def from_uv(arch: str, folder: Path) -> Interpreter:
+
+def best(arch: str, folder: Path, version: str | None) -> tuple[Interpreter, str]:
+    """
+    Return the interpreter that the demo, the tests and the benchmarks bundle, and one line that says which and why.
+
+    It is the pinned one, or `version` if that is given; where it cannot be fetched, the newest of the same minor
+    version that is in `folder`; else the local one.
+
+    Raises:
+        BuildError: `version` is given and cannot be had, or `arch` is another machine's and cannot be had.
+    """
+    try:
+        found = from_uv(arch, folder, version)
+    except BuildError as error:
+        if version:
+            raise
+        reason = str(error)
+    else:
+        return found, f"{found.title} for {arch}"
+    kept = _kept(arch, folder)
+    if kept:
+        found = from_uv(arch, folder, kept[-1])
+        return found, f"{found.title} for {arch}, since {PINNED_VERSION} could not be fetched"
+    found = local(arch)
+    return found, f"{found.title} for {arch}, not the one that ships: {reason}"
+
+
+def from_uv(arch: str, folder: Path, version: str | None = None) -> Interpreter:
     """
     Return a relocatable interpreter for `arch`, fetched into `folder` unless it is there.
 
+    Args:
+        arch: "x86_64" or "arm64".
+        folder: Where uv keeps interpreters, a folder for each.
+        version: Such as "3.14.6"; None means `PINNED_VERSION`.
+
     Raises:
-        BuildError: It cannot be fetched.
+        BuildError: There is no such version, it cannot be fetched, or the one for this machine does not run.
     """
-    roots = {}
-    host = {"x86_64": "x86_64", "aarch64": "arm64"}.get(os.uname().machine, "")
-    for wanted in {arch, host}:
-        if wanted not in UV_MACHINES:
-            raise BuildError(f"uv has no interpreter for this machine, {os.uname().machine}; try INTERPRETER=local")
-        name = f"cpython-{UV_PYTHON}-linux-{UV_MACHINES[wanted]}-gnu"
-        command = [uv(), "python", "install", "--no-bin", "--install-dir", str(folder), name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            last = (done.stderr.strip().splitlines() or ["uv said nothing"])[-1].strip()
-            raise BuildError(f"uv could not fetch {name}: {last}; offline, try INTERPRETER=local")
-        roots[wanted] = folder / name
-    version = UV_PYTHON.rpartition(".")[0]
+    version = version or PINNED_VERSION
+    if not re.fullmatch(r"3\.\d+\.\d+", version):
+        raise BuildError(f"PYTHON_VERSION: found {version!r}; allowed: a version such as {PINNED_VERSION}")
+    if HOST is None:
+        raise BuildError(f"uv has no interpreter for this machine, {os.uname().machine}; try INTERPRETER=local")
+    roots = {wanted: _fetch(wanted, folder, version) for wanted in {arch, HOST}}
+    minor = version.rpartition(".")[0]
+    executable, compiler = (roots[wanted] / "bin" / f"python{minor}" for wanted in (arch, HOST))
+    _require_running(compiler, version)
     return Interpreter(
-        version=version,
-        executable=roots[arch] / "bin" / f"python{version}",
-        stdlib=roots[arch] / "lib" / f"python{version}",
-        libraries=tuple(sorted((roots[arch] / "lib").glob("libpython3.*.so.*"))),
-        compiler=roots[host] / "bin" / f"python{version}",
+        title=f"CPython {version} (python-build-standalone)",
+        version=minor,
+        executable=executable,
+        stdlib=roots[arch] / "lib" / f"python{minor}",
+        libraries=libraries_of(executable),
+        compiler=compiler,
         platform=f"{UV_MACHINES[arch]}-manylinux2014",
     )
+
+
+def _name(arch: str, version: str) -> str:
+    return f"cpython-{version}-linux-{UV_MACHINES[arch]}-gnu"
+
+
+def _kept(arch: str, folder: Path) -> list[str]:
+    """Return the versions of the pinned minor version that `folder` has for this machine and for `arch`, in order."""
+    minor = PINNED_VERSION.rpartition(".")[0]
+    names = {path.name for path in folder.glob(f"cpython-{minor}.*/") if (path / "bin" / "python3").exists()}
+    numbers = {int(name.split("-")[1].rpartition(".")[2]) for name in names if name.split("-")[1][-1].isdigit()}
+    versions = [f"{minor}.{number}" for number in sorted(numbers)]
+    return [one for one in versions if HOST and {_name(arch, one), _name(HOST, one)} <= names]
+
+
+def _fetch(arch: str, folder: Path, version: str) -> Path:
+    name = _name(arch, version)
+    root = folder / name
+    if (root / "bin" / "python3").exists():
+        return root
+    command = [uv(), "python", "install", "--no-bin", "--install-dir", str(folder), name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        if "No download found" in done.stderr or "not a valid Python download" in done.stderr:
+            raise BuildError(
+                f"uv knows no {name}; allowed: a PYTHON_VERSION that `uv python list --all-versions` names, or none, "
+                f"which means {PINNED_VERSION}"
+            )
+        kept = _kept(arch, folder)
+        instead = f"PYTHON_VERSION={kept[-1]}, which is in {folder.name}/" if kept else "INTERPRETER=local, for a trial"
+        raise BuildError(f"uv could not fetch {name}: {_reason(done.stderr)}. Without a network: {instead}")
+    return root
+
+
+def _reason(stderr: str) -> str:
+    """Return the line of uv's error that says most: the last cause, or the error itself."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    return lines[-1].removeprefix("cause: ").removeprefix("error: ") if lines else "uv gave no reason"
+
+
+def _require_running(program: Path, version: str) -> None:
+    """Raise BuildError unless `program` runs here and is Python `version`."""
+    code = "import platform; print(platform.python_version())"
+    try:
+        done = subprocess.run([program, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise BuildError(f"{program} does not run: {error.strerror}; remove its folder to fetch it again") from None
+    if (done.returncode, done.stdout.strip()) != (0, version):
+        words = (done.stderr.strip() or done.stdout.strip() or "it printed nothing")[-300:]
+        raise BuildError(
+            f"{program} does not run as Python {version}: exit code {done.returncode}, {words}; "
+            "remove its folder to fetch it again"
+        )
+
+
+def libraries_of(executable: Path) -> tuple[Path, ...]:
+    """
+    Return the shared libraries that a program loads from the lib folder beside it.
+
+    Builds of 2026 are linked statically and load none: their libpython is for other programs. Those of 2024 name it by
+    a path, $ORIGIN/../lib/libpython3.11.so.1.0.
+    """
+    binary = elf.read(executable)
+    if binary is None:
+        raise BuildError(f"{executable} is not a program for Linux; remove its folder to fetch it again")
+    beside = (executable.parent.parent / "lib" / Path(name).name for name in binary.needed)
+    return tuple(sorted(path for path in beside if path.exists()))
 
 
 def local(arch: str) -> Interpreter:
@@ -81,11 +188,12 @@ def local(arch: str) -> Interpreter:
     Raises:
         BuildError: `arch` is another machine's.
     """
-    if UV_MACHINES[arch] != os.uname().machine:
+    if arch != HOST:
         raise BuildError(f"INTERPRETER=local builds for this machine, {os.uname().machine}, not for ARCH={arch}")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     executable = Path(sys._base_executable).resolve()  # type: ignore[attr-defined]  # noqa: SLF001 - not the environment's
     return Interpreter(
+        title=f"this machine's own CPython {version}.{sys.version_info.micro}",
         version=version,
         executable=executable,
         stdlib=Path(sysconfig.get_path("stdlib")),

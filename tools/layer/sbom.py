@@ -19,7 +19,7 @@ from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 
-from cyclonedx.factory.license import LicenseFactory
+from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
@@ -36,15 +36,27 @@ LINKED = {
     "openssl": ("openssl:openssl", "Apache-2.0"),
     "zlib": ("zlib:zlib", "Zlib"),
     "expat": ("libexpat_project:libexpat", "MIT"),
+    "sqlite": ("sqlite:sqlite", "blessing"),
+    "zstd": ("facebook:zstandard", "BSD-3-Clause"),
+    "mpdecimal": ("mpdecimal_project:mpdecimal", "BSD-2-Clause"),
 }
+# The last three are left out of a layer where they are modules of their own, but in a static build they are linked in.
 _ASK = """
-import json, platform, pyexpat, ssl, zlib
-print(json.dumps({
+import importlib, json, platform, pyexpat, ssl, sys, zlib
+linked = {
     "python": platform.python_version(),
     "openssl": ssl.OPENSSL_VERSION.split()[1],
     "zlib": zlib.ZLIB_RUNTIME_VERSION,
     "expat": pyexpat.EXPAT_VERSION.removeprefix("expat_"),
-}))
+}
+for name, module, attribute in (
+    ("sqlite", "_sqlite3", "sqlite_version"),
+    ("zstd", "_zstd", "zstd_version"),
+    ("mpdecimal", "_decimal", "__libmpdec_version__"),
+):
+    if module in sys.builtin_module_names:
+        linked[name] = getattr(importlib.import_module(module), attribute)
+print(json.dumps(linked))
 """
 
 

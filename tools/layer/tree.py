@@ -22,28 +22,38 @@ from tools.layer.interpreter import BuildError, Interpreter, uv
 PRIVATE = "secrets-cache"
 WRAPPER = "get-secrets-layer"
 
-# Of the standard library, what a server without a terminal, a window, a database or a build never imports.
+# Of the standard library, what a server without a terminal, a window, a database or a build never imports, and what is
+# for other systems: modules and folders.
 STDLIB_LEFT_OUT = frozenset({
-    "__phello__", "_pyrepl", "config", "curses", "dbm", "distutils", "ensurepip", "idlelib", "lib2to3", "msilib",
-    "pydoc_data", "site-packages", "sqlite3", "test", "tkinter", "turtle.py", "turtledemo", "unittest", "venv",
-    "wsgiref", "xmlrpc",
+    "__hello__", "__phello__", "_aix_support", "_android_support", "_apple_support", "_ios_support", "_osx_support",
+    "_pyrepl", "antigravity", "asyncio/windows_events", "asyncio/windows_utils", "bdb", "cProfile", "cgitb", "cmd",
+    "code", "colorsys", "compileall", "concurrent/futures/process", "crypt", "ctypes/macholib", "ctypes/wintypes",
+    "curses", "dbm", "distutils", "doctest", "encodings/mbcs", "encodings/oem", "ensurepip", "filecmp", "fileinput",
+    "ftplib", "idlelib", "imaplib", "imghdr", "lib2to3", "mailbox", "modulefinder", "msilib", "multiprocessing",
+    "nntplib", "nturl2path", "optparse", "pdb", "pickletools", "plistlib", "poplib", "profile", "pstats", "pty",
+    "pyclbr", "pydoc", "pydoc_data", "rlcompleter", "sched", "shelve", "site-packages", "smtplib", "sqlite3",
+    "sre_compile", "sre_constants", "sre_parse", "symtable", "tabnanny", "telnetlib", "test", "this", "timeit",
+    "tkinter", "trace", "turtle", "turtledemo", "unittest", "venv", "wave", "webbrowser", "wsgiref", "xdrlib",
+    "xml/dom", "xml/sax", "xmlrpc", "zipapp",
 })  # fmt: skip
 EXTENSIONS_LEFT_OUT = (
-    "_bz2", "_crypt", "_ctypes_test", "_curses", "_dbm", "_gdbm", "_lsprof", "_lzma", "_sqlite3", "_test", "_tkinter",
-    "_xxsubinterpreters", "_xxtestfuzz", "_zstd", "audioop", "nis", "ossaudiodev", "readline", "spwd", "xxlimited",
+    "_crypt", "_ctypes_test", "_curses", "_dbm", "_gdbm", "_lsprof", "_sqlite3", "_test", "_tkinter",
+    "_xxsubinterpreters", "_xxtestfuzz", "audioop", "nis", "ossaudiodev", "readline", "spwd", "xxlimited",
     "xxsubtype",
 )  # fmt: skip
 TESTS = frozenset({"__pycache__", "test", "tests"})
 # Of the wheels: code, and the data that code reads.
 KEPT_SUFFIXES = frozenset({".py", ".so", ".json", ".gz", ".pem"})
-LEFT_OUT = (
-    "aiohttp/pytest_plugin.py",
-    "aiohttp/test_utils.py",
-    "dateutil/zoneinfo",
+# What needs a package that is not there, or another system; what no code of the layer imports; and bin/, whose programs
+# have the path of the machine that installed them.
+WHEELS_LEFT_OUT = frozenset({
+    "_yaml", "aiobotocore/_tee", "aiohttp/pytest_plugin", "aiohttp/test_utils", "aiohttp/worker", "bin",
+    "botocore/crt/auth", "botocore/docs/translator", "dateutil/tz/win", "dateutil/tzwin", "dateutil/zoneinfo",
+    "multidict/_testcapi", "urllib3/contrib/emscripten", "urllib3/contrib/pyopenssl", "urllib3/contrib/socks",
+    "urllib3/http2/connection",
     # It needs the C++ library, which not every runtime has; without it frozenlist is plain Python, off the hot path.
     "frozenlist/_frozenlist",
-    "multidict/_testcapi",
-)
+})  # fmt: skip
 BOTOCORE_SERVICES = frozenset({"secretsmanager", "ssm", "sts"})
 LICENCE_NAMES = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS")
 
@@ -58,17 +68,21 @@ def lay_out(opt: Path, interpreter: Interpreter, scratch: Path) -> None:
     shutil.copyfile(ROOT / "wrapper" / WRAPPER, opt / WRAPPER)
     (private / "bin").mkdir(parents=True)
     shutil.copyfile(interpreter.executable, private / "bin" / "python3")
+    _copy(interpreter.stdlib, library, _stdlib_files(interpreter.stdlib))
     for shared in interpreter.libraries:
         shutil.copyfile(shared, private / "lib" / shared.name)
-    _copy(interpreter.stdlib, library, _stdlib_files(interpreter.stdlib))
+    # The interpreter looks for this folder at its start; a zip, and so a layer, holds no empty ones.
+    (library / "lib-dynload").mkdir(exist_ok=True)
+    (library / "lib-dynload" / "README").write_text("The interpreter looks for this folder.\n", "utf-8")
     wheels = scratch / "wheels"
     install(interpreter, wheels)
     _copy(wheels, packages, _wheel_files(wheels))
     _copy(ROOT, packages, (path for path in (ROOT / "secrets_cache").rglob("*.py")))
     _licences(private / "licences", interpreter, wheels)
-    if interpreter.platform is None:
+    if interpreter.is_local:
         _bundle_libraries(private)
-    _strip(private)
+    for binary in elf.binaries_below(private):
+        binary.path.write_bytes(elf.without_debug_info(binary.path.read_bytes()))
     _compile(interpreter, private)
     (private / sbom.NAME).write_text(sbom.bill_of(interpreter, wheels, private / "lib"), "utf-8")
     for path in opt.rglob("*"):
@@ -85,13 +99,21 @@ def _copy(source: Path, target: Path, files: Iterable[Path]) -> None:
 
 def _stdlib_files(stdlib: Path) -> Iterable[Path]:
     for file in stdlib.rglob("*"):
-        first = file.relative_to(stdlib).parts[0]
-        if first in STDLIB_LEFT_OUT or first.startswith("config-") or TESTS & set(file.parts) or not file.is_file():
+        relative = file.relative_to(stdlib)
+        first = relative.parts[0]
+        if file.suffix not in {".py", ".so"} or not file.is_file():
+            continue
+        if first.startswith("config-") or TESTS & set(relative.parts) or _is_one_of(STDLIB_LEFT_OUT, relative):
             continue
         if first == "lib-dynload" and file.name.startswith(EXTENSIONS_LEFT_OUT):
             continue
-        if file.suffix in {".py", ".so"}:
-            yield file
+        yield file
+
+
+def _is_one_of(modules: frozenset[str], file: Path) -> bool:
+    """Whether a file is one of the modules, or below one of the folders, that `modules` names."""
+    module = file.with_name(file.name.partition(".")[0])
+    return any(str(path) in modules for path in (module, *file.parents))
 
 
 def _wheel_files(wheels: Path) -> Iterable[Path]:
@@ -100,7 +122,7 @@ def _wheel_files(wheels: Path) -> Iterable[Path]:
         parts = relative.parts
         if not file.is_file() or file.suffix not in KEPT_SUFFIXES or parts[0].endswith(".dist-info"):
             continue
-        if TESTS & set(parts) or str(relative).startswith(LEFT_OUT):
+        if TESTS & set(parts) or _is_one_of(WHEELS_LEFT_OUT, relative):
             continue
         # botocore/data/<service>/<version>/...: a folder a service, and files of its own beside them.
         if parts[:2] == ("botocore", "data") and len(parts) > 3 and parts[2] not in BOTOCORE_SERVICES:
@@ -166,14 +188,6 @@ def _loaded_by(path: Path) -> list[Path]:
                 raise BuildError(f"{path.name} loads {name}, which is not on this machine")
             found.append(Path(place.split(" (")[0]))
     return found
-
-
-def _strip(private: Path) -> None:
-    strip = shutil.which("strip")
-    if strip is None:
-        return
-    for binary in elf.binaries_below(private):
-        subprocess.run([strip, "--strip-unneeded", str(binary.path)], capture_output=True, check=False)
 
 
 def _compile(interpreter: Interpreter, private: Path) -> None:
