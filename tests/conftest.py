@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import signal
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ settings.load_profile("ours")
 for variable in [name for name in os.environ if name.startswith(("AWS_", "SECRETS_CACHE_", "CACHE_TIMEOUT"))]:
     if not variable.startswith("SECRETS_CACHE_TEST_"):
         del os.environ[variable]
+# A shell's background job ignores it, and so would all that the tests start.
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 os.environ.update(
     AWS_REGION="eu-west-1",
     AWS_ACCESS_KEY_ID="AKIDEXAMPLE",
@@ -81,8 +84,9 @@ def _upstream(monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
 def _opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the built layer as Lambda unpacks it into /opt, where this machine lets a test have an /opt of its own."""
     reason = sandbox.why_impossible()
-    if reason is not None:
+    if reason is not None and not os.environ.get("CI"):
         pytest.skip(f"there can be no /opt of its own here: {reason}")
+    assert reason is None
     opt = tmp_path_factory.mktemp("layer") / "opt"
     unpack(built_layer(), opt)
     return opt

@@ -26,7 +26,7 @@ from tests.processes import config
 from tests.test_extension import get, next_is_open
 from tools import sandbox
 from tools.emulator import ROOT, Log, built_layer, free_port, unpack
-from tools.layer import check, elf, interpreter, tree
+from tools.layer import check, elf, interpreter, sbom, tree
 from tools.layer.interpreter import HOST, BuildError
 
 OTHER = {"x86_64": "arm64", "arm64": "x86_64"}[HOST or ""]
@@ -127,6 +127,7 @@ def test_the_bill_of_materials_names_every_part(archive, about):
     assert {f"pkg:pypi/{name}@{version}" for name, version in locked_for(about)} <= purls
     assert f"pkg:generic/python@{about['python']}" in purls
     assert f"pkg:generic/openssl@{about['openssl']}" in purls
+    assert b"Julian R Seward" in archive.read("secrets-cache/licences/python.txt")
     assert {Path(name).name: hashlib.sha256(archive.read(name)).hexdigest() for name in libraries} == hashes
     assert [] == [part["name"] for part in bill["components"] if part["type"] != "file" and not part.get("licenses")]
     (whole,) = (one["dependsOn"] for one in bill["dependencies"] if one["ref"] == "secrets-cache")
@@ -169,6 +170,18 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path, about, request):
     )
 
 
+def test_the_bill_of_materials_names_what_is_linked_into_the_interpreter(archive, real):
+    """A scanner must find each library, with its version where it can be told; nothing else tells of them."""
+    bill = json.loads(archive.read("secrets-cache/sbom.cdx.json"))
+    linked = {
+        part["name"]: part.get("version") for part in bill["components"] if "pkg:generic/" in part.get("purl", "")
+    }
+    known = {name for name, version in linked.items() if version and re.fullmatch(r"\d+\.\d+(\.\d+)*", version)}
+
+    assert set(sbom.LINKED) == set(linked)
+    assert {"libedit", "libffi", "libuuid"} == set(linked) - known
+
+
 # What the interpreter that ships needs, which this machine's own may not.
 
 
@@ -197,7 +210,7 @@ def test_a_libpython_that_the_program_loads_goes_along(real, tmp_path):
     tree.lay_out(tmp_path / "opt", dataclasses.replace(real, libraries=(library,)), tmp_path)
 
     assert library.read_bytes() == (tmp_path / "opt" / "secrets-cache" / "lib" / library.name).read_bytes()
-    assert check.run(tmp_path / "opt", str(HOST), real).startswith(f"Run on {HOST}: ")
+    assert check.run(tmp_path / "opt", str(HOST)).startswith(f"Run on {HOST}: ")
 
 
 def test_what_a_program_loads_from_its_own_folder_is_read_from_the_program(real, tmp_path):
@@ -297,23 +310,39 @@ def test_a_tree_whose_libraries_are_not_complete_is_refused(opt, tmp_path):
     ],
     ids=["another program", "a mode", "a shared object", "a module", "a word on standard error"],
 )
-def test_a_tree_that_does_not_run_is_refused(opt, tmp_path, real, ruin, words):
+def test_a_tree_that_does_not_run_is_refused(opt, tmp_path, ruin, words):
     """Whatever a build did to it: what was built is run before it is called built."""
     shutil.copytree(opt, tmp_path / "opt")
     ruin(tmp_path / "opt" / "secrets-cache")
 
     with pytest.raises(BuildError, match=words):
-        check.run(tmp_path / "opt", str(HOST), real)
+        check.run(tmp_path / "opt", str(HOST))
 
 
-def test_a_tree_for_a_machine_that_cannot_be_had_is_not_run(opt, tmp_path, real):
-    """One line says so."""
-    foreign = tmp_path / "python3"
-    foreign.write_bytes(b"\x7fELF of another machine")
-    foreign.chmod(0o755)
+def test_a_tree_for_a_machine_that_is_not_emulated_is_not_run(opt, tmp_path):
+    """One line says so. The program is one for a machine that nobody emulates: the number of a machine of 1990."""
+    shutil.copytree(opt, tmp_path / "opt")
+    program = tmp_path / "opt" / "secrets-cache" / "bin" / "python3"
+    header = bytearray(program.read_bytes())
+    header[18:20] = (7).to_bytes(2, "little")
+    program.write_bytes(header)
 
-    said = check.run(opt, OTHER, dataclasses.replace(real, executable=foreign))
-    assert f"Not run: this machine cannot run programs for {OTHER}." == said
+    assert f"Not run: this machine cannot run programs for {OTHER}." == check.run(tmp_path / "opt", OTHER)
+
+
+def test_a_tree_for_an_emulated_machine_that_does_not_run_is_refused(tmp_path):
+    """Where the machine can be emulated, a program that fails is the build's fault."""
+    tree_of_arm64 = built_layer().parent / "layer-arm64"
+    program = tmp_path / "opt" / "secrets-cache" / "bin" / "python3"
+    if HOST == "arm64" or not check.can_run(tree_of_arm64 / "secrets-cache" / "bin" / "python3"):
+        pytest.skip("this machine does not emulate arm64")
+    shutil.copytree(tree_of_arm64, tmp_path / "opt")
+    ruined = bytearray(program.read_bytes())
+    ruined[0x184000:0x284000] = bytes(0x100000)
+    program.write_bytes(ruined)
+
+    with pytest.raises(BuildError, match="the layer does not run as it was built"):
+        check.run(tmp_path / "opt", "arm64")
 
 
 @pytest.mark.parametrize(("bound", "words"), [("max_zip", "the zip"), ("max_unpacked", "the unpacked layer")])
@@ -342,6 +371,15 @@ def build(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_the_pinned_version_is_the_newest_that_the_locked_uv_knows():
+    """Of 3.14, and no preview: uv's own list, which is in it."""
+    command = [interpreter.uv(), "python", "list", "--all-versions", "--only-downloads", "--offline", "3.14"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    known = [int(number) for number in re.findall(r"^cpython-3\.14\.(\d+)-linux-", listed, re.MULTILINE)]
+
+    assert f"3.14.{max(known)}" == interpreter.PINNED_VERSION
+
+
 def test_the_local_interpreter_is_this_machines(tmp_path):
     """Another architecture needs uv's."""
     done = build("--interpreter", "local", "--arch", OTHER, "--output", str(tmp_path))
@@ -353,14 +391,23 @@ def test_the_local_interpreter_is_this_machines(tmp_path):
 OFFLINE = {"UV_PYTHON_INSTALL_MIRROR": "http://127.0.0.1:9/nothing", "UV_HTTP_RETRIES": "0"}
 
 
+def test_the_local_interpreter_has_the_version_it_has(tmp_path):
+    """A version that is asked for is never silently another one."""
+    done = build("--interpreter", "local", "--python-version", "3.14.6", "--output", str(tmp_path))
+
+    assert 1 == done.returncode
+    assert "make layer: PYTHON_VERSION=3.14.6 does not go with INTERPRETER=local, which takes the Python" in done.stderr
+
+
 def test_an_interpreter_that_uv_cannot_fetch(tmp_path):
     """One line: what, why, and what works without a network."""
     done = build("--interpreter", "uv", "--interpreters", str(tmp_path / "kept"), "--output", str(tmp_path), **OFFLINE)
 
     assert 1 == done.returncode
-    name = f"cpython-{interpreter.PINNED_VERSION}-linux-{interpreter.UV_MACHINES[str(HOST)]}-gnu"
     assert re.fullmatch(
-        rf"make layer: uv could not fetch {name}: .+\. Without a network: INTERPRETER=local, for a trial\n", done.stderr
+        rf"make layer: CPython {interpreter.PINNED_VERSION} for {HOST} could not be downloaded: .+\. Where github.com "
+        r"is blocked, UV_PYTHON_INSTALL_MIRROR names a mirror\. For a trial: INTERPRETER=local\n",
+        done.stderr,
     )
 
 
@@ -375,16 +422,16 @@ def test_an_interpreter_that_is_there_already_is_named_as_the_way_out(tmp_path, 
     done = build("--interpreter", "uv", "--interpreters", str(kept), "--output", str(tmp_path), **OFFLINE)
 
     assert 1 == done.returncode
-    assert f" Without a network: PYTHON_VERSION={version}, which is in kept/\n" in done.stderr
+    assert f". {version} is in {kept}: use PYTHON_VERSION={version}. For a trial: INTERPRETER=local\n" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        ("3.14.99", "uv knows no cpython-3.14.99-linux-.*; allowed: a PYTHON_VERSION that `uv python list"),
-        ("3.14.999", "uv knows no cpython-3.14.999-linux-.*; allowed: a PYTHON_VERSION that `uv python list"),
-        ("3.14", "PYTHON_VERSION: found '3.14'; allowed: a version such as 3.14.10"),
-        ("../../etc", "PYTHON_VERSION: found '../../etc'; allowed: a version such as 3.14.10"),
+        ("3.14.99", "uv knows no cpython-3.14.99-linux-.*; allowed: a PYTHON_VERSION that is one that `.venv/bin/uv"),
+        ("3.14.999", "uv knows no cpython-3.14.999-linux-.*; allowed: a PYTHON_VERSION that is one that `.venv/bin/uv"),
+        ("3.14", "PYTHON_VERSION: found '3.14'; allowed: a version such as 3.14."),
+        ("../../etc", "PYTHON_VERSION: found '../../etc'; allowed: a version such as 3.14."),
     ],
 )
 def test_a_version_that_there_is_not(tmp_path, version, words):
@@ -401,20 +448,20 @@ def test_a_version_that_there_is_not(tmp_path, version, words):
     ("text", "words"),
     [
         ("not a program", "does not run: Exec format error"),
-        ("#!/bin/sh\necho 3.9.1", "does not run as Python 3.14.10: exit code 0, 3.9.1"),
-        ("#!/bin/sh\necho broken >&2; exit 7", "does not run as Python 3.14.10: exit code 7, broken"),
+        ("#!/bin/sh\necho 3.9.1", "does not run as Python 3.14.8: exit code 0, 3.9.1"),
+        ("#!/bin/sh\necho broken >&2; exit 7", "does not run as Python 3.14.8: exit code 7, broken"),
     ],
     ids=["no program", "another version", "an error"],
 )
 def test_an_interpreter_that_does_not_run(tmp_path, text, words):
     """One line says which, what it said, and what to do."""
-    name = f"cpython-3.14.10-linux-{interpreter.UV_MACHINES[str(HOST)]}-gnu"
+    name = f"cpython-3.14.8-linux-{interpreter.UV_MACHINES[str(HOST)]}-gnu"
     program = tmp_path / name / "bin" / "python3.14"
     program.parent.mkdir(parents=True)
     program.write_text(text)
     program.chmod(0o755)
     (program.parent / "python3").symlink_to("python3.14")
-    done = build("--interpreter", "uv", "--interpreters", str(tmp_path), "--python-version", "3.14.10", **OFFLINE)
+    done = build("--interpreter", "uv", "--interpreters", str(tmp_path), "--python-version", "3.14.8", **OFFLINE)
 
     assert 1 == done.returncode
     assert f"make layer: {program} {words}; remove its folder to fetch it again\n" == done.stderr
@@ -431,7 +478,7 @@ def test_where_no_interpreter_can_be_fetched_the_tests_take_the_local_one_and_sa
         done.stdout,
     )
     assert 1 == refused.returncode
-    assert "make layer: uv could not fetch cpython-3.14.9-linux-" in refused.stderr
+    assert f"make layer: CPython 3.14.9 for {HOST} could not be downloaded: " in refused.stderr
 
 
 @pytest.mark.parametrize("arch", ["x86_64", "arm64"])

@@ -1,11 +1,12 @@
 """What a built tree must pass: its binaries can run in Lambda, it runs here, and it is small."""
 
+import errno
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from tools.layer import elf
-from tools.layer.interpreter import HOST, BuildError, Interpreter
+from tools.layer.interpreter import HOST, BuildError
 
 MAX_ZIP_BYTES = 20_000_000
 MAX_UNPACKED_BYTES = 60_000_000
@@ -33,7 +34,7 @@ def binaries(
     return [f"warning: {len(newer)} binaries need a newer glibc than some runtimes of Lambda have; {first}"]
 
 
-def run(opt: Path, arch: str, bundled: Interpreter) -> str:
+def run(opt: Path, arch: str) -> str:
     """
     Run the tree's interpreter: it starts, imports every module, loads every shared object, and writes no error.
 
@@ -42,9 +43,9 @@ def run(opt: Path, arch: str, bundled: Interpreter) -> str:
     Raises:
         BuildError: It does not.
     """
-    if arch != HOST and not _can_run(bundled.executable):
-        return f"Not run: this machine cannot run programs for {arch}."
     private = opt / "secrets-cache"
+    if arch != HOST and not can_run(private / "bin" / "python3"):
+        return f"Not run: this machine cannot run programs for {arch}."
     command: list[str | Path] = [private / "bin" / "python3", "-I", "-S", Path(__file__).with_name("smoke.py"), private]
     try:
         done = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
@@ -57,12 +58,18 @@ def run(opt: Path, arch: str, bundled: Interpreter) -> str:
     return f"Run on {arch}: {lines[-1]}, nothing on standard error."
 
 
-def _can_run(program: Path) -> bool:
-    """Whether this machine runs a program as it was fetched: by itself, or by emulation."""
+def can_run(program: Path) -> bool:
+    """
+    Whether this machine runs programs like this one, by itself or by emulation; not whether the program is a good one.
+
+    The kernel refuses those of another machine, unless an emulator is registered for them; the emulator looks for the
+    other machine's loader.
+    """
     try:
-        return subprocess.run([program, "-I", "-S", "-c", ""], capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
+        done = subprocess.run([program, "-I", "-S", "-c", ""], capture_output=True, text=True, check=False)
+    except OSError as error:
+        return error.errno not in {errno.ENOEXEC, errno.ENOENT}
+    return "Could not open '/lib" not in done.stderr
 
 
 def sizes(opt: Path, archive: Path, *, max_zip: int = MAX_ZIP_BYTES, max_unpacked: int = MAX_UNPACKED_BYTES) -> None:

@@ -27,6 +27,14 @@ class BuildError(Exception):
     """The layer cannot be built; the text says why and what to do."""
 
 
+class NoInterpreterError(BuildError):
+    """The interpreter cannot be had: there is none, it cannot be fetched, or it does not run."""
+
+
+class DownloadError(NoInterpreterError):
+    """It cannot be fetched from where it is published."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interpreter:
     """
@@ -64,11 +72,11 @@ def best(arch: str, folder: Path, version: str | None) -> tuple[Interpreter, str
     version that is in `folder`; else the local one.
 
     Raises:
-        BuildError: `version` is given and cannot be had, or `arch` is another machine's and cannot be had.
+        NoInterpreterError: `version` is given and cannot be had, or `arch` is another machine's and cannot be had.
     """
     try:
         found = from_uv(arch, folder, version)
-    except BuildError as error:
+    except NoInterpreterError as error:
         if version:
             raise
         reason = str(error)
@@ -77,7 +85,7 @@ def best(arch: str, folder: Path, version: str | None) -> tuple[Interpreter, str
     kept = _kept(arch, folder)
     if kept:
         found = from_uv(arch, folder, kept[-1])
-        return found, f"{found.title} for {arch}, since {PINNED_VERSION} could not be fetched"
+        return found, f"{found.title} for {arch}, since {PINNED_VERSION} could not be downloaded"
     found = local(arch)
     return found, f"{found.title} for {arch}, not the one that ships: {reason}"
 
@@ -92,13 +100,13 @@ def from_uv(arch: str, folder: Path, version: str | None = None) -> Interpreter:
         version: Such as "3.14.6"; None means `PINNED_VERSION`.
 
     Raises:
-        BuildError: There is no such version, it cannot be fetched, or the one for this machine does not run.
+        NoInterpreterError: There is no such version, it cannot be fetched, or the one for this machine does not run.
     """
     version = version or PINNED_VERSION
     if not re.fullmatch(r"3\.\d+\.\d+", version):
-        raise BuildError(f"PYTHON_VERSION: found {version!r}; allowed: a version such as {PINNED_VERSION}")
+        raise NoInterpreterError(f"PYTHON_VERSION: found {version!r}; allowed: a version such as {PINNED_VERSION}")
     if HOST is None:
-        raise BuildError(f"uv has no interpreter for this machine, {os.uname().machine}; try INTERPRETER=local")
+        raise NoInterpreterError(f"uv has no interpreter for this machine, {os.uname().machine}; try INTERPRETER=local")
     roots = {wanted: _fetch(wanted, folder, version) for wanted in {arch, HOST}}
     minor = version.rpartition(".")[0]
     executable, compiler = (roots[wanted] / "bin" / f"python{minor}" for wanted in (arch, HOST))
@@ -136,14 +144,22 @@ def _fetch(arch: str, folder: Path, version: str) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         if "No download found" in done.stderr or "not a valid Python download" in done.stderr:
-            raise BuildError(
-                f"uv knows no {name}; allowed: a PYTHON_VERSION that `uv python list --all-versions` names, or none, "
-                f"which means {PINNED_VERSION}"
-            )
+            known = "one that `.venv/bin/uv python list --all-versions` names"
+            raise NoInterpreterError(f"uv knows no {name}; allowed: a PYTHON_VERSION that is {known}, or none")
         kept = _kept(arch, folder)
-        instead = f"PYTHON_VERSION={kept[-1]}, which is in {folder.name}/" if kept else "INTERPRETER=local, for a trial"
-        raise BuildError(f"uv could not fetch {name}: {_reason(done.stderr)}. Without a network: {instead}")
+        instead = (
+            f"{kept[-1]} is in {_shown(folder)}: use PYTHON_VERSION={kept[-1]}"
+            if kept
+            else "Where github.com is blocked, UV_PYTHON_INSTALL_MIRROR names a mirror"
+        )
+        reason = _reason(done.stderr)
+        raise DownloadError(f"CPython {version} for {arch} could not be downloaded: {reason}. {instead}")
     return root
+
+
+def _shown(folder: Path) -> str:
+    """Return a folder's path, short where it is in the current one."""
+    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)
 
 
 def _reason(stderr: str) -> str:
@@ -153,15 +169,17 @@ def _reason(stderr: str) -> str:
 
 
 def _require_running(program: Path, version: str) -> None:
-    """Raise BuildError unless `program` runs here and is Python `version`."""
+    """Raise NoInterpreterError unless `program` runs here and is Python `version`."""
     code = "import platform; print(platform.python_version())"
     try:
         done = subprocess.run([program, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
     except OSError as error:
-        raise BuildError(f"{program} does not run: {error.strerror}; remove its folder to fetch it again") from None
+        raise NoInterpreterError(
+            f"{program} does not run: {error.strerror}; remove its folder to fetch it again"
+        ) from None
     if (done.returncode, done.stdout.strip()) != (0, version):
         words = (done.stderr.strip() or done.stdout.strip() or "it printed nothing")[-300:]
-        raise BuildError(
+        raise NoInterpreterError(
             f"{program} does not run as Python {version}: exit code {done.returncode}, {words}; "
             "remove its folder to fetch it again"
         )
@@ -176,7 +194,7 @@ def libraries_of(executable: Path) -> tuple[Path, ...]:
     """
     binary = elf.read(executable)
     if binary is None:
-        raise BuildError(f"{executable} is not a program for Linux; remove its folder to fetch it again")
+        raise NoInterpreterError(f"{executable} is not a program for Linux; remove its folder to fetch it again")
     beside = (executable.parent.parent / "lib" / Path(name).name for name in binary.needed)
     return tuple(sorted(path for path in beside if path.exists()))
 
@@ -186,10 +204,12 @@ def local(arch: str) -> Interpreter:
     Return the interpreter that runs this.
 
     Raises:
-        BuildError: `arch` is another machine's.
+        NoInterpreterError: `arch` is another machine's.
     """
     if arch != HOST:
-        raise BuildError(f"INTERPRETER=local builds for this machine, {os.uname().machine}, not for ARCH={arch}")
+        raise NoInterpreterError(
+            f"INTERPRETER=local builds for this machine, {os.uname().machine}, not for ARCH={arch}"
+        )
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     executable = Path(sys._base_executable).resolve()  # type: ignore[attr-defined]  # noqa: SLF001 - not the environment's
     return Interpreter(

@@ -148,7 +148,8 @@ def _licences(target: Path, interpreter: Interpreter, wheels: Path) -> None:
     shutil.copyfile(ROOT / "LICENSE", target / "secrets-cache.txt")
     for candidate in (interpreter.stdlib / "LICENSE.txt", interpreter.stdlib / "LICENSE"):
         if candidate.exists():
-            shutil.copyfile(candidate, target / "python.txt")
+            linked = Path(__file__).with_name("linked.txt").read_text("utf-8")
+            (target / "python.txt").write_text(f"{candidate.read_text('utf-8')}\n\n{linked}", "utf-8")
     for information in sorted(wheels.glob("*.dist-info")):
         name = information.name.removesuffix(".dist-info")
         texts = [
