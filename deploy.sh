@@ -1,43 +1,51 @@
 #!/usr/bin/env bash
 #
-# Puts the secrets-cache layer on Lambda functions, and leaves everything else of theirs as it is.
+# Adds the secrets-cache layer to Lambda functions, and leaves everything else about them as it is.
 #
 # Rules
 # -----
-# 1. Everything is looked at before anything is changed; what is refused is not changed.
-# 2. One update for each function, of what differs and of nothing else: what is not sent, Lambda keeps.
+# 1. Check everything about a function before changing it. A refused function is not changed.
+# 2. One update for each function, with only what differs: Lambda keeps what an update does not name.
 # 3. The values of environment variables go from one AWS CLI to the next through a pipe. They are never in a variable,
 #    an argument, a file or a message of this script.
-# 4. Whatever changed the function meanwhile wins: Lambda refuses our update then (RevisionId).
-# 5. Runs with bash 3.2, the AWS CLI 1 or 2, awk, sed and unzip. Only --grant needs Python.
+# 4. If somebody else changes the function in between, their change wins: Lambda refuses our update then (RevisionId).
+# 5. A downloaded zip is used only if its SHA-256 is the one that the release's SHA256SUMS lists.
+# 6. Runs with bash 3.2, the AWS CLI 1 or 2, and the tools that both macOS and Linux have. Only --release needs curl,
+#    and only --grant needs Python.
 set -euo pipefail
 set -f
 umask 077
 
 usage() {
   cat <<'TEXT'
-Puts the secrets-cache layer on Lambda functions, and leaves their other layers and variables as they are.
+Adds the secrets-cache layer to Lambda functions. Their other layers and variables stay as they are.
 
 usage: ./deploy.sh [options] FUNCTION [FUNCTION ...]
 
 FUNCTION is the name or the ARN of a function. The region and the credentials are those of your AWS CLI.
 
-  --cache-timeout MINUTES  set CACHE_TIMEOUT, how long a value is used; more than 0, at most 43200, decimals allowed
+  --release VERSION        download this release of the layer, such as 0.2.0; nothing is built
+  --zip FILE               use this zip of the layer; default: dist/secrets-cache-layer-ARCHITECTURE.zip
+  --cache-timeout MINUTES  set CACHE_TIMEOUT, how long a value is cached; more than 0, at most 43200, decimals allowed
   --exec-wrapper           set AWS_LAMBDA_EXEC_WRAPPER to /opt/get-secrets-layer: secrets as environment variables
   --grant CONFIG           let the function's role read what this config.yaml lists, by an inline policy
   --account ID             let this AWS account use the layer version; may be given several times
-  --public                 let everyone use the layer version
-  --remove                 take the layer out again, and what the other options given would have put there
-  --dry-run                say what would be changed, and change nothing
-  --layer-name NAME        the layer's name; default: secrets-cache
-  --zip FILE               the layer's zip; default: dist/secrets-cache-layer-ARCHITECTURE.zip
+  --public                 let every AWS account use the layer version
+  --remove                 remove the layer, and whatever the other options here have set
+  --dry-run                show what would change, and change nothing
+  --layer-name NAME        the name of the layer; default: secrets-cache
   --region REGION          the AWS region
-  --profile NAME           the AWS CLI's profile
-  --help                   this text
+  --profile NAME           the profile of the AWS CLI
+  --help                   show this text
 
-Exit codes: 0 good, 1 problem, 2 usage.
+SECRETS_CACHE_RELEASES, a variable of your shell, is the address that --release downloads from.
+
+Exit codes: 0 success, 1 problem, 2 wrong usage.
 TEXT
 }
+
+# Where the releases are. A release writes its own address into the copy of this script that it ships.
+RELEASES=''
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 MAX_LAYERS=5
@@ -45,20 +53,26 @@ MAX_UNPACKED=262144000 # 250 MB
 WRAPPER=/opt/get-secrets-layer
 MINUTES='^([0-9]{1,12}(\.[0-9]{1,9})?|\.[0-9]{1,9})$'
 MAX_MINUTES=43200
+VERSION='^v?((0|[1-9][0-9]{0,5})(\.(0|[1-9][0-9]{0,5})){2})$'
+# No user name, because messages show the address.
+ADDRESS='^https?://[][A-Za-z0-9.:/_~%+-]+$'
+GITHUB='^((https?|ssh|git)://([^/@]+@)?(ssh\.)?github\.com(:[0-9]+)?/|([^/@:]+@)?github\.com:/?)'
+GITHUB=$GITHUB'([A-Za-z0-9-]+)/([A-Za-z0-9._-]+)/?$'
+SHA256='^[0-9a-f]{64}$'
 TAB=$'\t'
 
 say() { printf '%s\n' "$*"; }
 complain() { printf 'deploy.sh: %s\n' "$*" >&2; }
 wrong_usage() {
   complain "$*"
-  say "./deploy.sh --help shows what is possible" >&2
+  say "./deploy.sh --help lists the options" >&2
   exit 2
 }
 
 # --- The command line ---
 
 cache_timeout='' exec_wrapper='' config='' principals='' remove='' dry_run=''
-layer_name=secrets-cache zip=''
+layer_name=secrets-cache zip='' release=''
 
 check_text() { # option, value, pattern, what is allowed
   [[ $2 =~ $3 ]] || wrong_usage "$1: found '$2'; allowed: $4"
@@ -87,6 +101,10 @@ set_option() { # option, value
     layer_name=$2
     ;;
   --zip) zip=$2 ;;
+  --release)
+    check_text --release "$2" "$VERSION" "a version such as 0.2.0"
+    release=${2#v}
+    ;;
   --region)
     check_text --region "$2" '^[a-z]{2,}(-[a-z0-9]+)+-[0-9]+$' "an AWS region such as eu-west-1"
     export AWS_REGION=$2 AWS_DEFAULT_REGION=$2
@@ -107,12 +125,12 @@ while [ $# -gt 0 ]; do
   --public) principals="$principals *" ;;
   --remove) remove=yes ;;
   --dry-run) dry_run=yes ;;
-  --cache-timeout | --grant | --account | --layer-name | --zip | --region | --profile)
+  --cache-timeout | --grant | --account | --layer-name | --zip | --release | --region | --profile)
     [ -n "${2-}" ] || wrong_usage "$1 needs a value"
     set_option "$1" "$2"
     shift
     ;;
-  --cache-timeout=?* | --grant=?* | --account=?* | --layer-name=?* | --zip=?* | --region=?* | --profile=?*)
+  --cache-timeout=?* | --grant=?* | --account=?* | --layer-name=?* | --zip=?* | --release=?* | --region=?* | --profile=?*)
     set_option "${1%%=*}" "${1#*=}"
     ;;
   --) only_functions=' ' ;;
@@ -124,24 +142,37 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ -n "$functions" ] || wrong_usage "no function is named"
+[ -n "$functions" ] || wrong_usage "no function given"
 [ -z "$remove" ] || [ -z "$principals" ] ||
-  wrong_usage "--remove does not go with --account and --public; docs/deploy.md says how to stop sharing"
+  wrong_usage "--remove cannot be combined with --account or --public; to stop sharing, see docs/deploy.md"
+[ -z "$release" ] || [ -z "$zip" ] || wrong_usage "--release and --zip cannot be combined: each says which zip to use"
+[ -z "$remove" ] || release=''
+
+# --- The tools ---
+
+need() { # program, what to do without it
+  command -v "$1" >/dev/null && return 0
+  complain "the program '$1' is needed, and is not in PATH; $2"
+  exit 1
+}
+
+need aws "install the AWS CLI: https://aws.amazon.com/cli"
+for program in awk sed unzip base64; do need "$program" "install it with your system's package manager"; done
+command -v sha256sum >/dev/null || need shasum "install it, or sha256sum, with your system's package manager"
+[ -z "$release" ] || need curl "install it, or download the layer's zip with a browser and use --zip"
+temporary=$(mktemp -d "${TMPDIR:-/tmp}/deploy.XXXXXX" 2>/dev/null) || {
+  complain "cannot create a folder in '${TMPDIR:-/tmp}'; set TMPDIR to a folder that you can write to"
+  exit 1
+}
+errors=$temporary/errors
+trap 'rm -rf "$temporary"' EXIT
+trap 'exit 1' HUP INT TERM
 
 # --- The AWS CLI ---
 
 # Text is UTF-8 whatever the locale; nothing is paged. The CLI 1 knows AWS_DEFAULT_REGION only.
 export AWS_PAGER='' PYTHONUTF8=1 AWS_CLI_FILE_ENCODING=UTF-8 AWS_CLI_OUTPUT_ENCODING=UTF-8
 [ -z "${AWS_REGION-}" ] || export AWS_DEFAULT_REGION=$AWS_REGION
-for program in aws awk sed unzip; do
-  if ! command -v "$program" >/dev/null; then
-    complain "this needs the program '$program', which is not in PATH; the AWS CLI comes from https://aws.amazon.com/cli"
-    exit 1
-  fi
-done
-errors=$(mktemp "${TMPDIR:-/tmp}/deploy.XXXXXX")
-trap 'rm -f "$errors"' EXIT
-trap 'exit 1' HUP INT TERM
 
 # Runs one command of the AWS CLI. Leaves its answer in $answer or, if it fails, AWS's words in $failure.
 answer='' failure=''
@@ -154,72 +185,177 @@ call() {
 
 # Says why a call failed. Some of AWS's messages end in all the variables of the function; that part is left out.
 explain() { # function, permission that the call needs
-  local words=${failure%%String measured*} permission
+  local words=${failure%%String measured*} permission reason
   words=${words%%\{*}
+  words=${words# }
   case $words in
+  *"Unable to locate credentials"* | *"Partial credentials"*)
+    reason="the AWS CLI found no credentials; sign in with 'aws configure' or 'aws sso login', or choose a --profile"
+    ;;
+  *"must specify a region"*)
+    reason="the AWS CLI found no region; give one, such as --region eu-west-1"
+    ;;
+  *ExpiredToken* | *"Token has expired"* | *"profile has expired"* | *"SSO Token"*)
+    reason="your AWS session has ended; sign in again, for example with 'aws sso login'"
+    ;;
+  *UnrecognizedClient* | *InvalidClientTokenId* | *SignatureDoesNotMatch* | *InvalidSignature*)
+    reason="AWS does not accept your credentials; check them, and this computer's clock: aws sts get-caller-identity"
+    ;;
   *AccessDenied* | *"not authorized to perform"*)
     permission=$(printf '%s' "$words" | sed -n 's/.*not authorized to perform:* \([a-z0-9-]*:[A-Za-z]*\).*/\1/p')
-    complain "$1: missing permission ${permission:-$2}: your AWS credentials must allow it (docs/deploy.md). AWS says:$words"
+    reason="missing permission ${permission:-$2}: your AWS credentials must allow it (docs/deploy.md)"
     ;;
   *"Function not found"*)
-    complain "$1: no such function in this region and account; allowed: one that exists. AWS says:$words"
+    reason="no such function in this region and account; check its name, the region and the profile"
     ;;
   *PreconditionFailed* | *ResourceConflict*)
-    complain "$1: somebody else changed it at the same time; it was not changed by us. Try again. AWS says:$words"
+    reason="somebody else changed it at the same time, so Lambda refused this change; try again"
     ;;
   *"$MAX_UNPACKED"*)
-    complain "$1: code and layers together are more than 250 MB unpacked; Lambda left the function as it was. AWS says:$words"
+    reason="code and layers together are more than 250 MB unpacked; Lambda did not change the function"
     ;;
-  *)
-    complain "$1: the AWS CLI failed:$words"
-    ;;
+  *) reason="the AWS CLI failed" ;;
   esac
+  complain "$1: $reason. AWS says: ${words% }"
+}
+
+# --- The release ---
+
+# Leaves the address of the releases in $releases: the variable, what this copy was shipped with, or the GitHub
+# repository of the project that this script lies in. In any other repository, origin is not ours.
+releases=''
+find_releases() {
+  local origin
+  releases=${SECRETS_CACHE_RELEASES:-$RELEASES}
+  if [ -z "$releases" ] && [ -f "$ROOT/secrets_cache/__init__.py" ]; then
+    origin=$(git -C "$ROOT" remote get-url origin 2>/dev/null) || origin=''
+    if [[ $origin =~ $GITHUB ]]; then
+      releases=https://github.com/${BASH_REMATCH[7]}/${BASH_REMATCH[8]%.git}/releases/download
+    fi
+  fi
+  if [ -z "$releases" ]; then
+    complain "--release: the address of the releases is not known; set SECRETS_CACHE_RELEASES to it, such as" \
+      "https://github.com/OWNER/REPO/releases/download"
+    return 1
+  elif [[ ! $releases =~ $ADDRESS ]]; then
+    complain "SECRETS_CACHE_RELEASES must be an address such as https://github.com/OWNER/REPO/releases/download," \
+      "without a user name and without parameters"
+    return 1
+  fi
+  releases=${releases%/}/v$release
+}
+
+# Downloads a file of the release. curl reads no ~/.curlrc, and --proto holds for redirects as well: https only.
+download() { # where a message begins, name, where to put it
+  local address=$releases/$2 protocols='=https' status words
+  case $address in http://*) protocols='=http,https' ;; esac
+  if status=$(curl --disable --globoff --silent --show-error --fail --location --max-redirs 5 \
+    --proto "$protocols" --connect-timeout 10 --max-time 300 --speed-limit 1000 --speed-time 30 \
+    --max-filesize 100000000 --retry 1 --retry-delay 1 \
+    --output "$3" --write-out '%{http_code}' "$address" 2>"$errors" </dev/null); then
+    return 0
+  elif [ "$status" = 404 ]; then
+    complain "$1$address was not found (404): no release $release, or none with this file. Check the version, and the" \
+      "address, which SECRETS_CACHE_RELEASES sets"
+  else
+    words=$(sed -n 's/^curl: ([0-9]*) *//p' "$errors" | tail -n 1)
+    complain "$1$address could not be downloaded: ${words:-curl failed}." \
+      "Try again, or download the layer's zip another way and use --zip"
+  fi
+  return 1
+}
+
+# Downloads the zip for an architecture, once, and leaves its path in $file. A .part that is still there has failed.
+download_zip() { # function, architecture
+  local name=secrets-cache-layer-$2.zip expected found
+  file=$temporary/$name
+  [ ! -f "$file" ] || return 0
+  if [ -f "$file.part" ]; then
+    complain "$1: not changed: the zip for $2 could not be used; the reason is above"
+    return 1
+  fi
+  : >"$file.part"
+  expected=$(awk -v name="$name" '{ sub(/\r$/, "") } $2 == name || $2 == "*" name { print $1 }' "$temporary/SHA256SUMS")
+  if [[ ! $expected =~ $SHA256 ]]; then
+    complain "$1: $releases/SHA256SUMS has no SHA-256 of $name, so it was not downloaded; choose another release"
+    return 1
+  fi
+  download "$1: " "$name" "$file.part" || return 1
+  found=$(sha256_of "$file.part")
+  if [ "$found" != "$expected" ]; then
+    complain "$1: $releases/$name is damaged, and was deleted: its SHA-256 is $found, but SHA256SUMS says $expected." \
+      "Try again; if that does not help, choose another release"
+    return 1
+  fi
+  mv "$file.part" "$file"
 }
 
 # --- The layer ---
 
-# Looks at the zip for an architecture; leaves its path in $file and its unpacked size in $unpacked.
-zip_architecture='' file='' unpacked=0
+# Leaves the zip for an architecture in $file, what to call it in $zip_name, and its unpacked size in $unpacked.
+zip_architecture='' file='' zip_name='' unpacked=0
 find_zip() { # function, architecture
-  local names
-  file=${zip:-$ROOT/dist/secrets-cache-layer-$2.zip}
+  if [ -n "$release" ]; then
+    download_zip "$1" "$2" || return 1
+    zip_name="release $release"
+  else
+    file=${zip:-$ROOT/dist/secrets-cache-layer-$2.zip}
+    zip_name=${file#"$ROOT/"}
+    check_choice "$1" "$2" || return 1
+  fi
+  check_zip "$1"
+}
+
+check_choice() { # function, architecture
   if [ ! -f "$file" ] && [ -z "$zip" ]; then
-    complain "$1: there is no $file yet; make it with: make layer ARCH=$2"
+    complain "$1: there is no $file. Download a release with --release, choose a zip with --zip, or build one with:" \
+      "make layer ARCH=$2"
     return 1
-  elif ! names=$(unzip -l "$file" 2>/dev/null </dev/null) || ! has_entry "$names" extensions/secrets-cache; then
-    complain "$1: found '$file'; allowed: the zip of a secrets-cache layer, as 'make layer ARCH=$2' makes it"
+  elif [ ! -f "$file" ]; then
+    complain "$1: --zip: there is no file '$file'"
     return 1
   elif [ -n "$zip" ] && [ "${zip_architecture:-$2}" != "$2" ]; then
-    complain "$1: is for $2, but the zip given was used for $zip_architecture; allowed: functions of one architecture"
+    complain "$1: is for $2, but this --zip is already used for $zip_architecture; deploy each architecture on its own"
     return 1
   fi
   case $zip in
   *-x86_64.zip | *-arm64.zip)
     if [ "${zip%"-$2.zip"}" = "$zip" ]; then
-      complain "$1: is for $2, and so '$zip' is the wrong zip; allowed: one for $2"
+      complain "$1: is for $2, and '$zip' is for the other architecture; choose the zip for $2"
       return 1
     fi
     ;;
   esac
+  zip_architecture=$2
+}
+
+check_zip() { # function
+  local names
+  if ! names=$(unzip -l "$file" 2>/dev/null </dev/null) || ! has_entry "$names" extensions/secrets-cache; then
+    complain "$1: '$zip_name' is not the zip of a secrets-cache layer; choose one from a release or from 'make layer'"
+    return 1
+  fi
   if [ "$exec_wrapper$wrapper_is" != none ] && [ "$exec_wrapper$wrapper_is" != other ] && ! has_entry "$names" "${WRAPPER#/opt/}"; then
-    complain "$1: AWS_LAMBDA_EXEC_WRAPPER=$WRAPPER would stop the function: '$file' has no ${WRAPPER#/opt/};" \
-      "allowed: a layer that has it"
+    complain "$1: with AWS_LAMBDA_EXEC_WRAPPER=$WRAPPER the function could not start, because '$zip_name' has no" \
+      "${WRAPPER#/opt/}; choose a layer that has it"
     return 1
   fi
   unpacked=$(printf '%s\n' "$names" | awk 'END { print $1 }')
-  zip_architecture=$2
 }
 
 has_entry() { # listing, name
   printf '%s\n' "$1" | awk -v name="$2" '$4 == name { found = 1 } END { exit !found }'
 }
 
-sha256_of() { # file; the digest as Lambda gives it, in base 64
+sha256_of() { # file
   local digest
   if command -v sha256sum >/dev/null; then digest=$(sha256sum <"$1"); else digest=$(shasum -a 256 <"$1"); fi
-  digest=$(printf '%s' "${digest%% *}" | sed 's/../\\x&/g')
+  say "${digest%% *}"
+}
+
+in_base64() { # a digest, which Lambda gives in base 64
   # shellcheck disable=SC2059 # the format is the bytes
-  printf "$digest" | base64
+  printf "$(printf '%s' "$1" | sed 's/../\\x&/g')" | base64
 }
 
 # Leaves in $layer the ARN of the published version that holds the zip; 'new' if the zip is not published.
@@ -242,7 +378,7 @@ find_layer() { # function, architecture
       explain "$1" lambda:GetLayerVersion
       return 1
     fi
-    if [ "${answer#*"$TAB"}" = "$(sha256_of "$file")" ]; then layer=${answer%%"$TAB"*}; fi
+    if [ "${answer#*"$TAB"}" = "$(in_base64 "$(sha256_of "$file")")" ]; then layer=${answer%%"$TAB"*}; fi
   fi
   keep_layer "$2"
 }
@@ -308,23 +444,37 @@ share_layer() { # function
 
 # --- The role ---
 
+# Leaves in $program the command that makes the policy. Another program could have its name.
+program=''
+find_program() {
+  local advice="install ours with: pipx install lambda-secrets-cache (in a clone of the project: make layer)"
+  program=$ROOT/.venv/bin/secrets-cache
+  if [ ! -x "$program" ] && ! program=$(command -v secrets-cache); then
+    complain "--grant needs the command 'secrets-cache', which is not in PATH; $advice"
+    return 1
+  fi
+  case $("$program" policy --help 2>/dev/null </dev/null || true) in
+  *--partition*) ;;
+  *)
+    complain "--grant needs the command 'secrets-cache' of this project, and '$program' is another program or does not" \
+      "run; $advice"
+    return 1
+    ;;
+  esac
+}
+
 # Leaves in $grant what is to be done to the role's policy: put, delete, or nothing.
 grant='' policy='' policy_name='' role=''
 find_grant() { # function, its ARN
-  local partition region account absolute=$config current=''
+  local partition region account current=''
   grant=''
   [ -n "$config" ] || return 0
   policy_name="secrets-cache-${2##*:}"
   if [ -z "$remove" ]; then
-    if [ ! -x "$ROOT/.venv/bin/python" ]; then
-      complain "$1: --grant needs the project's Python, and there is no $ROOT/.venv; run 'make test' or 'make layer' first"
-      return 1
-    fi
     IFS=: read -r _ partition _ region account _ <<<"$2"
-    [ "${config#/}" != "$config" ] || absolute=$PWD/$config
-    if ! policy=$(cd "$ROOT" && .venv/bin/python -m secrets_cache policy --config "$absolute" \
-      --region "$region" --account "$account" --partition "$partition"); then
-      complain "$1: no permission was granted for $config, for the reason above"
+    if ! policy=$("$program" policy --config="$config" --region "$region" --account "$account" \
+      --partition "$partition" </dev/null); then
+      complain "$1: nothing was granted for $config; the reason is above"
       return 1
     fi
   fi
@@ -336,12 +486,13 @@ find_grant() { # function, its ARN
   fi
   if [ -n "$remove" ]; then
     [ -z "$current" ] || grant=delete
-  elif [ -z "$current" ] || [ "$(printf '%s' "$current" | sorted_json)" != "$policy" ]; then
+  elif [ "$(without_blanks "$current")" != "$(without_blanks "$policy")" ]; then
     grant=put
   fi
 }
 
-sorted_json() { (cd "$ROOT" && .venv/bin/python -m json.tool --sort-keys); }
+# IAM keeps a document as it was put, save for its blanks; names and ARNs have none.
+without_blanks() { printf '%s' "$1" | tr -d '[:space:]'; }
 
 apply_grant() { # function
   if [ "$grant" = put ]; then
@@ -382,13 +533,13 @@ state_of() { # variable, value
 
 check_function() { # function
   if [ "$package" = Image ]; then
-    complain "$1: is a container image, and Lambda adds no layers to those; allowed: functions from a zip. Copy the" \
-      "layer's tree to /opt of the image instead, as example_function/Dockerfile does"
+    complain "$1: is a container image, and Lambda cannot add layers to images. Copy the layer's files to /opt in the" \
+      "image instead, as example_function/Dockerfile does"
   elif [ "$version" != "\$LATEST" ]; then
-    complain "$1: is the published version $version, which cannot be changed; allowed: the function without a version"
+    complain "$1: is the published version $version, which cannot be changed; give the function without a version"
   elif [ "$state" = Pending ] || [ "$update" = InProgress ]; then
-    complain "$1: is being updated at the moment (State $state, LastUpdateStatus $update); allowed: one that is not." \
-      "Wait with: aws lambda wait function-updated --function-name $1"
+    complain "$1: is being updated at the moment (State $state, LastUpdateStatus $update). Wait with:" \
+      "aws lambda wait function-updated --function-name $1"
   else
     return 0
   fi
@@ -419,10 +570,10 @@ plan_layers() { # function
 check_limits() { # function
   local sum=$((size + others_size + unpacked))
   if [ "$kept" -ge "$MAX_LAYERS" ]; then
-    complain "$1: has $kept other layers already; allowed: $MAX_LAYERS layers, ours included"
+    complain "$1: has $kept other layers already, and Lambda allows $MAX_LAYERS in all; remove one, or merge two"
   elif [ "$sum" -gt "$MAX_UNPACKED" ]; then
-    complain "$1: code and layers are more than 250 MB unpacked: $unpacked bytes are ours, and the rest is" \
-      "$((size + others_size)) bytes even zipped, which is all that Lambda tells; allowed: $MAX_UNPACKED bytes"
+    complain "$1: code and layers are more than 250 MB unpacked: this layer has $unpacked bytes, and the rest has" \
+      "$((size + others_size)) even when zipped (Lambda does not tell more); allowed: $MAX_UNPACKED bytes"
   else
     return 0
   fi
@@ -441,15 +592,15 @@ plan_variables() { # function
       case $timeout_is in none) set_timeout=add ;; other) set_timeout=change ;; esac
     fi
     if [ -n "$exec_wrapper" ] && [ "$wrapper_is" = other ]; then
-      complain "$1: AWS_LAMBDA_EXEC_WRAPPER names another wrapper already; allowed: none, or $WRAPPER. Move its value" \
-        "to SECRETS_CACHE_NEXT_WRAPPER, which runs next"
+      complain "$1: AWS_LAMBDA_EXEC_WRAPPER names another wrapper already. Move its value to" \
+        "SECRETS_CACHE_NEXT_WRAPPER: that wrapper runs after ours"
       return 1
     fi
     [ -z "$exec_wrapper" ] || [ "$wrapper_is" = same ] || set_wrapper=add
   fi
   if [ "$unreadable" != None ] && { [ -n "$set_timeout$set_wrapper" ] || [ -n "$remove" ]; }; then
-    complain "$1: its environment variables cannot be read ($unreadable), and so cannot be kept; allowed: credentials" \
-      "with kms:Decrypt on the key that they are encrypted with"
+    complain "$1: its environment variables cannot be read ($unreadable), and would be lost; use credentials" \
+      "that have kms:Decrypt on the key that encrypts them"
     return 1
   fi
 }
@@ -459,14 +610,14 @@ tell_plan() { # function
   say "$1 ($architecture, $(echo "$arn" | cut -d: -f4))"
   for one in $layers; do
     case " $replaced " in
-    *" $one "*) if [ "$one" = "$layer" ]; then say "  keep layer $one"; else say "  take out layer $one"; fi ;;
+    *" $one "*) if [ "$one" = "$layer" ]; then say "  keep layer $one"; else say "  remove layer $one"; fi ;;
     *) say "  keep layer $one" ;;
     esac
   done
   if [ -z "$remove" ]; then
     case " $layers " in
     *" $layer "*) ;;
-    *) say "  add layer $(if [ "$layer" = new ]; then echo "$layer_name, a new version from ${file#"$ROOT/"}"; else echo "$layer"; fi)" ;;
+    *) say "  add layer $(if [ "$layer" = new ]; then echo "$layer_name, a new version from $zip_name"; else echo "$layer"; fi)" ;;
     esac
   fi
   for principal in $to_share; do say "  let $(whom "$principal") use the layer version"; done
@@ -475,7 +626,7 @@ tell_plan() { # function
   [ -z "$set_timeout" ] || tell_variable "$set_timeout" CACHE_TIMEOUT "$cache_timeout"
   [ -z "$set_wrapper" ] || tell_variable "$set_wrapper" AWS_LAMBDA_EXEC_WRAPPER "$WRAPPER"
   if [ -n "$remove" ] && [ -n "$cache_timeout" ] && [ "$timeout_is" = other ]; then
-    say "  keep variable CACHE_TIMEOUT, which is not $cache_timeout"
+    say "  keep variable CACHE_TIMEOUT, because its value is not $cache_timeout"
   fi
   say "  keep all other variables ($(other_variables))"
   [ -z "$remove" ] || say "  keep the published versions of the layer, which other functions may use"
@@ -493,7 +644,7 @@ other_variables() {
   local changed=0
   case $set_timeout in change | remove) changed=1 ;; esac
   case $set_wrapper in change | remove) changed=$((changed + 1)) ;; esac
-  if [ "$unreadable" = None ]; then echo $((variables - changed)); else echo "unreadable, and not sent"; fi
+  if [ "$unreadable" = None ]; then echo $((variables - changed)); else echo "unreadable, not sent"; fi
 }
 
 # One request with what differs. All variables are sent if one is to change, because Lambda replaces them all; the CLI
@@ -549,7 +700,8 @@ without_variables() { # names
 wait_for() { # function
   local reason
   if ! call lambda wait function-updated --function-name "$1"; then
-    say "  waiting for the update failed:${failure%%\{*}" >&2
+    failure=${failure%%\{*}
+    complain "$1: the AWS CLI could not wait for the end of the update. AWS says: ${failure# }"
   fi
   if ! call lambda get-function-configuration --function-name "$1" --output text \
     --query "[State || 'Active', LastUpdateStatus || 'Successful', LastUpdateStatusReason || '-']"; then
@@ -558,7 +710,7 @@ wait_for() { # function
   fi
   IFS=$TAB read -r state update reason <<<"$answer"
   if [ "$update" != Successful ]; then
-    complain "$1: was sent the update, but Lambda says: State $state, LastUpdateStatus $update, $reason"
+    complain "$1: Lambda could not finish the update: State $state, LastUpdateStatus $update, $reason"
     return 1
   fi
 }
@@ -574,7 +726,7 @@ deploy() { # function
   plan_variables "$1" && find_grant "$1" "$arn" || return 1
   tell_plan "$1"
   if [ "$wanted" = "$layers" ] && [ -z "$set_timeout$set_wrapper$grant$to_share" ]; then
-    say "  is so already: nothing was changed"
+    if [ -n "$remove" ]; then say "  already removed: nothing was changed"; else say "  already up to date: nothing was changed"; fi
     return 0
   elif [ -n "$dry_run" ]; then
     if [ "$grant" = put ]; then say "$policy"; fi
@@ -592,12 +744,18 @@ deploy() { # function
   say "  done: State $state, LastUpdateStatus $update"
 }
 
+if [ -n "$config" ] && [ -z "$remove" ]; then find_program || exit 1; fi
+if [ -n "$release" ]; then
+  find_releases && download '' SHA256SUMS "$temporary/SHA256SUMS" || exit 1
+fi
 total=0 failed=0
 for function in $functions; do
   total=$((total + 1))
   deploy "$function" || failed=$((failed + 1))
 done
-if [ "$failed" -gt 0 ]; then
-  complain "$failed of $total functions were refused or failed, as said above"
-  exit 1
+# Where there is one function, the line above has said it.
+if [ "$failed" -gt 0 ] && [ "$total" -gt 1 ]; then
+  if [ "$failed" -eq 1 ]; then reasons="the reason is above"; else reasons="the reasons are above"; fi
+  complain "$failed of $total functions failed; $reasons"
 fi
+[ "$failed" -eq 0 ]

@@ -9,7 +9,6 @@ One file over the usual length: all of it needs the same Lambda.
 
 import base64
 import hashlib
-import io
 import itertools
 import json
 import os
@@ -17,18 +16,10 @@ import random
 import re
 import shutil
 import subprocess
-import sys
-import threading
-import urllib.error
-import urllib.parse
-import urllib.request
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import boto3
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,19 +27,16 @@ from hypothesis import strategies as st
 from secrets_cache.arns import Place
 from secrets_cache.config import parse, values
 from secrets_cache.policy import policy
-from tests.conftest import PATIENCE_SECONDS
+from tests.aws_cli import CLI, Change, set_up_the_cli, zip_of
+from tests.deploying import PROGRAMS, SCRIPT, Lambda, an_account, folder_with, run
 from tests.fakes import CANARY
-from tools.emulator import moto_server
+from tools.emulator import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-SCRIPT = ROOT / "deploy.sh"
 PAGE = ROOT / "docs" / "deploy.md"
-CLI = ROOT / ".venv" / "deploy"
 ACCOUNT = "123456789012"
 LAYER = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:layer:"
 WRAPPER = "/opt/get-secrets-layer"
 MAX_UNPACKED = 262_144_000
-NUMBERS = itertools.count(1)
 
 # What has broken scripts that pass variables on. Keys are set one by one, so that a failure names the culprit.
 NASTY = {
@@ -78,201 +66,10 @@ DRAWN = {
 KEPT = {"FIRST": CANARY, **NASTY, **{f"{name}_TOO": CANARY + value for name, value in NASTY.items()}, **DRAWN}
 
 
-Change = Callable[[str, str, Any], Any]
-Refusal = Callable[[str, str], tuple[str, str] | None]
-
-
-class Proxy:
-    """
-    Hands on requests to moto, and changes answers.
-
-    Attributes:
-        asked: Method, path and body of each request, in order.
-        change: Called with method, path and body of each answer that is a success; returns another body, or None to
-            keep it.
-        refuse: Called with method and path of each request; returns code and message to refuse it, or None.
-    """
-
-    def __init__(self, upstream: str) -> None:
-        self.asked: list[tuple[str, str, bytes]] = []
-        self.change: Change | None = None
-        self.refuse: Refusal | None = None
-        proxy = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                action = urllib.parse.parse_qs(body.decode("utf-8", "replace")).get("Action")
-                path = f"/{action[0]}" if action and self.path == "/" else self.path
-                refusal = proxy.refuse(self.command, path) if proxy.refuse else None
-                if refusal:
-                    code, message = refusal
-                    headers = {"x-amzn-errortype": code}
-                    status, answer = 400, json.dumps({"Message": message}).encode()
-                    if action:  # IAM's protocol is another one
-                        error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
-                        answer = f"<ErrorResponse>{error}</ErrorResponse>".encode()
-                else:
-                    proxy.asked.append((self.command, path, body))
-                    status, answer, headers = self.hand_on(body)
-                    changed = proxy.change(self.command, path, answer) if proxy.change and status < 300 else None
-                    answer = answer if changed is None else json.dumps(changed).encode()
-                self.send_response(status)
-                for name, value in headers.items():
-                    if name.lower() not in {"content-length", "connection", "date", "server"}:
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def hand_on(self, body: bytes) -> tuple[int, bytes, dict[str, str]]:
-                request = urllib.request.Request(
-                    upstream + self.path, data=body or None, method=self.command, headers=dict(self.headers)
-                )
-                try:
-                    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
-                        return response.status, response.read(), dict(response.headers)
-                except urllib.error.HTTPError as error:
-                    with error:
-                        return error.code, error.read(), dict(error.headers)
-
-            do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 - the base class's names
-
-            def log_message(self, *_: object) -> None:
-                """Keep quiet."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def changing(self) -> list[str]:
-        """Return the requests so far that change something."""
-        return [f"{method} {path}" for method, path, _ in self.asked if method != "GET" and not path.startswith("/Get")]
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class Lambda:
-    """The account that deploy.sh works on, and what it may be given."""
-
-    def __init__(self, url: str, proxy: Proxy, folder: Path) -> None:
-        self.proxy = proxy
-        self.folder = folder
-        self.api = boto3.client("lambda", endpoint_url=url, region_name="eu-west-1")
-        self.iam = boto3.client("iam", endpoint_url=url, region_name="eu-west-1")
-        self.role = self.iam.create_role(RoleName="reader", Path="/a/path/", AssumeRolePolicyDocument="{}")["Role"][
-            "Arn"
-        ]
-        self.others = [self.publish(name, zip_of({f"{name}.txt": name})) for name in "abcdef"]
-
-    def publish(self, name: str, data: bytes, architecture: str = "x86_64") -> str:
-        """Publish a layer version; return its ARN."""
-        published = self.api.publish_layer_version(
-            LayerName=name, Content={"ZipFile": data}, CompatibleArchitectures=[architecture]
-        )
-        return str(published["LayerVersionArn"])
-
-    def function(self, environ: Mapping[str, str] | None = None, name: str = "", **settings: Any) -> str:
-        """Create a function, with a name of its own unless one is given; return the name."""
-        name = name or f"function-{next(NUMBERS)}"
-        made = {
-            "Role": self.role,
-            "Runtime": "python3.13",
-            "Handler": "a.b",
-            "Code": {"ZipFile": zip_of({"a.py": "b"})},
-            **({} if environ is None else {"Environment": {"Variables": dict(environ)}}),
-            **settings,
-        }
-        self.api.create_function(FunctionName=name, **made)
-        return name
-
-    def layers(self, name: str) -> list[str]:
-        """Return the ARNs of a function's layers."""
-        return [layer["Arn"] for layer in self.api.get_function_configuration(FunctionName=name).get("Layers", [])]
-
-    def variables(self, name: str) -> dict[str, str]:
-        """Return a function's variables."""
-        found = self.api.get_function_configuration(FunctionName=name).get("Environment", {})
-        return dict(found.get("Variables", {}))
-
-    def versions(self, layer: str) -> int:
-        """Return how many versions of a layer are published."""
-        return len(self.api.list_layer_versions(LayerName=layer)["LayerVersions"])
-
-    def layer_zip(self, *, wrapper: bool = True, name: str = "layer.zip", content: str = "1") -> Path:
-        """Write a small zip with the entries that a layer of ours must have."""
-        entries = {"extensions/secrets-cache": content, "secrets-cache/bin/python3": "an interpreter"}
-        path = self.folder / name
-        path.write_bytes(zip_of({**entries, "get-secrets-layer": "a wrapper"} if wrapper else entries))
-        return path
-
-    def run(
-        self, *arguments: object, script: Path = SCRIPT, bash: tuple[str, ...] = (), **environ: str
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run deploy.sh with a zip of ours; the environment's values must not show, whatever happens."""
-        self.proxy.asked.clear()
-        done = run(
-            *(arguments if script != SCRIPT or "--zip" in arguments else ("--zip", self.layer_zip(), *arguments)),
-            script=script,
-            bash=bash,
-            AWS_ENDPOINT_URL=self.proxy.url,
-            **environ,
-        )
-        assert CANARY not in done.stdout + done.stderr
-        return done
-
-
-def zip_of(entries: Mapping[str, str | bytes]) -> bytes:
-    """Return a zip; equal entries give equal bytes."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in entries.items():
-            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    return data.getvalue()
-
-
-def run(
-    *arguments: object, script: Path = SCRIPT, bash: tuple[str, ...] = (), **environ: str
-) -> "subprocess.CompletedProcess[str]":
-    """Run deploy.sh."""
-    return subprocess.run(
-        [*(bash or ("bash",)), str(script), *map(str, arguments)],
-        env={
-            **os.environ,
-            "PATH": f"{CLI / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            **environ,
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def set_up_the_cli() -> None:
-    """Make the environment of the AWS CLI and the other tools from its locked versions, unless it is there."""
-    if not (CLI / "bin" / "aws").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(CLI)], check=True)
-        pip = [str(CLI / "bin" / "python"), "-m", "pip", "--quiet", "install", "--require-hashes", "--requirement"]
-        subprocess.run([*pip, str(ROOT / "requirements" / "deploy.txt")], check=True)
-
-
 @pytest.fixture(scope="module", name="account")
 def _account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lambda]:
-    set_up_the_cli()
-    with moto_server() as url, Proxy(url) as proxy:
-        yield Lambda(url, proxy, tmp_path_factory.mktemp("deploy"))
+    with an_account(tmp_path_factory.mktemp("deploy")) as account:
+        yield account
 
 
 @pytest.fixture(autouse=True)
@@ -313,8 +110,8 @@ def test_help_names_every_option_that_is_read():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "no function is named"),
-        (["--dry-run"], "no function is named"),
+        ([], "no function given"),
+        (["--dry-run"], "no function given"),
         (["--nonsense", "f"], "'--nonsense'"),
         (["--account=", "f"], "'--account='"),
         (["--zip"], "--zip needs a value"),
@@ -325,8 +122,15 @@ def test_help_names_every_option_that_is_read():
         (["--region", "Ireland", "f"], "found 'Ireland'; allowed: an AWS region"),
         (["a function"], "found 'a function'; allowed: the name or the ARN"),
         (["--", "--help"], None),
-        (["--remove", "--public", "f"], "--remove does not go with"),
-        (["--remove", "--account", ACCOUNT, "f"], "--remove does not go with"),
+        (["--remove", "--public", "f"], "--remove cannot be combined with --account or --public"),
+        (["--remove", "--account", ACCOUNT, "f"], "--remove cannot be combined with --account or --public"),
+        (["--release", "latest", "f"], "found 'latest'; allowed: a version such as 0.2.0"),
+        (["--release=1.2", "f"], "found '1.2'; allowed: a version such as 0.2.0"),
+        (["--release", "1.2.3/../../x", "f"], "allowed: a version such as 0.2.0"),
+        (["--release", "01.2.3", "f"], "allowed: a version such as 0.2.0"),
+        (["--release"], "--release needs a value"),
+        (["--release", "1.2.3", "--zip", "z.zip", "f"], "--release and --zip cannot be combined"),
+        (["--remove", "--zip", "z.zip", "--release", "1.2.3", "f"], "--release and --zip cannot be combined"),
     ],
 )
 def test_wrong_usage_ends_with_2_before_anything_is_asked(arguments, said):
@@ -340,19 +144,62 @@ def test_wrong_usage_ends_with_2_before_anything_is_asked(arguments, said):
 @pytest.fixture(name="without_cli")
 def _without_cli(tmp_path) -> str:
     """Give a PATH with what the script needs, but no AWS CLI."""
-    for program in ("bash", "dirname", "cat", "awk", "sed", "unzip", "mktemp", "rm"):
-        found = shutil.which(program)
-        assert found is not None
-        (tmp_path / program).symlink_to(found)
-    return str(tmp_path)
+    return folder_with(tmp_path / "bin", *PROGRAMS)
 
 
-def test_without_the_aws_cli(without_cli):
-    """Said in one line, with the place to have it from."""
-    done = run("f", PATH=without_cli, bash=(f"{without_cli}/bash",))
+@pytest.mark.parametrize(
+    ("missing", "advice"),
+    [
+        ("aws", "install the AWS CLI: https://aws.amazon.com/cli"),
+        ("unzip", "install it with your system's package manager"),
+        ("sha256sum", "install it, or sha256sum, with your system's package manager"),
+        ("curl", "install it, or download the layer's zip with a browser and use --zip"),
+    ],
+)
+def test_a_program_that_is_missing(tmp_path, missing, advice):
+    """Named in one line, with what to do; of sha256sum and shasum, either will do. curl is for --release only."""
+    set_up_the_cli()
+    path = folder_with(tmp_path / "bin", *{*PROGRAMS, "aws"} - {missing})
+
+    done = run("--release=1.2.3", "f", PATH=path, bash=(f"{path}/bash",))
+
+    named = {"sha256sum": "shasum"}.get(missing, missing)
+    assert (1, "") == (done.returncode, done.stdout)
+    assert f"deploy.sh: the program '{named}' is needed, and is not in PATH; {advice}\n" == done.stderr
+
+
+def test_a_temporary_folder_that_is_not_there():
+    """Said in one line, with the variable that sets another."""
+    set_up_the_cli()
+    done = run("f", TMPDIR="/nonexistent")
 
     assert (1, "") == (done.returncode, done.stdout)
-    assert "needs the program 'aws'" in done.stderr
+    assert (
+        "deploy.sh: cannot create a folder in '/nonexistent'; set TMPDIR to a folder that you can write to\n"
+        == done.stderr
+    )
+
+
+# What came with bash 4 and later, each with an example.
+NEWER = {
+    r"\b(declare|local|typeset) -[a-zA-Z]*[Ang]": "declare -A x",
+    r"\b(mapfile|readarray|coproc)\b": "mapfile -t x",
+    r"\$\{[^}]*(\^|,,|@[A-Za-z]\})": "${x^^}",
+    r"\|&|&>>": "x |& y",
+    r";;?&": "x ;;&",
+    r"\[ -v |\bwait -n": "[ -v x ]",
+    r"printf '?%\(|\bEPOCHSECONDS|\bEPOCHREALTIME": "printf '%(%F)T'",
+    r"\{[a-z]+\}>": "exec {out}>x",
+    r"\$\{[A-Za-z_]+: -|\[-1\]": "${x: -1}[-1]",
+    r"\bshopt -s (globstar|lastpipe|inherit_errexit)": "shopt -s lastpipe",
+}
+
+
+@pytest.mark.parametrize(("newer", "example"), NEWER.items())
+def test_nothing_needs_a_bash_newer_than_that_of_macos(newer, example):
+    """MacOS has 3.2. All tests of deploy.sh run with another bash by SECRETS_CACHE_TEST_BASH."""
+    assert re.search(newer, example)
+    assert not re.search(newer, SCRIPT.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
@@ -403,7 +250,7 @@ def test_a_function_gets_the_layer_and_keeps_everything_else(account, tmp_path):
 
     assert (0, "") == (again.returncode, again.stderr)
     assert [] == account.proxy.changing()
-    assert "is so already: nothing was changed" in again.stdout
+    assert "  already up to date: nothing was changed" in again.stdout.splitlines()
 
 
 def test_what_is_published_is_the_zip(account):
@@ -432,7 +279,7 @@ def test_an_older_version_is_replaced_where_it_stands(account):
 
     assert 0 == done.returncode
     assert [account.others[0], f"{LAYER}replaced:2", account.others[1]] == account.layers(name)
-    assert f"  take out layer {old}" in done.stdout.splitlines()
+    assert f"  remove layer {old}" in done.stdout.splitlines()
 
 
 def test_each_architecture_has_its_own_versions(account):
@@ -469,7 +316,7 @@ def test_a_dry_run_changes_nothing_and_says_what_it_would(account):
     assert (0, "") == (done.returncode, done.stderr)
     assert [] == account.proxy.changing()
     for line in (
-        f"take out layer {old}",
+        f"remove layer {old}",
         f"add layer dry, a new version from {account.folder / 'layer.zip'}",
         "let everyone use the layer version",
         f"let role reader read what {config} lists, by the inline policy secrets-cache-{name}",
@@ -495,7 +342,7 @@ def test_the_wrapper_is_set_and_taken_out_again(account):
     assert 0 == kept.returncode
     assert {**KEPT, "CACHE_TIMEOUT": "5"} == account.variables(name)
     assert account.others[:2] == account.layers(name)
-    assert "  keep variable CACHE_TIMEOUT, which is not 6" in kept.stdout.splitlines()
+    assert "  keep variable CACHE_TIMEOUT, because its value is not 6" in kept.stdout.splitlines()
 
     assert 0 == account.run("--remove", "--cache-timeout", "5", name, bash=trace, LC_ALL="C").returncode
     assert KEPT == account.variables(name)
@@ -512,7 +359,7 @@ def test_removing_the_only_layer_and_the_only_variables(account):
     again = account.run("--layer-name=only", "--remove", "--cache-timeout=5", name)
 
     assert (0, []) == (again.returncode, account.proxy.changing())
-    assert "is so already: nothing was changed" in again.stdout
+    assert "  already removed: nothing was changed" in again.stdout.splitlines()
 
 
 @settings(deadline=None, max_examples=60)
@@ -557,7 +404,7 @@ def without_variables(text: str, *names: str) -> str:
 
 
 def test_one_that_fails_stops_no_other(account):
-    """All others are done; the exit code is 1, and the last line counts."""
+    """All others are done; the exit code is 1, and the last line counts. Of one function, its own line is enough."""
     first, last = account.function(), account.function()
 
     done = account.run(first, "no-such-function", last)
@@ -565,7 +412,12 @@ def test_one_that_fails_stops_no_other(account):
     assert 1 == done.returncode
     assert 1 == len(account.layers(first)) == len(account.layers(last))
     assert "no-such-function: no such function in this region and account" in done.stderr
-    assert "deploy.sh: 1 of 3 functions were refused or failed, as said above" == done.stderr.splitlines()[-1]
+    assert "deploy.sh: 1 of 3 functions failed; the reason is above" == done.stderr.splitlines()[-1]
+
+    two, one = account.run("none", first, "nothing"), account.run("none")
+
+    assert "deploy.sh: 2 of 3 functions failed; the reasons are above" == two.stderr.splitlines()[-1]
+    assert (1, 1) == (one.returncode, len(one.stderr.splitlines()))
 
 
 def test_a_function_by_its_arn_in_a_region_by_option(account):
@@ -580,11 +432,11 @@ def test_a_function_by_its_arn_in_a_region_by_option(account):
 
 
 def test_the_profile_is_handed_on(account):
-    """A profile that the CLI does not have is the CLI's own error."""
-    done = account.run("--profile", "nobody", account.function())
+    """A profile that the CLI does not have is the CLI's own error, in one line."""
+    done = account.run("--profile", "nobody", "f")
 
     assert 1 == done.returncode
-    assert "nobody" in done.stderr
+    assert "deploy.sh: f: the AWS CLI failed. AWS says: The config profile (nobody) could not be found\n" == done.stderr
 
 
 def test_the_page_shows_what_is_printed(account):
@@ -593,13 +445,13 @@ def test_the_page_shows_what_is_printed(account):
     (project / "dist").mkdir(parents=True)
     shutil.copy(SCRIPT, project)
     shutil.copy(account.layer_zip(), project / "dist" / "secrets-cache-layer-x86_64.zip")
-    for name in (".venv", "tools", "secrets_cache", "example_function"):
+    for name in (".venv", "example_function"):
         (project / name).symlink_to(ROOT / name)
     role = account.iam.create_role(RoleName="orders-role", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     tracing = account.publish("tracing", zip_of({"a": "b"}))
     account.function({"A": "1", "B": "2"}, Layers=[tracing], Role=role, name="orders-api")
     page = PAGE.read_text(encoding="utf-8")
-    commands = re.findall(r"^\./deploy\.sh (.+)$", page, re.MULTILINE)
+    commands = re.findall(r"^\./deploy\.sh (?!--release)(.+)$", page, re.MULTILINE)
     shown = [
         text for text in re.findall(r"^```text\n(.+?)^```$", page, re.MULTILINE | re.DOTALL) if "orders-api" in text
     ]
@@ -653,7 +505,7 @@ def refused(account: Lambda, *arguments: object, said: str) -> None:
 def test_five_layers_already(account):
     """Refused; with ours among the five, it is replaced."""
     full = account.function(Layers=account.others[:5])
-    refused(account, full, said="has 5 other layers already; allowed: 5 layers, ours included")
+    refused(account, full, said="has 5 other layers already, and Lambda allows 5 in all; remove one, or merge two")
 
     old = account.publish("fifth", zip_of({"extensions/secrets-cache": "old"}))
     with_ours = account.function(Layers=[*account.others[:4], old])
@@ -680,7 +532,7 @@ def test_functions_that_cannot_have_a_layer(account):
     image = account.function(
         Runtime="", Handler="", PackageType="Image", Code={"ImageUri": f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/a:b"}
     )
-    refused(account, image, said="is a container image, and Lambda adds no layers to those")
+    refused(account, image, said="is a container image, and Lambda cannot add layers to images")
     refused(account, "--remove", image, said="example_function/Dockerfile")
 
     versioned = account.function()
@@ -689,7 +541,7 @@ def test_functions_that_cannot_have_a_layer(account):
 
 
 def test_a_zip_that_is_not_there_or_not_the_right_one(account):
-    """Named, with the command that makes it."""
+    """Named, with where to get the right one."""
     name, arm = account.function(), account.function(Architectures=["arm64"])
     alone = account.folder / "alone" / "deploy.sh"
     alone.parent.mkdir()
@@ -697,15 +549,15 @@ def test_a_zip_that_is_not_there_or_not_the_right_one(account):
     for function, architecture in ((name, "x86_64"), (arm, "arm64")):
         done = account.run(function, script=alone)
         assert 1 == done.returncode
-        assert f"there is no {alone.parent}/dist/secrets-cache-layer-{architecture}.zip yet" in done.stderr
-        assert f"make layer ARCH={architecture}" in done.stderr
+        assert f"there is no {alone.parent}/dist/secrets-cache-layer-{architecture}.zip. Download" in done.stderr
+        assert f"or build one with: make layer ARCH={architecture}" in done.stderr
     other = account.folder / "other.zip"
     other.write_bytes(zip_of({"python/a.py": "a"}))
-    refused(account, "--zip", other, name, said=f"found '{other}'; allowed: the zip of a secrets-cache layer")
-    refused(account, "--zip", SCRIPT, name, said="allowed: the zip of a secrets-cache layer")
-    refused(account, "--zip", account.folder / "none.zip", name, said="allowed: the zip of a secrets-cache layer")
-    refused(account, "--zip", account.layer_zip(name="l-arm64.zip"), name, said="allowed: one for x86_64")
-    assert "allowed: functions of one architecture" in account.run("--layer-name=one", name, arm).stderr
+    refused(account, "--zip", other, name, said=f"'{other}' is not the zip of a secrets-cache layer")
+    refused(account, "--zip", alone, name, said="is not the zip of a secrets-cache layer")
+    refused(account, "--zip", account.folder / "none.zip", name, said="--zip: there is no file '")
+    refused(account, "--zip", account.layer_zip(name="l-arm64.zip"), name, said="choose the zip for x86_64")
+    assert "deploy each architecture on its own" in account.run("--layer-name=one", name, arm).stderr
 
 
 def test_a_wrapper_that_is_not_in_the_zip_or_that_is_another_one(account):
@@ -738,7 +590,7 @@ def test_variables_that_cannot_be_read(account):
     refused(account, "--remove", name, said="kms:Decrypt on the key")
     done = account.run(name)
     assert (0, "") == (done.returncode, done.stderr)
-    assert "  keep all other variables (unreadable, and not sent)" in done.stdout.splitlines()
+    assert "  keep all other variables (unreadable, not sent)" in done.stdout.splitlines()
     assert 1 == len(account.layers(name))
 
 
@@ -782,6 +634,8 @@ REFUSED_UPDATES: list[tuple[str, str, str]] = [
         "User: me is not authorized to perform: lambda:GetLayerVersion on: x",
         "GetLayerVersion:",
     ),
+    ("ExpiredTokenException", "The security token included in the request is expired", "your AWS session has ended;"),
+    ("UnrecognizedClientException", "The security token is invalid", "AWS does not accept your credentials;"),
     ("PreconditionFailedException", "The RevisionId provided does not match", "somebody else changed it"),
     ("ResourceConflictException", "An update is in progress for resource", "somebody else changed it"),
 ]
@@ -800,6 +654,30 @@ def test_updates_that_lambda_refuses(account):
         (line,) = (line for line in done.stderr.splitlines() if f" {name}: " in line)
         assert said in line
         assert KEPT == account.variables(name)
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (
+            ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+            "the AWS CLI found no credentials; sign in with 'aws configure' or 'aws sso login', or choose a --profile",
+        ),
+        (
+            ("AWS_REGION", "AWS_DEFAULT_REGION"),
+            "the AWS CLI found no region; give one, such as --region eu-west-1",
+        ),
+    ],
+)
+def test_no_credentials_and_no_region(account, monkeypatch, missing, said):
+    """One line says what is missing and how to set it."""
+    for variable in missing:
+        monkeypatch.delenv(variable, raising=False)
+
+    done = account.run("f")
+
+    assert (1, 1) == (done.returncode, len(done.stderr.splitlines()))
+    assert done.stderr.startswith(f"deploy.sh: f: {said}. AWS says: ")
 
 
 def test_an_update_that_fails_later(account):
@@ -882,14 +760,50 @@ def test_grant_refuses_a_configuration_with_a_problem(account, tmp_path):
         refused(account, "--grant", config, account.function(), said=said)
 
 
-def test_grant_needs_the_projects_python(account):
-    """Without it, one line says how to have it."""
-    alone = account.folder / "lonely" / "deploy.sh"
-    alone.parent.mkdir()
-    shutil.copy(SCRIPT, alone)
+@pytest.fixture(name="alone")
+def _alone(tmp_path: Path) -> Path:
+    """Give a copy of the script without the project around it."""
+    copy = tmp_path / "deploy.sh"
+    shutil.copy(SCRIPT, copy)
+    return copy
 
-    done = account.run("--zip", account.layer_zip(), "--grant=config.yaml", account.function(), script=alone)
 
-    assert 1 == done.returncode
-    assert "run 'make test' or 'make layer' first" in done.stderr
-    assert [] == account.proxy.changing()
+def test_the_script_alone_and_a_zip(account, alone):
+    """All that is needed to deploy, and with our command in PATH, to grant as well: without the project around."""
+    (alone.parent / "config.yaml").write_text("secrets: [db]", encoding="utf-8")
+    commands = folder_with(alone.parent / "bin")
+    (alone.parent / "bin" / "secrets-cache").symlink_to(ROOT / ".venv" / "bin" / "secrets-cache")
+    path = os.pathsep.join([commands, str(CLI / "bin"), os.environ["PATH"]])
+    name = account.function()
+
+    done = account.run(
+        *("--zip", account.layer_zip(), "--grant", alone.parent / "config.yaml", name), script=alone, PATH=path
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert 1 == len(account.layers(name))
+    assert policy_of("secrets: [db]") == inline_policy(account, name)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (None, "--grant needs the command 'secrets-cache', which is not in PATH; "),
+        ("echo secrets-cache 0.2.0", "is another program or does not run; "),
+        ("echo no such command >&2; exit 2", "is another program or does not run; "),
+    ],
+)
+def test_grant_needs_our_command(account, alone, other, said):
+    """Without it, or with another program of that name, one line says how to get it; nothing is asked of AWS."""
+    path = folder_with(alone.parent / "bin", *PROGRAMS, "aws")
+    if other:
+        (alone.parent / "bin" / "secrets-cache").write_text(f"#!/bin/sh\n{other}\n", encoding="utf-8")
+        (alone.parent / "bin" / "secrets-cache").chmod(0o755)
+
+    done = account.run(
+        *("--zip", account.layer_zip(), "--grant=config.yaml", "f"), script=alone, PATH=path, bash=(f"{path}/bash",)
+    )
+
+    assert (1, "", []) == (done.returncode, done.stdout, account.proxy.asked)
+    assert [True] == [said in line for line in done.stderr.splitlines()]
+    assert "install ours with: pipx install lambda-secrets-cache (in a clone of the project: make layer)" in done.stderr

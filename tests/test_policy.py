@@ -23,10 +23,10 @@ from secrets_cache.errors import PlaceUnknown, SecretRefused
 from secrets_cache.policy import policy, roles_of
 from secrets_cache.variables.resolve import resolved
 from secrets_cache.variables.sources import Sources
+from tests.aws_cli import CLI, set_up_the_cli
 from tests.conftest import EXAMPLES
 from tests.fakes import CANARY
 from tests.iam import Guard, Request, allows
-from tests.test_deploy import CLI, set_up_the_cli
 from tests.upstream import ACCOUNT, REGION, Upstream
 
 OURS = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:"
