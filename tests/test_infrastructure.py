@@ -1,8 +1,8 @@
 """
 The examples of infrastructure as code, checked by what runs without AWS.
 
-SAM by cfn-lint; Terraform by an HCL parser; the CDK app by running it; the Dockerfile by its instructions. That AWS,
-Terraform's AWS provider and Docker take them is not tested.
+SAM by cfn-lint, and packaged by the AWS CLI; Terraform by an HCL parser; the CDK app by running it; the Dockerfiles by
+their instructions. That AWS, Terraform's AWS provider and Docker take them is not tested.
 """
 
 import json
@@ -14,13 +14,20 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
+from secrets_cache import __version__
 from secrets_cache.config import parse
-from tests.test_deploy import CLI, ROOT, set_up_the_cli, zip_of
+from tests.aws_cli import CLI, cli_environ, set_up_the_cli, zip_of
+from tools.emulator import ROOT, moto_server
+from tools.publish.archives import ARCHITECTURES
+from tools.publish.awscli import DESCRIPTION, LICENCE
+from tools.publish.runtimes import COMPATIBLE
 
 EXAMPLE = ROOT / "example_function"
 SECRETS = [secret.name for secret in parse((EXAMPLE / "config.yaml").read_bytes(), file="", environ={}).secrets]
+RELEASE = ROOT / "tools" / "release"
 HANDLER = "lambda_function.lambda_handler"
 
 
@@ -37,13 +44,30 @@ def in_deploy_environment(code: str, argument: Path) -> Any:
     return json.loads(done.stdout)
 
 
+def template_of(path: Path) -> Any:
+    """Return a CloudFormation template, with its functions in their long form."""
+    code = "import cfnlint.decode, json, sys; print(json.dumps(cfnlint.decode.decode(sys.argv[1])[0]))"
+    return in_deploy_environment(code, path)
+
+
+def instructions_of(dockerfile: Path) -> list[tuple[str, str]]:
+    """Return the instructions of a Dockerfile and their values, without comments."""
+    code = """
+import dockerfile_parse, json, sys
+parser = dockerfile_parse.DockerfileParser(path=sys.argv[1])
+print(json.dumps([[i["instruction"], i["value"]] for i in parser.structure if i["instruction"] != "COMMENT"]))
+"""
+    return [(kind, value) for kind, value in in_deploy_environment(code, dockerfile)]
+
+
 # AWS SAM.
 
 
-def test_the_template_has_no_fault():
+@pytest.mark.parametrize("folder", [EXAMPLE, RELEASE], ids=["example", "layer"])
+def test_the_template_has_no_fault(folder):
     """cfn-lint finds no error and no warning; it applies SAM's transformation first."""
     done = subprocess.run(
-        [str(CLI / "bin" / "cfn-lint"), "--include-checks", "I", "--", str(EXAMPLE / "template.yaml")],
+        [str(CLI / "bin" / "cfn-lint"), "--include-checks", "I", "--", str(folder / "template.yaml")],
         capture_output=True,
         text=True,
         check=False,
@@ -54,8 +78,7 @@ def test_the_template_has_no_fault():
 
 def test_the_template_has_layer_environment_and_policy():
     """The function refers to the layer, sets the variable and may read the secret that config.yaml lists."""
-    code = "import cfnlint.decode, json, sys; print(json.dumps(cfnlint.decode.decode(sys.argv[1])[0]))"
-    template = in_deploy_environment(code, EXAMPLE / "template.yaml")
+    template = template_of(EXAMPLE / "template.yaml")
     layer, function = (template["Resources"][name]["Properties"] for name in ("SecretsCache", "Function"))
     read, decrypt = function["Policies"][0]["Statement"]
 
@@ -70,6 +93,57 @@ def test_the_template_has_layer_environment_and_policy():
     assert "kms:Decrypt" == decrypt["Action"]
     assert {"StringEquals": {"kms:ViaService": {"Fn::Sub": "secretsmanager.${AWS::Region}.amazonaws.com"}}} == (
         decrypt["Condition"]
+    )
+
+
+def test_the_layers_own_template_is_of_this_version():
+    """Both layers have the version, the runtimes and the words that make publish gives a layer version."""
+    template = template_of(RELEASE / "template.yaml")
+    application = template["Metadata"]["AWS::ServerlessRepo::Application"]
+
+    assert __version__ == application["SemanticVersion"]
+    assert {"secrets-cache", "Apache-2.0"} == {application["Name"], application["SpdxLicenseId"]}
+    assert ARCHITECTURES == tuple(template["Parameters"]["Architecture"]["AllowedValues"])
+    assert {"IsArm64", "IsX8664"} == {layer["Condition"] for layer in template["Resources"].values()}
+    for layer in template["Resources"].values():
+        made = layer["Properties"]
+        (architecture,) = made["CompatibleArchitectures"]
+        assert {"Fn::Equals": [{"Ref": "Architecture"}, architecture]} == template["Conditions"][layer["Condition"]]
+        assert f"../../dist/secrets-cache-layer-{architecture}.zip" == made["ContentUri"]
+        assert list(COMPATIBLE) == made["CompatibleRuntimes"]
+        assert f"{DESCRIPTION} ({__version__})" == made["Description"]
+        assert LICENCE == made["LicenseInfo"]
+
+
+def test_the_layers_own_template_can_be_packaged(tmp_path):
+    """The AWS CLI finds the zips, the licence and the README from where the template is, and uploads each."""
+    folder = tmp_path / "tools" / "release"
+    folder.mkdir(parents=True)
+    (tmp_path / "dist").mkdir()
+    shutil.copy(RELEASE / "template.yaml", folder)
+    for name in ("LICENSE", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    for architecture in ARCHITECTURES:
+        (tmp_path / "dist" / f"secrets-cache-layer-{architecture}.zip").write_bytes(zip_of({"a": architecture}))
+    with moto_server() as url:
+        boto3.client("s3", endpoint_url=url, region_name="us-east-1").create_bucket(Bucket="bucket")
+        done = subprocess.run(
+            [
+                "aws", "cloudformation", "package", "--template-file", str(folder / "template.yaml"),
+                "--s3-bucket", "bucket", "--output-template-file", str(tmp_path / "packaged.yaml"),
+            ],
+            env=cli_environ(AWS_ENDPOINT_URL=url, AWS_DEFAULT_REGION="us-east-1"),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert 0 == done.returncode, done.stderr
+
+    packaged = template_of(tmp_path / "packaged.yaml")
+    application = packaged["Metadata"]["AWS::ServerlessRepo::Application"]
+    uploaded = [layer["Properties"]["ContentUri"] for layer in packaged["Resources"].values()]
+    assert 4 == len({*uploaded, application["LicenseUrl"], application["ReadmeUrl"]})
+    assert all(
+        address.startswith("s3://bucket/")
+        for address in (*uploaded, application["LicenseUrl"], application["ReadmeUrl"])
     )
 
 
@@ -169,12 +243,7 @@ def test_the_cdk_app_makes_layer_environment_and_policy(tmp_path):
 
 def test_the_image_has_the_layers_tree_in_opt():
     """The zip of the layer is unpacked in one stage, and its tree becomes /opt in the last; nothing else goes there."""
-    code = """
-import dockerfile_parse, json, sys
-parser = dockerfile_parse.DockerfileParser(path=sys.argv[1])
-print(json.dumps([[i["instruction"], i["value"]] for i in parser.structure if i["instruction"] != "COMMENT"]))
-"""
-    instructions = [tuple(item) for item in in_deploy_environment(code, EXAMPLE / "Dockerfile")]
+    instructions = instructions_of(EXAMPLE / "Dockerfile")
 
     assert "FROM" == instructions[0][0]
     assert instructions[0][1].endswith(" AS layer")
@@ -186,6 +255,30 @@ print(json.dumps([[i["instruction"], i["value"]] for i in parser.structure if i[
     assert ("CMD", json.dumps([HANDLER])) in instructions
     for name in ("lambda_function.py", "config.yaml"):
         assert any(f"example_function/{name} " in value for kind, value in instructions if kind == "COPY")
+
+
+def test_docker_is_given_what_the_example_copies():
+    """.dockerignore shuts everything out but that: a file that is ignored cannot be copied."""
+    ignored, *kept = [
+        line for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if not line.startswith("#")
+    ]
+    copied = [
+        source.replace("${ARCH}", "*")
+        for kind, value in instructions_of(EXAMPLE / "Dockerfile")
+        if kind == "COPY" and not value.startswith("--from=")
+        for source in value.split()[:-1]
+    ]
+
+    assert "*" == ignored
+    assert sorted(f"!{source}" for source in copied) == sorted(kept)
+
+
+def test_every_dockerfile_is_linted():
+    """By make lint, which has a list of them."""
+    (listed,) = re.findall(r"^DOCKERFILES := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+
+    assert [name for name in tracked if Path(name).name.startswith("Dockerfile")] == listed.split()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "dist").glob("secrets-cache-layer-*.zip")), ids=lambda path: path.name)
