@@ -1,4 +1,5 @@
-# secrets-cache. Every target sets up what it needs, from nothing but python3 >= 3.11, make and a package index.
+# secrets-cache. Every target sets up what it needs, from nothing but python3 >= 3.11, make and a package index; the layer
+# that ships also needs the interpreter that uv downloads.
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,19 +21,30 @@ CORE := 'secrets_cache/cache.py,secrets_cache/entries.py,secrets_cache/freshness
 HOST := $(shell uname -m | sed 's/aarch64/arm64/')
 ARCH ?= $(HOST)
 INTERPRETER ?= uv
-LAYER = $(BIN)/python -m tools.layer $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION))
+BUILD_LAYER = $(BIN)/python -m tools.layer $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION))
 # What the demo, the tests and the benchmarks run: the layer that ships, where its interpreter can be had.
 TESTED := .cache/layer
-SOURCES := $(shell find secrets_cache extensions wrapper tools/layer requirements/runtime.txt -type f -not -name '*.pyc') \
-  $(wildcard .cache/python/cpython-*)
+SOURCES := $(shell find secrets_cache extensions wrapper tools/layer requirements/runtime.txt -type f -not -name '*.pyc')
+KEPT = $(wildcard .cache/python/cpython-*-$(shell uname -m)-gnu)
+# actionlint is a Go program, locked in requirements/go.mod. Without Go, `make workflows` does without it, but not in CI.
+GO ?= $(shell command -v go 2> /dev/null)
+ACTIONLINT := .cache/actionlint
+# What is no test of one of the package's modules: the whole, what is around the package, and what takes long.
+WHOLE := arm64 aws_layer_clients bench crowds deploy deploy_release docs emulator every_await fault_matrix fleet freeze \
+  fuzz hostile image infrastructure layer managed_instances never_dies nothing_leaks openapi promises publish \
+  release release_github runtimes snapstart soak workflows
+MINOR = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+# For a version of Python that is not that of .venv, an environment of its own.
+UNIT = $(if $(filter-out $(call MINOR,$(BIN)/python 2> /dev/null),$(call MINOR,$(PYTHON))),$(VENV)/unit/$(call MINOR,$(PYTHON)),$(VENV))
 SHELL_SCRIPTS := extensions/secrets-cache deploy.sh example_function/shell/bootstrap bench/baselines/plain-extension .ci/run
+DOCKERFILES := example_function/Dockerfile tools/release/Dockerfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help demo test promises fuzz soak bench fleet layer lint format lock clean
+.PHONY: FORCE help demo test unit promises fuzz soak bench fleet layer release github-release publish image lint workflows actionlint format lock namespaces clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(EMULATOR) $(TESTED)/$(HOST) ## a function, the extension and a Secrets Manager, all on this machine
 	@cat $(TESTED)/$(HOST)
@@ -45,6 +57,12 @@ test: $(EMULATOR) $(TESTED)/$(HOST) $(TESTED)/arm64 $(VENV)/deploy/.ready $(VENV
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 	$(BIN)/python -m coverage report --include=$(CORE) --fail-under=100
+
+unit: $(READY) ## the tests of the package's modules alone; PYTHON= another version of Python, 3.11 to 3.14
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "PYTHON: $(PYTHON) does not run, or is older than Python 3.11. Try: make unit PYTHON=python3.12"; exit 1; }
+	@$(MAKE) --no-print-directory $(UNIT)/.ready
+	$(UNIT)/bin/python -m pytest $(filter-out $(WHOLE:%=tests/test_%.py),$(wildcard tests/test_*.py)) $(PYTEST)
 
 bench: $(EMULATOR) $(TESTED)/$(HOST) $(VENV)/bench/.ready ## the benchmarks: a table, bench/results/; QUICK=1 for a short run
 	@cat $(TESTED)/$(HOST)
@@ -65,15 +83,44 @@ soak: $(READY) $(if $(LAYER),$(TESTED)/$(HOST)) ## everything at once for minute
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(LAYER),--layer)
 
 layer: $(READY) ## dist/secrets-cache-layer-ARCH.zip; ARCH=x86_64|arm64 PYTHON_VERSION= INTERPRETER=uv|local
-	@$(LAYER) --arch $(ARCH) --interpreter $(INTERPRETER) --output dist
+	@$(BUILD_LAYER) --arch $(ARCH) --interpreter $(INTERPRETER) --output dist
 
-lint: $(READY) ## format, lint, types, import layers, shell scripts
+# VERSION, COMPARE and REPOSITORY come through the environment: no shell and no make parses what a tag is called.
+release: $(READY) $(VENV)/release/.ready ## everything that a release holds, in dist/; VERSION=X.Y.Z COMPARE=FOLDER
+	@$(BIN)/python -m tools.release $${PYTHON_VERSION:+--python-version "$$PYTHON_VERSION"} \
+	  $${COMPARE:+--compare "$$COMPARE"} $${REPOSITORY:+--repository "$$REPOSITORY"} -- "$$VERSION"
+
+# It runs with a token that may write to the repository: the standard library is enough for it, and make parses no VERSION.
+github-release: ## what `make release` left in dist/, as a release on GitHub; VERSION=X.Y.Z
+	@$(PYTHON) -m tools.release.github -- "$$VERSION"
+
+publish: $(READY) ## the zips in dist/ as layer versions; REGIONS="eu-west-1 us-east-1" PUBLIC=1 LAYER_NAME= VERSION=
+	@$(BIN)/python -m tools.publish --regions="$$REGIONS" --public="$$PUBLIC" --version="$$VERSION" \
+	  --layer-name="$${LAYER_NAME:-secrets-cache}"
+
+image: $(READY) ## the layer at /opt and `serve` as a sidecar, by docker; IMAGE=ghcr.io/owner/name PUSH=1
+	@$(BIN)/python -m tools.release.image --image="$${IMAGE:-secrets-cache}" --push="$$PUSH"
+
+lint: $(READY) workflows ## format, lint, types, import layers, shell scripts, Dockerfiles, spelling, workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck $(SHELL_SCRIPTS)
 	$(BIN)/shfmt --diff --indent 2 $(SHELL_SCRIPTS)
+	$(BIN)/hadolint $(DOCKERFILES)
+	$(BIN)/codespell
+
+workflows: $(READY) actionlint ## lint what GitHub reads: workflows, Dependabot, issue forms
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/zizmor --offline --quiet --strict-collection --persona auditor .
+
+# It gives what it finds in `run:` lines to shellcheck.
+actionlint: $(READY) $(if $(GO),$(ACTIONLINT))
+	$(if $(GO),PATH="$(CURDIR)/$(BIN):$$PATH" $(ACTIONLINT) .github/workflows/*.yml,@echo "actionlint: there is no go in PATH to build it with: $(if $(CI),install Go,skipped; CI has it)"; test -z "$$CI")
 
 format: $(READY) ## put the code into the project's format
 	$(BIN)/ruff format .
@@ -89,6 +136,11 @@ lock: $(READY) ## lock the newest versions that fit pyproject.toml
 	$(LOCK) --upgrade requirements/release.in --output-file requirements/release.txt
 	$(LOCK) --upgrade requirements/fuzz.in --output-file requirements/fuzz.txt
 
+# The emulator has an /opt of its own by a user namespace, which Ubuntu from 24.04 on allows to nobody but root.
+RESTRICTION := /proc/sys/kernel/apparmor_restrict_unprivileged_userns
+namespaces: ## let each user have namespaces, as the emulator needs, until the next start; for Ubuntu 24.04, by sudo
+	@if [ -e $(RESTRICTION) ]; then echo 0 | sudo tee $(RESTRICTION); else echo "Nothing to do: this machine has no $(RESTRICTION)"; fi
+
 clean: ## remove what was built
 	rm -rf $(VENV) .cache dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
@@ -100,15 +152,25 @@ $(READY): requirements/dev.txt pyproject.toml
 	  $(BIN)/python $(PIP) install --no-deps --no-build-isolation --editable .)
 	@touch $@
 
+$(ACTIONLINT): requirements/go.mod requirements/go.sum
+	$(call quietly,"Building actionlint",cd requirements && $(GO) build -mod=readonly -o ../$@ github.com/rhysd/actionlint/cmd/actionlint)
+	@touch $@
+
 # Each file holds the line that says which interpreter the layer beside it has.
-$(TESTED)/$(HOST): $(READY) $(SOURCES) $(TESTED)/version
+$(TESTED)/$(HOST): $(READY) $(SOURCES) $(KEPT) $(TESTED)/version
 	@echo "Building the layer ..."
-	@$(LAYER) --interpreter best --quiet --output $(TESTED) > $@
+	@$(BUILD_LAYER) --interpreter best --quiet --output $(TESTED) > $@
 # The other architecture, for the tests under emulation. Where it cannot be built, they say so.
-$(filter-out $(TESTED)/$(HOST),$(TESTED)/arm64): $(READY) $(SOURCES) $(TESTED)/version
-	@$(LAYER) --arch arm64 --interpreter best --quiet --output $(TESTED) > $@ 2>&1 || true
+$(filter-out $(TESTED)/$(HOST),$(TESTED)/arm64): $(READY) $(SOURCES) $(wildcard .cache/python/cpython-*) $(TESTED)/version
+	@$(BUILD_LAYER) --arch arm64 --interpreter best --quiet --output $(TESTED) > $@ 2>&1 || { cat $@; exit 1; }
 $(TESTED)/version: FORCE
 	@mkdir -p $(@D); echo '$(PYTHON_VERSION)' | cmp -s - $@ || echo '$(PYTHON_VERSION)' > $@
+
+$(VENV)/unit/%/.ready: requirements/dev.txt pyproject.toml
+	$(call quietly,"Setting up $(@D)",$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(@D) && \
+	  $(BIN)/uv pip install --quiet --python $(@D) --require-hashes --requirement requirements/dev.txt && \
+	  $(BIN)/uv pip install --quiet --python $(@D) --no-deps --no-build-isolation --editable .)
+	@touch $@
 
 # The AWS CLI allows one version of botocore only, and what draws pictures is of no use elsewhere: an environment each.
 $(VENV)/%/.ready: requirements/%.txt $(READY)
