@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from bench.cold_start import bare_once
 from bench.processes import NotMeasuredError, cpu_ms, switches
 from bench.rows import Row, at_most, measured, no_more_than
 from bench.setting import Setting
@@ -57,7 +58,7 @@ def _cold(setting: Setting) -> list[Row]:
     return [
         measured(
             "cold_invocation", "added to a cold invocation that asks at import", added(ours, nothing),
-            added(botocore, nothing), against="botocore in the function", budget=at_most(0.25),
+            added(botocore, nothing), against="botocore in the function", budget=at_most(0.15),
         ),
         measured(
             "cold_invocation_plain", "for scale: the plain extension adds", added(plain, nothing),
@@ -71,7 +72,9 @@ def _wrapped(setting: Setting) -> list[Row]:
     """Measure what the exec wrapper adds where the extension is beside it, and what it adds alone."""
     cases = (("layer", False), ("layer", True), ("empty", False), ("wrapper", True))
     took: dict[tuple[str, bool], list[float]] = {case: [] for case in cases}
+    bare: list[float] = []
     for number in setting.rounds(16, 3):
+        bare.append(bare_once(setting, setting.environ()))
         for opt, is_wrapped in cases:
             with _emulator(setting, opt, "asks_nothing", is_wrapped=is_wrapped) as function:
                 began = time.monotonic_ns()
@@ -85,7 +88,7 @@ def _wrapped(setting: Setting) -> list[Row]:
     return [
         measured(
             "cold_invocation_wrapper", "added to a cold invocation by the exec wrapper beside the extension",
-            added(beside, layer), budget=no_more_than(25),
+            added(beside, layer), bare[1:], against="the bare interpreter, exec to exit", budget=at_most(3.5),
         ),
         measured("cold_invocation_wrapper_alone", "for scale: by the exec wrapper alone", added(alone, nothing)),
     ]  # fmt: skip

@@ -7,13 +7,14 @@ The results of a run as JSON: `bench/results/latest.json`, which the pictures ar
 import os
 import platform
 import re
+import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bench.cold_start import ColdStart
-from bench.processes import CORES, MEASURED_CORE, MEASURING_CORE
+from bench.processes import CORES, MEASURED_CORE, MEASURING_CORE, PYTHON
 from bench.rows import Row
 from bench.stats import Summary
 from bench.table import budget_in_words
@@ -42,9 +43,15 @@ def this_machine() -> dict[str, Any]:
         "cores": len(CORES),
         "cores_are_apart": MEASURED_CORE != MEASURING_CORE,
         "kernel": platform.release().split("-")[0],
-        "python": platform.python_version(),
+        "python": _version_of_the_layer(),
         "load_before": round(os.getloadavg()[0], 1),
     }
+
+
+def _version_of_the_layer() -> str:
+    """Return the version of the Python that the layer brings, which is what is measured."""
+    command = [PYTHON, "-I", "-S", "-c", "import platform; print(platform.python_version())"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def processor_time() -> tuple[int, int]:
