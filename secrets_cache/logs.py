@@ -22,6 +22,7 @@ import json
 import logging
 import os
 import select
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -127,6 +128,13 @@ def configure(level: str) -> None:
     logging.getLogger(PACKAGE).setLevel(level)
     for name in TOLD_BY_US:
         logging.getLogger(name).disabled = True
+    sys.unraisablehook = _report_ignored
+
+
+def _report_ignored(ignored: "sys.UnraisableHookArgs") -> None:
+    """Write the line of an error that can be raised nowhere, as while a generator is closed. Python shows its text."""
+    fields = describe(ignored.exc_value) if ignored.exc_value else {"error": ignored.exc_type.__name__}
+    logger.error("internal.error", {"where": "interpreter", **fields})
 
 
 def ensure_configured() -> None:

@@ -112,6 +112,24 @@ logging.getLogger("secrets_cache.x").debug("unsaid")
     assert 1 == run(code).stdout.count("\n")
 
 
+def test_an_error_that_can_be_raised_nowhere_shows_its_type_and_place_only():
+    """Python would print its text, which might hold anything: here of a generator that is closed, or collected."""
+    code = f"""
+from secrets_cache.logs import configure
+configure("INFO")
+class Leaving:
+    def __del__(self):
+        raise RuntimeError({CANARY!r})
+Leaving()
+"""
+    found = run(code)
+
+    assert CANARY not in found.stdout + found.stderr
+    assert "" == found.stderr
+    line = json.loads(found.stdout)
+    assert ("internal.error", "interpreter", "RuntimeError") == (line["event"], line["where"], line["error"])
+
+
 def test_a_closed_pipe_does_not_end_the_process():
     """Nobody may be listening; the process has other things to do."""
     code = """
