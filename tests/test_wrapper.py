@@ -267,7 +267,9 @@ def test_the_runtime_finds_its_signals_as_they_were(script):
     # subprocess gives these two back as well; what else this process ignores, its children do.
     ours = int(Path("/proc/self/status").read_text().partition("SigIgn:")[2].split()[0], 16)
     given_back = sum(1 << (number - 1) for number in (signal.SIGPIPE, signal.SIGXFSZ))
-    assert ours & ~given_back == int(done.stdout.split()[1], 16)
+    # Ignored by the C library itself wherever it spawns by posix_spawn, as Python 3.13 does with a newer one.
+    internal = sum(1 << (number - 1) for number in (32, 33))
+    assert ours & ~given_back & ~internal == int(done.stdout.split()[1], 16) & ~internal
 
 
 def wrappers(folder: Path, *lines: str) -> list[str]:
