@@ -41,7 +41,8 @@ class Answer:
         end = received.find(b"\r\n\r\n")
         self.head = bytes(received[:end])
         status, *lines = self.head.decode("latin-1").split("\r\n")
-        self.fields = dict(line.split(": ", 1) for line in lines)
+        # A head that has not come whole may end within a line.
+        self.fields = dict(line.split(": ", 1) for line in lines if end >= 0)
         self.length = end + 4 + (int(self.fields.get("Content-Length", "0")) if has_body else 0)
         self.body = bytes(received[end + 4 : self.length])
         self.is_whole = end >= 0 and len(received) >= self.length
