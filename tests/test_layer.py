@@ -27,6 +27,7 @@ from tests.test_extension import get, next_is_open
 from tools import sandbox
 from tools.emulator import ROOT, Log, built_layer, free_port, unpack
 from tools.layer import check, elf, interpreter, sbom, tree
+from tools.layer.__main__ import write_zip
 from tools.layer.interpreter import HOST, BuildError
 
 OTHER = {"x86_64": "arm64", "arm64": "x86_64"}[HOST or ""]
@@ -317,6 +318,12 @@ def test_a_tree_that_does_not_run_is_refused(opt, tmp_path, ruin, words):
 
     with pytest.raises(BuildError, match=words):
         check.run(tmp_path / "opt", str(HOST))
+
+
+def test_a_zip_that_cannot_be_written_is_said(opt, tmp_path, real):
+    """As on a full disk: where, and why."""
+    with pytest.raises(BuildError, match=r"none/layer\.zip could not be written: (.*\n)*FileNotFoundError"):
+        write_zip(real, opt, tmp_path / "none" / "layer.zip")
 
 
 def test_a_tree_for_a_machine_that_is_not_emulated_is_not_run(opt, tmp_path):

@@ -81,11 +81,23 @@ def build(bundled: Interpreter, arch: str, archive: Path) -> list[str]:
     warnings = check.binaries(opt, arch, is_shipped=not bundled.is_local)
     ran = check.run(opt, arch)
     partial = archive.with_suffix(".partial")
-    pack = Path(__file__).with_name("pack.py")
-    subprocess.run([bundled.compiler, "-I", "-S", str(pack), str(opt), str(partial)], check=True)
+    write_zip(bundled, opt, partial)
     check.sizes(opt, partial)
     partial.rename(archive)
     return [*report(opt), *warnings, ran]
+
+
+def write_zip(bundled: Interpreter, opt: Path, archive: Path) -> None:
+    """
+    Write the tree as a zip, by the interpreter that is bundled.
+
+    Raises:
+        BuildError: It cannot be written.
+    """
+    command: list[str | Path] = [bundled.compiler, "-I", "-S", Path(__file__).with_name("pack.py"), opt, archive]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BuildError(f"{archive} could not be written: {done.stderr.strip()[-500:]}")
 
 
 def report(opt: Path) -> list[str]:

@@ -44,6 +44,8 @@ def main() -> int:
         checks.tree_and_tag(ROOT, version)
         address = releases_address(given.repository)
         others = zips_in(given.compare) if given.compare else []
+        # On the disk of dist, so that the last step is a rename.
+        (ROOT / ".cache").mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=ROOT / ".cache") as folder:
             built = Path(folder) / "dist"
             build(built, given.python_version, text, address)
