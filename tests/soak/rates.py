@@ -18,6 +18,8 @@ MAX_BACKOFF_SECONDS = 60
 FORCED_SECONDS = 1.0
 # How much later than its fetch a call may arrive, and than it ended its end may be noticed.
 TRANSIT_SECONDS = 0.45
+# How much of what led to a violation is told.
+TOLD_SECONDS = 15
 
 
 def broken(history: History, policy: Policy) -> list[str]:
@@ -70,7 +72,15 @@ class _Sequence:
                 self._after_good(before, call) if before.outcome is Outcome.GOOD else self._after_failure(before, call)
             )
             if text is not None:
-                yield f"{self._listed.secret}: {text}"
+                yield f"{self._listed.secret}: {text}{self._tell(call)}"
+
+    def _tell(self, last: Asked) -> str:
+        """Return the calls up to this one, in seconds before it."""
+        return "".join(
+            f"\n  {call.arrived - last.arrived:+.3f}..{call.ended - last.arrived:+.3f} {call.kind}"
+            for call in self._history.calls(self._listed.ref)
+            if last.arrived - TOLD_SECONDS < call.arrived <= last.arrived
+        )
 
     def _after_good(self, before: Asked, call: Asked) -> str | None:
         least = self._least_between()
@@ -91,10 +101,15 @@ class _Sequence:
 
     def _after_failure(self, before: Asked, call: Asked) -> str | None:
         pause = call.arrived - before.ended
-        # Who hung has used the budget up. The pauses between attempts are shorter than the shortest back-off.
-        if before.outcome is Outcome.PASSING and before.is_answered and pause < BACKOFF_SECONDS:
-            self._attempts += 1
-            return None if self._attempts <= MAX_ATTEMPTS else f"{self._attempts} attempts in a row"
+        # A call that hung has used up the budget.
+        if before.outcome is Outcome.PASSING and before.is_answered:
+            if pause < BACKOFF_SECONDS:
+                self._attempts += 1
+                return None if self._attempts <= MAX_ATTEMPTS else f"{self._attempts} attempts in a row"
+            if pause < BACKOFF_SECONDS + TRANSIT_SECONDS and self._attempts < MAX_ATTEMPTS:
+                # The longest pause after a throttled attempt is as long as the shortest back-off: it may be either.
+                self._attempts = 1
+                return None
         self._failures += 1
         least = min(BACKOFF_SECONDS * 2 ** min(self._failures - 1, 10), MAX_BACKOFF_SECONDS)
         self._attempts, self._began, self._is_recovery = 1, call.arrived, True
