@@ -17,7 +17,7 @@ endef
 # atheris, where there is a wheel of it; elsewhere `make fuzz` says that it goes without.
 GUIDE = $(shell $(PYTHON) -c 'import platform as p, sys; print("$(VENV)/fuzz/.ready" * (sys.version_info[1] in (11, 12, 13) \
   and (p.system(), p.machine(), p.python_implementation(), p.libc_ver()[0]) == ("Linux", "x86_64", "CPython", "glibc")))')
-CORE := 'secrets_cache/cache.py,secrets_cache/entries.py,secrets_cache/freshness.py,secrets_cache/config/*'
+CORE := 'secrets_cache/core/*,secrets_cache/config/*'
 HOST := $(shell uname -m | sed 's/aarch64/arm64/')
 ARCH ?= $(HOST)
 INTERPRETER ?= uv
@@ -29,10 +29,6 @@ KEPT = $(wildcard .cache/python/cpython-*-$(shell uname -m)-gnu)
 # actionlint is a Go program, locked in requirements/go.mod. Without Go, `make workflows` does without it, but not in CI.
 GO ?= $(shell command -v go 2> /dev/null)
 ACTIONLINT := .cache/actionlint
-# What is no test of one of the package's modules: the whole, what is around the package, and what takes long.
-WHOLE := arm64 aws_layer_clients bench crowds deploy deploy_release docs emulator every_await fault_matrix fleet freeze \
-  fuzz hostile image infrastructure layer managed_instances never_dies nothing_leaks openapi promises publish \
-  release release_github runtimes snapstart soak workflows
 MINOR = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 # For a version of Python that is not that of .venv, an environment of its own.
 UNIT = $(if $(filter-out $(call MINOR,$(BIN)/python 2> /dev/null),$(call MINOR,$(PYTHON))),$(VENV)/unit/$(call MINOR,$(PYTHON)),$(VENV))
@@ -62,7 +58,7 @@ unit: $(READY) ## the tests of the package's modules alone; PYTHON= another vers
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "PYTHON: $(PYTHON) does not run, or is older than Python 3.11. Try: make unit PYTHON=python3.12"; exit 1; }
 	@$(MAKE) --no-print-directory $(UNIT)/.ready
-	$(UNIT)/bin/python -m pytest $(filter-out $(WHOLE:%=tests/test_%.py),$(wildcard tests/test_*.py)) $(PYTEST)
+	$(UNIT)/bin/python -m pytest tests/unit $(PYTEST)
 
 bench: $(EMULATOR) $(TESTED)/$(HOST) $(VENV)/bench/.ready ## the benchmarks: a table, bench/results/; QUICK=1 for a short run
 	@cat $(TESTED)/$(HOST)

@@ -15,7 +15,7 @@ from bench.setting import Setting
 from bench.stats import added
 from tools.emulator import Emulator
 
-NAMES = {"layer": b"secrets_cache.extension", "plain": b"plain_extension"}
+NAMES = {"layer": b"secrets_cache.extension.start", "plain": b"plain_extension"}
 # What /opt is, and the function: with nothing, with us, with the plain extension, with botocore inside.
 CASES = (("empty", "asks_nothing"), ("layer", "asks_layer"), ("plain", "asks_layer"), ("empty", "asks_aws"))
 WARM = 200

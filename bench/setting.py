@@ -97,7 +97,7 @@ def lay_out(folder: Path) -> Path:
 @contextlib.contextmanager
 def entered(folder: Path, *, is_quick: bool) -> Iterator[Setting]:
     """Give the setting; to be called inside the sandbox."""
-    from tests.upstream import write_certificate  # noqa: PLC0415 - slow, and only this needs it
+    from tests.support.upstream import write_certificate  # noqa: PLC0415 - slow, and only this needs it
 
     subprocess.run([PYTHON, "-I", "-S", "-c", _COMPILE], check=True)
     for part in ("secrets-cache", "bench"):

@@ -18,23 +18,23 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from secrets_cache.aws import Aws, batch_above
-from secrets_cache.cache import MAX_UNLISTED, Cache, Source
-from secrets_cache.chance import chance
-from secrets_cache.clock import Clock, SystemClock
+from secrets_cache.aws.source import Aws, batch_above
 from secrets_cache.config import Config, Metrics
-from secrets_cache.files import read_token
-from secrets_cache.lanes import has_lanes
-from secrets_cache.limits import max_connections
-from secrets_cache.listing import listed_by, policy_of
-from secrets_cache.logs import describe
-from secrets_cache.outcomes import Report
+from secrets_cache.config.fast_paths import has_lanes
+from secrets_cache.config.listing import listed_by, policy_of
+from secrets_cache.core.cache import MAX_UNLISTED, Cache, Source
+from secrets_cache.core.clock import Clock, SystemClock
+from secrets_cache.core.results import Report
 from secrets_cache.server import MetricsPage, Replies, Server
-from secrets_cache.variables.beside import Variables
+from secrets_cache.system.files import read_token
+from secrets_cache.system.limits import max_connections
+from secrets_cache.system.logs import describe
+from secrets_cache.system.random import chance
+from secrets_cache.variables.via_extension import Variables
 
 if TYPE_CHECKING:
-    from secrets_cache.emf import Emf
-    from secrets_cache.server.layer import LayerReplies
+    from secrets_cache.server.aws_layer import LayerReplies
+    from secrets_cache.system.emf import Emf
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ async def running(
 
 
 def _emf(config: Config, cache: Cache, environ: Mapping[str, str], clock: Clock) -> "Emf":
-    from secrets_cache.emf import Emf  # noqa: PLC0415 - only where it is asked for
+    from secrets_cache.system.emf import Emf  # noqa: PLC0415 - only where it is asked for
 
     emf = Emf(
         counts=cache.counts,
@@ -150,7 +150,7 @@ def _replies(config: Config, application: Application, clock: Clock, *, metrics:
 
 
 def _layer_replies(config: Config, environ: Mapping[str, str], cache: Cache, clock: Clock) -> "LayerReplies":
-    from secrets_cache.server.layer import LayerReplies  # noqa: PLC0415 - only where its protocol is spoken
+    from secrets_cache.server.aws_layer import LayerReplies  # noqa: PLC0415 - only where its protocol is spoken
 
     tokens = [*(config.tokens or ()), *filter(None, map(_token, config.aws_layer.tokens))]
     if not tokens:

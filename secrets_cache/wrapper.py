@@ -19,7 +19,7 @@ import os
 import sys
 
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.listeners import CHANNEL
+from secrets_cache.system.sockets import CHANNEL
 
 # Not from typing, whose import takes longer than all else here.
 TYPE_CHECKING = False
@@ -55,7 +55,7 @@ def _values(environ: Mapping[bytes, bytes]) -> Mapping[bytes, bytes | None]:
     # What OpenSSL reads as soon as it is loaded is not the function's to give us; what comes after us has it again.
     for name in ("OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"):
         os.environ.pop(name, None)
-    from secrets_cache.variables.alone import resolve  # noqa: PLC0415 - slow to import
+    from secrets_cache.variables.standalone import resolve  # noqa: PLC0415 - slow to import
 
     return resolve({os.fsdecode(name): os.fsdecode(value) for name, value in environ.items()})
 
@@ -208,7 +208,7 @@ def _why_not(command: list[bytes], environ: Mapping[bytes, bytes], error: OSErro
 def _fail(reason: str) -> None:
     import logging  # noqa: PLC0415 - only a failure needs it
 
-    from secrets_cache import logs  # noqa: PLC0415
+    from secrets_cache.system import logs  # noqa: PLC0415
 
     logs.ensure_configured()
     logging.getLogger(__name__).error("variables.failed", {"reason": reason})

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from secrets_cache.clock import SystemClock
-from secrets_cache.secretsmanager.engine import Engine
-from secrets_cache.secretsmanager.lane import ELSEWHERE, in_front_of
-from tests.fakes import CANARY, FakeClock, FakeSource
-from tests.lambda_api import LambdaApi
-from tests.upstream import Upstream
+from secrets_cache.aws.direct import ELSEWHERE, in_front_of
+from secrets_cache.aws.engine import Engine
+from secrets_cache.core.clock import SystemClock
+from tests.support.fakes import CANARY, FakeClock, FakeSource
+from tests.support.lambda_api import LambdaApi
+from tests.support.upstream import Upstream
 from tools import sandbox
 from tools.emulator import ROOT, built_layer, unpack
 from tools.layer import interpreter

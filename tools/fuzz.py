@@ -34,7 +34,7 @@ SECONDS_FOR_ONE = 20
 MEGABYTES = 2048
 MAX_BYTES = 4096
 # Runs the AWS CLI for each example.
-SLOW = "tests/test_deploy.py"
+SLOW = "tests/release/test_deploy.py"
 
 
 class Guided(NamedTuple):

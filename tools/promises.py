@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.promises import PROMISES, Promise, table
+from tests.support.promises import PROMISES, Promise, table
 
 
 def survivors(promise: Promise) -> list[str]:

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from secrets_cache.parameterstore import TOGETHER
-from secrets_cache.secretsmanager.answers import from_aws
-from secrets_cache.secretsmanager.source import BATCH_SIZE
+from secrets_cache.aws.errors import from_aws
+from secrets_cache.aws.parameterstore import TOGETHER
+from secrets_cache.aws.secretsmanager import BATCH_SIZE
 
 
 class Operation(Enum):

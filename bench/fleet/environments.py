@@ -19,8 +19,8 @@ from typing import Protocol
 
 from bench.fleet.aws import Account, Operation
 from bench.fleet.tally import Tally
-from secrets_cache.attempts import Passing
-from secrets_cache.cache import Cache
+from secrets_cache.core.cache import Cache
+from secrets_cache.core.retry import Passing
 from secrets_cache.errors import SecretError
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bench.fleet.aws import Operation
 from bench.fleet.scenarios import Design, Run, Scenario, Start
-from secrets_cache.parameterstore import TOGETHER
+from secrets_cache.aws.parameterstore import TOGETHER
 
 USD_A_CALL = 0.05 / 10_000
 USD_A_SECRET = 0.40

@@ -16,12 +16,12 @@ from bench.fleet.environments import Environment, Plain, WithCache
 from bench.fleet.simulated import SimulatedClock, simulate
 from bench.fleet.tally import Tally
 from secrets_cache.app import cache_of
-from secrets_cache.cache import Cache, Source
+from secrets_cache.aws.parameterstore import ParameterStore
+from secrets_cache.aws.secretsmanager import BATCH_ABOVE, SecretsManager
 from secrets_cache.config import Config
 from secrets_cache.config.model import ListedSecret
-from secrets_cache.parameterstore import ParameterStore
-from secrets_cache.secret import Ref
-from secrets_cache.secretsmanager.source import BATCH_ABOVE, SecretsManager
+from secrets_cache.core.cache import Cache, Source
+from secrets_cache.core.secret import Ref
 
 
 class Design(Enum):

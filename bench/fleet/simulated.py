@@ -13,7 +13,7 @@ import selectors
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-from secrets_cache.clock import Instant
+from secrets_cache.core.clock import Instant
 
 T = TypeVar("T")
 

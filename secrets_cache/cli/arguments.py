@@ -8,7 +8,7 @@ import argparse
 from typing import TypeAlias
 
 from secrets_cache import __version__
-from secrets_cache.files import DEFAULT_ROOT
+from secrets_cache.system.files import DEFAULT_ROOT
 
 GRACE_SECONDS = 5.0
 SHELLS = ("bash", "zsh", "fish")

@@ -66,7 +66,7 @@ def _fetch(
     config: Config, rules: Sequence[Rule], variables: Mapping[str, str], listed: list[Facts], wanted: list[Facts]
 ) -> None:
     """Add to the facts what comes of trying."""
-    from secrets_cache.cli.trying import tried  # noqa: PLC0415 - slow to import
+    from secrets_cache.cli.probe import tried  # noqa: PLC0415 - slow to import
 
     screen = Screen(sys.stderr, os.environ)
     of_listed, of_rules = asyncio.run(

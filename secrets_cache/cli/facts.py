@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from secrets_cache.config import Config, ListedSecret, Problem
+from secrets_cache.core.secret import Ref
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.secret import Ref
 from secrets_cache.variables.assignments import variable_of
 from secrets_cache.variables.rules import Names, Rule, ref_of
 

@@ -16,10 +16,10 @@ import os
 import sys
 from urllib.parse import quote, urlencode
 
-from secrets_cache.cli.asking import Answered, NotThere, ask
+from secrets_cache.cli.client import Answered, NotThere, ask
 from secrets_cache.cli.inputs import complain, configuration, quiet
 from secrets_cache.config import Config
-from secrets_cache.files import ConfigFile
+from secrets_cache.system.files import ConfigFile
 
 OK = 200
 
@@ -78,7 +78,7 @@ def _only(config: Config, file: ConfigFile, name: str) -> Config:
 async def _fetched(config: Config, target: str) -> Answered:
     # Only without a server: these take long to import.
     from secrets_cache.app import cache_of, source_of  # noqa: PLC0415
-    from secrets_cache.clock import SystemClock  # noqa: PLC0415
+    from secrets_cache.core.clock import SystemClock  # noqa: PLC0415
     from secrets_cache.server import Asked, Replies  # noqa: PLC0415
 
     clock = SystemClock()

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from secrets_cache.cli.asking import NotThere, ask
+from secrets_cache.cli.client import NotThere, ask
 from secrets_cache.cli.inputs import complain, configuration
 
 OK = 200

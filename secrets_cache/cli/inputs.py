@@ -10,7 +10,7 @@ from pathlib import Path
 
 from secrets_cache.cli.arguments import Usage
 from secrets_cache.config import Config, parse
-from secrets_cache.files import ConfigFile, read_config
+from secrets_cache.system.files import ConfigFile, read_config
 
 
 def configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:

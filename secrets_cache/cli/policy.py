@@ -6,12 +6,12 @@ import os
 import re
 import sys
 
-from secrets_cache.arns import Place, partition_of
+from secrets_cache.aws.arn import Place, partition_of
 from secrets_cache.cli.arguments import Usage
+from secrets_cache.cli.iam_policy import policy, roles_of
 from secrets_cache.cli.inputs import complain, configuration, function_variables
 from secrets_cache.config import Config, values
 from secrets_cache.errors import PlaceUnknown, VariablesFailed
-from secrets_cache.policy import policy, roles_of
 
 KINDS = (
     ("region", values.REGION),

@@ -17,13 +17,13 @@ import signal
 import socket
 from typing import Any
 
-from secrets_cache import logs
 from secrets_cache.app import Application, running
 from secrets_cache.cli.inputs import configuration
 from secrets_cache.cli.notify import notify
 from secrets_cache.config import Config
-from secrets_cache.limits import set_limits
-from secrets_cache.listeners import bind, opened
+from secrets_cache.system import logs
+from secrets_cache.system.limits import set_limits
+from secrets_cache.system.sockets import bind, opened
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def run(given: argparse.Namespace) -> int:
     _, config = configuration(given, os.environ)
     logs.configure(config.log_level)
     for problem in config.problems:
-        logs.report_problem(problem)
+        logger.error("config.invalid", problem.as_fields())
     if config.strict and config.problems:
         return 1
     return asyncio.run(_serve_until_signal(config, given.grace))

@@ -18,10 +18,10 @@ from collections.abc import Mapping
 
 from secrets_cache.config.document import compose
 from secrets_cache.config.environment import from_environment, layer_of
+from secrets_cache.config.fast_paths import has_lanes
 from secrets_cache.config.model import AwsLayer, Batch, Config, ListedSecret, Metrics, Problem, VariablesFrom, combine
 from secrets_cache.config.nodes import DocumentError
 from secrets_cache.config.schema import FromFile, from_document
-from secrets_cache.lanes import has_lanes
 
 __all__ = ["AwsLayer", "Batch", "Config", "ListedSecret", "Metrics", "Problem", "VariablesFrom", "parse"]
 

@@ -10,7 +10,7 @@ Rules
 
 import re
 
-from secrets_cache.config import lane
+from secrets_cache.config import plain_yaml
 from secrets_cache.config.nodes import DocumentError, Node, Scalar, Sequence
 
 SHOWN_LENGTH = 60
@@ -40,12 +40,12 @@ def compose(data: bytes, *, has_lane: bool) -> Node | None:
         text = _INDENT.sub(lambda match: "".join(_MEANT.get(char, char) for char in match[0]), text)
     if has_lane:
         try:
-            return lane.compose(text)
-        except lane.Unsure:
+            return plain_yaml.compose(text)
+        except plain_yaml.Unsure:
             pass
-    from secrets_cache.config import engine  # noqa: PLC0415 - slow to import
+    from secrets_cache.config import pyyaml  # noqa: PLC0415 - slow to import
 
-    return engine.compose(text)
+    return pyyaml.compose(text)
 
 
 def describe(node: Node) -> str:

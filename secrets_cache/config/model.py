@@ -5,7 +5,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from secrets_cache.secret import Ref, repr_without
+from secrets_cache.core.secret import Ref, repr_without
 
 
 class Batch(Enum):
@@ -45,6 +45,11 @@ class Problem(NamedTuple):
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         key = f" {self.key}:" if self.key else ""
         return f"{place}:{key} found {self.found}; allowed: {self.allowed}"
+
+    def as_fields(self) -> "Mapping[str, str | int]":
+        """Return the fields of the log event `config.invalid`."""
+        known = {name: value for name, value in self._asdict().items() if value not in {None, ""}}
+        return {**known, "text": str(self)}
 
 
 class ListedSecret(NamedTuple):

@@ -17,7 +17,7 @@ from secrets_cache.config import document, nodes, values
 from secrets_cache.config.model import UNREADABLE_TOKEN, Batch, ListedSecret, Problem, VariablesFrom
 from secrets_cache.config.nodes import Node
 from secrets_cache.config.values import Kind, Unacceptable
-from secrets_cache.secret import Access, Ref
+from secrets_cache.core.secret import Access, Ref
 
 MAX_ITEMS = 20_000
 

@@ -12,8 +12,8 @@ Rules
 3. Nothing that a caller sends ends the process, or shows it a stack trace.
 """
 
-from secrets_cache.server.app import Server
-from secrets_cache.server.replies import MetricsPage, Replies
-from secrets_cache.server.replying import Asked
+from secrets_cache.server.handler import Asked
+from secrets_cache.server.native import MetricsPage, Replies
+from secrets_cache.server.server import Server
 
 __all__ = ["Asked", "MetricsPage", "Replies", "Server"]

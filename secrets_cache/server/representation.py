@@ -11,10 +11,10 @@ import re
 import time
 from collections.abc import Sequence
 
+from secrets_cache.core.freshness import Held
+from secrets_cache.core.json_text import NoSuchKey, NotJson, is_document, select
+from secrets_cache.core.results import Answer
 from secrets_cache.errors import InvalidRequest, KeyNotFound
-from secrets_cache.freshness import Held
-from secrets_cache.jsontext import NoSuchKey, NotJson, is_document, select
-from secrets_cache.outcomes import Answer
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"

@@ -11,8 +11,8 @@ Rules
 import logging
 from collections.abc import Container
 
+from secrets_cache.core.json_text import NoSuchKey, NotJson, members, select
 from secrets_cache.errors import KeyNotFound, VariablesFailed
-from secrets_cache.jsontext import NoSuchKey, NotJson, members, select
 from secrets_cache.variables.rules import Rule
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ import struct
 from collections.abc import Awaitable, Callable, Mapping
 
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.logs import describe
+from secrets_cache.system.logs import describe
 
 logger = logging.getLogger(__name__)
 

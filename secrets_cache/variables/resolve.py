@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection, Iterable, Mapping
 
+from secrets_cache.aws import is_about_key, is_about_permission
 from secrets_cache.config import VariablesFrom
 from secrets_cache.errors import (
     KeyNotFound,
@@ -12,7 +13,6 @@ from secrets_cache.errors import (
     SecretUnavailable,
     VariablesFailed,
 )
-from secrets_cache.secretsmanager import is_about_key, is_about_permission
 from secrets_cache.variables.assignments import assigned
 from secrets_cache.variables.rules import Rule, rules_of
 from secrets_cache.variables.sources import Sources

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from secrets_cache.config import ListedSecret, VariablesFrom, values
 from secrets_cache.config.values import Unacceptable
-from secrets_cache.entries import member_name
+from secrets_cache.core.registry import member_name
+from secrets_cache.core.secret import Access, Ref
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.secret import Access, Ref
 
 SECRETS_MANAGER = "secretsmanager://"
 PARAMETER_STORE = "ssm://"

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Self
 
-from secrets_cache.aws import Aws
-from secrets_cache.cache import Cache
-from secrets_cache.clock import Clock
+from secrets_cache.aws.source import Aws
 from secrets_cache.config import ListedSecret
+from secrets_cache.core.cache import Cache
+from secrets_cache.core.clock import Clock
 from secrets_cache.errors import SecretNotConfigured
 from secrets_cache.variables.rules import Wanted, known, names_of, ref_of
 

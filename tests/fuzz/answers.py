@@ -11,18 +11,18 @@ from botocore.exceptions import ClientError
 from botocore.model import Shape
 from botocore.parsers import JSONParser
 
-from secrets_cache.attempts import Passing
+from secrets_cache.aws import malformed
+from secrets_cache.aws.direct import Lane
+from secrets_cache.aws.errors import from_aws, to_secret
+from secrets_cache.aws.secretsmanager import Calls
+from secrets_cache.aws.signing import Credentials
+from secrets_cache.core.retry import Passing
+from secrets_cache.core.secret import Secret
 from secrets_cache.errors import SecretError
-from secrets_cache.secret import Secret
-from secrets_cache.secretsmanager import malformed
-from secrets_cache.secretsmanager.answers import from_aws, to_secret
-from secrets_cache.secretsmanager.lane import Lane
-from secrets_cache.secretsmanager.signing import Credentials
-from secrets_cache.secretsmanager.source import Calls
-from secrets_cache.secretsmanager.wire import BadResponse, Connections, Endpoint, Response
-from tests.fakes import CANARY, FakeClock
+from secrets_cache.http1.connections import BadResponse, Connections, Endpoint, Response
 from tests.fuzz.coroutines import finished
 from tests.fuzz.framing import check_splits, parse, standard, until_close
+from tests.support.fakes import CANARY, FakeClock
 
 NAME = "db"
 ACCESS, KEY, SESSION = "AKIDEXAMPLE", f"{CANARY}-key", f"{CANARY}-session"

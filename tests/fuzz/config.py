@@ -8,7 +8,7 @@ import yaml
 
 from secrets_cache.config import Batch, Config, Metrics, Problem, parse
 from secrets_cache.config.schema import MAX_ITEMS
-from tests.fakes import CANARY
+from tests.support.fakes import CANARY
 
 FILE = "/var/task/config.yaml"
 MAX_PROBLEM_LENGTH = 1000

@@ -15,11 +15,11 @@ from typing import cast
 
 from aiohttp import web
 
-from secrets_cache.server.door import Door
-from secrets_cache.server.engine import Engine
-from secrets_cache.server.lane import AnswerLane
-from tests.fakes import CANARY
+from secrets_cache.server.aiohttp import Engine
+from secrets_cache.server.fast_path import AnswerLane
+from secrets_cache.server.listener import Door
 from tests.fuzz.request import STATUSES, TOKEN, replies
+from tests.support.fakes import CANARY
 
 MAX_TURNS = 500
 WAIT, GO_ON = b"\0\0", b"\0\1"

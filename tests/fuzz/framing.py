@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from secrets_cache.secretsmanager.wire import BadResponse, Reading, Response
+from secrets_cache.http1.connections import BadResponse, Reading, Response
 
 T = TypeVar("T")
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from secrets_cache.exchange import Response, response_in
-from secrets_cache.secretsmanager.wire import BadResponse
+from secrets_cache.http1.connections import BadResponse
+from secrets_cache.http1.exchange import Response, response_in
 from tests.fuzz.framing import check_splits, parse, until_close
 
 

@@ -12,21 +12,21 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 
+from secrets_cache.core.freshness import Held
+from secrets_cache.core.json_text import NoSuchKey, NotJson, select
+from secrets_cache.core.results import Answer, Counts, Report, Served
 from secrets_cache.errors import InvalidRequest, SecretNotConfigured
-from secrets_cache.freshness import Held
-from secrets_cache.jsontext import NoSuchKey, NotJson, select
-from secrets_cache.outcomes import Answer, Counts, Report, Served
-from secrets_cache.server.admission import FORWARDING_HEADERS, TOKEN_HEADER
-from secrets_cache.server.lane import understood
-from secrets_cache.server.replies import MetricsPage, Replies
-from secrets_cache.server.replying import Asked, Reply
-from secrets_cache.server.target import parse, path_of
-from tests.fakes import CANARY, FakeClock, secret
+from secrets_cache.server.access import FORWARDING_HEADERS, TOKEN_HEADER
+from secrets_cache.server.fast_path import understood
+from secrets_cache.server.handler import Asked, Reply
+from secrets_cache.server.native import MetricsPage, Replies
+from secrets_cache.server.native_request import parse, path_of
 from tests.fuzz.coroutines import finished
+from tests.support.fakes import CANARY, FakeClock, secret
 
 if TYPE_CHECKING:
-    from secrets_cache.cache import Cache
-    from secrets_cache.clock import Clock
+    from secrets_cache.core.cache import Cache
+    from secrets_cache.core.clock import Clock
 
 TOKEN = "t-1234"
 VALUES = {"db": f'{{"user": "anika", "password": "{CANARY}", "list": [1, {{"a": null}}]}}', "prod/api:key": CANARY}

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from secrets_cache.jsontext import NoSuchKey, NotJson, is_document, members, select
-from tests.fakes import CANARY
+from secrets_cache.core.json_text import NoSuchKey, NotJson, is_document, members, select
+from tests.support.fakes import CANARY
 
 Select = Callable[[str, str], tuple[str, bool]]
 MAX_DEPTH = 200

@@ -17,8 +17,8 @@ from secrets_cache.errors import KeyNotFound, VariablesFailed
 from secrets_cache.variables import channel
 from secrets_cache.variables.assignments import RESERVED, assigned
 from secrets_cache.variables.rules import Rule, Wanted
-from tests.fakes import CANARY
 from tests.fuzz.selection import Number, is_compact, is_deep, parsed, picked
+from tests.support.fakes import CANARY
 
 WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 Assign = Callable[[Rule, bytes, Container[bytes]], dict[bytes, bytes | None]]

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Self
 
 from tests.conftest import PATIENCE_SECONDS
-from tests.lambda_api import LambdaApi
-from tests.processes import EXTENSION, Process, config
 from tests.soak import rates
 from tests.soak.callers import Callers
 from tests.soak.client import Answer, Connection, Request
@@ -22,6 +20,8 @@ from tests.soak.resources import BEFORE, Sample, grown, look
 from tests.soak.troubles import Troubles
 from tests.soak.upstream import KINDS, Kind, SoakUpstream
 from tests.soak.world import POLICIES, Policy, rotating
+from tests.support.lambda_api import LambdaApi
+from tests.support.processes import EXTENSION, Process, config
 
 BEAT_SECONDS = 0.02
 KEPT_VIOLATIONS = 20

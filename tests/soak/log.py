@@ -2,7 +2,7 @@
 
 import json
 
-from tests.fakes import CANARY
+from tests.support.fakes import CANARY
 
 # All events are in docs/operations.md; of the others, each would be a fault of ours, or of the soak's.
 EVENTS = {"extension.ready", "secret.refreshed", "secret.fetch_failed", "batch.refused", "extension.stopped"}

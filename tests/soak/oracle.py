@@ -15,13 +15,13 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.conftest import PATIENCE_SECONDS
-from tests.fakes import CANARY
 from tests.soak.client import Answer, Request
 from tests.soak.errors import Errors, code_of
 from tests.soak.history import History
 from tests.soak.known import Known
 from tests.soak.values import Values
 from tests.soak.world import LISTED, Policy
+from tests.support.fakes import CANARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from tests import upstream as stub
 from tests.soak.history import Asked, History, Outcome, Version
-from tests.upstream import Answer, Call, Upstream, arn_of, aws_error
+from tests.support import upstream as stub
+from tests.support.upstream import Answer, Call, Upstream, arn_of, aws_error
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from tests.fakes import CANARY
-from tests.upstream import arn_of
+from tests.support.fakes import CANARY
+from tests.support.upstream import arn_of
 
 # As AWS is asked: id, version id, version stage; empty for what is not sent.
 Ref = tuple[str, str, str]

@@ -1,0 +1,180 @@
+"""
+Trying again, within a budget.
+
+Rules
+-----
+1. All attempts together stay within the budget: an attempt that would begin after its end is not made.
+2. Time spent frozen is nobody's fault, and costs nothing: a heartbeat tells it from time spent waiting. An attempt that
+   was frozen has a moment to end well, since its answer may be here; then it is made again, with the whole budget.
+3. What is worth another attempt, and whether at once or after a pause, is said by whoever failed.
+4. Whoever is throttled has company: its pauses are longer, so that a fleet does not make its own storm.
+"""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from secrets_cache.core.clock import Clock, Elapsed, Instant, elapsed
+from secrets_cache.errors import SecretUnavailable
+
+T = TypeVar("T")
+
+MAX_ATTEMPTS = 3
+MAX_THAWS = 3
+PAUSE_SECONDS = 0.1
+# Measured in docs/adr/0011-throttled.md. Of a small budget a share, so that there is room for all attempts.
+THROTTLED_PAUSE_SECONDS = 1.0
+THROTTLED_PAUSE_SHARE = 0.2
+HEARTBEAT_SECONDS = 0.25
+# A heartbeat that comes this much too late did not run in between.
+FROZEN_SECONDS = 0.75
+# How long an attempt that was frozen may take to end well.
+GRACE_SECONDS = 0.5
+
+
+class Passing(Exception):
+    """
+    An attempt failed in a way that may pass.
+
+    Attributes:
+        error: What the caller gets if there is no further attempt.
+        at_once: Whether the next attempt needs no pause: the upstream is well, only the connection or the
+            signature was too old.
+        throttled: Whether the upstream has too much to do: the next attempt needs a long pause.
+    """
+
+    def __init__(self, error: SecretUnavailable, *, at_once: bool = False, throttled: bool = False) -> None:
+        super().__init__(error)
+        self.error = error
+        self.at_once = at_once
+        self.throttled = throttled
+
+    def pause_seconds(self, failed: int, budget_seconds: float, chance: float) -> float:
+        """Return how long to wait after so many failures: doubled each time, a quarter more or less by chance."""
+        if self.at_once:
+            return 0.0
+        shortest = min(THROTTLED_PAUSE_SECONDS, budget_seconds * THROTTLED_PAUSE_SHARE)
+        base = shortest if self.throttled else PAUSE_SECONDS
+        return base * math.ldexp(0.75 + chance / 2, failed - 1)
+
+
+class _Watch(Generic[T]):
+    """
+    One attempt under way, and the time it spends.
+
+    Attributes:
+        spent_seconds: Time spent so far; of a freeze, no more than two heartbeats.
+        was_frozen: Whether the process was frozen meanwhile, or the wall clock went back, which looks the same.
+    """
+
+    def __init__(self, attempt: Coroutine[Any, Any, T], clock: Clock) -> None:
+        self._task = asyncio.get_running_loop().create_task(attempt)
+        self._clock = clock
+        self.spent_seconds = 0.0
+        self.was_frozen = False
+
+    async def result(self, budget_seconds: float) -> T:
+        """
+        Return what the attempt returns, and raise what it raises.
+
+        Raises:
+            TimeoutError: It has not ended within the budget, or, once frozen, within the moment it then has.
+        """
+        try:
+            while not self._task.done() and self.spent_seconds < budget_seconds and not self.was_frozen:
+                await self._beat(min(HEARTBEAT_SECONDS, budget_seconds - self.spent_seconds))
+            if self.was_frozen:
+                await asyncio.wait({self._task}, timeout=GRACE_SECONDS)
+            if not self._task.done():
+                raise TimeoutError
+            return _result(self._task)
+        finally:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _beat(self, seconds: float) -> None:
+        began = self._clock.now()
+        await asyncio.wait({self._task}, timeout=seconds)
+        took = elapsed(began, self._clock.now())
+        self.was_frozen = _was_frozen(took, seconds)
+        self.spent_seconds += min(took.seconds, seconds + HEARTBEAT_SECONDS)
+
+
+def _result(task: "asyncio.Task[T]") -> T:
+    try:
+        return task.result()
+    except (asyncio.CancelledError, SystemExit, KeyboardInterrupt) as error:
+        # Nobody here has cancelled it, and an attempt ends no process: it is a fault like any other.
+        raise RuntimeError(type(error).__name__) from None
+
+
+@contextlib.asynccontextmanager
+async def timeout_awake(seconds: float, clock: Clock) -> AsyncIterator[None]:
+    """Raise TimeoutError after so many seconds, as asyncio.timeout does; once frozen, they begin anew."""
+    loop = asyncio.get_running_loop()
+    left = seconds
+    timer: asyncio.TimerHandle
+
+    def wait() -> asyncio.TimerHandle:
+        pause = min(HEARTBEAT_SECONDS, left)
+        return loop.call_later(pause, beat, clock.now(), pause)
+
+    def beat(began: Instant, pause: float) -> None:
+        nonlocal left, timer
+        took = elapsed(began, clock.now())
+        left = seconds if _was_frozen(took, pause) else left - max(took.seconds, pause)
+        if left > 0:
+            timer = wait()
+        else:
+            limit.reschedule(loop.time())
+
+    timer = wait()
+    async with asyncio.timeout(None) as limit:
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _was_frozen(took: Elapsed, planned_seconds: float) -> bool:
+    return took.backwards or took.seconds > planned_seconds + FROZEN_SECONDS
+
+
+async def within_budget(
+    attempt: Callable[[], Coroutine[Any, Any, T]],
+    *,
+    budget_seconds: float,
+    clock: Clock,
+    random: Callable[[], float],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> T:
+    """
+    Return what `attempt` returns, making it up to three times in all.
+
+    `random` is chance, from 0 to 1: it spreads the pauses.
+
+    Raises:
+        TimeoutError: The budget is used up.
+        SecretUnavailable: The last attempt failed for a reason that may pass.
+    """
+    left, failed, thaws = budget_seconds, 0, 0
+    while True:
+        watch = _Watch(attempt(), clock)
+        try:
+            result = await watch.result(left)
+        except (Passing, TimeoutError) as reason:
+            if watch.was_frozen and thaws < MAX_THAWS:
+                left, thaws = budget_seconds, thaws + 1
+                continue
+            if not isinstance(reason, Passing):
+                raise
+            failed += 1
+            pause = reason.pause_seconds(failed, budget_seconds, random())
+            left -= watch.spent_seconds + pause
+            if failed >= MAX_ATTEMPTS or left <= 0:
+                raise reason.error from None
+            await sleep(pause)
+        else:
+            return result

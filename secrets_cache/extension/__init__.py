@@ -1,0 +1,1 @@
+"""The process that Lambda starts: start, lifecycle, the Extensions API, the fallback."""

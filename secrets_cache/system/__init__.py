@@ -1,0 +1,1 @@
+"""The operating system: files, sockets, limits, logs, metrics."""

@@ -1,0 +1,1 @@
+"""The whole under AWS's Runtime Interface Emulator."""

@@ -1,0 +1,1 @@
+"""Everything that can fail, made to fail."""

@@ -1,0 +1,202 @@
+"""The supervisor: whatever of the seams breaks, the process stays until SHUTDOWN, and callers get an answer."""
+
+import http.client
+import json
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PATIENCE_SECONDS
+from tests.docs.test_docs import ROOT, rows_of
+from tests.support import breaking
+from tests.support.fakes import CANARY
+from tests.support.processes import EXTENSION, Process, config
+from tests.support.seams import SEAMS, Callers, Seam
+from tests.support.upstream import Upstream
+from tools.emulator import Emulator, free_port
+
+RELIABILITY = ROOT / "docs" / "reliability.md"
+
+STATUSES = {
+    Callers.SERVED: {200},
+    Callers.HEALED: {200, 500, 503},
+    Callers.LAST_RESORT: {503},
+    Callers.REFUSED: {404, 500, 503},
+}
+
+
+@pytest.fixture(name="broken")
+def _broken(api, upstream, tmp_path):
+    """Give a function that makes the process of an extension in which something breaks."""
+    upstream.put("db", CANARY)
+
+    def broken(seam: Seam) -> Process:
+        option, code, name = EXTENSION
+        api.answers.update({path: list(answers) for path, answers in seam.answers.items()})
+        # Wherever it goes, it is this package that it imports.
+        code = f"import os, sys\nsys.path[0] = os.getcwd()\nimport tests.support.breaking as b\n{seam.before}\n{code}"
+        environ = {"AWS_LAMBDA_RUNTIME_API": api.address, **config(tmp_path, seam.text), **seam.environ}
+        # A measurement of coverage would break as well, and write files.
+        return Process((option, code, name), {**environ, "COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""})
+
+    return broken
+
+
+def ask(extension: Process, path: str = "/cache/db", headers: dict[str, str] | None = None) -> tuple[int, str]:
+    """Return status and body; 0 for no connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", extension.port, timeout=PATIENCE_SECONDS)
+    try:
+        connection.request("GET", path, headers=headers or {})
+        with connection.getresponse() as response:
+            return response.status, response.read().decode()
+    except ConnectionRefusedError:
+        return 0, ""
+    finally:
+        connection.close()
+
+
+def ask_until_healed(extension: Process) -> tuple[int, str]:
+    """Ask until there is a secret, or it takes too long."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    answer = ask(extension)
+    while answer[0] != 200 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        answer = ask(extension)
+    return answer
+
+
+@pytest.mark.parametrize("seam", SEAMS, ids=lambda seam: seam.what)
+def test_whatever_breaks_the_function_is_answered_and_the_process_stays(api, broken, seam):
+    """The init ends, each request gets an answer, SHUTDOWN ends the process with 0, and a line of the log says why."""
+    with broken(seam) as extension:
+        assert api.wait_until(lambda: "/event/next" in api.paths(), PATIENCE_SECONDS)
+        status, body = ask(extension)
+        # Past the lanes.
+        other, _ = ask(extension, headers={"X-Other": "x"})
+        if seam.callers is Callers.UNHEARD:
+            assert (0, 0) == (status, other)
+        else:
+            assert status in STATUSES[seam.callers]
+            assert 400 <= other < 600 or other == 200
+        if seam.callers in {Callers.SERVED, Callers.HEALED}:
+            assert (200, CANARY) == ask_until_healed(extension)
+        elif seam.callers is Callers.LAST_RESORT:
+            assert "secrets-cache could not start; its log says why" == json.loads(body)["detail"]
+        assert extension.process.poll() is None
+        api.release.set()
+        assert 0 == extension.exit_code()
+        extension.log.join()
+
+    complaints = [line for line in extension.log.text.splitlines() if '"ERROR"' in line or '"WARNING"' in line]
+    assert seam.is_mute or bool(complaints) == bool(seam.says)
+    assert not seam.says or [line for line in complaints if all(part in line for part in seam.says)]
+    assert CANARY not in extension.log.text
+
+
+@pytest.mark.parametrize("mebibytes", [2, 3, 4, 6, 8, 12, 16, 24])
+def test_where_memory_runs_out_the_function_lives(api, broken, mebibytes):
+    """Somewhere between two allocations: with an answer, if there is the memory for one, and a good end."""
+    # Where memory runs out is chance, and now and then it is inside the interpreter: CPython 3.11 then goes round for
+    # ever, aborts or breaks while it imports asyncio. No line of ours runs any more, so such a try says nothing of us:
+    # the next one has a quarter of a mebibyte more.
+    for quarters in range(4):
+        before = f"""
+import resource
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ({4 * mebibytes + quarters} << 18),) * 2)
+"""
+        with broken(Seam("memory", Callers.HEALED, before=before)) as extension:
+            if not api.wait_until(lambda: "/event/next" in api.paths(), PATIENCE_SECONDS):
+                # An exit of ours would be a code.
+                assert extension.process.poll() in {None, -signal.SIGABRT, -signal.SIGSEGV}
+                continue
+            assert {ask(extension)[0], ask(extension, headers={"X-Other": "x"})[0]} <= {0, 200, 500, 503}
+            assert extension.process.poll() is None
+            api.release.set()
+            assert 0 == extension.exit_code()
+        break
+    else:
+        pytest.fail("four times it did not get to its first event")
+
+    assert CANARY not in extension.log.text
+
+
+LAYER_SEAMS = {
+    "an engine that cannot be imported": ("secrets-cache/packages/aiohttp/__init__.py", "raise MemoryError", 503),
+    "a part of ours that ends the process": ("secrets-cache/packages/secrets_cache/app.py", "raise SystemExit(1)", 503),
+}
+
+
+@pytest.mark.parametrize(("file", "code", "status"), LAYER_SEAMS.values(), ids=LAYER_SEAMS.keys())
+def test_under_the_emulator_a_damaged_layer_does_not_fail_the_function(opt, upstream, tmp_path, file, code, status):
+    """Lambda's own supervisor sees no crash, and each invocation gets its answer."""
+    upstream.put("db", CANARY)
+    damaged = tmp_path / "opt"
+    shutil.copytree(opt, damaged)
+    for compiled in (damaged / file).parent.glob("__pycache__/*"):
+        compiled.unlink()
+    (damaged / file).unlink(missing_ok=True)
+    (damaged / file).write_text(code)
+    with function(damaged, upstream, tmp_path, SECRETS_CACHE_LANES="0") as emulator:
+        results = [emulator.invoke(), emulator.invoke()]
+        emulator.shut_down()
+
+    assert [status] * 4 == [answer["status"] for result in results for answer in (result["at_import"], result["now"])]
+    assert "Extension.Crash" not in emulator.log.text
+    assert "internal.error" in {line["event"] for line in emulator.log.events()}
+
+
+@pytest.mark.parametrize("end", [">&-", "> /dev/full", "| true"], ids=["closed", "full", "broken"])
+def test_under_the_emulator_a_log_that_cannot_be_written_does_not_fail_the_function(opt, upstream, tmp_path, end):
+    """It is served as ever."""
+    upstream.put("db", CANARY)
+    other = tmp_path / "opt"
+    shutil.copytree(opt, other, symlinks=True)
+    launcher = other / "extensions" / "secrets-cache"
+    head, _, rest = launcher.read_text().partition("exec ")
+    launcher.write_text(f"{head}exec {rest.rstrip()} {end}\n" if end[0] == ">" else f"{head}{rest.rstrip()} {end}\n")
+    with function(other, upstream, tmp_path) as emulator:
+        results = [emulator.invoke(), emulator.invoke()]
+        emulator.shut_down()
+
+    assert [200] * 4 == [answer["status"] for result in results for answer in (result["at_import"], result["now"])]
+    assert "Extension.Crash" not in emulator.log.text
+
+
+def function(opt: Path, upstream: Upstream, folder: Path, **environ: str) -> Emulator:
+    """Return a function that asks for the secret when it is imported, and again when it is invoked."""
+    file = folder / "config.yaml"
+    file.write_text("secrets: [db]")
+    return Emulator(
+        opt=opt,
+        task=ROOT / "tests" / "functions",
+        runtime=[sys.executable, "-m", "awslambdaric", "asking.handler"],
+        environ={
+            "AWS_ENDPOINT_URL": upstream.url,
+            "SECRETS_CACHE_PORT": str(free_port()),
+            "SECRETS_CACHE_CONFIG": str(file),
+            **environ,
+        },
+    )
+
+
+def test_the_seams_are_those_of_the_page():
+    """What fails, what callers get and what the log says stands in the documentation as it is tested here."""
+    shown = [tuple(row) for row in rows_of(RELIABILITY, "what fails")]
+
+    assert [row_of(seam) for seam in SEAMS] == shown
+
+
+def row_of(seam: Seam) -> tuple[str, str, str]:
+    """Return the row of the documentation for a seam."""
+    says = ", ".join(f"`{part}`" for part in seam.says) or ("nothing: it is what fails" if seam.is_mute else "nothing")
+    return seam.what, seam.callers.value, says
+
+
+def test_the_canary_of_what_breaks_is_everybodys():
+    """It has one of its own, since the other one's module imports what is to be broken."""
+    assert breaking.CANARY == CANARY

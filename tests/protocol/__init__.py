@@ -1,0 +1,1 @@
+"""HTTP from outside: the contract, other clients, hostile ones, crowds."""

@@ -1,0 +1,1 @@
+"""The layer, the release, and what puts them into an account."""

@@ -1,0 +1,1 @@
+"""What the tests share: fakes, stubs of AWS and of Lambda, processes, tables."""

@@ -1,0 +1,1 @@
+"""The benchmarks and the mutations, held to what they claim."""

@@ -1,0 +1,1 @@
+"""The package's modules, one by one; no emulator, no other language."""

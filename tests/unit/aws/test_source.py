@@ -1,0 +1,168 @@
+"""AWS as one source: each service, region and role is asked through one client, and each role is assumed once."""
+
+import asyncio
+
+import pytest
+
+from secrets_cache.aws.source import Aws
+from secrets_cache.core.clock import SystemClock
+from secrets_cache.core.secret import Access, Ref, Secret
+from secrets_cache.errors import SecretNotFound, SecretRefused, SecretTimeout
+from tests.support import upstream as stub
+from tests.support.fakes import CANARY, fetch_all
+from tests.unit.aws.test_sts import DENIED, ROLE
+
+OTHER_REGION = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf"
+
+
+def source(upstream, budget_seconds=5.0, batch_above=None, **environ):
+    """Return AWS, as the stub plays it."""
+    environ = {
+        "AWS_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": f"{CANARY}-key",
+        "AWS_ENDPOINT_URL": upstream.url,
+        "HOME": "/nonexistent",
+        **environ,
+    }
+    return Aws(environ, budget_seconds=budget_seconds, batch_above=batch_above, clock=SystemClock())
+
+
+@pytest.mark.usefixtures("lanes")
+async def test_a_region_is_the_one_given_else_the_arns_else_ours(upstream):
+    """The calls are signed for it; both lane and engine take it."""
+    upstream.put("db", CANARY)
+    upstream.fault = lambda call: None if call.ids != [OTHER_REGION] else stub.ACCESS_DENIED
+    async with source(upstream) as aws:
+        for ref in (Ref("db"), Ref("db", access=Access("us-west-2"))):
+            assert CANARY.encode() == (await aws.fetch(ref)).value
+        with pytest.raises(SecretRefused):
+            await aws.fetch(Ref(OTHER_REGION))
+
+    assert ["eu-west-1", "us-west-2", "us-east-1"] == [call.region for call in upstream.calls]
+
+
+async def test_secrets_and_parameters_of_many_places_come_at_once(upstream):
+    """Those of one place together: eleven secrets in one call, two parameters in another, a role's by itself."""
+    names = [f"s{number}" for number in range(11)]
+    for name in (*names, "theirs"):
+        upstream.put(name, f"{CANARY} {name}")
+    upstream.parameters.update({"/a": f"{CANARY} /a", "/b": f"{CANARY} /b"})
+    refs = [
+        *map(Ref, names),
+        Ref("/a", is_parameter=True),
+        Ref("/b", is_parameter=True),
+        Ref("theirs", access=Access(role_arn=ROLE)),
+    ]
+    async with source(upstream, batch_above=10) as aws:
+        found = await fetch_all(aws, refs)
+
+    assert {ref: f"{CANARY} {ref.secret_id}".encode() for ref in refs} == {
+        ref: outcome.value for ref, outcome in found.items() if isinstance(outcome, Secret)
+    }
+    operations = sorted(call.operation for call in upstream.calls)
+    assert ["AssumeRole", "BatchGetSecretValue", "GetParameters", "GetSecretValue"] == operations
+
+
+async def test_one_role_is_assumed_once_for_all_that_it_reads(upstream):
+    """Secrets and parameters alike; with another external id it is another role."""
+    for name in ("a", "b", "c"):
+        upstream.put(name, CANARY)
+    upstream.parameters["/p"] = CANARY
+    upstream.delay = 0.05
+    access = Access(role_arn=ROLE)
+    refs = [*(Ref(name, access=access) for name in ("a", "b")), Ref("/p", access=access, is_parameter=True)]
+    async with source(upstream, AWS_LAMBDA_FUNCTION_NAME="f") as aws:
+        await asyncio.gather(*map(aws.fetch, refs))
+        await aws.fetch(Ref("c", access=access._replace(external_id="123")))
+
+    assert [None, "123"] == [
+        call.arguments.get("ExternalId") for call in upstream.calls if call.operation == "AssumeRole"
+    ]
+    keys = {call.access_key for call in upstream.calls if call.operation != "AssumeRole"}
+    assert {"ASIAROLE1", "ASIAROLE2"} == keys
+
+
+async def test_a_roles_credentials_are_renewed_before_they_end(upstream):
+    """By the client that is there: nobody sees a call with credentials that have expired."""
+    upstream.put("a", CANARY)
+    upstream.role_seconds = 60
+    access = Access(role_arn=ROLE)
+    async with source(upstream) as aws:
+        for _ in range(3):
+            await aws.fetch(Ref("a", access=access))
+
+    assert ["ASIAROLE1", "ASIAROLE2", "ASIAROLE3"] == [
+        call.access_key for call in upstream.calls if call.operation != "AssumeRole"
+    ]
+
+
+async def test_a_roles_credentials_that_aws_calls_expired_are_asked_for_again(upstream):
+    """As after a restore, or when somebody has revoked them; the caller sees nothing of it."""
+    upstream.put("a", CANARY)
+    upstream.fault = lambda call: stub.aws_error("ExpiredTokenException") if call.access_key == "ASIAROLE1" else None
+    async with source(upstream) as aws:
+        found = await aws.fetch(Ref("a", access=Access(role_arn=ROLE)))
+
+    assert CANARY.encode() == found.value
+    assert 2 == upstream.count(operation="AssumeRole")
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_role_that_is_refused_is_what_the_error_names(upstream, together):
+    """And not the secret, which nobody was asked for."""
+    upstream.fault = stub.Answer(status=403, body=DENIED)
+    ref = Ref("a", access=Access(role_arn=ROLE))
+    async with source(upstream) as aws:
+        if together:
+            error: object = (await fetch_all(aws, [ref]))[ref]
+        else:
+            with pytest.raises(SecretRefused) as caught:
+                await aws.fetch(ref)
+            error = caught.value
+
+    assert f"AWS refused role '{ROLE}' with AccessDenied" in str(error)
+    assert 1 == len(upstream.calls)
+
+
+@pytest.mark.usefixtures("lanes")
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(
+    ("access", "place"),
+    [
+        (Access(), "this region and this account"),
+        (Access("us-west-2"), "us-west-2 and this account"),
+        (Access(role_arn=ROLE), f"this region and the account of {ROLE}"),
+    ],
+)
+async def test_where_there_is_none_is_told(upstream, access, place, together):
+    """The region and the account that were asked, and not always the function's own."""
+    ref = Ref("a", access=access)
+    async with source(upstream) as aws:
+        if together:
+            error: object = (await fetch_all(aws, [ref]))[ref]
+        else:
+            with pytest.raises(SecretNotFound) as caught:
+                await aws.fetch(ref)
+            error = caught.value
+
+    assert f"secret 'a' was not found in AWS Secrets Manager in {place}" == str(error)
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(("silent", "what"), [("AssumeRole", "role"), ("GetParameter", "parameter")])
+async def test_a_time_out_names_what_did_not_answer(upstream, silent, what, together):
+    """In a VPC, STS may lack an endpoint while the others have theirs."""
+    upstream.parameters["/p"] = CANARY
+    upstream.fault = lambda call: stub.HANG if call.operation == silent else None
+    ref = Ref("/p", access=Access(role_arn=ROLE), is_parameter=True)
+    async with source(upstream, budget_seconds=1.0) as aws:
+        if together:
+            error: object = (await fetch_all(aws, [ref]))[ref]
+        else:
+            with pytest.raises(SecretTimeout) as caught:
+                await aws.fetch(ref)
+            error = caught.value
+
+    name = ROLE if what == "role" else "/p"
+    assert f"{what} {name!r} is unavailable: AWS did not answer within 1 s (fetch_timeout)" == str(error)

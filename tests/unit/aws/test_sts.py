@@ -1,0 +1,96 @@
+"""Roles: against moto's server for what it can do, and against a stub for what it cannot."""
+
+import pytest
+
+from secrets_cache.aws.sts import Role
+from secrets_cache.core.clock import SystemClock
+from secrets_cache.core.retry import Passing
+from secrets_cache.core.secret import Access
+from secrets_cache.errors import SecretRefused, SecretsCacheError
+from tests.support import upstream as stub
+from tests.support.fakes import CANARY
+from tools.emulator import moto_server
+
+ROLE = "arn:aws:iam::123456789012:role/reader"
+DENIED = b"""<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
+<Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>"""
+
+
+class Session:
+    """A role, closed in the end."""
+
+    def __init__(self, function: str = "", **access: str) -> None:
+        self.role = Role(
+            Access("eu-west-1", ROLE)._replace(**access), function=function, timeout_seconds=1, clock=SystemClock()
+        )
+
+    async def __aenter__(self) -> Role:
+        return self.role
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.role.aclose()
+
+
+async def test_a_roles_credentials_are_another_session(monkeypatch):
+    """With a token of their own."""
+    with moto_server() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        async with Session() as role:
+            found = await role.credentials().get_frozen_credentials()
+
+    assert (found.access_key or "").startswith("ASIA")
+    assert found.secret_key
+    assert found.token
+    assert CANARY not in found.token
+
+
+async def test_a_role_is_assumed_once_while_its_credentials_are_good(upstream):
+    """However many ask; and again when their end is near, without anybody's asking for it."""
+    async with Session() as role:
+        keys = [(await role.credentials().get_frozen_credentials()).access_key for _ in range(3)]
+        upstream.role_seconds = 60
+        role.forget()
+        keys += [(await role.credentials().get_frozen_credentials()).access_key for _ in range(2)]
+
+    assert ["ASIAROLE1"] * 3 + ["ASIAROLE2", "ASIAROLE3"] == keys
+
+
+@pytest.mark.parametrize(
+    ("function", "access", "name", "external"),
+    [
+        ("", {}, "secrets-cache", None),
+        ("my function", {}, "secrets-cache-my-function", None),
+        ("f" * 64, {}, "secrets-cache-" + "f" * 50, None),
+        ("f", {"session_name": "of-mine"}, "of-mine", None),
+        ("f", {"external_id": "123"}, "secrets-cache-f", "123"),
+    ],
+)
+async def test_how_a_role_is_assumed(upstream, function, access, name, external):
+    """The session is named after the function, or as it is set; the external id is told where there is one."""
+    async with Session(function, **access) as role:
+        await role.credentials().get_frozen_credentials()
+    (call,) = upstream.calls
+
+    assert (ROLE, name, external) == tuple(
+        call.arguments.get(key) for key in ("RoleArn", "RoleSessionName", "ExternalId")
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "said"),
+    [
+        (stub.Answer(status=403, body=DENIED), SecretRefused, f"AWS refused role '{ROLE}' with AccessDenied: not auth"),
+        (stub.Answer(status=500), Passing, f"role '{ROLE}' is unavailable: AWS answered with status 500"),
+        (stub.Answer(body=b"<AssumeRoleResponse/>"), Passing, f"role '{ROLE}' is unavailable"),
+    ],
+)
+async def test_a_failure_is_a_roles(upstream, fault, error, said):
+    """The same errors as a secret's, in words of their own."""
+    upstream.fault = fault
+    async with Session() as role:
+        with pytest.raises((SecretsCacheError, Passing)) as caught:
+            await role.credentials().get_frozen_credentials()
+
+    assert isinstance(caught.value, error)
+    assert said in str(getattr(caught.value, "error", caught.value))
+    assert not role.was_given_up

@@ -1,0 +1,339 @@
+"""`secrets-cache check`: every problem, and what a configuration means, without a value."""
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secrets_cache.cli import main
+from secrets_cache.cli.terminal import Cell, Screen, Style
+from tests.support import upstream as stub
+from tests.support.fakes import CANARY
+from tests.unit.aws.test_sts import ROLE
+from tools.emulator import ROOT
+
+FULL = f"""
+secrets:
+  - db
+  - {{id: prod/db, name: theirs, role_arn: {ROLE}, region: us-west-2, ttl: 90s, required: true}}
+  - {{id: db, name: old, version_stage: AWSPREVIOUS, ttl: 2h}}
+parameters: [/prod/flag, /prod/app/, {{id: /x, version: 3}}]
+env:
+  - {{secret: db, prefix: db_, upper: true, exclude: [b], rename: {{c: C_TOO}}}}
+  - {{secret: db, include: [a], required: false, override: false}}
+  - {{parameter: /prod/flag, as: FLAG}}
+allow: ["prod/*"]
+"""
+
+
+@pytest.fixture(name="file")
+def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("SECRET_ARN", raising=False)
+    return tmp_path / "config.yaml"
+
+
+def check(capfd, file: Path, text: str | None, *options: str) -> tuple[int, str]:
+    """Write a configuration and check it; return the exit code and what was written to standard output."""
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    code = main(["check", "--config", str(file), *options])
+    return code, capfd.readouterr().out
+
+
+def checked(capfd, file: Path, text: str, *options: str) -> tuple[int, dict[str, Any]]:
+    """Do the same as JSON."""
+    code, out = check(capfd, file, text, "--json", *options)
+    return code, json.loads(out)
+
+
+def cells(out: str) -> list[list[str]]:
+    """Return the lines as their words."""
+    return [line.split() for line in out.splitlines()]
+
+
+def test_a_variable_is_read_in_the_place_of_what_it_names(capfd, file):
+    """The region and the role are those of the listed thing, below a path too: what `policy` prints."""
+    listed = f"secrets: [{{id: prod/db, name: theirs, role_arn: {ROLE}, region: us-west-2}}]\n"
+    paths = f"parameters: [{{id: /prod/app/, role_arn: {ROLE}}}]\n"
+    env = "env: [{secret: theirs, as: X}, {parameter: /prod/app/flag, as: FLAG}, {secret: prod/db, as: OWN}]"
+    _, found = checked(capfd, file, listed + paths + env)
+
+    places = [(row["region"], row["role_arn"]) for row in found["variables"]]
+    assert [("us-west-2", ROLE), (None, ROLE), (None, None)] == places
+
+
+def test_every_problem_is_one_line_and_the_code_is_1(capfd, file):
+    """As the extension would log them: file, line, key, what was found, what is allowed."""
+    code, out = check(capfd, file, "ttl: soon\nsecretes: [db]\nsecrets: [pin]")
+    lines = out.splitlines()
+
+    assert (1, f"{file}: 2 problems") == (code, lines[0])
+    assert lines[1].startswith(f"  {file}:1: ttl: found 'soon'; allowed: a duration such as 30s")
+    assert lines[2].startswith(f"  {file}:2: secretes: found unknown key 'secretes'; allowed: the keys secrets")
+    assert ["pin", "secret", "pin", "10m"] in cells(out)
+
+
+def test_a_good_configuration_is_0_and_its_meaning_is_a_table(capfd, file, monkeypatch):
+    """Each listed thing, each variable with its source, and the patterns; a column with nothing in it is left out."""
+    monkeypatch.setenv("KEY", "secretsmanager://api#a")
+    code, out = check(capfd, file, FULL)
+    table = cells(out)
+
+    assert (0, f"{file}: no problems") == (code, out.splitlines()[0])
+    assert ["NAME", "KIND", "ASKED", "FOR", "REGION", "ROLE", "TTL", "REQUIRED"] in table
+    assert ["db", "secret", "db", "10m"] in table
+    assert ["theirs", "secret", "prod/db", "us-west-2", ROLE, "90s", "yes"] in table
+    assert ["old", "secret", "db", "AWSPREVIOUS", "2h"] in table
+    assert ["/prod/app/", "path", "/prod/app/", "10m"] in table
+    assert ["/x", "parameter", "/x", "3", "10m"] in table
+    assert ["DB_*,", "C_TOO", "env", "secret", "db", "yes"] in table
+    assert ["a", "env", "secret", "db"] in table
+    assert ["FLAG", "env", "parameter", "/prod/flag", "yes"] in table
+    assert ["KEY", "reference", "secret", "api#a", "yes"] in table
+    assert "On demand: prod/*" in out
+
+
+def test_no_configuration_is_no_problem_unless_it_was_named(capfd, tmp_path, monkeypatch):
+    """As for the extension."""
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
+
+    assert 0 == main(["check"])
+    assert f"{tmp_path}/config.yaml (not there): no problems\n" == capfd.readouterr().out
+    assert 1 == main(["check", "--config", str(tmp_path / "nope")])
+    assert "found no such file" in capfd.readouterr().out
+
+
+def test_what_the_environment_says_wrongly_is_a_problem(capfd, file, monkeypatch):
+    """Settings and references alike."""
+    monkeypatch.setenv("CACHE_TIMEOUT", "soon")
+    monkeypatch.setenv("KEY", "ssm://what?")
+    code, found = checked(capfd, file, "secrets: [db]")
+
+    assert (1, False) == (code, found["ok"])
+    assert ["CACHE_TIMEOUT", ""] == [problem["key"] for problem in found["problems"]]
+    assert "KEY names 'what?'" in found["problems"][1]["text"]
+
+
+def test_the_functions_variables_may_come_from_a_file(capfd, file, tmp_path, monkeypatch):
+    """Then those of the command's own environment do not count."""
+    monkeypatch.setenv("OURS", "secretsmanager://ours")
+    variables = tmp_path / "variables.json"
+    variables.write_text(json.dumps({"THEIRS": "ssm:///theirs", "CACHE_TIMEOUT": "2"}), encoding="utf-8")
+    _, found = checked(capfd, file, "secrets: [db]", "--environment", str(variables))
+
+    assert [["THEIRS"]] == [row["variables"] for row in found["variables"]]
+    assert 120 == found["listed"][0]["ttl_seconds"]
+
+
+# Trying.
+
+
+def answers(call: stub.Call) -> stub.Answer | None:
+    """Refuse one secret."""
+    return stub.ACCESS_DENIED if call.ids == ["denied"] else None
+
+
+@pytest.fixture(name="filled")
+def _filled(upstream: stub.Upstream) -> stub.Upstream:
+    upstream.put("db", json.dumps({"a": CANARY, "b": CANARY, "c": CANARY, "PATH": CANARY, "x=y": CANARY, "n": None}))
+    upstream.put("pin", CANARY)
+    upstream.parameters.update({"/prod/flag": CANARY, "/prod/app/a": CANARY})
+    upstream.fault = answers
+    return upstream
+
+
+def test_fetch_says_for_each_whether_it_can_be_had(capfd, file, filled):
+    """State, version and time of what can, code and reason of what cannot; then the code is 1."""
+    text = "secrets: [db, denied, missing]\nparameters: [/prod/flag, /prod/app/]"
+    code, out = check(capfd, file, text, "--fetch")
+    rows = {line[0]: line for line in cells(out) if line}
+
+    assert 1 == code
+    for name in ("db", "/prod/flag", "/prod/app/"):
+        assert "fresh" == rows[name][4], name
+        assert "ms" == rows[name][-1]
+    assert ["denied", "secret", "denied", "10m", "failed"] == rows["denied"][:5]
+    assert "AccessDeniedException" == rows["denied"][-1]
+    assert "AWS refused secret 'denied' with AccessDeniedException" in out
+    assert "secret 'missing' was not found in AWS Secrets Manager" in out
+    assert filled.secrets["db"][0] in out
+
+
+def test_fetch_of_what_can_all_be_had_is_0(capfd, file, filled):
+    """Each is asked for once: what becomes a variable comes from the same fetch."""
+    code, found = checked(capfd, file, "secrets: [db]\nenv: [{secret: db, include: [a]}]", "--fetch")
+
+    assert (0, True, True) == (code, found["ok"], found["fetched"])
+    assert 1 == filled.count("db")
+    row = found["listed"][0]
+    assert ("fresh", filled.secrets["db"][0], None, None) == (
+        row["state"],
+        row["version_id"],
+        row["code"],
+        row["reason"],
+    )
+    assert isinstance(row["took_ms"], int)
+
+
+def test_fetch_names_the_variables_that_would_be_set_from_where(capfd, file, filled, monkeypatch):
+    """A later source has what an earlier one would set too; what is refused is said; what is null is unset."""
+    monkeypatch.setenv("b", "there already")
+    monkeypatch.setenv("GONE", "secretsmanager://db#n")
+    monkeypatch.setenv("a", "ssm:///prod/flag")
+    text = """
+      env: [{secret: db, override: false}, {secret: db, prefix: P_, exclude: [PATH, n]}, {secret: pin, as: PIN}]
+    """
+    code, found = checked(capfd, file, text, "--fetch")
+    by_source = [(row["source"], row["id"], row["variables"], row["unset"]) for row in found["variables"]]
+
+    assert 0 == code
+    assert [
+        ("env", "db", ["c"], []),
+        ("env", "db", ["P_a", "P_b", "P_c"], []),
+        ("env", "pin", ["PIN"], []),
+        ("reference", "db", [], ["GONE"]),
+        ("reference", "/prod/flag", ["a"], []),
+    ] == by_source
+    refused = [[one["name"] for one in row["refused"]] for row in found["variables"]]
+    assert [["x=y"], ["P_x=y"], [], [], []] == refused
+
+
+def test_fetch_names_a_variable_once_where_the_source_that_wins_has_it(capfd, file, filled):
+    """The last one, unless that overrides nothing."""
+    text = """
+      env: [{secret: db, include: [a]}, {secret: db, include: [a, c]}, {secret: db, include: [b, c], override: false}]
+    """
+    _, found = checked(capfd, file, text, "--fetch")
+
+    assert [[], ["a", "c"], ["b"]] == [row["variables"] for row in found["variables"]]
+
+
+def test_variables_that_cannot_be_had_are_a_problem(capfd, file, filled, monkeypatch):
+    """Though they be optional: whoever checks wants to know. The reason says what to do."""
+    monkeypatch.setenv("KEY", "secretsmanager://db#nope")
+    text = "env: [{secret: denied, required: false}, {secret: pin}, {parameter: /no, as: N}]"
+    code, out = check(capfd, file, text, "--fetch")
+
+    assert 1 == code
+    assert "give the role secretsmanager:GetSecretValue on it" in out
+    assert "env: pin: secret 'pin' is no JSON object" in out
+    assert "parameter '/no' was not found in Parameter Store" in out
+    assert "KEY: secret 'db' has no key 'nope'" in out
+    assert 4 == out.count(" failed")
+    rows = [line.split()[:2] for line in out.splitlines() if " failed" in line]
+    assert [["*", "env"], ["*", "env"], ["N", "env"], ["KEY", "reference"]] == rows
+
+
+def test_without_fetch_nobody_is_asked(capfd, file, filled):
+    """Checking takes no credentials."""
+    check(capfd, file, FULL)
+
+    assert [] == filled.calls
+
+
+def test_the_json_document_has_the_documented_keys(capfd, file, filled):
+    """All of them, whether they say anything or not, in the same order."""
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    _, found = checked(capfd, file, "secrets: [db, denied]\nenv: [{secret: db}]\nttl: soon", "--fetch")
+    for part, rows in (("problems", found["problems"]), ("listed", found["listed"]), ("variables", found["variables"])):
+        (documented,) = (line for line in page.splitlines() if line.startswith(f"| `{part}[]` |"))
+        names = documented.split("`")[3::2]
+        assert rows
+        for row in rows:
+            assert names == list(row), part
+    (documented,) = (line for line in page.splitlines() if line.startswith("| the document |"))
+    assert documented.split("`")[1::2] == list(found)
+
+
+# For a terminal.
+
+
+def on_a_terminal(arguments: list[str], environ: dict[str, str]) -> tuple[str, str]:
+    """Run the command line with standard output on one terminal and standard error on another; return both texts."""
+    texts = []
+    pairs = [pty.openpty(), pty.openpty()]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "secrets_cache", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=pairs[0][1],
+        stderr=pairs[1][1],
+        cwd=ROOT,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "60", **environ},
+    )
+    for ours, theirs in pairs:
+        os.close(theirs)
+        texts.append(read_all(ours))
+    process.wait()
+    return texts[0], texts[1]
+
+
+def read_all(descriptor: int) -> str:
+    """Return what is written to a terminal until nobody has it open any more."""
+    text = b""
+    try:
+        while chunk := os.read(descriptor, 65536):
+            text += chunk
+    except OSError:
+        pass  # how Linux says that the other end is closed
+    os.close(descriptor)
+    return text.decode()
+
+
+def test_on_a_terminal_there_are_colours_and_progress_and_lines_fit(file, filled):
+    """Progress goes to standard error, and is wiped away in the end."""
+    file.write_text(f"secrets: [db, denied, {'long/' * 12}x]", encoding="utf-8")
+    out, err = on_a_terminal(["check", "--fetch", "--config", str(file)], {})
+    lines = [line for line in out.splitlines() if "long/" in line and "was not found" not in line]
+
+    assert "\x1b[32mfresh\x1b[0m" in out
+    assert "\x1b[31mfailed\x1b[0m" in out
+    assert lines
+    assert all("\u2026" in line for line in lines)
+    assert "0/3 fetched" in err
+    assert "3/3 fetched" in err
+    assert err.endswith("\r\x1b[K")
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_colours_can_be_declined(file, filled, variable, value):
+    """With NO_COLOR, which progress does not mind, or a terminal that says it is dumb, which gets neither."""
+    file.write_text("secrets: [db]", encoding="utf-8")
+    out, err = on_a_terminal(["check", "--fetch", "--config", str(file)], {variable: value})
+
+    assert "fresh" in out
+    assert "\x1b" not in out
+    assert (variable == "NO_COLOR") == ("1/1 fetched" in err)
+
+
+def test_without_a_terminal_there_are_neither_and_nothing_is_cut(capfd, file, filled):
+    """What a script reads is whole."""
+    name = "long/" * 40 + "x"
+    file.write_text(f"secrets: [db, {name}]", encoding="utf-8")
+    assert 1 == main(["check", "--fetch", "--config", str(file)])
+    out, err = capfd.readouterr()
+
+    assert ("", False) == (err, "\x1b" in out)
+    assert name in out
+
+
+class Terminal(io.StringIO):
+    """A terminal that remembers what it showed."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_is_shown_cannot_steer_the_terminal():
+    """What AWS or a file said may hold anything."""
+    terminal = Terminal()
+    screen = Screen(terminal, {"TERM": "xterm", "NO_COLOR": "1"})
+    screen.line("a\x1b]0;x\x07b\rc")
+    screen.table(("A",), [(Cell("x\x1b[2J", Style.BAD),)])
+
+    assert not [char for char in terminal.getvalue() if not char.isprintable() and char != "\n"]

@@ -1,0 +1,129 @@
+"""`secrets-cache policy`: what it prints, and when it prints nothing. What is in a policy: test_policy.py."""
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secrets_cache.cli import main
+from tests.support.upstream import ACCOUNT
+from tests.unit.cli.test_iam_policy import FOREIGN, ROLE
+
+HERE = ("--region", "eu-west-1", "--account", ACCOUNT)
+
+
+@pytest.fixture(name="file")
+def _file(tmp_path: Path) -> Path:
+    file = tmp_path / "config.yaml"
+    file.write_text("secrets: [db]", encoding="utf-8")
+    return file
+
+
+def printed(capfd, file: Path, *options: str) -> tuple[dict[str, Any], str]:
+    """Return the policy, and what was written to standard error."""
+    assert 0 == main(["policy", "--config", str(file), *options])
+    out, err = capfd.readouterr()
+    found = json.loads(out)
+    assert json.dumps(found, indent=4, sort_keys=True) + "\n" == out
+    return found, err
+
+
+def test_the_policy_is_printed_as_json_with_sorted_keys(capfd, file):
+    """So that two of them can be compared as text; the partition is the region's."""
+    found, err = printed(capfd, file, "--region", "cn-north-1", "--account", ACCOUNT)
+
+    assert [f"arn:aws-cn:secretsmanager:cn-north-1:{ACCOUNT}:secret:db-??????"] == found["Statement"][0]["Resource"]
+    assert "" == err
+
+
+def test_the_region_may_be_that_of_the_environment(capfd, file, monkeypatch):
+    """An option comes first."""
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    regions = [
+        printed(capfd, file, "--account", ACCOUNT, *more)[0]["Statement"][0]["Resource"][0].split(":")[3]
+        for more in ((), ("--region", "eu-west-1"))
+    ]
+
+    assert ["us-west-2", "eu-west-1"] == regions
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--region", "eu-west-1"), "in which account it is meant is not known; --account says it"),
+        (("--account", ACCOUNT), "in which region it is meant is not known; --region says it"),
+        (("--region", "nowhere"), "--region: found 'nowhere'; allowed: an AWS region such as eu-west-1"),
+        ((*HERE, "--account", "12"), "--account: found '12'; allowed: the 12 digits of an AWS account"),
+        ((*HERE, "--partition", "x"), "--partition: found 'x'; allowed: a partition such as aws or aws-cn"),
+        ((*HERE, "--role", "x"), "--role: found 'x'; allowed: the ARN of an IAM role"),
+        ((*HERE, "--role", ROLE), "allowed: one of none, as no role is assumed"),
+        ((*HERE, "--environment", "/nonexistent"), "--environment /nonexistent: No such file or directory"),
+    ],
+)
+def test_what_makes_no_sense_is_wrong_usage(capfd, file, monkeypatch, options, said):
+    """Nothing is guessed: a star in place of the account would allow too much."""
+    monkeypatch.delenv("AWS_REGION")
+    with pytest.raises(SystemExit) as caught:
+        main(["policy", "--config", str(file), *options])
+    out, err = capfd.readouterr()
+
+    assert (2, "") == (caught.value.code, out)
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("secretes: [db]", ":1: secretes: found unknown key 'secretes'"),
+        ("ttl: 5m", "found no secret and no pattern; allowed: at least one under secrets, parameters, allow or env"),
+        (None, "found no such file"),
+    ],
+)
+def test_a_problem_prints_no_policy(capfd, file, text, said):
+    """It might allow less than what is meant."""
+    file.unlink()
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+
+    assert 1 == main(["policy", "--config", str(file), *HERE])
+    out, err = capfd.readouterr()
+    assert "" == out
+    assert said in err
+
+
+def test_a_role_has_a_policy_of_its_own(capfd, file):
+    """The function's may assume it, and a note says how to print the other one."""
+    file.write_text(f"secrets: [db, {{id: theirs, role_arn: {ROLE}}}]", encoding="utf-8")
+    own, note = printed(capfd, file, *HERE)
+    of_role, silence = printed(capfd, file, *HERE, "--role", ROLE)
+
+    assert ("sts:AssumeRole", [ROLE]) == (own["Statement"][-1]["Action"], own["Statement"][-1]["Resource"])
+    assert "printed with --role" in note
+    assert ROLE in note
+    assert ["arn:aws:secretsmanager:eu-west-1:999999999999:secret:theirs-??????"] == of_role["Statement"][0]["Resource"]
+    assert "" == silence
+
+
+def test_the_functions_variables_count_where_they_are_given(capfd, file, monkeypatch):
+    """From a file or standard input; those of the command's own environment are not the function's."""
+    monkeypatch.setenv("SECRET_ARN", f"{FOREIGN}ours-AbCdEf")
+    monkeypatch.setattr(
+        sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"KEY": "secretsmanager://api", "CACHE_TIMEOUT": "5"}'))
+    )
+    plain, _ = printed(capfd, file, *HERE)
+    piped, _ = printed(capfd, file, *HERE, "--environment", "-")
+    names = [[arn.rpartition(":")[2] for arn in found["Statement"][0]["Resource"]] for found in (plain, piped)]
+
+    assert [["db-??????"], ["api-??????", "db-??????"]] == names
+
+
+def test_variables_that_cannot_be_meant_are_a_problem(capfd, file, tmp_path):
+    """As they are for the wrapper."""
+    variables = tmp_path / "variables"
+    variables.write_text("KEY=ssm://what?\n", encoding="utf-8")
+
+    assert 1 == main(["policy", "--config", str(file), *HERE, "--environment", str(variables)])
+    assert "KEY names 'what?'" in capfd.readouterr().err

@@ -1,0 +1,230 @@
+"""
+The cache against a model, over time that ticks, freezes, jumps and steps back.
+
+The model knows no tasks, no sharing and no names: it says in a few lines what a caller must get, how many calls AWS
+must see, and what is remembered afterwards.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from secrets_cache.core.cache import Cache
+from secrets_cache.core.freshness import Policy
+from secrets_cache.core.registry import Listed
+from secrets_cache.core.results import Answer, Served
+from secrets_cache.core.secret import Ref
+from secrets_cache.errors import SecretError, SecretRefused, SecretUnavailable
+from tests.conftest import EXAMPLES
+from tests.support.fakes import FakeClock, FakeSource
+
+PASSING = SecretUnavailable("db", code="connection-failed", cause="no connection")
+DEFINITE = SecretRefused("db", code="AccessDeniedException")
+TTL, AHEAD, WHILE_REVALIDATING, ON_ERROR = 100.0, 0.2, 30.0, 200.0
+# With a chance of one half: three quarters of the window before the end, and no jitter on the back-off.
+REFRESH_AFTER = TTL - TTL * AHEAD * 0.75
+DURATIONS = st.sampled_from([0.0, 0.5, 1.0, 2.0, 30.0, 60.0, 84.0, 86.0, 99.0, 100.0, 131.0, 299.0, 301.0])
+
+
+@dataclass
+class Model:
+    """What is remembered of one secret: the version, both clocks at its fetch; the failure and both clocks; ..."""
+
+    version: int | None = None
+    sent: tuple[float, float] = (0.0, 0.0)
+    failure: SecretError | None = None
+    failed: tuple[float, float] = (0.0, 0.0)
+    failures: int = 0
+    refused: bool = False
+    forced: tuple[float, float] | None = None
+
+
+class CacheMachine(RuleBasedStateMachine):
+    """One listed secret, asked for in every way at every age."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.clock = FakeClock()
+        self.model = Model()
+        self.error: SecretError | None = None
+
+    def teardown(self) -> None:
+        self.runner.run(self.cache.aclose())
+        self.runner.close()
+
+    @initialize(error=st.sampled_from([None, PASSING, DEFINITE]))
+    def start(self, error: SecretError | None) -> None:
+        """Prefetch, while AWS is well or not."""
+
+        async def build() -> None:
+            self.source = FakeSource()
+            self.source.values["db"] = 1
+            policy = Policy(
+                ttl=TTL, refresh_ahead=AHEAD, stale_while_revalidate=WHILE_REVALIDATING, stale_if_error=ON_ERROR
+            )
+            self.cache = Cache(
+                listed=[Listed(ref=Ref("db"), names=("db",), policy=policy)],
+                allow=(),
+                policy=policy,
+                source=self.source,
+                clock=self.clock,
+                random=lambda: 0.5,
+            )
+            self.set_error(error)
+            await self.cache.prefetch()
+
+        self.runner.run(build())
+        self.model_fetch()
+
+    # What happens around the cache.
+
+    @rule(seconds=DURATIONS)
+    def tick(self, seconds: float) -> None:
+        """Time passes."""
+        self.clock.tick(seconds)
+
+    @rule(seconds=DURATIONS)
+    def freeze(self, seconds: float) -> None:
+        """The environment is frozen, and the monotonic clock with it."""
+        self.clock.freeze(seconds)
+
+    @rule(seconds=st.sampled_from([-1000.0, -100.0, -1.0, 1.0, 50.0, 1000.0]))
+    def step(self, seconds: float) -> None:
+        """Somebody sets the wall clock."""
+        self.clock.step_wall(seconds)
+
+    @rule()
+    def rotate(self) -> None:
+        """The secret gets a new value."""
+        self.source.values["db"] += 1
+
+    @rule(error=st.sampled_from([None, PASSING, DEFINITE]))
+    def set_error(self, error: SecretError | None) -> None:
+        """AWS fails from now on, or is well again."""
+        self.error = error
+        self.source.error = {} if error is None else {"": error}
+
+    # What callers do, and what they must get.
+
+    @rule(callers=st.integers(1, 3), refresh=st.booleans())
+    def get(self, callers: int, refresh: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
+        """Some callers ask at the same time."""
+        self.source.fetched.clear()
+
+        async def ask() -> list[object]:
+            asking = [self.cache.get("db", refresh=refresh) for _ in range(callers)]
+            outcomes = await asyncio.gather(*asking, return_exceptions=True)
+            await self.settle()
+            return list(outcomes)
+
+        outcomes = self.runner.run(ask())
+        served, version, error, calls = self.expected(refresh=refresh)
+        for outcome in outcomes:
+            if error is not None:
+                assert error is outcome
+            else:
+                assert isinstance(outcome, Answer)
+                assert (served, version) == (outcome.served, int(outcome.secret.version_id[8:]))
+        assert calls == len(self.source.fetched)
+
+    @rule()
+    def timer(self) -> None:
+        """The timer looks for what is due."""
+        self.source.fetched.clear()
+
+        async def look() -> None:
+            self.cache.refresh_due()
+            await self.settle()
+
+        due = self.in_backoff() is None and (self.model.failure is not None or self.age() >= REFRESH_AFTER)
+        self.runner.run(look())
+        if due:
+            self.model_fetch()
+        assert int(due) == len(self.source.fetched)
+
+    @precondition(lambda self: self.model.version is not None)
+    @invariant()
+    def never_younger(self) -> None:
+        """The age that is reported is never less than what has passed on either clock."""
+        age = self.cache.report()[0].age
+        assert age is not None
+        assert age >= self.age() - 1e-6
+
+    async def settle(self) -> None:
+        """Let what runs in the background end: nothing here waits for anything."""
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    # The model.
+
+    def since(self, then: tuple[float, float]) -> tuple[float, bool]:
+        wall, monotonic = self.clock.wall - then[0], self.clock.monotonic - then[1]
+        return max(wall, monotonic, 0.0), wall < 0
+
+    def age(self) -> float:
+        if self.model.version is None:
+            return float("inf")
+        seconds, backwards = self.since(self.model.sent)
+        return max(seconds, TTL) if backwards else seconds
+
+    def in_backoff(self) -> SecretError | None:
+        if self.model.failure is None:
+            return None
+        seconds, backwards = self.since(self.model.failed)
+        is_over = backwards or seconds >= min(2.0 ** (self.model.failures - 1), 48.0)
+        return None if is_over else self.model.failure
+
+    def model_fetch(self) -> None:
+        now = (self.clock.wall, self.clock.monotonic)
+        if self.error is None:
+            self.model.version, self.model.sent = self.source.values["db"], now
+            self.model.failure, self.model.failures, self.model.refused = None, 0, False
+        else:
+            self.model.failure, self.model.failed = self.error, now
+            self.model.failures += 1
+            self.model.refused = self.model.refused or self.error is DEFINITE
+
+    def expected(self, *, refresh: bool) -> tuple[Served | None, int | None, SecretError | None, int]:
+        """Return how it is served, which version, or which error; and the number of calls. Moves the model on."""
+        model, before = self.model, self.model.version
+        failure = self.in_backoff()
+        if refresh and failure is None and (model.forced is None or self.forced_long_ago()):
+            if before is not None:
+                model.forced = (self.clock.wall, self.clock.monotonic)
+            self.model_fetch()
+            if model.failure is None:
+                return (Served.MISS if before is None else Served.FORCED), model.version, None, 1
+            return (*self.after_failure(), 1)
+        if failure is not None and (refresh or self.age() >= TTL):
+            return (*self.after_failure(), 0)
+        if self.age() < TTL:
+            calls = int(failure is None and self.age() >= REFRESH_AFTER)
+            served = Served.HIT, before, None, calls
+            if calls:
+                self.model_fetch()
+            return served
+        if self.age() < TTL + WHILE_REVALIDATING and not model.refused:
+            self.model_fetch()
+            return Served.STALE, before, None, 1
+        self.model_fetch()
+        if model.failure is None:
+            return (Served.MISS if before is None else Served.EXPIRED), model.version, None, 1
+        return (*self.after_failure(), 1)
+
+    def forced_long_ago(self) -> bool:
+        assert self.model.forced is not None
+        seconds, backwards = self.since(self.model.forced)
+        return backwards or seconds >= 1
+
+    def after_failure(self) -> tuple[Served | None, int | None, SecretError | None]:
+        if self.model.failure is PASSING and self.age() < (TTL if self.model.refused else TTL + ON_ERROR):
+            return (Served.HIT if self.age() < TTL else Served.STALE), self.model.version, None
+        return None, None, self.model.failure
+
+
+CacheMachine.TestCase.settings = settings(max_examples=200 * EXAMPLES, stateful_step_count=30, deadline=None)
+TestCacheAgainstModel = CacheMachine.TestCase

@@ -1,0 +1,204 @@
+"""The Extensions API's client, against a stub that can misbehave. AWS's own emulator is in test_emulator."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from secrets_cache.errors import ExtensionsApiError
+from secrets_cache.extension.extensions_api import ExtensionsApi
+from secrets_cache.http1.exchange import finish
+from tests.conftest import PATIENCE_SECONDS
+from tests.support.lambda_api import IDENTIFIER, LambdaApi
+
+
+@pytest.fixture(name="stub")
+def _stub():
+    with LambdaApi() as stub:
+        yield stub
+
+
+@pytest.fixture(name="api")
+def _api(stub) -> ExtensionsApi:
+    return ExtensionsApi(stub.address, "secrets-cache")
+
+
+def test_registering_is_for_shutdown_only_under_the_files_name(stub, api):
+    """Lambda insists on the name; Managed Instances admit no other event."""
+    finish(api.register())
+    (call,) = stub.calls
+
+    assert ("POST", "/2020-01-01/extension/register") == (call.method, call.path)
+    assert "secrets-cache" == call.headers["lambda-extension-name"]
+    assert ["SHUTDOWN"] == call.events
+    assert stub.address == call.headers["host"]
+
+
+def test_no_proxy_is_asked(stub, api, monkeypatch):
+    """Whatever the function's environment says: this address is the platform's."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+
+    finish(api.register())
+
+    assert ["/register"] == stub.paths()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((403, {}, b'{"errorType":"Extension.InvalidExtensionName"}'), "status 403: .*InvalidExtensionName"),
+        ((500, {}, b"oops"), "status 500: oops"),
+        ((200, {}, b"{}"), "the answer has no Lambda-Extension-Identifier"),
+        (None, "the connection ended without an answer"),
+    ],
+)
+def test_a_registration_that_fails_says_why(stub, api, answer, reason):
+    """One error, with the call and what came back."""
+    stub.answers["/register"] = [answer]
+
+    with pytest.raises(ExtensionsApiError, match=f"POST /extension/register: {reason}"):
+        finish(api.register())
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("127.0.0.1:9", "Connection refused"),
+        ("", "AWS_LAMBDA_RUNTIME_API is '', not host:port"),
+        ("nonsense", "not host:port"),
+        ("127.0.0.1:http", "not host:port"),
+    ],
+)
+def test_an_address_where_nobody_is(address, reason):
+    """A refused connection, or no address at all."""
+    api = ExtensionsApi(address, "secrets-cache")
+
+    for call in (api.register(), api.init_error("a", "b")):
+        with pytest.raises(ExtensionsApiError, match=reason):
+            finish(call)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [b"nonsense\r\n\r\n", b"", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"],
+)
+def test_what_does_not_speak_http(noise):
+    """It ends in the same error as everything else."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(noise)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(ExtensionsApiError):
+            finish(ExtensionsApi(f"127.0.0.1:{server.getsockname()[1]}", "x").register())
+        thread.join()
+
+
+def test_the_next_event_has_no_time_out(stub, api):
+    """An event that comes to an abandoned request is lost: AWS says not to set one."""
+    finish(api.register())
+    steps = api.until_shutdown(lambda _: None)
+    wait = next(steps)
+    while wait.is_writing or not stub.wait_until(lambda: "/event/next" in stub.paths(), 0):
+        wait = next(steps)
+
+    assert (None, True) == (wait.until, wait.descriptor is not None)
+    steps.close()
+
+
+def stay(api: ExtensionsApi) -> tuple[str, list[str]]:
+    """Return why it is time to go, and the failures until then."""
+    failures: list[str] = []
+    reason = finish(api.until_shutdown(lambda error: failures.append(str(error)), 0.01))
+    return reason, failures
+
+
+def test_the_next_event_is_asked_for_once_and_waited_for(stub, api):
+    """One request, however long it takes, and however often whoever waits looks."""
+    finish(api.register())
+    steps = api.until_shutdown(lambda error: None)
+    for _ in range(5):
+        wait = next(steps)
+    assert stub.wait_until(lambda: "/event/next" in stub.paths(), PATIENCE_SECONDS)
+    assert wait.until is None
+    stub.release.set()
+
+    assert "SHUTDOWN" == finish(steps)
+    assert ["/register", "/event/next"] == stub.paths()
+    assert IDENTIFIER == stub.calls[1].headers["lambda-extension-identifier"]
+
+
+def test_asking_for_the_next_event_registers_first_where_that_failed(stub, api):
+    """A registration that failed is made up for."""
+    stub.release.set()
+
+    assert ("SHUTDOWN", []) == stay(api)
+    assert ["/register", "/event/next"] == stub.paths()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((403, {}, b"no"), "status 403: no"),
+        ((500, {}, b"no"), "status 500: no"),
+        (None, "the connection ended without an answer"),
+        ((200, {}, b'{"eventType":"INVOKE"}'), "the event is 'INVOKE', and only SHUTDOWN was asked for"),
+        *(((200, {}, body), "the event is '") for body in (b"", b"[]", b"{}", b"nonsense", b"[" * 60_000)),
+    ],
+)
+def test_whatever_is_not_shutdown_is_reported_and_asked_again(stub, api, answer, reason):
+    """The following one is a new request."""
+    stub.answers["/event/next"] = [answer]
+    stub.release.set()
+
+    ended, (failure,) = stay(api)
+
+    assert "SHUTDOWN" == ended
+    assert f"GET /extension/event/next: {reason}" in failure
+
+
+@pytest.mark.parametrize("answer", [(500, {}, b"no"), (200, {}, b'{"eventType":"INVOKE"}')])
+def test_the_pause_between_two_tries_doubles(stub, api, answer):
+    """An API that always fails, or always has another event, takes no CPU."""
+    stub.answers["/event/next"] = [answer] * 6
+    stub.release.set()
+    began = time.monotonic()
+
+    assert 6 == len(stay(api)[1])
+
+    assert 0.01 * (1 + 2 + 4 + 8 + 16 + 32) <= time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Transfer-Encoding": "chunked"}, b'9\r\n{"eventTy\r\nf;x=y\r\npe":"SHUTDOWN"}\r\n0\r\n\r\n'),
+        ({"Connection": "close"}, b'{"eventType":"SHUTDOWN"}'),
+    ],
+)
+def test_a_body_may_come_in_chunks_or_until_the_end(stub, api, headers, body):
+    """Every framing that HTTP/1.1 has is understood."""
+    stub.answers["/event/next"] = [(200, headers, body)]
+
+    assert ("SHUTDOWN", []) == stay(api)
+
+
+def test_a_failed_init_is_reported_with_its_type_and_text(stub, api):
+    """Both in the body and, the type, in the header that Lambda reads."""
+    finish(api.register())
+
+    finish(api.init_error("Extension.ConfigInvalid", 'ttl: found "x"'))
+
+    call = stub.calls[1]
+    assert "/2020-01-01/extension/init/error" == call.path
+    assert "Extension.ConfigInvalid" == call.headers["lambda-extension-function-error-type"]
+    assert (
+        b'{"errorType": "Extension.ConfigInvalid", "errorMessage": "ttl: found \\"x\\"", "stackTrace": []}' == call.body
+    )

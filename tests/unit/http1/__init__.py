@@ -1,0 +1,1 @@
+"""The tests of `secrets_cache.http1`."""

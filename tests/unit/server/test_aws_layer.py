@@ -1,0 +1,391 @@
+"""The listener that speaks the protocol of AWS's own layer: each row of docs/migrating.md, over real sockets."""
+
+import asyncio
+import gc
+import json
+
+import pytest
+
+from secrets_cache.config import parse
+from secrets_cache.core.freshness import Entry
+from tests.conftest import PATIENCE_SECONDS
+from tests.support import aws_layer_table
+from tests.support.aws_layer_table import BINARY, GOOD, PARAMETER, ROWS, SECRET, Row, parameter, parameter_store
+from tests.support.aws_listener import listeners
+from tests.support.fakes import CANARY
+from tests.support.upstream import ACCESS_DENIED, HANG, INTERNAL, Answer, Call, arn_of
+
+TOKENS = ("AWS_TOKEN", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+
+
+@pytest.fixture(name="aws")
+def _aws(upstream):
+    """Give a stub that holds what the table says."""
+    upstream.put("db", CANARY)
+    upstream.put("certificate", BINARY)
+    upstream.put("prod/api", CANARY)
+    upstream.fault = parameter_store
+    return upstream
+
+
+# The table.
+
+
+@pytest.mark.usefixtures("lanes")
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.asked[:60]} {row.method}")
+async def test_each_row_of_the_table_is_so(aws, row: Row):
+    """What the page says that we answer is what we answer, on the lanes and on the engines."""
+    if row.fault is not None:
+        aws.fault = row.fault
+    async with listeners("fetch_timeout: 0.5s" if row.fault is HANG else "") as running:
+        received = await running.ask(row.target, method=row.method, headers=row.headers)
+
+    assert row.status == received.status
+    if isinstance(row.body, str):
+        assert row.body == received.body.decode()
+    elif row.body is not None:
+        assert row.body == received.json()
+    if row.calls:
+        assert row.calls == aws.calls[0].arguments
+    assert "no-store" == received.headers["cache-control"]
+    assert received.status == 200 or CANARY not in received.body.decode()
+
+
+def test_the_page_has_the_tables():
+    """To write them anew: python -m tests.support.aws_layer_table."""
+    page = aws_layer_table.PAGE.read_text(encoding="utf-8")
+
+    assert aws_layer_table.written(page) == page
+
+
+async def test_an_answer_of_405_says_what_is_allowed(aws):
+    """RFC 9110 section 15.5.6."""
+    async with listeners() as running:
+        assert "GET" == (await running.ask("/ping", method="POST")).headers["allow"]
+
+
+# Who may ask.
+
+
+@pytest.mark.parametrize("name", [*TOKENS, "SECRETS_CACHE_TOKEN"])
+async def test_each_of_the_tokens_is_accepted(aws, name):
+    """Those of both products, and ours; not another one."""
+    environ = {**dict.fromkeys(TOKENS, ""), name: f"{CANARY}-other"}
+    async with listeners(variables=environ) as running:
+        good = await running.ask(SECRET + "db", headers=[f"X-Aws-Parameters-Secrets-Token: {CANARY}-other"])
+        bad = await running.ask(SECRET + "db")
+
+    assert [200, 403] == [good.status, bad.status]
+
+
+async def test_with_no_token_to_be_had_everything_but_ping_is_refused(aws, caplog):
+    """Whatever is sent, an empty token too; and the log says so."""
+    async with listeners(variables=dict.fromkeys(TOKENS, "")) as running:
+        for headers in ((), GOOD, ("X-Aws-Parameters-Secrets-Token: ",)):
+            for target in (SECRET + "db", PARAMETER + "plain", "/v1/db", "/nothing"):
+                received = await running.ask(target, headers=headers)
+                assert (403, b"Bad Token") == (received.status, received.body)
+        assert 200 == (await running.ask("/ping", headers=())).status
+
+    assert [("ERROR", {"port": 2773})] == [
+        (record.levelname, record.args) for record in caplog.records if record.msg == "server.no_token"
+    ]
+    assert 0 == len(aws.calls)
+
+
+async def test_a_token_may_be_in_a_file(aws, tmp_path):
+    """As the agent's is, read once at the start; blanks around it do not count."""
+    file = tmp_path / "token"
+    file.write_text(f"{CANARY}-in-file\n", encoding="utf-8")
+    async with listeners(variables={"AWS_TOKEN": f"file://{file}"}) as running:
+        file.unlink()
+        for token, status in ((f"{CANARY}-in-file", 200), (f"file://{file}", 403)):
+            received = await running.ask(SECRET + "db", headers=[f"X-Aws-Parameters-Secrets-Token: {token}"])
+            assert status == received.status
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        (b"", "it is empty"),
+        (b" \n", "it is empty"),
+        (b"x" * 8193, "it is larger than 8192 bytes"),
+    ],
+)
+async def test_a_token_whose_file_cannot_be_read_is_none(aws, caplog, tmp_path, content, reason):
+    """It is said in the log, and nobody is let in for it."""
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    async with listeners(variables={**dict.fromkeys(TOKENS, ""), "AWS_TOKEN": f"file://{file}"}) as running:
+        for token in ("", f"file://{file}", "x" * 8193):
+            headers = [f"X-Aws-Parameters-Secrets-Token: {token}"]
+            assert 200 != (await running.ask(SECRET + "db", headers=headers)).status
+
+    logged = {record.msg: record.args for record in caplog.records if record.levelname == "ERROR"}
+    assert {"file": str(file), "reason": reason} == logged["server.token_unreadable"]
+    assert "server.no_token" in logged
+
+
+async def test_a_token_that_is_no_text_refuses_and_breaks_nothing(aws, caplog):
+    """A variable of a process may hold any bytes."""
+    async with listeners(variables={"AWS_TOKEN": b"\xff".decode("utf-8", "surrogateescape")}) as running:
+        assert [200, 403] == [(await running.ask(SECRET + "db", headers=h)).status for h in (GOOD, (GOOD[0] + "x",))]
+
+    assert [] == [record.msg for record in caplog.records if record.levelname == "ERROR"]
+
+
+# One cache for both listeners.
+
+
+@pytest.mark.usefixtures("lanes")
+async def test_what_one_listener_has_the_other_serves(aws):
+    """Listed by ARN with an alias: by any of its names, on either port, from the one fetch."""
+    async with listeners(f"secrets: [{{id: '{arn_of('db')}', name: alias}}]\nparameters: [/app/secure]") as running:
+        for name in ("db", arn_of("db"), "alias", "db&versionStage=AWSCURRENT"):
+            assert CANARY == (await running.ask(SECRET + name)).json()["SecretString"]
+        received = await running.ask(PARAMETER + "%2Fapp%2Fsecure&withDecryption=true")
+        assert parameter("/app/secure", Type="SecureString") == received.json()
+        assert CANARY.encode() == (await running.ask_other("/cache/alias")).body
+
+    assert [1, 1] == [aws.count(), aws.count("", "GetParameter")]
+
+
+async def test_a_fresh_fetch_by_one_listener_is_the_others_too(aws):
+    """The other way round: what is asked for here with refreshNow is served there."""
+    async with listeners("secrets: [db]") as running:
+        await running.ask_other("/cache/db")
+        aws.put("db", CANARY * 2)
+        assert "fwd=request" == (await running.ask(SECRET + "db&refreshNow=1")).served
+        assert (CANARY * 2).encode() == (await running.ask_other("/cache/db")).body
+
+    assert 2 == aws.count()
+
+
+@pytest.mark.parametrize(("name", "calls"), [("/app/plain", 1), ("/app/secure", 2)])
+async def test_a_listed_parameter_is_shared_unless_its_ciphertext_is_wanted(aws, name, calls):
+    """Decrypted or not, what was never encrypted is the same; asked before and after the first fetch."""
+    async with listeners(f"parameters: ['{name}']") as running:
+        first = await running.ask(PARAMETER + name)
+        again = await running.ask(PARAMETER + name)
+        listed = await running.ask_other(f"/cache/{name}")
+
+    assert first.json() == again.json()
+    assert (CANARY if calls == 1 else aws_layer_table.CIPHERTEXT) == first.json()["Parameter"]["Value"]
+    assert CANARY.encode() == listed.body
+    assert calls == aws.count("", "GetParameter")
+
+
+async def test_what_is_below_a_listed_path_is_shared(aws):
+    """It is part of that path's entry."""
+    aws.fault = None
+    aws.parameters["/app/one"] = CANARY
+    async with listeners("parameters: [/app/]") as running:
+        received = await running.ask(PARAMETER + "/app/one&withDecryption=true")
+
+    assert ("/app/one", CANARY) == tuple(received.json()["Parameter"][key] for key in ("Name", "Value"))
+    assert 0 == aws.count("", "GetParameter")
+
+
+async def test_what_was_fetched_on_demand_is_not_served_on_the_other_port(aws):
+    """By none of its names, whatever was asked for here before."""
+    async with listeners("secrets: [prod/api]") as running:
+        for target in (
+            SECRET + "db",
+            SECRET + arn_of("db"),
+            SECRET + "prod/api&versionId=" + "0" * 32,
+            PARAMETER + "plain",
+        ):
+            assert 200 == (await running.ask(target)).status
+        for name in ("db", arn_of("db"), "plain", "arn:aws:ssm:eu-west-1:123456789012:parameter/plain"):
+            assert 404 == (await running.ask_other(f"/cache/{name}")).status
+        assert CANARY not in (await running.ask_other("/health")).body.decode()
+
+
+async def test_a_request_during_the_prefetch_waits_for_it(aws):
+    """It is not told to come back, and makes no call of its own."""
+    aws.delay = 0.2
+    async with listeners("secrets: [db]") as running:
+        assert 200 == (await running.ask(SECRET + "db")).status
+
+    assert 1 == aws.count()
+
+
+async def test_many_callers_share_one_call(aws):
+    """Of what is listed and of what is not."""
+    aws.delay = 0.2
+    async with listeners() as running:
+        received = await asyncio.gather(*(running.ask(SECRET + "db") for _ in range(30)))
+
+    assert {200} == {one.status for one in received}
+    assert 1 == aws.count()
+
+
+# How old a value may be.
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "operation"),
+    [
+        (SECRET + "db", "SECRETS_MANAGER_TTL", "GetSecretValue"),
+        (PARAMETER + "plain", "SSM_PARAMETER_STORE_TTL", "GetParameter"),
+    ],
+)
+@pytest.mark.parametrize("seconds", [300, 20])
+async def test_the_ttl_is_300_seconds_unless_the_variable_says_otherwise(aws, clock, target, name, operation, seconds):
+    """Younger than that, from memory; then a new fetch. The other service's variable has no say."""
+    environ = {"SECRETS_MANAGER_TTL": "1", "SSM_PARAMETER_STORE_TTL": "1", name: str(seconds) if seconds < 300 else ""}
+    async with listeners(variables=environ, clock=clock) as running:
+        served = [(await running.ask(target)).served]
+        for tick in (seconds - 1, 2):
+            clock.tick(tick)
+            served.append((await running.ask(target)).served)
+
+    assert ["fwd=miss", "hit", "fwd=stale"] == served
+    assert 2 == aws.count("", operation)
+
+
+async def test_a_shorter_ttl_of_ours_counts_too(aws, clock):
+    """No value is served on one port that would be too old on the other."""
+    async with listeners("ttl: 10s", clock=clock) as running:
+        await running.ask(SECRET + "db")
+        clock.tick(11)
+        assert "fwd=stale" == (await running.ask(SECRET + "db")).served
+
+
+async def test_a_ttl_of_0_keeps_nothing(aws):
+    """Each request is a call; and where that fails, it is a failure, whatever was fetched before."""
+    async with listeners("secrets: [db]", {"SECRETS_MANAGER_TTL": "0"}) as running:
+        for _ in range(3):
+            assert 200 == (await running.ask(SECRET + "db")).status
+        assert 3 == aws.count()  # the first is the prefetch's
+        aws.fault = INTERNAL
+        assert 502 == (await running.ask(SECRET + "db")).status
+        assert 200 == (await running.ask_other("/cache/db")).status
+
+
+@pytest.mark.parametrize(("ttl", "calls"), [("", 1), ("100", 3)])
+async def test_what_is_listed_keeps_its_ttl_unless_the_variable_is_set(aws, clock, ttl, calls):
+    """An hour is an hour here too; and what is remembered of it does not outlive the variable's."""
+    async with listeners("secrets: [{id: db, ttl: 1h}]", {"SECRETS_MANAGER_TTL": ttl}, clock=clock) as running:
+        for tick in (0, 99, 2, 300):
+            clock.tick(tick)
+            for _ in range(2):
+                assert 200 == (await running.ask(SECRET + "db")).status
+
+    assert calls == aws.count()
+
+
+@pytest.mark.parametrize("name", ["ENABLED=false", "SIZE=0"])
+async def test_a_cache_that_is_off_keeps_nothing_for_this_listener(aws, name):
+    """The other one goes on as ever, with what `allow` covers too."""
+    variable, _, value = name.partition("=")
+    environ = {f"PARAMETERS_SECRETS_EXTENSION_CACHE_{variable}": value}
+    async with listeners("secrets: [db]\nallow: [prod/*]", environ) as running:
+        for _ in range(3):
+            await running.ask(SECRET + "db")
+            await running.ask_other("/cache/prod/api")
+            await running.ask_other("/cache/db")
+
+    assert [3, 1] == [aws.count("db"), aws.count("prod/api")]
+
+
+async def test_an_old_value_is_served_while_aws_cannot_be_asked(aws, clock):
+    """And marked as such, though it is no older than the general ttl; not after AWS has refused."""
+    async with listeners(clock=clock) as running:
+        await running.ask(SECRET + "db")
+        clock.tick(301)
+        aws.fault = INTERNAL
+        received = await running.ask(SECRET + "db")
+        assert (200, "hit; detail=stale") == (received.status, received.served)
+        clock.tick(100)
+        aws.fault = ACCESS_DENIED
+        assert 400 == (await running.ask(SECRET + "db")).status
+
+
+# What it costs.
+
+
+async def test_only_so_many_are_kept(aws):
+    """Neither values nor failures nor names pile up: so many entries, and the least recently used goes first."""
+    async with listeners(variables={"PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE": "10"}) as running:
+        for number in range(40):
+            for target in (f"{SECRET}nobody-{number}", f"{PARAMETER}nobody-{number}", f"/v1/db?versionId={number:032}"):
+                await running.ask(target)
+        gc.collect()
+        kept = [one.ref for one in gc.get_objects() if isinstance(one, Entry)]
+        assert 10 == sum(ref.secret_id.startswith("nobody-") or ref.version_id is not None for ref in kept)
+        for target in (SECRET + "db", f"{SECRET}prod/api", SECRET + "db"):
+            await running.ask(target)
+
+    assert 1 == sum(call.arguments == {"SecretId": "db"} for call in aws.calls)
+
+
+async def test_no_more_calls_at_once_than_connections(aws):
+    """Those that there is no connection for wait."""
+    at_once: list[int] = []
+
+    def count(call: Call) -> Answer | None:
+        at_once.append(len(aws.calls) - aws.answered)
+        found = aws.good(call)
+        return Answer(body=found.body, delay=0.03)
+
+    aws.fault = count
+    names = [f"n{number}" for number in range(8)]
+    for name in names:
+        aws.put(name, CANARY)
+    async with listeners(variables={"PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS": "2"}) as running:
+        received = await asyncio.gather(*(running.ask(SECRET + name) for name in names))
+
+    assert {200} == {one.status for one in received}
+    assert 2 == max(at_once)
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [(SECRET + "db", "SECRETS_MANAGER_TIMEOUT_MILLIS"), (PARAMETER + "plain", "SSM_PARAMETER_STORE_TIMEOUT_MILLIS")],
+)
+async def test_a_timeout_ends_the_wait_with_504(aws, target, name):
+    """Long before the fetch itself is given up, which goes on for others."""
+    aws.fault = HANG
+    async with asyncio.timeout(PATIENCE_SECONDS), listeners("fetch_timeout: 60s", {name: "50"}) as running:
+        assert 504 == (await running.ask(target)).status
+
+
+@pytest.mark.parametrize(
+    ("layers", "ours", "level"),
+    [
+        ("", "", "INFO"),
+        ("debug", "", "DEBUG"),
+        ("WARN", "", "WARNING"),
+        ("none", "", "ERROR"),
+        ("debug", "ERROR", "ERROR"),
+    ],
+)
+def test_the_log_level_is_the_layers_unless_ours_is_set(layers, ours, level):
+    """Only where its protocol is spoken."""
+    variables = {"PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL": layers, "SECRETS_CACHE_LOG_LEVEL": ours}
+    port = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "2773"}
+
+    assert level == parse(b"", file="f", environ={**variables, **port}).log_level
+    assert (ours or "INFO") == parse(b"", file="f", environ=variables).log_level
+
+
+def test_without_the_variable_nobody_listens():
+    """Nor are the layer's other variables looked at."""
+    environ = {"SECRETS_MANAGER_TTL": "soon", "PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE": "9999"}
+    off, on = (
+        parse(b"", file="f", environ={**environ, **more})
+        for more in ({}, {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "1"})
+    )
+
+    assert (0, ()) == (off.aws_port, off.problems)
+    assert (1, [*environ]) == (on.aws_port, [problem.key for problem in on.problems])
+
+
+def test_the_json_is_small_and_whole():
+    """No blanks between its parts, and text of any script as itself."""
+    from secrets_cache.server.aws_layer import _json
+
+    assert b'{"a":[1,"\xc3\xa9\\n"]}' == _json(200, json.loads('{"a": [1, "\\u00e9\\n"]}')).body

@@ -1,0 +1,129 @@
+"""What the wrapper asks, and what it gets: over a real socket without a file."""
+
+import asyncio
+import os
+import socket
+
+import pytest
+
+from secrets_cache.errors import VariablesFailed
+from secrets_cache.system.sockets import CHANNEL, bind_channel, opened
+from secrets_cache.variables import channel
+from secrets_cache.variables.channel import Channel
+from tests.support.fakes import CANARY
+
+
+async def ask(answer, request=b"A=1\0B", *, address="test"):
+    """Serve with `answer`; return what comes back for a request."""
+    (listener,) = opened(bind_channel(address))
+    async with Channel(listener, answer):
+        reader, writer = await asyncio.open_unix_connection(sock=connected(address))
+        writer.write(request)
+        writer.write_eof()
+        received = await reader.read()
+        writer.close()
+        return received
+
+
+def connected(address):
+    """Return a connection to the channel of an address."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(CHANNEL + address.encode())
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+async def test_a_wrapper_is_told_what_to_set_and_what_to_unset():
+    """From the names and values that it has sent."""
+    seen = []
+
+    async def answer(environ, names):
+        seen.append((environ, names))
+        return {b"X": b"1=\n", b"Y": None}
+
+    assert b"+X=1=\n\0-Y\0.\0" == await ask(answer)
+    assert [({"A": "1"}, {b"A", b"B"})] == seen
+
+
+async def test_a_failure_is_told_in_words():
+    """It is for the wrapper to write, and to end with."""
+
+    async def answer(*_):
+        raise VariablesFailed("no\0t to be had")
+
+    assert b"!not to be had\0.\0" == await ask(answer)
+
+
+async def test_a_fault_of_ours_tells_nothing(caplog):
+    """The wrapper then fetches by itself; the log says where it was, not what."""
+
+    async def answer(*_):
+        raise ZeroDivisionError(CANARY)
+
+    assert b"" == await ask(answer)
+    (record,) = caplog.records
+    assert ("internal.error", "variables") == (record.msg, record.args["where"])
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+async def test_another_user_is_told_nothing():
+    """Only who could read the function's environment as well."""
+    asked = []
+
+    async def answer(*_):
+        asked.append(1)
+        return {}
+
+    (listener,) = opened(bind_channel("other"))
+    async with Channel(listener, answer):
+        for user, said in ((65534, b""), (0, b".\0")):
+            os.seteuid(user)
+            try:
+                connection = connected("other")
+            finally:
+                os.seteuid(0)
+            reader, writer = await asyncio.open_unix_connection(sock=connection)
+            writer.write_eof()
+            assert said == await reader.read()
+            writer.close()
+    assert [1] == asked
+
+
+async def test_a_request_without_end_is_given_up():
+    """It is no wrapper's."""
+
+    async def answer(*_):
+        raise AssertionError
+
+    with pytest.raises(ConnectionError):
+        await ask(answer, b"A" * (channel.MAX_REQUEST_BYTES * 2))
+
+
+async def test_leaving_stops_who_is_still_waiting():
+    """And nobody can connect any more."""
+    begun = asyncio.Event()
+
+    async def answer(*_):
+        begun.set()
+        await asyncio.Event().wait()
+
+    (listener,) = opened(bind_channel("leaving"))
+    async with Channel(listener, answer):
+        connection = connected("leaving")
+        connection.shutdown(socket.SHUT_WR)
+        await begun.wait()
+    with connection:
+        assert b"" == connection.recv(1)
+    with pytest.raises(ConnectionRefusedError):
+        connected("leaving")
+
+
+def test_a_name_that_is_taken_gives_no_channel():
+    """Whoever has it, the extension goes on without."""
+    (listener,) = opened(bind_channel("taken"))
+    with listener:
+        assert [] == bind_channel("taken")
+    assert [] == bind_channel("x" * 200)
