@@ -20,20 +20,20 @@ from typing import TYPE_CHECKING, Protocol
 
 from secrets_cache.aws.source import Aws, batch_above
 from secrets_cache.config import Config, Metrics
-from secrets_cache.config.fast_paths import has_lanes
+from secrets_cache.config.environment import uses_fast_paths
 from secrets_cache.config.listing import listed_by, policy_of
 from secrets_cache.core.cache import MAX_UNLISTED, Cache, Source
-from secrets_cache.core.clock import Clock, SystemClock
-from secrets_cache.core.results import Report
-from secrets_cache.server import MetricsPage, Replies, Server
+from secrets_cache.core.clock import Clock
+from secrets_cache.core.results import EntryReport
+from secrets_cache.server import MetricsPage, NativeHandler, Server
+from secrets_cache.system.clock import SystemClock, random_fraction
 from secrets_cache.system.files import read_token
 from secrets_cache.system.limits import max_connections
 from secrets_cache.system.logs import describe
-from secrets_cache.system.random import chance
-from secrets_cache.variables.via_extension import Variables
+from secrets_cache.variables.via_extension import VariablesServer
 
 if TYPE_CHECKING:
-    from secrets_cache.server.aws_layer import LayerReplies
+    from secrets_cache.server.aws_layer import AwsLayerHandler
     from secrets_cache.system.emf import Emf
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ async def running(
             settling.add_done_callback(_say_failed)
             stack.push_async_callback(_cancel, settling)
         for listener in channel:
-            await stack.enter_async_context(Variables(listener, config, environ, cache, clock))
+            await stack.enter_async_context(VariablesServer(listener, config, environ, cache, clock))
         stack.push_async_callback(_cancel, asyncio.create_task(refresh_when_due(cache)))
         application = Application(config, cache, settling)
         for replies, listening in (
@@ -116,7 +116,7 @@ async def running(
             (_layer_replies(config, environ, cache, clock) if aws_sockets else None, aws_sockets),
         ):
             if replies is not None and listening:
-                server = Server(replies=replies, sockets=listening, has_lane=has_lanes(environ), room=room)
+                server = Server(replies=replies, sockets=listening, has_lane=uses_fast_paths(environ), room=room)
                 application.servers.append(await stack.enter_async_context(server))
         if emf is not None:
             # The first to go: there is little time for the rest.
@@ -138,9 +138,9 @@ def _emf(config: Config, cache: Cache, environ: Mapping[str, str], clock: Clock)
     return emf
 
 
-def _replies(config: Config, application: Application, clock: Clock, *, metrics: bool) -> Replies:
+def _replies(config: Config, application: Application, clock: Clock, *, metrics: bool) -> NativeHandler:
     problems = [str(problem) for problem in config.problems]
-    return Replies(
+    return NativeHandler(
         cache=application.cache,
         tokens=config.tokens,
         wrong=lambda: [*problems, *application.missing()],
@@ -149,14 +149,14 @@ def _replies(config: Config, application: Application, clock: Clock, *, metrics:
     )
 
 
-def _layer_replies(config: Config, environ: Mapping[str, str], cache: Cache, clock: Clock) -> "LayerReplies":
-    from secrets_cache.server.aws_layer import LayerReplies  # noqa: PLC0415 - only where its protocol is spoken
+def _layer_replies(config: Config, environ: Mapping[str, str], cache: Cache, clock: Clock) -> "AwsLayerHandler":
+    from secrets_cache.server.aws_layer import AwsLayerHandler  # noqa: PLC0415 - only where its protocol is spoken
 
     tokens = [*(config.tokens or ()), *filter(None, map(_token, config.aws_layer.tokens))]
     if not tokens:
         logger.error("server.no_token", {"port": config.aws_port})
     region = environ.get("AWS_REGION", "")
-    return LayerReplies(cache=cache, tokens=tokens, layer=config.aws_layer, region=region, clock=clock)
+    return AwsLayerHandler(cache=cache, tokens=tokens, layer=config.aws_layer, region=region, clock=clock)
 
 
 def _token(text: str) -> str | None:
@@ -183,7 +183,7 @@ def source_of(config: Config, environ: Mapping[str, str], clock: Clock) -> Aws:
     )
 
 
-def cache_of(config: Config, source: Source, clock: Clock, random: Callable[[], float] = chance) -> Cache:
+def cache_of(config: Config, source: Source, clock: Clock, random: Callable[[], float] = random_fraction) -> Cache:
     """Return the cache that a configuration describes."""
     return Cache(
         listed=listed_by(config),
@@ -210,7 +210,7 @@ def _say_failed(settling: "asyncio.Task[None]") -> None:
         logger.error("internal.error", {"where": "prefetch", **describe(error)})
 
 
-def _missing(config: Config, cache: Cache) -> list[tuple[Report, str]]:
+def _missing(config: Config, cache: Cache) -> list[tuple[EntryReport, str]]:
     required = {item.name for item in config.listed if item.required}
     return [
         (report, f"required secret {report.name!r} could not be had: {report.reason}")

@@ -14,7 +14,7 @@ from hypothesis import settings
 
 from secrets_cache.aws.direct import ELSEWHERE, in_front_of
 from secrets_cache.aws.engine import Engine
-from secrets_cache.core.clock import SystemClock
+from secrets_cache.system.clock import SystemClock
 from tests.support.fakes import CANARY, FakeClock, FakeSource
 from tests.support.lambda_api import LambdaApi
 from tests.support.upstream import Upstream

@@ -20,7 +20,7 @@ from typing import Protocol
 from bench.fleet.aws import Account, Operation
 from bench.fleet.tally import Tally
 from secrets_cache.core.cache import Cache
-from secrets_cache.core.retry import Passing
+from secrets_cache.core.retry import RetryableError
 from secrets_cache.errors import SecretError
 
 
@@ -149,7 +149,7 @@ class Plain:
                 self._sent.pop(name, None)
                 try:
                     await self._account.ask(self._operation, name)
-                except Passing:
+                except RetryableError:
                     self._tally.failed(now())
                     return
                 self._sent[name] = sent

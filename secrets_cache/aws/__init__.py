@@ -18,19 +18,19 @@ from collections.abc import Mapping
 from secrets_cache.aws.direct import in_front_of
 from secrets_cache.aws.engine import Engine, RoleCredentials
 from secrets_cache.aws.errors import is_about_key, is_about_permission, malformed, timestamp
-from secrets_cache.aws.limiter import Turns
+from secrets_cache.aws.limiter import Limiter
 from secrets_cache.aws.secretsmanager import BATCH_ABOVE, KEEPALIVE_SECONDS, MAX_CONNECTIONS, Calls, SecretsManager
 from secrets_cache.core.clock import Clock
-from secrets_cache.system.random import chance
+from secrets_cache.system.clock import random_fraction
 
 __all__ = [
     "BATCH_ABOVE",
     "MAX_CONNECTIONS",
     "Calls",
     "Engine",
+    "Limiter",
     "RoleCredentials",
     "SecretsManager",
-    "Turns",
     "is_about_key",
     "is_about_permission",
     "malformed",
@@ -72,6 +72,6 @@ def of_environment(
         batch_above=batch_above,
         calls=calls,
         clock=clock,
-        random=chance,
+        random=random_fraction,
         max_connections=max_connections,
     )

@@ -39,8 +39,8 @@ from secrets_cache.aws.errors import EXPIRED_CREDENTIALS, from_aws, malformed, u
 from secrets_cache.aws.secretsmanager import MAX_CONNECTIONS
 from secrets_cache.aws.session import StrictSession
 from secrets_cache.core.clock import Clock, elapsed
-from secrets_cache.core.retry import Passing
-from secrets_cache.core.single_flight import Flights
+from secrets_cache.core.retry import RetryableError
+from secrets_cache.core.single_flight import SingleFlight
 from secrets_cache.errors import SecretError, SecretUnavailable
 from secrets_cache.http1.connections import BadResponse
 
@@ -86,7 +86,7 @@ class Client:
         self._clock = clock
         self._used = clock.now()
         self._open_client: _OpenClient | None = None
-        self._opening: Flights[str, _OpenClient] = Flights()
+        self._opening: SingleFlight[str, _OpenClient] = SingleFlight()
 
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """
@@ -101,14 +101,14 @@ class Client:
             client = self._open_client or await self._opening.join("client", self._open)
         except Exception as error:  # noqa: BLE001 - botocore raises what it likes on a setting it dislikes
             raise from_opening(name, error) from None
-        failure: SecretError | Passing
+        failure: SecretError | RetryableError
         async with client:
             try:
                 # Within the `try`: what is no object is None here, and so may be what stands in a list.
                 answer: Mapping[str, Any] = _with_timestamps(await getattr(client.calls, operation)(**arguments))
             except ClientError as error:
                 failure = from_aws(name, error.response, client.credentials_sent())
-            except (SecretError, Passing) as error:
+            except (SecretError, RetryableError) as error:
                 # The role's, whose credentials were asked for on the way.
                 failure = error
             except Exception as error:  # noqa: BLE001 - whatever the client raises, AWS gave no usable answer
@@ -197,7 +197,7 @@ class _OpenClient:
         if self._is_retired and self._under_way == 0:
             await self.stack.aclose()
 
-    def why_unsigned(self, name: str, error: Exception) -> Passing | None:
+    def why_unsigned(self, name: str, error: Exception) -> RetryableError | None:
         """Return the failure of a call for which only expired credentials were to be had; None if it is another one."""
         # botocore has no exception of its own for that. Credentials that cannot expire have no such method.
         is_expired = getattr(self._credentials, "refresh_needed", None)
@@ -223,8 +223,8 @@ def _with_timestamps(answer: Any) -> Any:  # noqa: ANN401 - whatever stands in a
     return {key: _with_timestamps(item) for key, item in answer.items()} if isinstance(answer, dict) else answer
 
 
-def _is_about_credentials(failure: SecretError | Passing) -> bool:
-    code = failure.error.code if isinstance(failure, Passing) else failure.code
+def _is_about_credentials(failure: SecretError | RetryableError) -> bool:
+    code = failure.error.code if isinstance(failure, RetryableError) else failure.code
     return code in {NO_CREDENTIALS, STILL_EXPIRED} or code in EXPIRED_CREDENTIALS
 
 
@@ -239,7 +239,7 @@ _FAILURES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 )
 
 
-def from_client(name: str, error: Exception) -> Passing:
+def from_client(name: str, error: Exception) -> RetryableError:
     """Return what an exception of a call means. Only its type counts: its text might hold anything."""
     inner = error.kwargs.get("error") if isinstance(error, BotoCoreError) else None
     if isinstance(inner, ClientOSError) and not isinstance(inner, ClientConnectorError | ClientSSLError):
@@ -252,23 +252,23 @@ def from_client(name: str, error: Exception) -> Passing:
         return malformed(name)
     if isinstance(error, HTTPClientError):
         cause = f"the request to AWS could not be made ({type(inner).__name__}); are the proxy and AWS_CA_BUNDLE right?"
-        return Passing(SecretUnavailable(name, code="request-failed", cause=cause))
+        return RetryableError(SecretUnavailable(name, code="request-failed", cause=cause))
     if isinstance(error, BotoCoreError):
         return _misconfigured(name, error)
     cause = f"AWS's answer could not be read ({type(error).__name__})"
-    return Passing(SecretUnavailable(name, code="malformed-answer", cause=cause))
+    return RetryableError(SecretUnavailable(name, code="malformed-answer", cause=cause))
 
 
-def from_opening(name: str, error: Exception) -> Passing:
+def from_opening(name: str, error: Exception) -> RetryableError:
     """Return what an exception means that ended the making of a client: a setting, unless it is a known failure."""
     if isinstance(error, (BotoCoreError, HTTPClientError)):
         return from_client(name, error)
     return _misconfigured(name, error)
 
 
-def _misconfigured(name: str, error: Exception) -> Passing:
+def _misconfigured(name: str, error: Exception) -> RetryableError:
     cause = (
         f"the AWS client could not be made ({type(error).__name__}); "
         "are AWS_REGION, AWS_PROFILE and the AWS_ENDPOINT_URL variables right?"
     )
-    return Passing(SecretUnavailable(name, code="client-misconfigured", cause=cause))
+    return RetryableError(SecretUnavailable(name, code="client-misconfigured", cause=cause))

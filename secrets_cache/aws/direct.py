@@ -23,7 +23,7 @@ from secrets_cache import __version__
 from secrets_cache.aws.errors import from_aws, malformed, unavailable
 from secrets_cache.aws.secretsmanager import KEEPALIVE_SECONDS, Calls
 from secrets_cache.aws.signing import Credentials, signed
-from secrets_cache.config.fast_paths import has_lanes
+from secrets_cache.config.environment import uses_fast_paths
 from secrets_cache.core.clock import Clock
 from secrets_cache.http1.connections import BadResponse, Connections, Endpoint, Response
 
@@ -60,7 +60,7 @@ def in_front_of(
     engine: Calls, environ: Mapping[str, str], clock: Clock, keepalive_seconds: float = KEEPALIVE_SECONDS
 ) -> Calls:
     """Return what makes the calls: the lane, where the settings are the common ones, else the engine."""
-    if not has_lanes(environ):
+    if not uses_fast_paths(environ):
         return engine
     endpoint = endpoint_of(environ)
     credentials = Credentials(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from secrets_cache.aws.secretsmanager import KEEPALIVE_SECONDS
 from secrets_cache.core.clock import Clock
-from secrets_cache.core.retry import Passing
-from secrets_cache.core.single_flight import Flights
+from secrets_cache.core.retry import RetryableError
+from secrets_cache.core.single_flight import SingleFlight
 from secrets_cache.errors import SecretUnavailable
 
 if TYPE_CHECKING:
@@ -67,15 +67,15 @@ class Engine:
             "clock": clock,
         }
         self._client: Client | None = None
-        self._importing: Flights[str, Client] = Flights()
+        self._importing: SingleFlight[str, Client] = SingleFlight()
 
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Make one call, once; return AWS's answer. Raises `SecretNotFound`, `SecretRefused` or `Passing`."""
+        """Make one call, once; return AWS's answer. Raises `SecretNotFound`, `SecretRefused` or `RetryableError`."""
         try:
             client = self._client or await self._importing.join("client", self._import)
         except Exception as error:  # noqa: BLE001 - whatever the import of a damaged layer raises
             cause = f"aiobotocore could not be imported ({type(error).__name__})"
-            raise Passing(SecretUnavailable(name, code="internal-error", cause=cause)) from None
+            raise RetryableError(SecretUnavailable(name, code="internal-error", cause=cause)) from None
         return await client.call(operation, name, arguments)
 
     async def prepare(self) -> None:

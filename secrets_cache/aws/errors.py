@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from secrets_cache.core.retry import Passing
+from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import Secret
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretUnavailable
 
@@ -92,10 +92,10 @@ def timestamp(created: object) -> float | None:
     return round(float(created), 3) if is_number and 0 <= created < MAX_TIMESTAMP else None  # type: ignore[operator, arg-type]
 
 
-def malformed(name: str) -> Passing:
+def malformed(name: str) -> RetryableError:
     """Return the failure of an answer that cannot be understood."""
     cause = "AWS's answer is not of the documented form"
-    return Passing(SecretUnavailable(name, code="malformed-answer", cause=cause))
+    return RetryableError(SecretUnavailable(name, code="malformed-answer", cause=cause))
 
 
 _CAUSES = {
@@ -110,13 +110,13 @@ _CAUSES = {
 }
 
 
-def unavailable(name: str, code: str) -> Passing:
+def unavailable(name: str, code: str) -> RetryableError:
     """Return the failure of a call that AWS gave no answer to. `code` is a word of ours."""
     # AWS is well, only the connection was too old.
-    return Passing(SecretUnavailable(name, code=code, cause=_CAUSES[code]), at_once=code == "connection-closed")
+    return RetryableError(SecretUnavailable(name, code=code, cause=_CAUSES[code]), at_once=code == "connection-closed")
 
 
-def from_aws(name: str, answer: Mapping[str, Any], hidden: Iterable[str] = ()) -> SecretError | Passing:
+def from_aws(name: str, answer: Mapping[str, Any], hidden: Iterable[str] = ()) -> SecretError | RetryableError:
     """
     Return what an error answer means.
 
@@ -132,18 +132,20 @@ def from_aws(name: str, answer: Mapping[str, Any], hidden: Iterable[str] = ()) -
         return SecretNotFound(name, code=code)
     if code in EXPIRED_SIGNATURE or (code in WRONG_SIGNATURE and _EXPIRED.search(message)):
         cause = "AWS found the request's signature too old or too new"
-        return Passing(SecretUnavailable(name, code=code, cause=cause), at_once=True)
+        return RetryableError(SecretUnavailable(name, code=code, cause=cause), at_once=True)
     if code in EXPIRED_CREDENTIALS:
-        return Passing(SecretUnavailable(name, code=code, cause="the AWS credentials have expired"), at_once=True)
+        return RetryableError(
+            SecretUnavailable(name, code=code, cause="the AWS credentials have expired"), at_once=True
+        )
     if code in THROTTLED or status == TOO_MANY_REQUESTS:
         cause = "AWS is throttling the calls of this account"
-        return Passing(SecretUnavailable(name, code=code or str(status), cause=cause), throttled=True)
+        return RetryableError(SecretUnavailable(name, code=code or str(status), cause=cause), throttled=True)
     if code in PASSING or status >= INTERNAL_SERVER_ERROR:
         cause = f"AWS answered with status {status}"
-        return Passing(SecretUnavailable(name, code=code or str(status), cause=cause))
+        return RetryableError(SecretUnavailable(name, code=code or str(status), cause=cause))
     if not code or code.isdigit():
         cause = f"something that does not speak for AWS answered with status {status}"
-        return Passing(SecretUnavailable(name, code="malformed-answer", cause=cause))
+        return RetryableError(SecretUnavailable(name, code="malformed-answer", cause=cause))
     if code in WRONG_SIGNATURE:
         # AWS explains this one with all that was signed, the session token included.
         return SecretRefused(name, code=code, aws_message="is AWS_SECRET_ACCESS_KEY the right one?")

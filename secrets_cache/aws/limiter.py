@@ -5,13 +5,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from secrets_cache.core.clock import Clock
-from secrets_cache.core.retry import timeout_awake, within_budget
+from secrets_cache.core.retry import retry_within_budget, timeout_awake
 from secrets_cache.errors import SecretError, SecretUnavailable
 
 T = TypeVar("T")
 
 
-class Turns:
+class Limiter:
     """
     Connections of our own, which calls take in turn.
 
@@ -39,7 +39,9 @@ class Turns:
         """
         await self._wait()
         try:
-            result = await within_budget(attempt, budget_seconds=budget_seconds, clock=self._clock, random=self._random)
+            result = await retry_within_budget(
+                attempt, budget_seconds=budget_seconds, clock=self._clock, random=self._random
+            )
         except SecretError as error:
             # A refusal is an answer too.
             self._answered += not isinstance(error, SecretUnavailable)

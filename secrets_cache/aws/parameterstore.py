@@ -18,9 +18,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from secrets_cache.aws import MAX_CONNECTIONS, Calls, Turns, malformed, timestamp
+from secrets_cache.aws import MAX_CONNECTIONS, Calls, Limiter, malformed, timestamp
 from secrets_cache.core.clock import Clock
-from secrets_cache.core.retry import Passing
+from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import ParameterFacts, Ref, Secret
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 
@@ -58,7 +58,7 @@ class ParameterStore:
         self._budget_seconds = budget_seconds
         self._gives_many = True
         self._calls = calls
-        self._turns = Turns(max_connections, patience_seconds=budget_seconds, clock=clock, random=random)
+        self._turns = Limiter(max_connections, patience_seconds=budget_seconds, clock=clock, random=random)
 
     async def __aenter__(self) -> Self:
         return self
@@ -126,7 +126,7 @@ class ParameterStore:
         for given in _mappings(answer.get("Parameters")):
             try:
                 secret = _parameter(name, given)
-            except Passing:
+            except RetryableError:
                 continue
             ref = by_name.get(secret.name) or by_name.get(secret.arn)
             if ref is not None:
@@ -197,7 +197,7 @@ def _mappings(value: object) -> list[Mapping[str, Any]]:
 
 
 def _check(name: str, answer: Mapping[str, Any]) -> None:
-    """Raise `Passing` unless an answer has what any of the calls gives."""
+    """Raise `RetryableError` unless an answer has what any of the calls gives."""
     if "Parameter" in answer:
         _parameter(name, answer["Parameter"])
     elif not isinstance(answer.get("Parameters"), list):
@@ -205,7 +205,7 @@ def _check(name: str, answer: Mapping[str, Any]) -> None:
 
 
 def _parameter(name: str, given: object) -> Secret:
-    """Return the parameter in an answer. Raises `Passing` if it is not of the documented form."""
+    """Return the parameter in an answer. Raises `RetryableError` if it is not of the documented form."""
     if not isinstance(given, Mapping):
         raise malformed(name)
     value, version = given.get("Value"), given.get("Version")

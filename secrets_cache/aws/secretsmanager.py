@@ -15,9 +15,9 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, Self, TypeVar
 
 from secrets_cache.aws.errors import malformed, to_secret
-from secrets_cache.aws.limiter import Turns
+from secrets_cache.aws.limiter import Limiter
 from secrets_cache.core.clock import Clock, elapsed
-from secrets_cache.core.retry import Passing
+from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.errors import SecretError, SecretTimeout, SecretUnavailable
 
@@ -38,7 +38,7 @@ class Calls(Protocol):
     """Whoever can make one call to a service of AWS."""
 
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Make one call, once; return AWS's answer. Raises `SecretNotFound`, `SecretRefused` or `Passing`."""
+        """Make one call, once; return AWS's answer. Raises `SecretNotFound`, `SecretRefused` or `RetryableError`."""
         ...
 
     async def prepare(self) -> None:
@@ -77,7 +77,7 @@ class SecretsManager:
         self._batch_above = batch_above
         self._clock = clock
         self._calls = calls
-        self._turns = Turns(max_connections, patience_seconds=budget_seconds, clock=clock, random=random)
+        self._turns = Limiter(max_connections, patience_seconds=budget_seconds, clock=clock, random=random)
 
     async def __aenter__(self) -> Self:
         return self
@@ -153,7 +153,7 @@ class SecretsManager:
             ids = [ref.secret_id for ref in chunk]
             try:
                 return await self._calls.call("batch_get_secret_value", name, {"SecretIdList": ids})
-            except Passing as reason:
+            except RetryableError as reason:
                 if reason.at_once:
                     raise
                 # Asking for each is the better second attempt: its quota is a hundred times the batch's.
@@ -167,7 +167,7 @@ class SecretsManager:
         for value in values:
             try:
                 secrets.append(to_secret(name, value))
-            except Passing:
+            except RetryableError:
                 continue
         return matched(chunk, secrets)
 

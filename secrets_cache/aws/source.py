@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from secrets_cache.aws import BATCH_ABOVE, MAX_CONNECTIONS, Engine, SecretsManager, of_environment
 from secrets_cache.config import Batch
 from secrets_cache.core.clock import Clock
-from secrets_cache.core.secret import Access, Ref, Secret
+from secrets_cache.core.secret import AwsContext, Ref, Secret
 from secrets_cache.errors import SecretError, SecretNotFound, SecretTimeout
-from secrets_cache.system.random import chance
+from secrets_cache.system.clock import random_fraction
 
 if TYPE_CHECKING:
     from secrets_cache.aws.parameterstore import ParameterStore
@@ -38,7 +38,7 @@ class _Place(NamedTuple):
     """What a client is for."""
 
     is_parameter: bool
-    access: Access
+    access: AwsContext
 
 
 class Aws:
@@ -69,7 +69,7 @@ class Aws:
         self._max_connections = min(max_connections or MAX_CONNECTIONS, MAX_CONNECTIONS)
         self._stack = AsyncExitStack()
         self._clients: dict[_Place, SecretsManager | ParameterStore] = {}
-        self._roles: dict[Access, Role] = {}
+        self._roles: dict[AwsContext, Role] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -148,7 +148,7 @@ class Aws:
                     timeout_seconds=timeout, region=region or None, service="ssm", role=role, clock=self._clock
                 ),
                 clock=self._clock,
-                random=chance,
+                random=random_fraction,
                 max_connections=self._max_connections,
             )
         return of_environment(
@@ -160,7 +160,7 @@ class Aws:
             max_connections=self._max_connections,
         )
 
-    def _role(self, access: Access) -> "Role":
+    def _role(self, access: AwsContext) -> "Role":
         from secrets_cache.aws.sts import Role  # noqa: PLC0415 - rule 3
 
         role = self._roles.get(access)

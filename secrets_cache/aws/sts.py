@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from secrets_cache.aws import Engine, malformed, timestamp
 from secrets_cache.core.clock import Clock
-from secrets_cache.core.retry import Passing
-from secrets_cache.core.secret import Access
+from secrets_cache.core.retry import RetryableError
+from secrets_cache.core.secret import AwsContext
 from secrets_cache.errors import SecretError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Role:
         was_given_up: Whether the last call was given up before it was answered.
     """
 
-    def __init__(self, access: Access, *, function: str, timeout_seconds: float, clock: Clock) -> None:
+    def __init__(self, access: AwsContext, *, function: str, timeout_seconds: float, clock: Clock) -> None:
         self._access = access
         name = f"secrets-cache-{_NOT_IN_A_SESSION_NAME.sub('-', function)}"[:64].rstrip("-")
         self._session_name = access.session_name or name
@@ -67,7 +67,7 @@ class Role:
         await self._engine.aclose()
 
     async def _assume(self) -> dict[str, str]:
-        """Return credentials for an hour, as botocore wants them. Raises `SecretRefused` or `Passing`."""
+        """Return credentials for an hour, as botocore wants them. Raises `SecretRefused` or `RetryableError`."""
         role_arn = self._access.role_arn
         arguments = {"RoleArn": role_arn, "RoleSessionName": self._session_name}
         if self._access.external_id:
@@ -77,7 +77,7 @@ class Role:
         except SecretError as error:
             error.what = "role"
             raise
-        except Passing as reason:
+        except RetryableError as reason:
             reason.error.what = "role"
             raise
         finally:

@@ -78,15 +78,15 @@ def _only(config: Config, file: ConfigFile, name: str) -> Config:
 async def _fetched(config: Config, target: str) -> Answered:
     # Only without a server: these take long to import.
     from secrets_cache.app import cache_of, source_of  # noqa: PLC0415
-    from secrets_cache.core.clock import SystemClock  # noqa: PLC0415
-    from secrets_cache.server import Asked, Replies  # noqa: PLC0415
+    from secrets_cache.server import NativeHandler, Request  # noqa: PLC0415
+    from secrets_cache.system.clock import SystemClock  # noqa: PLC0415
 
     clock = SystemClock()
     async with source_of(config, os.environ, clock) as source:
         cache = cache_of(config, source, clock)
         try:
-            replies = Replies(cache=cache, tokens=None, wrong=tuple, clock=clock)
-            reply = await replies.to(Asked(method="GET", target=target, hosts=["localhost"]))
+            replies = NativeHandler(cache=cache, tokens=None, wrong=tuple, clock=clock)
+            reply = await replies.to(Request(method="GET", target=target, hosts=["localhost"]))
         finally:
             await cache.aclose()
     return Answered(reply.status, reply.body)

@@ -19,7 +19,7 @@ from secrets_cache.aws.arn import PARAMETERS, SECRETS, Place, allowed_by, parame
 from secrets_cache.aws.parameterstore import TOGETHER
 from secrets_cache.aws.source import batch_above
 from secrets_cache.config import Config
-from secrets_cache.core.secret import Access, Ref
+from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.variables.rules import names_of, ref_of, rules_of
 
 # A parameter of this name is a secret: https://docs.aws.amazon.com/systems-manager/latest/userguide/integration-ps-secretsmanager.html
@@ -90,7 +90,7 @@ def _refs(config: Config, environ: Mapping[str, str], region: str) -> list[Ref]:
 
 def _places(refs: Iterable[Ref], place: Place, role: str) -> list[list[Ref]]:
     """Return what `Aws` asks one client for, whose current version is wanted: only that is asked for together."""
-    together: dict[Access, list[Ref]] = {}
+    together: dict[AwsContext, list[Ref]] = {}
     for ref in refs:
         if ref.access.role_arn == role and ref.version_id is None and ref.version_stage is None and not ref.is_path:
             together.setdefault(ref.access._replace(region=region_of(ref, place)), []).append(ref)

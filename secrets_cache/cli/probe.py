@@ -16,14 +16,15 @@ from secrets_cache.app import cache_of, source_of
 from secrets_cache.cli.facts import Facts
 from secrets_cache.config import Config
 from secrets_cache.core.cache import Source
-from secrets_cache.core.clock import Clock, Instant, SystemClock, elapsed
-from secrets_cache.core.results import Report
+from secrets_cache.core.clock import Clock, Instant, elapsed
+from secrets_cache.core.results import EntryReport
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.errors import SecretError, VariablesFailed
+from secrets_cache.system.clock import SystemClock
 from secrets_cache.variables import assignments
 from secrets_cache.variables.resolve import why
 from secrets_cache.variables.rules import Rule, Wanted
-from secrets_cache.variables.sources import Sources
+from secrets_cache.variables.sources import SecretReader
 
 Deliver = Callable[[Ref, Secret | SecretError], None]
 # Called whenever one more has been tried: how many have, and how many there are.
@@ -104,7 +105,7 @@ async def tried(
             await cache.prefetch()
             reports = {report.name: report for report in cache.report()}
             listed = [_of_report(reports[item.name], watched.took_ms.get(item.ref)) for item in config.listed]
-            async with Sources(
+            async with SecretReader(
                 cache=cache,
                 listed=config.listed,
                 environ=os.environ,
@@ -116,7 +117,7 @@ async def tried(
             await cache.aclose()
 
 
-def _of_report(report: Report, took_ms: int | None) -> Facts:
+def _of_report(report: EntryReport, took_ms: int | None) -> Facts:
     return {
         "state": report.state.value,
         "version_id": report.version_id,
@@ -127,7 +128,7 @@ def _of_report(report: Report, took_ms: int | None) -> Facts:
 
 
 async def _variables(
-    rules: Sequence[Rule], present: Mapping[str, str], sources: Sources, counter: _Counter
+    rules: Sequence[Rule], present: Mapping[str, str], sources: SecretReader, counter: _Counter
 ) -> list[Facts]:
     names = {os.fsencode(name) for name in present}
     owners: dict[bytes, int] = {}

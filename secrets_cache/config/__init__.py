@@ -17,8 +17,7 @@ Rules
 from collections.abc import Mapping
 
 from secrets_cache.config.document import compose
-from secrets_cache.config.environment import from_environment, layer_of
-from secrets_cache.config.fast_paths import has_lanes
+from secrets_cache.config.environment import from_environment, layer_of, uses_fast_paths
 from secrets_cache.config.model import AwsLayer, Batch, Config, ListedSecret, Metrics, Problem, VariablesFrom, combine
 from secrets_cache.config.nodes import DocumentError
 from secrets_cache.config.schema import FromFile, from_document
@@ -43,7 +42,7 @@ def parse(data: bytes | None, *, file: str, environ: Mapping[str, str], unreadab
         )
     elif data is not None:
         try:
-            found = from_document(compose(data, has_lane=has_lanes(environ)), file)
+            found = from_document(compose(data, has_lane=uses_fast_paths(environ)), file)
         except DocumentError as error:
             found.problems.append(Problem(file=file, line=error.line, key="", found=error.found, allowed=error.allowed))
     return combine(found.settings, found.problems, from_environment(environ), layer_of, environ)

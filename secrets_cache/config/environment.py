@@ -35,6 +35,11 @@ LAYER_VARIABLES: Variables = {
 LAYER_TOKENS = ("AWS_TOKEN", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 
 
+def uses_fast_paths(environ: Mapping[str, str]) -> bool:
+    """Return whether ordinary requests, calls and files may pass the libraries by: a switch for support and tests."""
+    return environ.get("SECRETS_CACHE_LANES", "").strip() != "0"
+
+
 def from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
     """Return the settings that `environ` makes, by their names in `Config`, and what is wrong with the others."""
     return _read(VARIABLES, environ)

@@ -17,7 +17,7 @@ from secrets_cache.config import document, nodes, values
 from secrets_cache.config.model import UNREADABLE_TOKEN, Batch, ListedSecret, Problem, VariablesFrom
 from secrets_cache.config.nodes import Node
 from secrets_cache.config.values import Kind, Unacceptable
-from secrets_cache.core.secret import Access, Ref
+from secrets_cache.core.secret import AwsContext, Ref
 
 MAX_ITEMS = 20_000
 
@@ -55,7 +55,7 @@ SECRET: Mapping[str, Kind[Any]] = {
 }
 OF_ROLES = ("external_id", "session_name")
 # What says which value is meant, and how to get at it.
-WHAT = (*Access._fields, "version_stage", "version", "label")
+WHAT = (*AwsContext._fields, "version_stage", "version", "label")
 PARAMETER: Mapping[str, Kind[Any]] = {
     **{name: kind for name, kind in SECRET.items() if name != "version_stage"},
     "id": values.PARAMETER_ID,
@@ -184,12 +184,12 @@ class _Reader:
         else:
             self.add(node, key, parsed, ref)
 
-    def access(self, node: Node, key: str, parsed: Mapping[str, Any]) -> Access | None:
+    def access(self, node: Node, key: str, parsed: Mapping[str, Any]) -> AwsContext | None:
         """Return where an item is asked for, and as whom; None if that cannot be meant."""
         lonely = [name for name in OF_ROLES if name in parsed and "role_arn" not in parsed]
         for name in lonely:
             self.problem(node, f"{key}.{name}", "it only beside role_arn", found=repr(parsed[name]))
-        return None if lonely else Access(**{name: parsed.get(name, "") for name in Access._fields})
+        return None if lonely else AwsContext(**{name: parsed.get(name, "") for name in AwsContext._fields})
 
     def add(self, node: Node, key: str, parsed: Mapping[str, Any], ref: Ref) -> None:
         """List a secret or a parameter, unless its name is another's or it is listed already."""

@@ -19,11 +19,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Protocol
 
 from secrets_cache.core.clock import Clock, Instant, elapsed
-from secrets_cache.core.freshness import Entry, Failure, Held, Policy
-from secrets_cache.core.registry import Entries, Listed, member_name
-from secrets_cache.core.results import Answer, Counts, Fetched, Kind, Report, Served
+from secrets_cache.core.freshness import CachedValue, Entry, Failure, FreshnessPolicy
+from secrets_cache.core.registry import ListedEntry, Registry, member_name
+from secrets_cache.core.results import CacheResult, CacheStatus, EntryKind, EntryReport, FetchEvent, Stats
 from secrets_cache.core.secret import Ref, Secret
-from secrets_cache.core.single_flight import Flights
+from secrets_cache.core.single_flight import SingleFlight
 from secrets_cache.errors import SecretError, SecretNotFound, SecretUnavailable
 
 logger = logging.getLogger(__name__)
@@ -67,27 +67,27 @@ class Cache:
     def __init__(  # noqa: PLR0913 - what it is handed is what keeps it pure
         self,
         *,
-        listed: Iterable[Listed],
+        listed: Iterable[ListedEntry],
         allow: Sequence[str],
-        policy: Policy,
+        policy: FreshnessPolicy,
         source: Source,
         clock: Clock,
         random: Callable[[], float],
         max_unlisted: int = MAX_UNLISTED,
         slowest_fetch: float = 0.0,
     ) -> None:
-        self._entries = Entries(listed, allow, policy, max_unlisted)
+        self._entries = Registry(listed, allow, policy, max_unlisted)
         self._source = source
         self._clock = clock
         self._random = random
         self._slowest_fetch = slowest_fetch
-        self._flights: Flights[Ref, Held | Failure] = Flights()
+        self._flights: SingleFlight[Ref, CachedValue | Failure] = SingleFlight()
         self._has_begun = False
         self._rounds: set[asyncio.Task[None]] = set()
-        self.counts = Counts()
+        self.counts = Stats()
         self.changed = asyncio.Event()
         self.generation = 0
-        self.observers: list[Callable[[Fetched], None]] = []
+        self.observers: list[Callable[[FetchEvent], None]] = []
 
     # Asking.
 
@@ -98,7 +98,7 @@ class Cache:
         version_id: str | None = None,
         version_stage: str | None = None,
         refresh: bool = False,
-    ) -> Answer:
+    ) -> CacheResult:
         """
         Return the secret called `name`, asking AWS only if ours is missing or too old.
 
@@ -116,7 +116,7 @@ class Cache:
         entry = self._entries.find(name, version_id, version_stage)
         return _of_member(await self._answer(entry, math.inf, refresh=refresh), entry, name)
 
-    async def get_any(self, ref: Ref, *, max_age: float = math.inf, refresh: bool = False) -> Answer:
+    async def get_any(self, ref: Ref, *, max_age: float = math.inf, refresh: bool = False) -> CacheResult:
         """
         Return what `ref` means, whether it is listed, allowed, or neither: for who may ask for anything.
 
@@ -140,59 +140,59 @@ class Cache:
         """Return whether what `ref` means is listed, so that it has the ttl that it is listed with."""
         return self._entries.meant_by(ref) in self._entries.listed
 
-    async def _answer(self, entry: Entry, max_age: float, *, refresh: bool) -> Answer:
+    async def _answer(self, entry: Entry, max_age: float, *, refresh: bool) -> CacheResult:
         now = self._clock.now()
         failure = entry.failure_in_force(now)
         if refresh:
             if failure is not None:
                 return self._without_fetch(entry, failure, now, max_age)
             if entry.ref in self._flights or entry.may_force(now):
-                return await self._fetch(entry, Served.FORCED, now, max_age)
+                return await self._fetch(entry, CacheStatus.FORCED, now, max_age)
         return await self._get(entry, failure, now, max_age)
 
-    async def _get(self, entry: Entry, failure: Failure | None, now: Instant, max_age: float) -> Answer:
+    async def _get(self, entry: Entry, failure: Failure | None, now: Instant, max_age: float) -> CacheResult:
         """Answer as the age of the held value has it. `failure`, if given, forbids a fetch."""
         if entry.is_fresh(now) and entry.age(now) < max_age:
             if failure is None and entry.is_refresh_due(now):
                 self._start(entry)
-            return self._serve(entry, Served.HIT, max_age)
+            return self._serve(entry, CacheStatus.HIT, max_age)
         if failure is not None:
             return self._without_fetch(entry, failure, now, max_age)
         if entry.may_serve_while_revalidating(now) and entry.age(now) < max_age:
             self._start(entry)
-            return self._serve(entry, Served.STALE)
-        return await self._fetch(entry, Served.EXPIRED, now, max_age)
+            return self._serve(entry, CacheStatus.STALE)
+        return await self._fetch(entry, CacheStatus.EXPIRED, now, max_age)
 
-    def _serve(self, entry: Entry, served: Served, max_age: float = math.inf) -> Answer:
-        if served is Served.STALE:
+    def _serve(self, entry: Entry, served: CacheStatus, max_age: float = math.inf) -> CacheResult:
+        if served is CacheStatus.STALE:
             self.counts.stale += 1
         else:
             self.counts.hits += 1
         assert entry.held is not None  # noqa: S101 - an entry without a value has an infinite age
-        is_repeatable = served is Served.HIT and entry.ref in self._entries.listed
+        is_repeatable = served is CacheStatus.HIT and entry.ref in self._entries.listed
         good_for = min(entry.policy.ttl, entry.held.refresh_after, max_age) if is_repeatable else 0.0
-        return Answer(entry.held, served, good_for)
+        return CacheResult(entry.held, served, good_for)
 
-    async def _fetch(self, entry: Entry, served: Served, asked: Instant, max_age: float) -> Answer:
+    async def _fetch(self, entry: Entry, served: CacheStatus, asked: Instant, max_age: float) -> CacheResult:
         """Wait for the one fetch of this entry; `served` says why, if a value was held before it was asked for."""
         if entry.held is None:
-            served = Served.MISS
-        if served is Served.FORCED and entry.ref not in self._flights:
+            served = CacheStatus.MISS
+        if served is CacheStatus.FORCED and entry.ref not in self._flights:
             entry.forced = self._clock.now()
         outcome = await self._started(entry)
-        if isinstance(outcome, Held) and outcome.had_expired(asked, entry.policy.ttl, self._slowest_fetch):
+        if isinstance(outcome, CachedValue) and outcome.had_expired(asked, entry.policy.ttl, self._slowest_fetch):
             # It was under way when the process was frozen; what is sent from here on is sent after the thaw.
             outcome = await self._started(entry)
-        if isinstance(outcome, Held):
+        if isinstance(outcome, CachedValue):
             self.counts.misses += 1
-            return Answer(outcome, served)
+            return CacheResult(outcome, served)
         return self._without_fetch(entry, outcome, self._clock.now(), max_age)
 
-    def _without_fetch(self, entry: Entry, failure: Failure, now: Instant, max_age: float) -> Answer:
+    def _without_fetch(self, entry: Entry, failure: Failure, now: Instant, max_age: float) -> CacheResult:
         """Answer after a failure: with the held value where that may be, else with the failure."""
         if max_age > 0 and entry.may_serve_after(failure, now):
             is_fresh = entry.is_fresh(now) and entry.age(now) < max_age
-            return self._serve(entry, Served.HIT if is_fresh else Served.STALE, max_age)
+            return self._serve(entry, CacheStatus.HIT if is_fresh else CacheStatus.STALE, max_age)
         if isinstance(failure.error, SecretUnavailable):
             failure.error.retry_after_seconds = failure.backoff - elapsed(failure.at, now).seconds
         # Shared by every caller: without this, each raise would lengthen the traceback it holds.
@@ -200,7 +200,7 @@ class Cache:
 
     # Fetching.
 
-    async def _started(self, entry: Entry) -> Held | Failure:
+    async def _started(self, entry: Entry) -> CachedValue | Failure:
         """Return what comes of the fetch under way; start one if there is none."""
         self._start(entry)
         return await self._flights.join(entry.ref, lambda: self._refresh(entry, self._random))
@@ -270,7 +270,7 @@ class Cache:
 
     def _refresh(
         self, entry: Entry, chance: Callable[[], float], delivery: Awaitable[Secret] | None = None
-    ) -> Coroutine[None, None, Held | Failure]:
+    ) -> Coroutine[None, None, CachedValue | Failure]:
         """
         Fetch one entry and keep what comes of it.
 
@@ -285,7 +285,7 @@ class Cache:
 
     async def _fetched(
         self, entry: Entry, chance: Callable[[], float], delivery: Awaitable[Secret] | None
-    ) -> Held | Failure:
+    ) -> CachedValue | Failure:
         sent = self._clock.now()
         try:
             secret = await (delivery if delivery is not None else self._source.fetch(entry.ref))
@@ -305,12 +305,12 @@ class Cache:
             self.generation += 1
             self.changed.set()
 
-    def _keep(self, entry: Entry, secret: Secret, sent: Instant, chance: float) -> Held:
+    def _keep(self, entry: Entry, secret: Secret, sent: Instant, chance: float) -> CachedValue:
         now = self._clock.now()
         is_first = entry.held is None
         changed = entry.held is not None and entry.held.secret.version_id != secret.version_id
         recovered = entry.failure is not None
-        entry.held = held = Held(secret, sent, now.wall, entry.policy.refresh_after(chance))
+        entry.held = held = CachedValue(secret, sent, now.wall, entry.policy.refresh_after(chance))
         entry.failure = None
         self._entries.learn(entry, secret)
         if is_first and self._entries.shares_name(entry, secret):
@@ -354,7 +354,7 @@ class Cache:
         self.counts.failures += has_failed
         entry.refreshes += 1
         entry.failures += has_failed
-        fetched = Fetched(
+        fetched = FetchEvent(
             name=entry.name,
             is_listed=self._entries.listed.get(entry.ref) is entry,
             seconds=seconds,
@@ -398,13 +398,13 @@ class Cache:
         soonest = min(waits, default=math.inf)
         return None if soonest == math.inf else max(soonest, 0.0)
 
-    def report(self) -> list[Report]:
+    def report(self) -> list[EntryReport]:
         """Return the state of every listed secret, in the order of the configuration."""
         now = self._clock.now()
         return [
-            Report(
+            EntryReport(
                 name=entry.name,
-                kind=Kind.of(entry.ref),
+                kind=EntryKind.of(entry.ref),
                 state=entry.state(now),
                 age=None if entry.held is None else entry.age(now),
                 version_id=None if entry.held is None else entry.held.secret.version_id,
@@ -426,7 +426,7 @@ class Cache:
         await asyncio.gather(*rounds, return_exceptions=True)
 
 
-def _of_member(answer: Answer, entry: Entry, name: str) -> Answer:
+def _of_member(answer: CacheResult, entry: Entry, name: str) -> CacheResult:
     """Return the answer for the parameter that `name` means below a path; of anything else the answer itself."""
     full = member_name(entry.ref, name) if entry.ref.is_path else None
     if full is None:

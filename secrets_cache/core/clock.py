@@ -9,7 +9,6 @@ Rules
 3. Nothing here waits. See docs/adr/0003-two-clocks.md.
 """
 
-import time
 from typing import NamedTuple, Protocol
 
 
@@ -33,14 +32,6 @@ class Clock(Protocol):
     def now(self) -> Instant:
         """Read both clocks."""
         ...
-
-
-class SystemClock:
-    """The machine's own clocks."""
-
-    def now(self) -> Instant:
-        """Read both clocks."""
-        return Instant(time.time(), time.monotonic())
 
 
 def elapsed(since: Instant, now: Instant) -> Elapsed:

@@ -34,7 +34,7 @@ class State(Enum):
     FAILED = "failed"
 
 
-class Policy(NamedTuple):
+class FreshnessPolicy(NamedTuple):
     """
     How long a value may be used. Seconds.
 
@@ -61,7 +61,7 @@ class Policy(NamedTuple):
         return self.ttl - ahead if ahead > 0 else math.inf
 
 
-class Held(NamedTuple):
+class CachedValue(NamedTuple):
     """
     A value, and when it was had.
 
@@ -140,11 +140,11 @@ class Entry:
 
     __slots__ = ("failure", "failures", "forced", "held", "name", "policy", "ref", "refreshes")
 
-    def __init__(self, ref: Ref, name: str, policy: Policy) -> None:
+    def __init__(self, ref: Ref, name: str, policy: FreshnessPolicy) -> None:
         self.ref = ref
         self.name = name
         self.policy = policy
-        self.held: Held | None = None
+        self.held: CachedValue | None = None
         self.failure: Failure | None = None
         self.forced: Instant | None = None
         self.refreshes = 0

@@ -16,20 +16,20 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from secrets_cache.core.freshness import Entry, Policy
-from secrets_cache.core.secret import Access, Ref, Secret
+from secrets_cache.core.freshness import Entry, FreshnessPolicy
+from secrets_cache.core.secret import AwsContext, Ref, Secret
 from secrets_cache.errors import SecretNotConfigured
 
 
-class Listed(NamedTuple):
+class ListedEntry(NamedTuple):
     """A secret that is kept at hand: the names it is served as, first the one it is reported under."""
 
     ref: Ref
     names: tuple[str, ...]
-    policy: Policy
+    policy: FreshnessPolicy
 
 
-class Entries:
+class Registry:
     """
     The entries, by what they are asked by.
 
@@ -40,7 +40,9 @@ class Entries:
         max_unlisted: How many entries are kept besides the listed ones.
     """
 
-    def __init__(self, listed: Iterable[Listed], allow: Sequence[str], policy: Policy, max_unlisted: int) -> None:
+    def __init__(
+        self, listed: Iterable[ListedEntry], allow: Sequence[str], policy: FreshnessPolicy, max_unlisted: int
+    ) -> None:
         self._allow = tuple(allow)
         self._policy = policy
         self._max_unlisted = max_unlisted
@@ -95,7 +97,7 @@ class Entries:
     def meant_by(self, ref: Ref) -> Ref:
         """Return what `ref` means: its id may be a name of something that is listed, or be below a listed path."""
         known = self.known(ref.secret_id)
-        if known is None or known.is_parameter != ref.is_parameter or ref.access != Access():
+        if known is None or known.is_parameter != ref.is_parameter or ref.access != AwsContext():
             return ref
         if not ref.is_decrypted and not self._is_plain(known, ref):
             return ref
@@ -104,7 +106,7 @@ class Entries:
 
     def may_be_meant_by(self, ref: Ref) -> Sequence[Ref]:
         """Return the listed ones whose first fetch will tell whether `ref` means them."""
-        if ref.access != Access():
+        if ref.access != AwsContext():
             return ()
         known = self.known(ref.secret_id)
         if known is None or ref.is_decrypted:
@@ -162,7 +164,7 @@ class Entries:
         by_id = Ref(ref.secret_id, is_parameter=is_parameter_arn(ref.secret_id))
         return ref == self._names.get(ref.secret_id, by_id)
 
-    def _find_unlisted(self, ref: Ref, name: str, policy: Policy) -> Entry:
+    def _find_unlisted(self, ref: Ref, name: str, policy: FreshnessPolicy) -> Entry:
         entry = self._unlisted.setdefault(ref, Entry(ref, name, policy))
         self._unlisted.move_to_end(ref)
         while len(self._unlisted) > self._max_unlisted:

@@ -3,11 +3,11 @@
 from enum import Enum
 from typing import NamedTuple
 
-from secrets_cache.core.freshness import Held, State
+from secrets_cache.core.freshness import CachedValue, State
 from secrets_cache.core.secret import Ref, Secret
 
 
-class Served(Enum):
+class CacheStatus(Enum):
     """How an answer came about; the values are RFC 9211 parameters."""
 
     HIT = "hit"
@@ -17,7 +17,7 @@ class Served(Enum):
     STALE = "hit; detail=stale"
 
 
-class Answer(NamedTuple):
+class CacheResult(NamedTuple):
     """
     A secret as it is held, and how the answer came about.
 
@@ -26,8 +26,8 @@ class Answer(NamedTuple):
             else; 0 for not at all. Until its `generation` changes.
     """
 
-    held: Held
-    served: Served
+    held: CachedValue
+    served: CacheStatus
     good_for: float = 0.0
 
     @property
@@ -36,7 +36,7 @@ class Answer(NamedTuple):
         return self.held.secret
 
 
-class Kind(Enum):
+class EntryKind(Enum):
     """What can be listed, as `/health` names it."""
 
     SECRET = "secret"  # noqa: S105 - the word for one
@@ -44,14 +44,14 @@ class Kind(Enum):
     PATH = "path"
 
     @classmethod
-    def of(cls, ref: Ref) -> "Kind":
+    def of(cls, ref: Ref) -> "EntryKind":
         """Return the kind of what AWS is asked for."""
         if ref.is_path:
             return cls.PATH
         return cls.PARAMETER if ref.is_parameter else cls.SECRET
 
 
-class Fetched(NamedTuple):
+class FetchEvent(NamedTuple):
     """
     A fetch that has ended.
 
@@ -70,7 +70,7 @@ class Fetched(NamedTuple):
     others: int
 
 
-class Report(NamedTuple):
+class EntryReport(NamedTuple):
     """
     What `/health` says of one listed secret; never its value.
 
@@ -84,7 +84,7 @@ class Report(NamedTuple):
     """
 
     name: str
-    kind: Kind
+    kind: EntryKind
     state: State
     age: float | None
     version_id: str | None
@@ -129,7 +129,7 @@ class Latency:
         self.up_to[sum(seconds > bound for bound in self.BOUNDS)] += 1
 
 
-class Counts:
+class Stats:
     """
     How often what happened.
 

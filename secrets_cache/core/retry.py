@@ -34,7 +34,7 @@ FROZEN_SECONDS = 0.75
 GRACE_SECONDS = 0.5
 
 
-class Passing(Exception):
+class RetryableError(Exception):
     """
     An attempt failed in a way that may pass.
 
@@ -142,7 +142,7 @@ def _was_frozen(took: Elapsed, planned_seconds: float) -> bool:
     return took.backwards or took.seconds > planned_seconds + FROZEN_SECONDS
 
 
-async def within_budget(
+async def retry_within_budget(
     attempt: Callable[[], Coroutine[Any, Any, T]],
     *,
     budget_seconds: float,
@@ -164,11 +164,11 @@ async def within_budget(
         watch = _Watch(attempt(), clock)
         try:
             result = await watch.result(left)
-        except (Passing, TimeoutError) as reason:
+        except (RetryableError, TimeoutError) as reason:
             if watch.was_frozen and thaws < MAX_THAWS:
                 left, thaws = budget_seconds, thaws + 1
                 continue
-            if not isinstance(reason, Passing):
+            if not isinstance(reason, RetryableError):
                 raise
             failed += 1
             pause = reason.pause_seconds(failed, budget_seconds, random())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Access(NamedTuple):
+class AwsContext(NamedTuple):
     """
     Where AWS is asked, and as whom. What is empty is the function's own.
 
@@ -46,7 +46,7 @@ class Ref(NamedTuple):
     secret_id: str
     version_id: str | None = None
     version_stage: str | None = None
-    access: Access = Access()
+    access: AwsContext = AwsContext()
     is_parameter: bool = False
     is_decrypted: bool = True
 

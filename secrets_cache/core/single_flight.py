@@ -23,7 +23,7 @@ class CallLost(Exception):
     """A call was cancelled, and nobody who waits for it was."""
 
 
-class Flights(Generic[K, V]):
+class SingleFlight(Generic[K, V]):
     """The calls under way, by key."""
 
     def __init__(self) -> None:

@@ -25,7 +25,7 @@ from typing import NamedTuple, TypeVar
 from secrets_cache.app import running
 from secrets_cache.config import Config, parse
 from secrets_cache.core.cache import Cache
-from secrets_cache.core.results import Counts
+from secrets_cache.core.results import Stats
 from secrets_cache.errors import ExtensionsApiError
 from secrets_cache.extension.extensions_api import ExtensionsApi
 from secrets_cache.http1.exchange import Wait
@@ -65,7 +65,7 @@ class Start(NamedTuple):
     registered: float
 
 
-class Life:
+class Lifecycle:
     """One life of the extension."""
 
     def __init__(self, api: ExtensionsApi, environ: Mapping[str, str], start: Start) -> None:
@@ -74,7 +74,7 @@ class Life:
         self._start = start
         file = start.file
         self._config = start.config or parse(file.data, file=file.path, environ=environ, unreadable=file.unreadable)
-        self._counts = Counts()
+        self._counts = Stats()
         self._code: int | None = None
         self._failed_at: list[float] = []
         self._waiting: Generator[Wait, None, str] | None = None

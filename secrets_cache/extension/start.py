@@ -139,7 +139,7 @@ class _Start:
             file, self._config, self._port, sockets, aws_sockets, channel, self._troubles, self._registered
         )
         try:
-            return lifecycle.Life(self._api, self._environ, start).run()
+            return lifecycle.Lifecycle(self._api, self._environ, start).run()
         finally:
             # Whoever still waits to be let in by a life that failed is the next one's.
             for listener in (*sockets, *aws_sockets, *channel):

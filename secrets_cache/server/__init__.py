@@ -12,8 +12,8 @@ Rules
 3. Nothing that a caller sends ends the process, or shows it a stack trace.
 """
 
-from secrets_cache.server.handler import Asked
-from secrets_cache.server.native import MetricsPage, Replies
+from secrets_cache.server.handler import Request
+from secrets_cache.server.native import MetricsPage, NativeHandler
 from secrets_cache.server.server import Server
 
-__all__ = ["Asked", "MetricsPage", "Replies", "Server"]
+__all__ = ["MetricsPage", "NativeHandler", "Request", "Server"]

@@ -25,7 +25,7 @@ from aiohttp.http_parser import HttpRequestParserPy, RawRequestMessage
 from yarl import URL
 
 from secrets_cache.server.access import FORWARDING_HEADERS
-from secrets_cache.server.handler import Asked, Reply, Replying
+from secrets_cache.server.handler import Handler, Request, Response
 from secrets_cache.server.listener import Door
 from secrets_cache.system.logs import describe
 
@@ -47,7 +47,7 @@ LINGER_SECONDS = 1.0
 class Engine(web.Server):
     """aiohttp's server, speaking through `Connection`, without an access log. Called, it makes a protocol."""
 
-    def __init__(self, replies: Replying, door: Door) -> None:
+    def __init__(self, replies: Handler, door: Door) -> None:
         super().__init__(self._respond, request_factory=_request)
         self._replies = replies
         self._door = door
@@ -67,14 +67,14 @@ class Engine(web.Server):
             response.force_close()
         return response
 
-    async def _reply(self, request: web.BaseRequest) -> Reply:
+    async def _reply(self, request: web.BaseRequest) -> Response:
         transport = request.transport
         if transport is not None:
             self._door.busy(transport)
         headers = request.headers
         try:
             return await self._replies.to(
-                Asked(
+                Request(
                     method=request.method,
                     target=request.raw_path,
                     hosts=headers.getall("Host", []),
@@ -104,14 +104,14 @@ def _request(
     return web.BaseRequest(plain, payload, protocol, writer, task, asyncio.get_running_loop())
 
 
-def _response(reply: Reply) -> web.Response:
+def _response(reply: Response) -> web.Response:
     return web.Response(status=reply.status, body=reply.body or None, headers=reply.headers)
 
 
 class Connection(web.RequestHandler):
     """aiohttp's connection."""
 
-    def __init__(self, server: Engine, replies: Replying, door: Door) -> None:
+    def __init__(self, server: Engine, replies: Handler, door: Door) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),

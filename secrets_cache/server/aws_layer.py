@@ -25,11 +25,11 @@ from collections.abc import Sequence
 from secrets_cache.config import AwsLayer
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.clock import Clock
-from secrets_cache.core.results import Answer
-from secrets_cache.core.secret import Access, Ref, Secret
+from secrets_cache.core.results import CacheResult
+from secrets_cache.core.secret import AwsContext, Ref, Secret
 from secrets_cache.errors import InvalidRequest, SecretNotFound, SecretRefused, SecretsCacheError, SecretTimeout
 from secrets_cache.server import access, aws_layer_request, native_request, representation
-from secrets_cache.server.handler import Asked, Reply, Replying, why_forbidden
+from secrets_cache.server.handler import Handler, Request, Response, why_forbidden
 
 DEFAULT_TTL_SECONDS = 300.0
 # The agent's own limit; here regions count as well, since each place has connections of its own.
@@ -37,7 +37,7 @@ MAX_PLACES = 20
 PLAIN = {"Content-Type": representation.TEXT}
 
 
-class LayerReplies(Replying):
+class AwsLayerHandler(Handler):
     """
     Replies to what is asked in the protocol of AWS's own layer. Raises nothing.
 
@@ -57,9 +57,9 @@ class LayerReplies(Replying):
         self._tokens = tokens
         self._layer = layer
         self._region = region
-        self._places: set[Access] = set()
+        self._places: set[AwsContext] = set()
 
-    def _of_error(self, error: SecretsCacheError) -> Reply:
+    def _of_error(self, error: SecretsCacheError) -> Response:
         if isinstance(error, InvalidRequest):
             return _text(400, error.reason)
         if isinstance(error, SecretTimeout):
@@ -72,13 +72,13 @@ class LayerReplies(Replying):
             return _json(400, {"__type": error.code, "message": str(error)})
         return _json(502, {"__type": "ConnectionError", "message": str(error)})
 
-    def _of_failure(self) -> Reply:
+    def _of_failure(self) -> Response:
         return _json(500, {"__type": "InternalFailure"})
 
-    def _of_no_request(self, reason: str) -> Reply:
+    def _of_no_request(self, reason: str) -> Response:
         return _text(400, reason)
 
-    async def _reply(self, asked: Asked) -> Reply:
+    async def _reply(self, asked: Request) -> Response:
         if asked.forwarded:
             return _text(400, "Forwarded")
         if why_forbidden(asked) is not None:
@@ -96,7 +96,7 @@ class LayerReplies(Replying):
             return _text(404, "Not found")
         return await self._found(wanted)
 
-    async def _found(self, wanted: aws_layer_request.Wanted) -> Reply:
+    async def _found(self, wanted: aws_layer_request.Wanted) -> Response:
         self._admit(wanted.ref)
         timeout = self._layer.parameter_timeout if wanted.ref.is_parameter else self._layer.secret_timeout
         try:
@@ -112,7 +112,7 @@ class LayerReplies(Replying):
         parts = ref.secret_id.split(":")
         region = parts[3] if ref.secret_id.startswith("arn:") else ""
         place = ref.access._replace(region="" if region == self._region else region)
-        if place == Access() or place in self._places:
+        if place == AwsContext() or place in self._places:
             return
         if len(self._places) >= MAX_PLACES:
             message = f"allowed: {MAX_PLACES} roles and regions"
@@ -129,17 +129,17 @@ class LayerReplies(Replying):
         return float("inf") if self.cache.is_listed(ref) else DEFAULT_TTL_SECONDS
 
 
-def _text(status: int, text: str, headers: dict[str, str] | None = None) -> Reply:
-    return Reply(status, {**PLAIN, "Cache-Control": "no-store", **(headers or {})}, text.encode("utf-8", "replace"))
+def _text(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    return Response(status, {**PLAIN, "Cache-Control": "no-store", **(headers or {})}, text.encode("utf-8", "replace"))
 
 
-def _json(status: int, body: object, answer: Answer | None = None) -> Reply:
+def _json(status: int, body: object, answer: CacheResult | None = None) -> Response:
     fields = {"Content-Type": representation.JSON, "Cache-Control": "no-store"}
     if answer is not None:
         held = representation.headers(answer)
         fields |= {name: held[name] for name in ("Date", "Cache-Status")}
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Reply(status, fields, text.encode("utf-8", "backslashreplace"), answer)
+    return Response(status, fields, text.encode("utf-8", "backslashreplace"), answer)
 
 
 def _secret(secret: Secret) -> dict[str, object]:

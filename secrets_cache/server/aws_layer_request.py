@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from secrets_cache.config import values
 from secrets_cache.config.values import Kind, Unacceptable
-from secrets_cache.core.secret import Access, Ref
+from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.errors import InvalidRequest
 from secrets_cache.server.native_request import decoded
 
@@ -68,7 +68,7 @@ def _secret(name: str, given: Mapping[str, str]) -> Wanted:
     # Of a version that has an id, the label is something that AWS is to look at.
     is_current = version is None and stage == "AWSCURRENT"
     return Wanted(
-        Ref(name, version, None if is_current else stage, Access(role_arn=role)), _boolean("refreshNow", given)
+        Ref(name, version, None if is_current else stage, AwsContext(role_arn=role)), _boolean("refreshNow", given)
     )
 
 

@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING
 
 from secrets_cache.server.access import TOKEN_HEADER
-from secrets_cache.server.handler import Asked, Reply, Replying
+from secrets_cache.server.handler import Handler, Request, Response
 from secrets_cache.server.listener import Door
 from secrets_cache.system.logs import describe
 
@@ -58,7 +58,7 @@ class AnswerLane:
         remembered: By the bytes of a request: since when, up to which age, and which response.
     """
 
-    def __init__(self, *, replies: Replying, door: Door, engine: Callable[[], Awaitable[ProtocolFactory]]) -> None:
+    def __init__(self, *, replies: Handler, door: Door, engine: Callable[[], Awaitable[ProtocolFactory]]) -> None:
         self.replies = replies
         self.door = door
         self.engine = engine
@@ -98,7 +98,7 @@ class AnswerLane:
         del self.remembered[request]
         return None
 
-    def remember(self, request: bytes, reply: Reply, response: bytes) -> None:
+    def remember(self, request: bytes, reply: Response, response: bytes) -> None:
         """Keep a response for equal requests, if it may be kept."""
         # At DEBUG each request is logged, by `replies`.
         if reply.answer is None or reply.answer.good_for == 0 or logger.isEnabledFor(logging.DEBUG):
@@ -191,7 +191,7 @@ class _Connection(asyncio.Protocol):
             transport.close()
             self._lane.door.idle(transport)
 
-    async def _answer(self, transport: asyncio.Transport, request: bytes, asked: Asked, is_last: bool) -> None:  # noqa: FBT001 - of `understood`
+    async def _answer(self, transport: asyncio.Transport, request: bytes, asked: Request, is_last: bool) -> None:  # noqa: FBT001 - of `understood`
         reply = await self._lane.replies.to(asked)
         response = serialized(reply, is_last=is_last)
         if is_last:
@@ -218,7 +218,7 @@ class _Connection(asyncio.Protocol):
         transport.resume_reading()
 
 
-def understood(request: bytes) -> tuple[Asked, bool] | None:
+def understood(request: bytes) -> tuple[Request, bool] | None:
     """
     Return what a request asks, and whether it is the connection's last.
 
@@ -235,7 +235,7 @@ def understood(request: bytes) -> tuple[Asked, bool] | None:
         headers[name.lower()] = [value]
     if "host" not in headers:
         return None
-    asked = Asked(
+    asked = Request(
         method="GET",
         target=found[1].decode("ascii"),
         hosts=headers["host"],
@@ -245,7 +245,7 @@ def understood(request: bytes) -> tuple[Asked, bool] | None:
     return asked, headers.get("connection", [""])[0].lower() == "close"
 
 
-def serialized(reply: Reply, *, is_last: bool) -> bytes:
+def serialized(reply: Response, *, is_last: bool) -> bytes:
     """Return a reply as the bytes of a response, the last one of its connection or not."""
     lines = [f"HTTP/1.1 {reply.status} {_phrase(reply.status)}"]
     lines += [f"{name}: {value}" for name, value in reply.headers.items()]

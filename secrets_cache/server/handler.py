@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.clock import Clock
-from secrets_cache.core.results import Answer
+from secrets_cache.core.results import CacheResult
 from secrets_cache.core.secret import repr_without
 from secrets_cache.errors import SecretsCacheError
 from secrets_cache.server import access, native_request, representation
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 SERVER = "secrets-cache"
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """
     A request, as far as it matters here.
 
@@ -54,7 +54,7 @@ class Asked(NamedTuple):
         return repr_without("tokens", self)
 
 
-class Reply(NamedTuple):
+class Response(NamedTuple):
     """
     An answer, whole but for the framing of the message, which is for who writes it.
 
@@ -65,13 +65,13 @@ class Reply(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes = b""
-    answer: Answer | None = None
+    answer: CacheResult | None = None
 
     def __repr__(self) -> str:
         return repr_without("body", self)
 
 
-class Replying:
+class Handler:
     """
     Replies to what is asked. Raises nothing.
 
@@ -89,7 +89,7 @@ class Replying:
         self.cache = cache
         self.clock = clock
 
-    async def to(self, asked: Asked) -> Reply:
+    async def to(self, asked: Request) -> Response:
         """Return the reply to a request, waiting for AWS where that is needed."""
         try:
             reply = await self._reply(asked)
@@ -101,35 +101,35 @@ class Replying:
         logger.debug("request", {"method": asked.method, "status": reply.status})
         return self._finished(reply)
 
-    def to_no_request(self) -> Reply:
+    def to_no_request(self) -> Response:
         """Return the reply to what is no request."""
         return self._finished(self._of_no_request("what was received is no HTTP/1.1 request"))
 
-    def broken(self) -> Reply:
+    def broken(self) -> Response:
         """Return the reply of a server that cannot go on."""
         return self._finished(self._of_failure())
 
-    def _finished(self, reply: Reply) -> Reply:
+    def _finished(self, reply: Response) -> Response:
         reply.headers.setdefault("Date", representation.http_date(self.clock.now().wall))
         reply.headers["Server"] = SERVER
         return reply
 
     # What is asked, and in which words it is answered, is for each kind of server to say.
 
-    async def _reply(self, asked: Asked) -> Reply:
+    async def _reply(self, asked: Request) -> Response:
         raise NotImplementedError
 
-    def _of_error(self, error: SecretsCacheError) -> Reply:
+    def _of_error(self, error: SecretsCacheError) -> Response:
         raise NotImplementedError
 
-    def _of_failure(self) -> Reply:
+    def _of_failure(self) -> Response:
         raise NotImplementedError
 
-    def _of_no_request(self, reason: str) -> Reply:
+    def _of_no_request(self, reason: str) -> Response:
         raise NotImplementedError
 
 
-def why_forbidden(asked: Asked) -> str | None:
+def why_forbidden(asked: Request) -> str | None:
     """Return why a request is refused unseen, whatever it asks for; None if it is not."""
     authority = native_request.authority_of(asked.target)
     return access.why_forbidden(asked.hosts, asked.forwarded, authority, origins=asked.origins, sites=asked.sites)

@@ -13,10 +13,10 @@ from typing import NamedTuple
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.freshness import State
-from secrets_cache.core.results import Report
+from secrets_cache.core.results import EntryReport
 from secrets_cache.errors import SecretError, SecretsCacheError, SecretUnavailable
 from secrets_cache.server import access, native_request, problems, representation
-from secrets_cache.server.handler import Asked, Reply, Replying, why_forbidden
+from secrets_cache.server.handler import Handler, Request, Response, why_forbidden
 from secrets_cache.server.problems import Problem
 
 METHODS = ("GET", "HEAD")
@@ -32,7 +32,7 @@ class MetricsPage(NamedTuple):
     started: float
     by_secret: bool
 
-    def reply(self, cache: Cache, accept: Sequence[str]) -> Reply:
+    def reply(self, cache: Cache, accept: Sequence[str]) -> Response:
         """Return it, in the form that is liked best."""
         from secrets_cache.server import prometheus  # noqa: PLC0415
 
@@ -45,10 +45,10 @@ class MetricsPage(NamedTuple):
             by_secret=self.by_secret,
             is_openmetrics=is_openmetrics,
         )
-        return Reply(200, {"Content-Type": content_type, "Cache-Control": "no-store"}, body)
+        return Response(200, {"Content-Type": content_type, "Cache-Control": "no-store"}, body)
 
 
-class Replies(Replying):
+class NativeHandler(Handler):
     """
     Replies to what is asked in our own protocol. Raises nothing.
 
@@ -74,16 +74,16 @@ class Replies(Replying):
         self._wrong = wrong
         self._metrics = metrics
 
-    def _of_error(self, error: SecretsCacheError) -> Reply:
+    def _of_error(self, error: SecretsCacheError) -> Response:
         return _to_error(error)
 
-    def _of_failure(self) -> Reply:
+    def _of_failure(self) -> Response:
         return to_problem(problems.INTERNAL_ERROR, "see the log")
 
-    def _of_no_request(self, reason: str) -> Reply:
+    def _of_no_request(self, reason: str) -> Response:
         return to_problem(problems.INVALID_REQUEST, reason)
 
-    async def _reply(self, asked: Asked) -> Reply:
+    async def _reply(self, asked: Request) -> Response:
         if (forbidden := why_forbidden(asked)) is not None:
             return to_problem(problems.FORBIDDEN, forbidden)
         if asked.method not in METHODS:
@@ -91,7 +91,7 @@ class Replies(Replying):
             return to_problem(problems.METHOD_NOT_ALLOWED, detail, {"Allow": ", ".join(METHODS)})
         path, query = native_request.path_of(asked.target)
         if path == "/ping":
-            return Reply(200, {"Content-Type": representation.TEXT}, b"healthy")
+            return Response(200, {"Content-Type": representation.TEXT}, b"healthy")
         if self._tokens is not None and not access.knows_token(self._tokens, asked.tokens):
             detail = f"the header {access.TOKEN_HEADER} is missing or wrong"
             return to_problem(problems.TOKEN_REQUIRED, detail)
@@ -104,17 +104,17 @@ class Replies(Replying):
         paths = ["/cache/<name>", "/health", *([] if self._metrics is None else ["/metrics"])]
         return to_problem(problems.NOT_FOUND, f"there are {', '.join(paths)} and /ping")
 
-    async def _secret(self, wanted: native_request.Target, if_none_match: Sequence[str]) -> Reply:
+    async def _secret(self, wanted: native_request.Target, if_none_match: Sequence[str]) -> Response:
         answer = await self.cache.get(
             wanted.name, version_id=wanted.version_id, version_stage=wanted.version_stage, refresh=wanted.refresh
         )
         content_type, body = representation.represent(answer.held, wanted.name, wanted.key)
         headers = representation.headers(answer)
         if representation.is_unchanged(if_none_match, headers["ETag"]):
-            return Reply(304, headers)
-        return Reply(200, {**headers, "Content-Type": content_type}, body, answer)
+            return Response(304, headers)
+        return Response(200, {**headers, "Content-Type": content_type}, body, answer)
 
-    def _health(self) -> Reply:
+    def _health(self) -> Response:
         reports, wrong = self.cache.report(), self._wrong()
         is_servable = all(report.is_servable for report in reports)
         if not is_servable:
@@ -124,20 +124,20 @@ class Replies(Replying):
         else:
             status = "ok"
         body = {"status": status, "problems": wrong, "secrets": [_of_report(report) for report in reports]}
-        return Reply(
+        return Response(
             200 if is_servable and not wrong else 503,
             {"Content-Type": representation.JSON, "Cache-Control": "no-store"},
             json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace"),
         )
 
 
-def to_problem(problem: Problem, detail: str, headers: dict[str, str] | None = None, **members: str) -> Reply:
+def to_problem(problem: Problem, detail: str, headers: dict[str, str] | None = None, **members: str) -> Response:
     """Return the reply that tells a problem, with further headers and members."""
     fields = {"Content-Type": problems.CONTENT_TYPE, "Cache-Control": "no-store", **(headers or {})}
-    return Reply(problem.status, fields, problem.body(detail, **members))
+    return Response(problem.status, fields, problem.body(detail, **members))
 
 
-def _to_error(error: SecretsCacheError) -> Reply:
+def _to_error(error: SecretsCacheError) -> Response:
     problem = problems.problem_of(error)
     headers = {}
     if isinstance(error, SecretUnavailable):
@@ -148,7 +148,7 @@ def _to_error(error: SecretsCacheError) -> Reply:
     return to_problem(problem, str(error), headers, **members)
 
 
-def _of_report(report: Report) -> dict[str, object]:
+def _of_report(report: EntryReport) -> dict[str, object]:
     return {
         "name": report.name,
         "kind": report.kind.value,

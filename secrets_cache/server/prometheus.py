@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from secrets_cache import __version__
 from secrets_cache.core.freshness import State
-from secrets_cache.core.results import Counts, Latency, Report
+from secrets_cache.core.results import EntryReport, Latency, Stats
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -45,7 +45,7 @@ class _Family(NamedTuple):
 
 
 def exposition(
-    counts: Counts, reports: Sequence[Report], *, started: float, by_secret: bool, is_openmetrics: bool
+    counts: Stats, reports: Sequence[EntryReport], *, started: float, by_secret: bool, is_openmetrics: bool
 ) -> bytes:
     """
     Return the text.
@@ -79,7 +79,7 @@ def _quality(ranges: Sequence[str], media_type: str) -> float:
     return 0.0
 
 
-def _families(counts: Counts, reports: Sequence[Report], started: float) -> Iterator[_Family]:
+def _families(counts: Stats, reports: Sequence[EntryReport], started: float) -> Iterator[_Family]:
     numbers = counts.numbers()
     for name, text in COUNTERS.items():
         yield _Family(f"secrets_cache_{name}", "counter", text, [("_total", {}, numbers[name])])
@@ -103,7 +103,7 @@ def _families(counts: Counts, reports: Sequence[Report], started: float) -> Iter
     )
 
 
-def _families_by_secret(reports: Sequence[Report]) -> Iterator[_Family]:
+def _families_by_secret(reports: Sequence[EntryReport]) -> Iterator[_Family]:
     def of_each(name: str, kind: str, text: str, values: Iterable[float | None], unit: str = "") -> _Family:
         suffix = "_total" if kind == "counter" else ""
         named = zip(reports, values, strict=True)

@@ -11,9 +11,9 @@ import re
 import time
 from collections.abc import Sequence
 
-from secrets_cache.core.freshness import Held
+from secrets_cache.core.freshness import CachedValue
 from secrets_cache.core.json_text import NoSuchKey, NotJson, is_document, select
-from secrets_cache.core.results import Answer
+from secrets_cache.core.results import CacheResult
 from secrets_cache.errors import InvalidRequest, KeyNotFound
 
 JSON = "application/json"
@@ -25,7 +25,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _ENTITY_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
-def represent(held: Held, name: str, key: str | None) -> tuple[str, bytes]:
+def represent(held: CachedValue, name: str, key: str | None) -> tuple[str, bytes]:
     """
     Return the content type and the bytes of a value, or of one `key` of it.
 
@@ -48,7 +48,7 @@ def represent(held: Held, name: str, key: str | None) -> tuple[str, bytes]:
         raise InvalidRequest("parameter 'key' needs a secret that is a JSON object; this one is not") from None
 
 
-def headers(answer: Answer) -> dict[str, str]:
+def headers(answer: CacheResult) -> dict[str, str]:
     """Return the headers of an answer, whatever part of the value is sent."""
     held = answer.held
     fields = {

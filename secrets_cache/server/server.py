@@ -6,9 +6,9 @@ import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
-from secrets_cache.core.single_flight import Flights
+from secrets_cache.core.single_flight import SingleFlight
 from secrets_cache.server.fast_path import AnswerLane
-from secrets_cache.server.handler import Replying
+from secrets_cache.server.handler import Handler
 from secrets_cache.server.listener import IDLE_SECONDS, Door
 from secrets_cache.system.limits import max_connections
 
@@ -34,7 +34,7 @@ class Server:
     def __init__(
         self,
         *,
-        replies: Replying,
+        replies: Handler,
         sockets: Sequence[socket.socket],
         has_lane: bool,
         room: int | None = None,
@@ -43,7 +43,7 @@ class Server:
         self._replies = replies
         self._has_lane = has_lane
         self._engine: Engine | None = None
-        self._importing: Flights[str, Engine] = Flights()
+        self._importing: SingleFlight[str, Engine] = SingleFlight()
         self._door = Door(sockets=sockets, room=room or max_connections(), idle_seconds=idle_seconds)
         self.lane = AnswerLane(replies=replies, door=self._door, engine=self._find_engine)
 

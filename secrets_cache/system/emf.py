@@ -16,7 +16,7 @@ import logging
 from collections.abc import Iterator, Mapping
 
 from secrets_cache.core.clock import Clock, Instant, elapsed
-from secrets_cache.core.results import Counts, Fetched
+from secrets_cache.core.results import FetchEvent, Stats
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Emf:
     """
 
     def __init__(
-        self, *, counts: Counts, clock: Clock, namespace: str, environ: Mapping[str, str], by_secret: bool
+        self, *, counts: Stats, clock: Clock, namespace: str, environ: Mapping[str, str], by_secret: bool
     ) -> None:
         self._counts = counts
         self._clock = clock
@@ -57,10 +57,10 @@ class Emf:
         self._dimensions = {"FunctionName": function} if function else {}
         self._by_secret = by_secret
         self._told = dict.fromkeys(NAMES, 0)
-        self._fetches: list[Fetched] = []
+        self._fetches: list[FetchEvent] = []
         self._last: Instant | None = None
 
-    def fetched(self, fetched: Fetched) -> None:
+    def fetched(self, fetched: FetchEvent) -> None:
         """Note a fetch that has ended, and write what is due. Raises nothing."""
         self._fetches.append(fetched)
         if len(self._fetches) >= MAX_VALUES or (not fetched.others and self._is_due()):
@@ -88,7 +88,7 @@ class Emf:
         self._told, self._fetches, self._last = now, [], at
 
     def _say(
-        self, at: Instant, dimensions: Mapping[str, str], numbers: Mapping[str, int], fetches: list[Fetched]
+        self, at: Instant, dimensions: Mapping[str, str], numbers: Mapping[str, int], fetches: list[FetchEvent]
     ) -> None:
         metrics: dict[str, object] = {NAMES[name]: number for name, number in numbers.items()}
         units = [{"Name": name, "Unit": "Count"} for name in metrics]
@@ -105,7 +105,7 @@ class Emf:
         logger.handle(logger.makeRecord(__name__, logging.INFO, __file__, 0, "metrics.counted", (fields,), None))
 
 
-def _by_name(fetches: list[Fetched]) -> Iterator[tuple[str, list[Fetched]]]:
+def _by_name(fetches: list[FetchEvent]) -> Iterator[tuple[str, list[FetchEvent]]]:
     """Return the fetches of each listed secret."""
     names = dict.fromkeys(one.name for one in fetches if one.is_listed)
     for name in names:

@@ -15,7 +15,7 @@ from secrets_cache.errors import (
 )
 from secrets_cache.variables.assignments import assigned
 from secrets_cache.variables.rules import Rule, rules_of
-from secrets_cache.variables.sources import Sources
+from secrets_cache.variables.sources import SecretReader
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ SERVICES = {"secret": "Secrets Manager", "parameter": "Systems Manager", "role":
 
 
 async def resolved(
-    env: Iterable[VariablesFrom], environ: Mapping[str, str], present: Collection[bytes], sources: Sources
+    env: Iterable[VariablesFrom], environ: Mapping[str, str], present: Collection[bytes], sources: SecretReader
 ) -> dict[bytes, bytes | None]:
     """
     Return the variables that are to be set, None for one to be unset.

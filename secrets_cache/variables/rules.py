@@ -10,7 +10,7 @@ from typing import NamedTuple
 from secrets_cache.config import ListedSecret, VariablesFrom, values
 from secrets_cache.config.values import Unacceptable
 from secrets_cache.core.registry import member_name
-from secrets_cache.core.secret import Access, Ref
+from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.errors import VariablesFailed
 
 SECRETS_MANAGER = "secretsmanager://"
@@ -82,7 +82,7 @@ def names_of(listed: Iterable[ListedSecret]) -> Names:
 
 def ref_of(wanted: Wanted, names: Names) -> Ref:
     """Return what AWS is asked for: what a name of the configuration's own stands for, else what it says itself."""
-    itself = Ref(wanted.id, access=Access(wanted.region, wanted.role_arn), is_parameter=wanted.is_parameter)
+    itself = Ref(wanted.id, access=AwsContext(wanted.region, wanted.role_arn), is_parameter=wanted.is_parameter)
     return known(wanted, names) or itself
 
 

@@ -20,7 +20,7 @@ from secrets_cache.errors import SecretNotConfigured
 from secrets_cache.variables.rules import Wanted, known, names_of, ref_of
 
 
-class Sources:
+class SecretReader:
     """
     The values, by what is wanted. An async context manager.
 

@@ -6,12 +6,12 @@ import os
 from collections.abc import Mapping
 
 from secrets_cache.config import Config, parse
-from secrets_cache.core.clock import SystemClock
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.system import logs
+from secrets_cache.system.clock import SystemClock
 from secrets_cache.system.files import read_config
 from secrets_cache.variables.resolve import resolved
-from secrets_cache.variables.sources import Sources
+from secrets_cache.variables.sources import SecretReader
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def resolve(environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
 
 async def _resolve(config: Config, environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
     present = {os.fsencode(name) for name in environ}
-    async with Sources(
+    async with SecretReader(
         cache=None,
         listed=config.listed,
         environ=environ,

@@ -19,12 +19,12 @@ from secrets_cache.errors import VariablesFailed
 from secrets_cache.variables.channel import Channel
 
 if TYPE_CHECKING:
-    from secrets_cache.variables.sources import Sources
+    from secrets_cache.variables.sources import SecretReader
 
 WRAPPER = "get-secrets-layer"
 
 
-class Variables:
+class VariablesServer:
     """
     Answers the wrapper. An async context manager.
 
@@ -45,7 +45,7 @@ class Variables:
         self._cache = cache
         self._clock = clock
         self._stack = AsyncExitStack()
-        self._opened: Sources | None = None
+        self._opened: SecretReader | None = None
         self._asking = 0
 
     async def __aenter__(self) -> Self:
@@ -66,11 +66,11 @@ class Variables:
             for rule in rules_of(self._config.env, self._environ):
                 sources.start(rule.wanted)
 
-    async def _sources(self) -> "Sources":
-        from secrets_cache.variables.sources import Sources  # noqa: PLC0415 - only with a wrapper
+    async def _sources(self) -> "SecretReader":
+        from secrets_cache.variables.sources import SecretReader  # noqa: PLC0415 - only with a wrapper
 
         if self._opened is None:
-            sources = Sources(
+            sources = SecretReader(
                 # Asking it would bring all that is listed into the snapshot.
                 cache=None if _is_snapshot(self._environ) else self._cache,
                 listed=self._config.listed,

@@ -29,7 +29,7 @@ from secrets_cache import __version__
 from secrets_cache.config import AwsLayer, Config, environment, parse, schema, values
 from secrets_cache.config.values import Kind
 from secrets_cache.core.freshness import State
-from secrets_cache.core.results import Served
+from secrets_cache.core.results import CacheStatus
 from secrets_cache.server import problems
 from tests.support.upstream import ACCESS_DENIED, Answer, Call, Upstream
 from tools import demo
@@ -348,7 +348,7 @@ def test_every_cache_status_is_in_the_table_and_nothing_else() -> None:
     """The table of Cache-Status has every value the server sends."""
     table = {codes_in(row[0])[0] for row in rows_of(HTTP, "value") if "secrets-cache" in row[0]}
 
-    assert {f"secrets-cache; {served.value}" for served in Served} == table
+    assert {f"secrets-cache; {served.value}" for served in CacheStatus} == table
 
 
 def test_every_state_of_a_secret_is_in_the_table_and_nothing_else() -> None:

@@ -6,7 +6,7 @@ import re
 import yaml
 
 from secrets_cache.config import Config
-from secrets_cache.core.results import Counts
+from secrets_cache.core.results import Stats
 from secrets_cache.system.emf import LATENCY, NAMES
 from tests.docs.test_docs import ROOT, blocks_of, codes_in, rows_of
 from tests.unit.server.test_prometheus import parsed, report, write
@@ -17,7 +17,7 @@ PAGE = ROOT / "docs" / "observability.md"
 
 def test_what_is_counted_is_in_the_table_by_all_its_names():
     """In the log, in CloudWatch and in Prometheus; neither more nor less."""
-    counts = Counts()
+    counts = Stats()
     counts.latency.add(1)
     told = {
         code: tuple(codes_in(row[1]) + codes_in(row[2])) for row in rows_of(PAGE, "count") for code in codes_in(row[0])

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from secrets_cache.config.fast_paths import has_lanes
+from secrets_cache.config.environment import uses_fast_paths
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY
@@ -44,7 +44,7 @@ def _start(request, api, upstream, tmp_path, clocks):
     """Give a function that makes an extension's process, on the lanes unless asked otherwise, with one secret `db`."""
     upstream.put("db", OLD)
     lanes = getattr(request, "param", "1")
-    assert has_lanes({"SECRETS_CACHE_LANES": lanes}) == (lanes == "1")
+    assert uses_fast_paths({"SECRETS_CACHE_LANES": lanes}) == (lanes == "1")
 
     @contextlib.contextmanager
     def start(text: str = "secrets: [db]", *, settled: bool = True) -> Iterator[Process]:

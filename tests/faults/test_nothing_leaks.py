@@ -24,9 +24,10 @@ import pytest
 
 import secrets_cache
 from secrets_cache.aws import of_environment
-from secrets_cache.core.clock import Instant, SystemClock
-from secrets_cache.core.freshness import Held
+from secrets_cache.core.clock import Instant
+from secrets_cache.core.freshness import CachedValue
 from secrets_cache.core.secret import Ref
+from secrets_cache.system.clock import SystemClock
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY, secret
@@ -305,7 +306,7 @@ def made(kind: type) -> object:
     """Return a named tuple of this kind, with a secret, or what holds one, in each field that may hold one."""
     fields = {
         "secret": secret(),
-        "held": Held(secret(), Instant(0, 0), 0, 0),
+        "held": CachedValue(secret(), Instant(0, 0), 0, 0),
         "value": CANARY.encode(),
         "body": CANARY.encode(),
     }
@@ -317,7 +318,7 @@ def test_no_value_shows_in_a_repr():
     """Of nothing in the package that can hold one, a traceback's line or a log field would show it."""
     shown = {type(thing).__name__: f"{thing!r} {thing!s}" for thing in holding_a_secret()}
 
-    assert {"Secret", "Held", "Answer", "Reply", "Config", "Asked", "Credentials", "Response"} <= shown.keys()
+    assert {"Secret", "CachedValue", "Answer", "Reply", "Config", "Asked", "Credentials", "Response"} <= shown.keys()
     assert [] == [name for name, text in shown.items() if CANARY in text]
 
 

@@ -16,7 +16,7 @@ from bench.fleet.report import row, timelines
 from bench.fleet.scenarios import Design, Scenario, Start, run
 from bench.fleet.simulated import SimulatedClock, simulate
 from bench.fleet.tally import Tally
-from secrets_cache.core.retry import Passing
+from secrets_cache.core.retry import RetryableError
 from tests.docs.test_docs import prose_of, rows_of
 from tools.emulator import ROOT
 
@@ -88,7 +88,7 @@ def test_the_account_throttles_each_operation_by_itself_and_counts():
             outcomes = await asyncio.gather(
                 *(account.ask(operation, "x") for _ in range(times)), return_exceptions=True
             )
-            codes += [outcome.error.code if isinstance(outcome, Passing) else "" for outcome in outcomes]
+            codes += [outcome.error.code if isinstance(outcome, RetryableError) else "" for outcome in outcomes]
         return [code for code in codes if code], account
 
     codes, account = simulate(ask)

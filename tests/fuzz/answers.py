@@ -16,7 +16,7 @@ from secrets_cache.aws.direct import Lane
 from secrets_cache.aws.errors import from_aws, to_secret
 from secrets_cache.aws.secretsmanager import Calls
 from secrets_cache.aws.signing import Credentials
-from secrets_cache.core.retry import Passing
+from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import Secret
 from secrets_cache.errors import SecretError
 from secrets_cache.http1.connections import BadResponse, Connections, Endpoint, Response
@@ -140,7 +140,7 @@ def _outcome(operation: str, call: Callable[[], Mapping[str, Any]]) -> object:
         raise malformed(NAME)
     except _NotOurs:
         return None
-    except Passing as reason:
+    except RetryableError as reason:
         if reason.error.code == "malformed-answer":
             return f"malformed, shown as {reason.error}" if CANARY in str(reason.error) else "malformed"
         return _facts(reason.error), reason.at_once, str(reason)
@@ -153,7 +153,7 @@ def _secrets(values: list[Any]) -> list[Secret | None]:
     for value in values:
         try:
             found.append(to_secret(NAME, value))
-        except Passing:
+        except RetryableError:
             found.append(None)
     return found
 

@@ -12,14 +12,14 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 
-from secrets_cache.core.freshness import Held
+from secrets_cache.core.freshness import CachedValue
 from secrets_cache.core.json_text import NoSuchKey, NotJson, select
-from secrets_cache.core.results import Answer, Counts, Report, Served
+from secrets_cache.core.results import CacheResult, CacheStatus, EntryReport, Stats
 from secrets_cache.errors import InvalidRequest, SecretNotConfigured
 from secrets_cache.server.access import FORWARDING_HEADERS, TOKEN_HEADER
 from secrets_cache.server.fast_path import understood
-from secrets_cache.server.handler import Asked, Reply
-from secrets_cache.server.native import MetricsPage, Replies
+from secrets_cache.server.handler import Request, Response
+from secrets_cache.server.native import MetricsPage, NativeHandler
 from secrets_cache.server.native_request import parse, path_of
 from tests.fuzz.coroutines import finished
 from tests.support.fakes import CANARY, FakeClock, secret
@@ -35,8 +35,8 @@ STATUSES = {200, 304, 400, 401, 403, 404, 405}
 _LOCAL = re.compile(r"[ \t]*(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?[ \t]*", re.ASCII | re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
-Understand = Callable[[bytes], tuple[Asked, bool] | None]
-Respond = Callable[[Asked, Sequence[str] | None], Reply]
+Understand = Callable[[bytes], tuple[Request, bool] | None]
+Respond = Callable[[Request, Sequence[str] | None], Response]
 
 
 class _Cache:
@@ -45,28 +45,28 @@ class _Cache:
     generation = 0
 
     def __init__(self) -> None:
-        self.counts = Counts()
+        self.counts = Stats()
         now = FakeClock().now()
-        self._held = {name: Held(secret(name, value), now, now.wall, 500.0) for name, value in VALUES.items()}
+        self._held = {name: CachedValue(secret(name, value), now, now.wall, 500.0) for name, value in VALUES.items()}
 
-    async def get(self, name: str, **_: object) -> Answer:
+    async def get(self, name: str, **_: object) -> CacheResult:
         if name not in self._held:
             raise SecretNotConfigured(name)
-        return Answer(self._held[name], Served.HIT, 500.0)
+        return CacheResult(self._held[name], CacheStatus.HIT, 500.0)
 
-    def report(self) -> list[Report]:
+    def report(self) -> list[EntryReport]:
         return []
 
 
 @functools.cache
-def replies(tokens: tuple[str, ...] | None) -> Replies:
+def replies(tokens: tuple[str, ...] | None) -> NativeHandler:
     """Return what replies from the values above, without AWS and at a time that stands still."""
     cache, clock = cast("Cache", _Cache()), cast("Clock", FakeClock())
     page = MetricsPage(started=0.0, by_secret=False)
-    return Replies(cache=cache, tokens=tokens, wrong=lambda: (), clock=clock, metrics=page)
+    return NativeHandler(cache=cache, tokens=tokens, wrong=lambda: (), clock=clock, metrics=page)
 
 
-def respond(asked: Asked, tokens: Sequence[str] | None) -> Reply:
+def respond(asked: Request, tokens: Sequence[str] | None) -> Response:
     """Return the server's reply to a request, without the wire."""
     return finished(replies(None if tokens is None else tuple(tokens)).to(asked))
 
@@ -98,7 +98,7 @@ def _protocol() -> BaseProtocol:
     return BaseProtocol(asyncio.new_event_loop())
 
 
-def _messages(data: bytes) -> list[tuple[RawRequestMessage, Asked]]:
+def _messages(data: bytes) -> list[tuple[RawRequestMessage, Request]]:
     """Return the requests that aiohttp finds, and what is made of each, as the engine has it."""
     protocol = _protocol()
     parser = HttpRequestParser(protocol, protocol._loop, 2**16)  # noqa: SLF001 - as aiohttp's own connection does
@@ -109,9 +109,9 @@ def _messages(data: bytes) -> list[tuple[RawRequestMessage, Asked]]:
     return [(message, _asked(message)) for message, _ in messages]
 
 
-def _asked(message: RawRequestMessage) -> Asked:
+def _asked(message: RawRequestMessage) -> Request:
     headers = message.headers
-    return Asked(
+    return Request(
         method=message.method,
         target=message.path,
         hosts=headers.getall("Host", []),
@@ -122,11 +122,11 @@ def _asked(message: RawRequestMessage) -> Asked:
     )
 
 
-def _as_lists(asked: Asked) -> list[object]:
+def _as_lists(asked: Request) -> list[object]:
     return [part if isinstance(part, str) else list(part) for part in asked]
 
 
-def _check_reply(data: bytes, asked: Asked, tokens: Sequence[str] | None, reply: Reply) -> None:
+def _check_reply(data: bytes, asked: Request, tokens: Sequence[str] | None, reply: Response) -> None:
     assert reply.status in STATUSES, reply.status
     assert all(text.isprintable() for field in reply.headers.items() for text in field)
     if reply.status != 200 and CANARY.encode() not in data:
@@ -153,7 +153,7 @@ def _check_reply(data: bytes, asked: Asked, tokens: Sequence[str] | None, reply:
         assert reply.body == (expected.encode() if reply.status == 200 else b"")
 
 
-def _is_from_here(asked: Asked) -> bool:
+def _is_from_here(asked: Request) -> bool:
     if asked.forwarded or len(asked.hosts) != 1 or not _LOCAL.fullmatch(asked.hosts[0]):
         return False
     if not _ABSOLUTE.match(asked.target):

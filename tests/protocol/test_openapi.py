@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from secrets_cache import __version__
 from secrets_cache.core.freshness import State
-from secrets_cache.core.results import Kind, Served
+from secrets_cache.core.results import CacheStatus, EntryKind
 from secrets_cache.server import native_request, problems
 from secrets_cache.server.access import TOKEN_HEADER
 from tests.conftest import EXAMPLES, PATIENCE_SECONDS
@@ -134,11 +134,11 @@ def test_its_words_are_those_of_the_code() -> None:
     components = described()["components"]
     secrets = components["schemas"]["Health"]["properties"]["secrets"]["items"]["properties"]
 
-    assert [f"secrets-cache; {served.value}" for served in Served] == components["headers"]["Cache-Status"]["schema"][
-        "enum"
-    ]
+    assert [f"secrets-cache; {served.value}" for served in CacheStatus] == components["headers"]["Cache-Status"][
+        "schema"
+    ]["enum"]
     assert {state.value for state in State} == set(secrets["state"]["enum"])
-    assert {kind.value for kind in Kind} == set(secrets["kind"]["enum"])
+    assert {kind.value for kind in EntryKind} == set(secrets["kind"]["enum"])
 
 
 # Against the server.

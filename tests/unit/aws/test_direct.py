@@ -21,10 +21,10 @@ from secrets_cache.aws.direct import ELSEWHERE, Lane, endpoint_of, in_front_of
 from secrets_cache.aws.engine import Engine
 from secrets_cache.aws.errors import to_secret
 from secrets_cache.aws.signing import Credentials, signed
-from secrets_cache.core.clock import SystemClock
-from secrets_cache.core.retry import Passing
+from secrets_cache.core.retry import RetryableError
 from secrets_cache.errors import SecretError
 from secrets_cache.http1.connections import BadResponse, Reading, Response
+from secrets_cache.system.clock import SystemClock
 from tests.conftest import EXAMPLES
 from tests.fuzz.framing import parse
 from tests.support import upstream as stub
@@ -216,7 +216,7 @@ async def outcome(caller, operation: str = "get_secret_value") -> object:
         answer = await caller.call(operation, "db", arguments)
         values = answer.get("SecretValues") if operation != "get_secret_value" else [answer]
         return [to_secret("db", value) for value in values] if isinstance(values, list) else repr(type(values))
-    except Passing as reason:
+    except RetryableError as reason:
         return type(reason.error).__name__, vars(reason.error), reason.at_once, reason.throttled
     except SecretError as error:
         return type(error).__name__, vars(error)

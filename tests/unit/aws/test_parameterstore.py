@@ -7,10 +7,9 @@ import pytest
 
 from secrets_cache.aws import Engine
 from secrets_cache.aws.parameterstore import MAX_PAGES, TOGETHER, ParameterStore
-from secrets_cache.core.clock import SystemClock
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.errors import SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
-from secrets_cache.system.random import chance
+from secrets_cache.system.clock import SystemClock, random_fraction
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY, fetch_all
 from tools.emulator import moto_server
@@ -22,7 +21,7 @@ def store(budget_seconds=5.0):
     """Return the parameters of eu-west-1."""
     clock = SystemClock()
     engine = Engine(timeout_seconds=budget_seconds + 1, region="eu-west-1", service="ssm", clock=clock)
-    return ParameterStore(budget_seconds=budget_seconds, calls=engine, clock=clock, random=chance)
+    return ParameterStore(budget_seconds=budget_seconds, calls=engine, clock=clock, random=random_fraction)
 
 
 def ref(name, **changes):

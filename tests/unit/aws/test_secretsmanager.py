@@ -13,11 +13,12 @@ from secrets_cache.aws import SecretsManager, of_environment
 from secrets_cache.aws.direct import in_front_of
 from secrets_cache.aws.engine import Engine
 from secrets_cache.aws.secretsmanager import KEEPALIVE_SECONDS, MAX_CONNECTIONS
-from secrets_cache.core.clock import Clock, SystemClock
-from secrets_cache.core.retry import Passing
+from secrets_cache.core.clock import Clock
+from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.http1.connections import MAX_BODY
+from secrets_cache.system.clock import SystemClock
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY, fetch_all
@@ -239,7 +240,7 @@ async def test_an_old_signature_or_connection_costs_no_pause(upstream, fault):
     engine = Engine(timeout_seconds=5, region="eu-west-1", clock=SystemClock())
     calls = in_front_of(engine, os.environ, SystemClock())
     try:
-        with pytest.raises(Passing) as caught:
+        with pytest.raises(RetryableError) as caught:
             await calls.call("get_secret_value", "db", {"SecretId": "db"})
     finally:
         await calls.aclose()

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from secrets_cache.aws.source import Aws
-from secrets_cache.core.clock import SystemClock
-from secrets_cache.core.secret import Access, Ref, Secret
+from secrets_cache.core.secret import AwsContext, Ref, Secret
 from secrets_cache.errors import SecretNotFound, SecretRefused, SecretTimeout
+from secrets_cache.system.clock import SystemClock
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY, fetch_all
 from tests.unit.aws.test_sts import DENIED, ROLE
@@ -34,7 +34,7 @@ async def test_a_region_is_the_one_given_else_the_arns_else_ours(upstream):
     upstream.put("db", CANARY)
     upstream.fault = lambda call: None if call.ids != [OTHER_REGION] else stub.ACCESS_DENIED
     async with source(upstream) as aws:
-        for ref in (Ref("db"), Ref("db", access=Access("us-west-2"))):
+        for ref in (Ref("db"), Ref("db", access=AwsContext("us-west-2"))):
             assert CANARY.encode() == (await aws.fetch(ref)).value
         with pytest.raises(SecretRefused):
             await aws.fetch(Ref(OTHER_REGION))
@@ -52,7 +52,7 @@ async def test_secrets_and_parameters_of_many_places_come_at_once(upstream):
         *map(Ref, names),
         Ref("/a", is_parameter=True),
         Ref("/b", is_parameter=True),
-        Ref("theirs", access=Access(role_arn=ROLE)),
+        Ref("theirs", access=AwsContext(role_arn=ROLE)),
     ]
     async with source(upstream, batch_above=10) as aws:
         found = await fetch_all(aws, refs)
@@ -70,7 +70,7 @@ async def test_one_role_is_assumed_once_for_all_that_it_reads(upstream):
         upstream.put(name, CANARY)
     upstream.parameters["/p"] = CANARY
     upstream.delay = 0.05
-    access = Access(role_arn=ROLE)
+    access = AwsContext(role_arn=ROLE)
     refs = [*(Ref(name, access=access) for name in ("a", "b")), Ref("/p", access=access, is_parameter=True)]
     async with source(upstream, AWS_LAMBDA_FUNCTION_NAME="f") as aws:
         await asyncio.gather(*map(aws.fetch, refs))
@@ -87,7 +87,7 @@ async def test_a_roles_credentials_are_renewed_before_they_end(upstream):
     """By the client that is there: nobody sees a call with credentials that have expired."""
     upstream.put("a", CANARY)
     upstream.role_seconds = 60
-    access = Access(role_arn=ROLE)
+    access = AwsContext(role_arn=ROLE)
     async with source(upstream) as aws:
         for _ in range(3):
             await aws.fetch(Ref("a", access=access))
@@ -102,7 +102,7 @@ async def test_a_roles_credentials_that_aws_calls_expired_are_asked_for_again(up
     upstream.put("a", CANARY)
     upstream.fault = lambda call: stub.aws_error("ExpiredTokenException") if call.access_key == "ASIAROLE1" else None
     async with source(upstream) as aws:
-        found = await aws.fetch(Ref("a", access=Access(role_arn=ROLE)))
+        found = await aws.fetch(Ref("a", access=AwsContext(role_arn=ROLE)))
 
     assert CANARY.encode() == found.value
     assert 2 == upstream.count(operation="AssumeRole")
@@ -112,7 +112,7 @@ async def test_a_roles_credentials_that_aws_calls_expired_are_asked_for_again(up
 async def test_a_role_that_is_refused_is_what_the_error_names(upstream, together):
     """And not the secret, which nobody was asked for."""
     upstream.fault = stub.Answer(status=403, body=DENIED)
-    ref = Ref("a", access=Access(role_arn=ROLE))
+    ref = Ref("a", access=AwsContext(role_arn=ROLE))
     async with source(upstream) as aws:
         if together:
             error: object = (await fetch_all(aws, [ref]))[ref]
@@ -130,9 +130,9 @@ async def test_a_role_that_is_refused_is_what_the_error_names(upstream, together
 @pytest.mark.parametrize(
     ("access", "place"),
     [
-        (Access(), "this region and this account"),
-        (Access("us-west-2"), "us-west-2 and this account"),
-        (Access(role_arn=ROLE), f"this region and the account of {ROLE}"),
+        (AwsContext(), "this region and this account"),
+        (AwsContext("us-west-2"), "us-west-2 and this account"),
+        (AwsContext(role_arn=ROLE), f"this region and the account of {ROLE}"),
     ],
 )
 async def test_where_there_is_none_is_told(upstream, access, place, together):
@@ -155,7 +155,7 @@ async def test_a_time_out_names_what_did_not_answer(upstream, silent, what, toge
     """In a VPC, STS may lack an endpoint while the others have theirs."""
     upstream.parameters["/p"] = CANARY
     upstream.fault = lambda call: stub.HANG if call.operation == silent else None
-    ref = Ref("/p", access=Access(role_arn=ROLE), is_parameter=True)
+    ref = Ref("/p", access=AwsContext(role_arn=ROLE), is_parameter=True)
     async with source(upstream, budget_seconds=1.0) as aws:
         if together:
             error: object = (await fetch_all(aws, [ref]))[ref]

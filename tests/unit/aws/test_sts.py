@@ -3,10 +3,10 @@
 import pytest
 
 from secrets_cache.aws.sts import Role
-from secrets_cache.core.clock import SystemClock
-from secrets_cache.core.retry import Passing
-from secrets_cache.core.secret import Access
+from secrets_cache.core.retry import RetryableError
+from secrets_cache.core.secret import AwsContext
 from secrets_cache.errors import SecretRefused, SecretsCacheError
+from secrets_cache.system.clock import SystemClock
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY
 from tools.emulator import moto_server
@@ -21,7 +21,7 @@ class Session:
 
     def __init__(self, function: str = "", **access: str) -> None:
         self.role = Role(
-            Access("eu-west-1", ROLE)._replace(**access), function=function, timeout_seconds=1, clock=SystemClock()
+            AwsContext("eu-west-1", ROLE)._replace(**access), function=function, timeout_seconds=1, clock=SystemClock()
         )
 
     async def __aenter__(self) -> Role:
@@ -80,15 +80,15 @@ async def test_how_a_role_is_assumed(upstream, function, access, name, external)
     ("fault", "error", "said"),
     [
         (stub.Answer(status=403, body=DENIED), SecretRefused, f"AWS refused role '{ROLE}' with AccessDenied: not auth"),
-        (stub.Answer(status=500), Passing, f"role '{ROLE}' is unavailable: AWS answered with status 500"),
-        (stub.Answer(body=b"<AssumeRoleResponse/>"), Passing, f"role '{ROLE}' is unavailable"),
+        (stub.Answer(status=500), RetryableError, f"role '{ROLE}' is unavailable: AWS answered with status 500"),
+        (stub.Answer(body=b"<AssumeRoleResponse/>"), RetryableError, f"role '{ROLE}' is unavailable"),
     ],
 )
 async def test_a_failure_is_a_roles(upstream, fault, error, said):
     """The same errors as a secret's, in words of their own."""
     upstream.fault = fault
     async with Session() as role:
-        with pytest.raises((SecretsCacheError, Passing)) as caught:
+        with pytest.raises((SecretsCacheError, RetryableError)) as caught:
             await role.credentials().get_frozen_credentials()
 
     assert isinstance(caught.value, error)

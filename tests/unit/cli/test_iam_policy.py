@@ -19,10 +19,10 @@ from secrets_cache.app import cache_of, source_of
 from secrets_cache.aws.arn import Place, partition_of
 from secrets_cache.cli.iam_policy import policy, roles_of
 from secrets_cache.config import Config, parse
-from secrets_cache.core.clock import SystemClock
 from secrets_cache.errors import PlaceUnknown, SecretRefused
+from secrets_cache.system.clock import SystemClock
 from secrets_cache.variables.resolve import resolved
-from secrets_cache.variables.sources import Sources
+from secrets_cache.variables.sources import SecretReader
 from tests.conftest import EXAMPLES
 from tests.support.aws_cli import CLI, set_up_the_cli
 from tests.support.fakes import CANARY
@@ -142,7 +142,7 @@ async def everything(config: Config, environ: Mapping[str, str], names: tuple[st
         for name in names:
             await cache.get(name)
         await cache.aclose()
-    async with Sources(
+    async with SecretReader(
         cache=None, listed=config.listed, environ=ours, budget_seconds=config.fetch_timeout, clock=clock
     ) as sources:
         await resolved(config.env, {**environ, "AWS_REGION": REGION}, [], sources)

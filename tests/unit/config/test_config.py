@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from secrets_cache.config import Batch, Config, ListedSecret, Metrics, Problem, VariablesFrom, parse
 from secrets_cache.config.environment import VARIABLES
 from secrets_cache.config.schema import GENERAL, MAX_ITEMS, METRICS, PARAMETER, SECRET, SERVER
-from secrets_cache.core.secret import Access, Ref
+from secrets_cache.core.secret import AwsContext, Ref
 from tests.support.fakes import CANARY
 from tests.support.upstream import arn_of
 
@@ -310,8 +310,8 @@ def test_secrets_of_other_regions_and_roles():
     )
 
     assert [
-        ("db", Ref("db", access=Access("eu-west-1"))),
-        ("far", Ref("db", access=Access("us-east-1", ROLE, "1/2", "me"))),
+        ("db", Ref("db", access=AwsContext("eu-west-1"))),
+        ("far", Ref("db", access=AwsContext("us-east-1", ROLE, "1/2", "me"))),
     ] == [(item.name, item.ref) for item in config.secrets]
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from secrets_cache.config import parse
 from secrets_cache.config.listing import listed_by
-from secrets_cache.core.secret import Access, Ref
+from secrets_cache.core.secret import AwsContext, Ref
 
 
 def listed(text: str) -> list[tuple[Ref, tuple[str, ...]]]:
@@ -29,7 +29,7 @@ def test_an_id_that_another_secret_has_as_its_name_belongs_to_that_one():
         ("parameters: [{id: /a/, name: app}]", Ref("/a/", is_parameter=True), ("app", "/a/", "a/")),
         ("parameters: [{id: /x, version: 3}]", Ref("/x", "3", is_parameter=True), ("/x", "x")),
         ("parameters: [{id: /x, label: prod}]", Ref("/x", None, "prod", is_parameter=True), ("/x", "x")),
-        ("secrets: [{id: a, region: eu-west-1}]", Ref("a", access=Access("eu-west-1")), ("a",)),
+        ("secrets: [{id: a, region: eu-west-1}]", Ref("a", access=AwsContext("eu-west-1")), ("a",)),
     ],
 )
 def test_what_is_listed_is_served_as_its_name_and_its_id(text, ref, names):

@@ -6,9 +6,9 @@ import gc
 import pytest
 
 from secrets_cache.core.cache import Cache
-from secrets_cache.core.freshness import BACKOFF_SECONDS, Policy, State
-from secrets_cache.core.registry import Listed
-from secrets_cache.core.results import Fetched, Kind, Served
+from secrets_cache.core.freshness import BACKOFF_SECONDS, FreshnessPolicy, State
+from secrets_cache.core.registry import ListedEntry
+from secrets_cache.core.results import CacheStatus, EntryKind, FetchEvent
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.errors import (
     SecretNotConfigured,
@@ -25,15 +25,15 @@ UNAVAILABLE = SecretUnavailable("db", code="connection-failed", cause="no connec
 REFUSED = SecretRefused("db", code="AccessDeniedException")
 
 
-def policy(**changes: float) -> Policy:
+def policy(**changes: float) -> FreshnessPolicy:
     """Return a policy without refresh ahead and without staleness, but for `changes`."""
     values = {"ttl": TTL, "refresh_ahead": 0.0, "stale_while_revalidate": 0.0, "stale_if_error": 0.0, **changes}
-    return Policy(**values)
+    return FreshnessPolicy(**values)
 
 
-def listed(*names: str, **changes: float) -> Listed:
+def listed(*names: str, **changes: float) -> ListedEntry:
     """Return a listed secret: its names, the last of them its id."""
-    return Listed(ref=Ref(names[-1]), names=names, policy=policy(**changes))
+    return ListedEntry(ref=Ref(names[-1]), names=names, policy=policy(**changes))
 
 
 class Setup:
@@ -47,7 +47,7 @@ class Setup:
         self.draws = iter(list[float]())
         source.values.update(db=1, api=1)
 
-    def cache(self, *secrets: Listed, allow: tuple[str, ...] = (), max_unlisted: int = 1000) -> Cache:
+    def cache(self, *secrets: ListedEntry, allow: tuple[str, ...] = (), max_unlisted: int = 1000) -> Cache:
         return Cache(
             listed=secrets or (listed("db"),),
             allow=allow,
@@ -58,7 +58,7 @@ class Setup:
             max_unlisted=max_unlisted,
         )
 
-    async def prefetched(self, *secrets: Listed, **options) -> Cache:
+    async def prefetched(self, *secrets: ListedEntry, **options) -> Cache:
         cache = self.cache(*secrets, **options)
         await cache.prefetch()
         self.source.fetched.clear()
@@ -85,7 +85,7 @@ async def test_a_fresh_value_is_answered_from_memory(setup):
 
     answer = await cache.get("db")
 
-    assert Served.HIT is answer.served
+    assert CacheStatus.HIT is answer.served
     assert [] == setup.source.fetched
 
 
@@ -95,7 +95,7 @@ async def test_a_value_never_had_is_fetched(setup):
 
     answer = await cache.get("api")
 
-    assert Served.MISS is answer.served
+    assert CacheStatus.MISS is answer.served
     assert [Ref("api")] == setup.source.fetched
 
 
@@ -109,7 +109,7 @@ async def test_a_request_before_the_prefetch_has_ended_joins_it(setup):
 
     setup.source.gate.set()
 
-    assert Served.MISS is (await waiting).served
+    assert CacheStatus.MISS is (await waiting).served
     assert [(Ref("db"),)] == setup.source.asked_together
     assert [] == setup.source.fetched
 
@@ -121,7 +121,7 @@ async def test_the_first_request_starts_the_prefetch_if_nobody_did(setup):
     await cache.get("db")
 
     assert [(Ref("db"), Ref("api"))] == setup.source.asked_together
-    assert Served.HIT is (await cache.get("api")).served
+    assert CacheStatus.HIT is (await cache.get("api")).served
     assert [] == setup.source.fetched
 
 
@@ -136,7 +136,7 @@ async def test_time_frozen_counts_as_age(setup, pass_time):
 
     answer = await cache.get("db")
 
-    assert Served.EXPIRED is answer.served
+    assert CacheStatus.EXPIRED is answer.served
     assert [Ref("db")] == setup.source.fetched
 
 
@@ -145,7 +145,7 @@ async def test_monotonic_time_alone_counts_as_age(setup):
     cache = await setup.prefetched()
     setup.clock.monotonic += TTL
 
-    assert Served.EXPIRED is (await cache.get("db")).served
+    assert CacheStatus.EXPIRED is (await cache.get("db")).served
 
 
 async def test_a_wall_clock_that_went_backwards_counts_as_expired(setup):
@@ -153,8 +153,8 @@ async def test_a_wall_clock_that_went_backwards_counts_as_expired(setup):
     cache = await setup.prefetched()
     setup.clock.step_wall(-1)
 
-    assert Served.EXPIRED is (await cache.get("db")).served
-    assert Served.HIT is (await cache.get("db")).served
+    assert CacheStatus.EXPIRED is (await cache.get("db")).served
+    assert CacheStatus.HIT is (await cache.get("db")).served
 
 
 async def test_a_wall_clock_that_went_backwards_may_still_bridge_an_outage(setup):
@@ -163,7 +163,7 @@ async def test_a_wall_clock_that_went_backwards_may_still_bridge_an_outage(setup
     setup.source.error[""] = UNAVAILABLE
     setup.clock.step_wall(-1)
 
-    assert Served.STALE is (await cache.get("db")).served
+    assert CacheStatus.STALE is (await cache.get("db")).served
 
 
 async def test_age_counts_from_when_the_fetch_was_sent(setup):
@@ -178,9 +178,9 @@ async def test_age_counts_from_when_the_fetch_was_sent(setup):
 
     answer = await asked
 
-    assert Served.MISS is answer.served
+    assert CacheStatus.MISS is answer.served
     assert received == answer.held.received_at
-    assert Served.EXPIRED is (await cache.get("db")).served
+    assert CacheStatus.EXPIRED is (await cache.get("db")).served
 
 
 async def test_serving_an_old_value_never_makes_it_younger(setup):
@@ -189,7 +189,7 @@ async def test_serving_an_old_value_never_makes_it_younger(setup):
     setup.source.error[""] = UNAVAILABLE
     setup.clock.tick(TTL)
     for _ in range(10):
-        assert Served.STALE is (await cache.get("db")).served
+        assert CacheStatus.STALE is (await cache.get("db")).served
         setup.clock.tick(10)
 
     with pytest.raises(SecretUnavailable):
@@ -208,7 +208,7 @@ async def test_refresh_ahead_serves_the_fresh_value_and_refreshes_behind_it(setu
 
     first, second = await cache.get("db"), await cache.get("db")
     await asyncio.sleep(0)
-    assert (Served.HIT, 1, Served.HIT, 1) == (first.served, version(first), second.served, version(second))
+    assert (CacheStatus.HIT, 1, CacheStatus.HIT, 1) == (first.served, version(first), second.served, version(second))
     assert [Ref("db")] == setup.source.fetched
 
     setup.source.gate.set()
@@ -261,7 +261,7 @@ async def test_a_failed_refresh_ahead_keeps_the_fresh_value(setup):
     cache.refresh_due()
     await asyncio.sleep(0.01)
 
-    assert Served.HIT is (await cache.get("db")).served
+    assert CacheStatus.HIT is (await cache.get("db")).served
     setup.clock.tick(TTL * 0.1)
     with pytest.raises(SecretRefused):
         await cache.get("db")
@@ -278,7 +278,7 @@ async def test_callers_of_an_expired_secret_share_one_call(setup):
     answers = await asyncio.gather(*(cache.get("db") for _ in range(1000)))
 
     assert [Ref("db")] == setup.source.fetched
-    assert {Served.EXPIRED} == {answer.served for answer in answers}
+    assert {CacheStatus.EXPIRED} == {answer.served for answer in answers}
 
 
 @pytest.mark.parametrize("leaver", [0, 1])
@@ -294,7 +294,7 @@ async def test_a_caller_that_goes_away_harms_no_other(setup, leaver):
     await asyncio.sleep(0)
     setup.source.gate.set()
 
-    assert Served.EXPIRED is (await waiting[1 - leaver]).served
+    assert CacheStatus.EXPIRED is (await waiting[1 - leaver]).served
     assert [Ref("db")] == setup.source.fetched
 
 
@@ -348,9 +348,9 @@ async def test_stale_while_revalidate_serves_the_old_value_while_refreshing(setu
     setup.clock.tick(TTL + 60)
     third = await cache.get("db")
 
-    assert (Served.STALE, 1) == (first.served, version(first))
-    assert (Served.HIT, 2) == (second.served, version(second))
-    assert Served.EXPIRED is third.served
+    assert (CacheStatus.STALE, 1) == (first.served, version(first))
+    assert (CacheStatus.HIT, 2) == (second.served, version(second))
+    assert CacheStatus.EXPIRED is third.served
 
 
 async def test_stale_while_revalidate_does_not_mask_a_definite_refusal(setup):
@@ -358,7 +358,7 @@ async def test_stale_while_revalidate_does_not_mask_a_definite_refusal(setup):
     cache = await setup.prefetched(listed("db", stale_while_revalidate=60))
     setup.source.error[""] = REFUSED
     setup.clock.tick(TTL)
-    assert Served.STALE is (await cache.get("db")).served
+    assert CacheStatus.STALE is (await cache.get("db")).served
     await asyncio.sleep(0.01)
 
     setup.clock.tick(10)
@@ -376,7 +376,7 @@ async def test_a_passing_failure_is_bridged_by_the_old_value(setup, error):
     cache = await setup.prefetched(listed("db", stale_if_error=100))
     setup.source.error[""] = error
     setup.clock.tick(TTL + 99)
-    assert Served.STALE is (await cache.get("db")).served
+    assert CacheStatus.STALE is (await cache.get("db")).served
     assert State.STALE is cache.report()[0].state
 
     setup.clock.tick(1)
@@ -416,10 +416,10 @@ async def test_a_definite_refusal_stands_until_aws_gives_the_value_again(setup):
 
     setup.source.error.clear()
     setup.clock.tick(10)
-    assert Served.EXPIRED is (await cache.get("db")).served
+    assert CacheStatus.EXPIRED is (await cache.get("db")).served
     setup.source.error[""] = UNAVAILABLE
     setup.clock.tick(TTL)
-    assert Served.STALE is (await cache.get("db")).served
+    assert CacheStatus.STALE is (await cache.get("db")).served
 
 
 async def test_a_refusal_takes_nothing_from_a_fresh_value(setup):
@@ -431,8 +431,8 @@ async def test_a_refusal_takes_nothing_from_a_fresh_value(setup):
     setup.source.error[""] = UNAVAILABLE
     setup.clock.tick(5)
 
-    assert Served.HIT is (await cache.get("db", refresh=True)).served
-    assert Served.HIT is (await cache.get("db")).served
+    assert CacheStatus.HIT is (await cache.get("db", refresh=True)).served
+    assert CacheStatus.HIT is (await cache.get("db")).served
 
 
 async def test_after_a_failure_nobody_asks_for_a_while(setup):
@@ -475,7 +475,7 @@ async def test_the_back_off_ends_when_the_wall_clock_went_backwards(setup):
     setup.clock.step_wall(-5)
 
     assert 0 == cache.seconds_to_next_refresh()
-    assert Served.MISS is (await cache.get("db")).served
+    assert CacheStatus.MISS is (await cache.get("db")).served
 
 
 async def test_a_success_ends_the_back_off(setup):
@@ -529,7 +529,7 @@ async def test_an_error_of_ours_is_a_passing_failure(setup, caplog):
     setup.source.error[""] = ZeroDivisionError("with something in it")
     setup.clock.tick(TTL)
 
-    assert Served.STALE is (await cache.get("db")).served
+    assert CacheStatus.STALE is (await cache.get("db")).served
     assert "internal-error" == cache.report()[0].error
     assert "with something in it" not in caplog.text
 
@@ -544,7 +544,7 @@ async def test_a_forced_refresh_brings_a_new_value(setup):
 
     answer = await cache.get("db", refresh=True)
 
-    assert (Served.FORCED, 2) == (answer.served, version(answer))
+    assert (CacheStatus.FORCED, 2) == (answer.served, version(answer))
 
 
 async def test_forced_refreshes_are_shared_and_at_most_one_a_second(setup):
@@ -552,12 +552,12 @@ async def test_forced_refreshes_are_shared_and_at_most_one_a_second(setup):
     cache = await setup.prefetched()
 
     answers = await asyncio.gather(*(cache.get("db", refresh=True) for _ in range(100)))
-    assert {Served.FORCED} == {answer.served for answer in answers}
+    assert {CacheStatus.FORCED} == {answer.served for answer in answers}
     setup.clock.tick(0.999)
-    assert Served.HIT is (await cache.get("db", refresh=True)).served
+    assert CacheStatus.HIT is (await cache.get("db", refresh=True)).served
     assert 1 == len(setup.source.fetched)
     setup.clock.tick(0.001)
-    assert Served.FORCED is (await cache.get("db", refresh=True)).served
+    assert CacheStatus.FORCED is (await cache.get("db", refresh=True)).served
     assert 2 == len(setup.source.fetched)
 
 
@@ -565,7 +565,7 @@ async def test_a_forced_refresh_of_a_secret_never_had_is_a_miss(setup):
     """There is nothing to pass over."""
     cache = await setup.prefetched(allow=("a*",))
 
-    assert Served.MISS is (await cache.get("api", refresh=True)).served
+    assert CacheStatus.MISS is (await cache.get("api", refresh=True)).served
 
 
 async def test_a_forced_refresh_that_fails_in_passing_gives_the_held_value(setup):
@@ -573,9 +573,9 @@ async def test_a_forced_refresh_that_fails_in_passing_gives_the_held_value(setup
     cache = await setup.prefetched()
     setup.source.error[""] = UNAVAILABLE
 
-    assert Served.HIT is (await cache.get("db", refresh=True)).served
+    assert CacheStatus.HIT is (await cache.get("db", refresh=True)).served
     setup.clock.tick(0.5)
-    assert Served.HIT is (await cache.get("db", refresh=True)).served
+    assert CacheStatus.HIT is (await cache.get("db", refresh=True)).served
     assert 1 == len(setup.source.fetched)
 
 
@@ -588,7 +588,7 @@ async def test_a_forced_refresh_that_is_refused_tells_who_asked_and_nobody_else(
         with pytest.raises(SecretRefused):
             await cache.get("db", refresh=True)
     assert 1 == len(setup.source.fetched)
-    assert Served.HIT is (await cache.get("db")).served
+    assert CacheStatus.HIT is (await cache.get("db")).served
 
 
 async def test_a_forced_refresh_is_possible_again_when_the_wall_clock_went_backwards(setup):
@@ -597,7 +597,7 @@ async def test_a_forced_refresh_is_possible_again_when_the_wall_clock_went_backw
     await cache.get("db", refresh=True)
     setup.clock.step_wall(-10)
 
-    assert Served.FORCED is (await cache.get("db", refresh=True)).served
+    assert CacheStatus.FORCED is (await cache.get("db", refresh=True)).served
 
 
 # Names and versions.
@@ -609,10 +609,10 @@ async def test_a_secret_answers_to_its_alias_its_id_and_its_other_name(setup):
     setup.source.values[arn_of("api")] = 1
 
     for name in ("short", "db", arn_of("db")):
-        assert Served.HIT is (await cache.get(name)).served
+        assert CacheStatus.HIT is (await cache.get(name)).served
     setup.clock.tick(1)
     assert "api" == (await cache.get(arn_of("api"))).secret.name
-    assert Served.HIT is (await cache.get("api")).served
+    assert CacheStatus.HIT is (await cache.get("api")).served
 
 
 async def test_another_name_asked_for_before_the_prefetch_has_ended_waits_for_it(setup):
@@ -686,12 +686,12 @@ async def test_versions_are_cached_apart(setup):
     assert [Ref("db", version_stage="AWSPREVIOUS"), Ref("db", version_id="v" * 32)] == setup.source.fetched
 
     setup.clock.tick(10)
-    assert Served.EXPIRED is (await cache.get("db", version_stage="AWSPREVIOUS")).served
+    assert CacheStatus.EXPIRED is (await cache.get("db", version_stage="AWSPREVIOUS")).served
 
 
 async def test_a_listed_version_does_not_take_the_current_ones_other_name(setup):
     """The ARN stands for what the id stands for, in whatever order they were fetched."""
-    previous = Listed(ref=Ref("db", version_stage="AWSPREVIOUS"), names=("old",), policy=policy())
+    previous = ListedEntry(ref=Ref("db", version_stage="AWSPREVIOUS"), names=("old",), policy=policy())
     cache = await setup.prefetched(previous, listed("db"))
 
     assert (await cache.get(arn_of("db"))).held is (await cache.get("db")).held
@@ -710,8 +710,8 @@ async def test_unlisted_entries_are_bounded_and_the_least_recently_used_goes_fir
     setup.source.fetched.clear()
 
     for name in ("n0", "n2", "n3", "db"):
-        assert Served.HIT is (await cache.get(name)).served
-    assert Served.MISS is (await cache.get("n1")).served
+        assert CacheStatus.HIT is (await cache.get(name)).served
+    assert CacheStatus.MISS is (await cache.get("n1")).served
 
 
 async def test_a_forgotten_entry_takes_its_other_names_along(setup):
@@ -719,7 +719,7 @@ async def test_a_forgotten_entry_takes_its_other_names_along(setup):
     setup.source.values.update(n0=1, n1=1)
     cache = await setup.prefetched(allow=("n*",), max_unlisted=1)
     await cache.get("n0")
-    assert Served.HIT is (await cache.get(arn_of("n0"))).served
+    assert CacheStatus.HIT is (await cache.get(arn_of("n0"))).served
     await cache.get("n1")
 
     with pytest.raises(SecretNotConfigured):
@@ -781,7 +781,7 @@ async def test_a_prefetch_that_crashes_fails_its_secrets_in_passing(setup, caplo
     assert "internal.error" in caplog.text
     assert "with something in it" not in caplog.text
     setup.clock.tick(1)
-    assert Served.MISS is (await cache.get("db")).served
+    assert CacheStatus.MISS is (await cache.get("db")).served
 
 
 async def test_a_prefetch_that_is_cancelled_by_nobody_fails_its_secrets_in_passing(setup):
@@ -793,7 +793,7 @@ async def test_a_prefetch_that_is_cancelled_by_nobody_fails_its_secrets_in_passi
     with pytest.raises(SecretUnavailable):
         await cache.get("db")
     setup.clock.tick(2)
-    assert Served.MISS is (await cache.get("db")).served
+    assert CacheStatus.MISS is (await cache.get("db")).served
 
 
 async def test_the_report_shows_states_and_never_values(setup):
@@ -871,22 +871,22 @@ async def test_without_a_fetch_there_is_no_latency(setup):
 async def test_observers_are_told_of_each_fetch_that_has_ended(setup):
     """Whether it is listed, whether it failed, and how many are still under way: the last of a round is known."""
     cache = setup.cache(listed("db"), listed("gone"), allow=("a*",))
-    told: list[Fetched] = []
+    told: list[FetchEvent] = []
     cache.observers.append(told.append)
     await cache.prefetch()
     await cache.get("api")
 
     assert [
-        Fetched("db", is_listed=True, seconds=0, has_failed=False, others=1),
-        Fetched("gone", is_listed=True, seconds=0, has_failed=True, others=0),
-        Fetched("api", is_listed=False, seconds=0, has_failed=False, others=0),
+        FetchEvent("db", is_listed=True, seconds=0, has_failed=False, others=1),
+        FetchEvent("gone", is_listed=True, seconds=0, has_failed=True, others=0),
+        FetchEvent("api", is_listed=False, seconds=0, has_failed=False, others=0),
     ] == told
 
 
 async def test_a_fetch_that_is_cancelled_is_under_way_no_more(setup):
     """Else none would ever again be the last one."""
     cache = await setup.prefetched()
-    told: list[Fetched] = []
+    told: list[FetchEvent] = []
     cache.observers.append(told.append)
     setup.source.gate.clear()
     asking = asyncio.ensure_future(cache.get("db", refresh=True))
@@ -907,15 +907,15 @@ async def test_a_report_says_what_is_listed_and_what_became_of_its_fetches(setup
     """A secret, a parameter or a path; fetches that have ended, and those that failed."""
     secrets = (
         listed("db"),
-        Listed(Ref("/a/b", is_parameter=True), ("b",), policy()),
-        Listed(Ref("/a/", is_parameter=True), ("a",), policy()),
+        ListedEntry(Ref("/a/b", is_parameter=True), ("b",), policy()),
+        ListedEntry(Ref("/a/", is_parameter=True), ("a",), policy()),
     )
     setup.source.values["/a/b"] = 1
     cache = setup.cache(*secrets)
     await cache.prefetch()
     await cache.get("db", refresh=True)
 
-    assert [("db", Kind.SECRET, 2, 0), ("b", Kind.PARAMETER, 1, 0), ("a", Kind.PATH, 1, 1)] == [
+    assert [("db", EntryKind.SECRET, 2, 0), ("b", EntryKind.PARAMETER, 1, 0), ("a", EntryKind.PATH, 1, 1)] == [
         (one.name, one.kind, one.refreshes, one.failures) for one in cache.report()
     ]
 
@@ -1000,7 +1000,7 @@ async def test_what_is_below_a_path_is_fetched_and_grows_old_with_it(clock):
     """One call for all of it; each with its own version, and the path's age."""
     source = PathSource()
     source.values.update({"/app/": 1, "a": 7})
-    path = Listed(ref=Ref("/app/", is_parameter=True), names=("/app/",), policy=policy())
+    path = ListedEntry(ref=Ref("/app/", is_parameter=True), names=("/app/",), policy=policy())
     cache = Setup(source, clock).cache(path)
     await cache.prefetch()
 
@@ -1011,8 +1011,8 @@ async def test_what_is_below_a_path_is_fetched_and_grows_old_with_it(clock):
     source.values["a"] = 8
     again = await cache.get("/app/a")
 
-    assert ("version-7", Served.HIT) == (answer.secret.version_id, answer.served)
-    assert ("version-8", Served.EXPIRED) == (again.secret.version_id, again.served)
+    assert ("version-7", CacheStatus.HIT) == (answer.secret.version_id, answer.served)
+    assert ("version-8", CacheStatus.EXPIRED) == (again.secret.version_id, again.served)
     assert (1, 1) == (len(source.asked_together), len(source.fetched))
 
 
@@ -1020,9 +1020,9 @@ async def test_who_may_ask_for_anything_gets_it_and_shares_the_cache(setup):
     """Listed or not; what is listed from the same entry."""
     cache = await setup.prefetched()
 
-    assert Served.HIT is (await cache.get_any(Ref("db"))).served
-    assert Served.MISS is (await cache.get_any(Ref("api"))).served
-    assert Served.HIT is (await cache.get_any(Ref("api"))).served
+    assert CacheStatus.HIT is (await cache.get_any(Ref("db"))).served
+    assert CacheStatus.MISS is (await cache.get_any(Ref("api"))).served
+    assert CacheStatus.HIT is (await cache.get_any(Ref("api"))).served
     assert [Ref("api")] == setup.source.fetched
     with pytest.raises(SecretNotConfigured):
         await cache.get("api")
@@ -1033,18 +1033,18 @@ async def test_a_maximum_age_of_the_callers_own_makes_a_fresh_value_too_old(setu
     cache = await setup.prefetched()
     setup.clock.tick(10)
 
-    assert Served.HIT is (await cache.get_any(Ref("db"), max_age=11)).served
+    assert CacheStatus.HIT is (await cache.get_any(Ref("db"), max_age=11)).served
     assert 11 == (await cache.get_any(Ref("db"), max_age=11)).good_for
-    assert Served.EXPIRED is (await cache.get_any(Ref("db"), max_age=10)).served
-    assert Served.HIT is (await cache.get_any(Ref("db"), max_age=10)).served
-    assert [Served.EXPIRED] * 2 == [(await cache.get_any(Ref("db"), max_age=0)).served for _ in range(2)]
+    assert CacheStatus.EXPIRED is (await cache.get_any(Ref("db"), max_age=10)).served
+    assert CacheStatus.HIT is (await cache.get_any(Ref("db"), max_age=10)).served
+    assert [CacheStatus.EXPIRED] * 2 == [(await cache.get_any(Ref("db"), max_age=0)).served for _ in range(2)]
     assert 3 == len(setup.source.fetched)
 
 
-def parameters(*names: str, **changes: float) -> list[Listed]:
+def parameters(*names: str, **changes: float) -> list[ListedEntry]:
     """Return listed parameters."""
     return [
-        Listed(ref=Ref(name, is_parameter=True), names=(name,), policy=policy(refresh_ahead=0.2, **changes))
+        ListedEntry(ref=Ref(name, is_parameter=True), names=(name,), policy=policy(refresh_ahead=0.2, **changes))
         for name in names
     ]
 
@@ -1080,7 +1080,7 @@ async def test_parameters_that_have_expired_come_with_the_first_that_is_asked_fo
 
     answers = await asyncio.gather(*(cache.get(name) for name in ("/a", "/b", "/a")))
 
-    assert [Served.EXPIRED] * 3 == [answer.served for answer in answers]
+    assert [CacheStatus.EXPIRED] * 3 == [answer.served for answer in answers]
     assert (1, 0) == (len(setup.source.asked_together), len(setup.source.fetched))
 
 
@@ -1093,7 +1093,7 @@ async def test_whatever_ends_a_fetch_is_a_failure(setup, error):
 
     answers = [(await cache.get("db")).served for _ in range(3)]
 
-    assert ([Served.STALE] * 3, 1) == (answers, len(setup.source.fetched))
+    assert ([CacheStatus.STALE] * 3, 1) == (answers, len(setup.source.fetched))
     assert "internal-error" == cache.report()[0].error
 
 

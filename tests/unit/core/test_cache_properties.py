@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from secrets_cache.core.cache import Cache
-from secrets_cache.core.freshness import Policy
-from secrets_cache.core.registry import Listed
-from secrets_cache.core.results import Answer, Served
+from secrets_cache.core.freshness import FreshnessPolicy
+from secrets_cache.core.registry import ListedEntry
+from secrets_cache.core.results import CacheResult, CacheStatus
 from secrets_cache.core.secret import Ref
 from secrets_cache.errors import SecretError, SecretRefused, SecretUnavailable
 from tests.conftest import EXAMPLES
@@ -63,11 +63,11 @@ class CacheMachine(RuleBasedStateMachine):
         async def build() -> None:
             self.source = FakeSource()
             self.source.values["db"] = 1
-            policy = Policy(
+            policy = FreshnessPolicy(
                 ttl=TTL, refresh_ahead=AHEAD, stale_while_revalidate=WHILE_REVALIDATING, stale_if_error=ON_ERROR
             )
             self.cache = Cache(
-                listed=[Listed(ref=Ref("db"), names=("db",), policy=policy)],
+                listed=[ListedEntry(ref=Ref("db"), names=("db",), policy=policy)],
                 allow=(),
                 policy=policy,
                 source=self.source,
@@ -127,7 +127,7 @@ class CacheMachine(RuleBasedStateMachine):
             if error is not None:
                 assert error is outcome
             else:
-                assert isinstance(outcome, Answer)
+                assert isinstance(outcome, CacheResult)
                 assert (served, version) == (outcome.served, int(outcome.secret.version_id[8:]))
         assert calls == len(self.source.fetched)
 
@@ -188,7 +188,7 @@ class CacheMachine(RuleBasedStateMachine):
             self.model.failures += 1
             self.model.refused = self.model.refused or self.error is DEFINITE
 
-    def expected(self, *, refresh: bool) -> tuple[Served | None, int | None, SecretError | None, int]:
+    def expected(self, *, refresh: bool) -> tuple[CacheStatus | None, int | None, SecretError | None, int]:
         """Return how it is served, which version, or which error; and the number of calls. Moves the model on."""
         model, before = self.model, self.model.version
         failure = self.in_backoff()
@@ -197,22 +197,22 @@ class CacheMachine(RuleBasedStateMachine):
                 model.forced = (self.clock.wall, self.clock.monotonic)
             self.model_fetch()
             if model.failure is None:
-                return (Served.MISS if before is None else Served.FORCED), model.version, None, 1
+                return (CacheStatus.MISS if before is None else CacheStatus.FORCED), model.version, None, 1
             return (*self.after_failure(), 1)
         if failure is not None and (refresh or self.age() >= TTL):
             return (*self.after_failure(), 0)
         if self.age() < TTL:
             calls = int(failure is None and self.age() >= REFRESH_AFTER)
-            served = Served.HIT, before, None, calls
+            served = CacheStatus.HIT, before, None, calls
             if calls:
                 self.model_fetch()
             return served
         if self.age() < TTL + WHILE_REVALIDATING and not model.refused:
             self.model_fetch()
-            return Served.STALE, before, None, 1
+            return CacheStatus.STALE, before, None, 1
         self.model_fetch()
         if model.failure is None:
-            return (Served.MISS if before is None else Served.EXPIRED), model.version, None, 1
+            return (CacheStatus.MISS if before is None else CacheStatus.EXPIRED), model.version, None, 1
         return (*self.after_failure(), 1)
 
     def forced_long_ago(self) -> bool:
@@ -220,9 +220,9 @@ class CacheMachine(RuleBasedStateMachine):
         seconds, backwards = self.since(self.model.forced)
         return backwards or seconds >= 1
 
-    def after_failure(self) -> tuple[Served | None, int | None, SecretError | None]:
+    def after_failure(self) -> tuple[CacheStatus | None, int | None, SecretError | None]:
         if self.model.failure is PASSING and self.age() < (TTL if self.model.refused else TTL + ON_ERROR):
-            return (Served.HIT if self.age() < TTL else Served.STALE), self.model.version, None
+            return (CacheStatus.HIT if self.age() < TTL else CacheStatus.STALE), self.model.version, None
         return None, None, self.model.failure
 
 

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from secrets_cache.core.clock import Elapsed, Instant, SystemClock, elapsed
+from secrets_cache.core.clock import Elapsed, Instant, elapsed
+from secrets_cache.system.clock import SystemClock
 
 
 @pytest.mark.parametrize(

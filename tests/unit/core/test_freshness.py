@@ -4,17 +4,17 @@ import math
 
 import pytest
 
-from secrets_cache.core.freshness import Entry, Failure, Held, Policy, State
+from secrets_cache.core.freshness import CachedValue, Entry, Failure, FreshnessPolicy, State
 from secrets_cache.core.secret import Ref
 from tests.support.fakes import FakeClock, secret
 from tests.unit.core.test_cache import REFUSED, UNAVAILABLE
 
-POLICY = Policy(ttl=100, refresh_ahead=0.1, stale_while_revalidate=10, stale_if_error=50)
+POLICY = FreshnessPolicy(ttl=100, refresh_ahead=0.1, stale_while_revalidate=10, stale_if_error=50)
 
 
 @pytest.fixture(name="entry")
 def _entry(clock: FakeClock) -> Entry:
-    held = Held(secret(), clock.now(), clock.wall, POLICY.refresh_after(1.0))
+    held = CachedValue(secret(), clock.now(), clock.wall, POLICY.refresh_after(1.0))
     entry = Entry(Ref("db"), "db", POLICY)
     entry.held = held
     return entry
@@ -65,7 +65,7 @@ def test_what_each_age_allows(entry, clock, age, fresh, due, revalidating, on_er
 def test_a_refresh_is_due_in_the_earlier_half_of_the_window():
     """Chance spreads it from the window's beginning to its middle; without a window it is never due."""
     assert [95, 92.5, 90] == [POLICY.refresh_after(chance) for chance in (0.0, 0.5, 1.0)]
-    never = Policy(ttl=100, refresh_ahead=0, stale_while_revalidate=0, stale_if_error=0)
+    never = FreshnessPolicy(ttl=100, refresh_ahead=0, stale_while_revalidate=0, stale_if_error=0)
     assert math.inf == never.refresh_after(1.0)
 
 

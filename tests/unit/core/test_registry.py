@@ -4,8 +4,8 @@ import contextlib
 
 import pytest
 
-from secrets_cache.core.freshness import Held
-from secrets_cache.core.registry import Entries, Listed
+from secrets_cache.core.freshness import CachedValue
+from secrets_cache.core.registry import ListedEntry, Registry
 from secrets_cache.core.secret import Ref
 from secrets_cache.errors import SecretNotConfigured
 from tests.support.fakes import FakeClock, secret
@@ -13,17 +13,17 @@ from tests.support.upstream import arn_of
 from tests.unit.core.test_cache import listed, policy
 
 
-def entries(*secrets, allow=(), max_unlisted=10) -> Entries:
+def entries(*secrets, allow=(), max_unlisted=10) -> Registry:
     """Return entries for what is listed and allowed."""
-    return Entries(secrets, allow, policy(), max_unlisted)
+    return Registry(secrets, allow, policy(), max_unlisted)
 
 
-def fetched(found: Entries, secret_id: str, name: str = "") -> None:
+def fetched(found: Registry, secret_id: str, name: str = "") -> None:
     """Let an entry hold what AWS gives for its id."""
     entry = found.find(secret_id, None, None)
     own_name = name or secret_id.rpartition(":")[2].removesuffix("-AbCdEf")
     value = secret(own_name)._replace(arn=secret_id if name == "" else arn_of(name))
-    entry.held = Held(value, FakeClock().now(), 0.0, 0.0)
+    entry.held = CachedValue(value, FakeClock().now(), 0.0, 0.0)
     found.learn(entry, value)
 
 
@@ -138,8 +138,8 @@ def test_what_may_turn_out_to_have_a_name():
 # Parameters.
 
 
-PATH = Listed(ref=Ref("/app/", is_parameter=True), names=("/app/", "app/"), policy=policy())
-INNER = Listed(ref=Ref("/app/db/", is_parameter=True), names=("/app/db/", "app/db/"), policy=policy())
+PATH = ListedEntry(ref=Ref("/app/", is_parameter=True), names=("/app/", "app/"), policy=policy())
+INNER = ListedEntry(ref=Ref("/app/db/", is_parameter=True), names=("/app/db/", "app/db/"), policy=policy())
 PARAMETER_ARN = "arn:aws:ssm:eu-west-1:123456789012:parameter"
 
 
@@ -184,7 +184,7 @@ def test_the_arn_of_a_parameter_is_no_secrets():
 
 def test_a_listed_parameter_answers_to_the_name_that_its_arn_has():
     """Once it is fetched; before that, whoever asks waits for it."""
-    found = entries(Listed(ref=Ref(f"{PARAMETER_ARN}/a/b", is_parameter=True), names=("p",), policy=policy()))
+    found = entries(ListedEntry(ref=Ref(f"{PARAMETER_ARN}/a/b", is_parameter=True), names=("p",), policy=policy()))
 
     assert [Ref(f"{PARAMETER_ARN}/a/b", is_parameter=True)] == found.may_turn_out_as("/a/b")
 
@@ -204,7 +204,7 @@ def test_anything_shares_what_is_listed_under_its_id():
         == found.find_any(Ref("/app/x", is_parameter=True, is_decrypted=False)).ref
     )
     fetched_any = found.find_any(Ref("other"))
-    fetched_any.held = Held(secret("other"), FakeClock().now(), 0.0, 0.0)
+    fetched_any.held = CachedValue(secret("other"), FakeClock().now(), 0.0, 0.0)
     found.learn(fetched_any, secret("other"))
     for name in ("other", arn_of("other")):
         with pytest.raises(SecretNotConfigured):
@@ -213,7 +213,7 @@ def test_anything_shares_what_is_listed_under_its_id():
 
 def test_a_stage_that_is_listed_under_an_id_is_not_what_the_id_means():
     """AWS would give the current version."""
-    staged = Listed(ref=Ref("db", version_stage="AWSPREVIOUS"), names=("db",), policy=policy())
+    staged = ListedEntry(ref=Ref("db", version_stage="AWSPREVIOUS"), names=("db",), policy=policy())
 
     assert Ref("db") == entries(staged).find_any(Ref("db")).ref
     assert staged.ref == entries(staged).find_any(Ref("db", version_stage="AWSPREVIOUS")).ref

@@ -5,15 +5,22 @@ from collections.abc import Coroutine
 
 import pytest
 
-from secrets_cache.core.clock import Clock, SystemClock
-from secrets_cache.core.retry import FROZEN_SECONDS, HEARTBEAT_SECONDS, Passing, timeout_awake, within_budget
+from secrets_cache.core.clock import Clock
+from secrets_cache.core.retry import (
+    FROZEN_SECONDS,
+    HEARTBEAT_SECONDS,
+    RetryableError,
+    retry_within_budget,
+    timeout_awake,
+)
 from secrets_cache.errors import SecretNotFound, SecretUnavailable
+from secrets_cache.system.clock import SystemClock
 from tests.conftest import PATIENCE_SECONDS
 
 ERROR = SecretUnavailable("db", code="x", cause="it rains")
-LATER = Passing(ERROR)
-AT_ONCE = Passing(ERROR, at_once=True)
-THROTTLED = Passing(ERROR, throttled=True)
+LATER = RetryableError(ERROR)
+AT_ONCE = RetryableError(ERROR, at_once=True)
+THROTTLED = RetryableError(ERROR, throttled=True)
 
 
 class Script:
@@ -47,7 +54,7 @@ class Script:
         self.pauses.append(seconds)
 
     async def run(self, budget_seconds: float = 5.0) -> object:
-        return await within_budget(
+        return await retry_within_budget(
             self.attempt,
             budget_seconds=budget_seconds,
             clock=self.clock,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from secrets_cache.core.single_flight import CallLost, Flights
+from secrets_cache.core.single_flight import CallLost, SingleFlight
 
 
 class Call:
@@ -28,7 +28,7 @@ async def _call() -> Call:
 
 async def test_callers_at_the_same_time_share_one_call(call):
     """Any number of callers of one key share one call."""
-    flights: Flights[str, int] = Flights()
+    flights: SingleFlight[str, int] = SingleFlight()
     waiting = [asyncio.create_task(flights.join("a", call)) for _ in range(50)]
     await asyncio.sleep(0)
     assert "a" in flights
@@ -42,7 +42,7 @@ async def test_callers_at_the_same_time_share_one_call(call):
 
 async def test_keys_do_not_share(call):
     """Different keys are different calls."""
-    flights: Flights[str, int] = Flights()
+    flights: SingleFlight[str, int] = SingleFlight()
     call.go.set()
 
     assert {1, 2} == set(await asyncio.gather(flights.join("a", call), flights.join("b", call)))
@@ -51,7 +51,7 @@ async def test_keys_do_not_share(call):
 @pytest.mark.parametrize("leaver", [0, 1])
 async def test_a_caller_that_leaves_harms_no_other(call, leaver):
     """Cancelling a waiter, the first one included, leaves the call and the other waiters alone."""
-    flights: Flights[str, int] = Flights()
+    flights: SingleFlight[str, int] = SingleFlight()
     waiting = [asyncio.create_task(flights.join("a", call)) for _ in range(2)]
     await asyncio.sleep(0)
 
@@ -66,7 +66,7 @@ async def test_a_caller_that_leaves_harms_no_other(call, leaver):
 
 async def test_the_call_ends_even_when_every_caller_has_left(call):
     """A call belongs to none of its callers."""
-    flights: Flights[str, int] = Flights()
+    flights: SingleFlight[str, int] = SingleFlight()
     waiting = asyncio.create_task(flights.join("a", call))
     await asyncio.sleep(0)
     task = flights.start("a", call)
@@ -79,7 +79,7 @@ async def test_the_call_ends_even_when_every_caller_has_left(call):
 
 async def test_nothing_is_remembered(call):
     """A call that has ended, well or badly, is not given to the next caller."""
-    flights: Flights[str, int] = Flights()
+    flights: SingleFlight[str, int] = SingleFlight()
     call.go.set()
 
     async def fail() -> int:
@@ -94,7 +94,7 @@ async def test_nothing_is_remembered(call):
 
 async def test_a_finished_call_is_not_joined_before_its_callbacks_ran(call):
     """Between a call's end and its clean-up, a new caller gets a new call."""
-    flights: Flights[str, int] = Flights()
+    flights: SingleFlight[str, int] = SingleFlight()
     call.go.set()
     task = flights.start("a", call)
     while not task.done():  # noqa: ASYNC110 - the very loop step in which it ends is wanted
@@ -108,7 +108,7 @@ async def test_a_finished_call_is_not_joined_before_its_callbacks_ran(call):
 
 async def test_settle_waits_for_the_named_calls_however_they_end(call):
     """Settling names keys; those without a call are done already."""
-    flights: Flights[str, int] = Flights()
+    flights: SingleFlight[str, int] = SingleFlight()
 
     async def fail() -> int:
         await call.go.wait()
@@ -128,7 +128,7 @@ async def test_settle_waits_for_the_named_calls_however_they_end(call):
 
 async def test_closing_cancels_what_is_under_way(call):
     """No task outlives its owner."""
-    flights: Flights[str, int] = Flights()
+    flights: SingleFlight[str, int] = SingleFlight()
     task = flights.start("a", call)
     await asyncio.sleep(0)
 
@@ -139,7 +139,7 @@ async def test_closing_cancels_what_is_under_way(call):
 
 async def test_a_call_that_is_cancelled_by_nobody_is_an_error_to_who_waits():
     """Who waits was not cancelled, and must not look as if; the next call is a new one."""
-    flights: Flights[str, int] = Flights()
+    flights: SingleFlight[str, int] = SingleFlight()
 
     async def lost() -> int:
         raise asyncio.CancelledError
@@ -154,7 +154,7 @@ async def test_a_call_that_is_cancelled_by_nobody_is_an_error_to_who_waits():
 
 async def test_who_waits_for_a_call_that_closing_cancels_is_cancelled(call):
     """Then it is meant."""
-    flights: Flights[str, int] = Flights()
+    flights: SingleFlight[str, int] = SingleFlight()
     waiting = asyncio.create_task(flights.join("a", call))
     await asyncio.sleep(0)
     await asyncio.sleep(0)

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from secrets_cache.config import AwsLayer
-from secrets_cache.core.secret import Access
-from secrets_cache.server.aws_layer import MAX_PLACES, LayerReplies
-from secrets_cache.server.handler import Replying
+from secrets_cache.core.secret import AwsContext
+from secrets_cache.server.aws_layer import MAX_PLACES, AwsLayerHandler
+from secrets_cache.server.handler import Handler
 from tests.conftest import EXAMPLES
 from tests.support.aws_layer_table import PARAMETER, ROLE, SECRET
 from tests.support.fakes import FakeClock
@@ -28,8 +28,8 @@ class LayerSetup(Setup):
 
     layer = AwsLayer()
 
-    def replies(self) -> Replying:
-        return LayerReplies(
+    def replies(self) -> Handler:
+        return AwsLayerHandler(
             cache=self.cache, tokens=self.tokens or ("t",), layer=self.layer, region=REGION, clock=self.clock
         )
 
@@ -195,4 +195,4 @@ async def test_more_than_twenty_places_are_refused(served):
 
     accesses = {ref.access for ref in served.source.fetched}
     assert MAX_PLACES == len(accesses)  # the region is the ARN's
-    assert Access(role_arn=f"{ROLE}-x") not in accesses
+    assert AwsContext(role_arn=f"{ROLE}-x") not in accesses

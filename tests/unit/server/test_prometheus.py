@@ -8,7 +8,7 @@ import pytest
 
 from secrets_cache import __version__
 from secrets_cache.core.freshness import State
-from secrets_cache.core.results import Counts, Kind, Latency, Report
+from secrets_cache.core.results import EntryKind, EntryReport, Latency, Stats
 from secrets_cache.server import MetricsPage
 from secrets_cache.server.access import TOKEN_HEADER
 from secrets_cache.server.prometheus import OPENMETRICS, PROMETHEUS, exposition, prefers_openmetrics
@@ -73,22 +73,22 @@ def sample_of(line: str) -> tuple[str, Labels, float]:
     )
 
 
-def report(name: str, state: State = State.FRESH, **changes: Any) -> Report:
+def report(name: str, state: State = State.FRESH, **changes: Any) -> EntryReport:
     """Return what is known of a secret."""
-    values: dict[str, Any] = {"kind": Kind.SECRET, "age": 1.5, "version_id": "v", "error": None, "reason": None}
-    return Report(name=name, state=state, refreshes=3, failures=1, **{**values, **changes})
+    values: dict[str, Any] = {"kind": EntryKind.SECRET, "age": 1.5, "version_id": "v", "error": None, "reason": None}
+    return EntryReport(name=name, state=state, refreshes=3, failures=1, **{**values, **changes})
 
 
-def counts() -> Counts:
+def counts() -> Stats:
     """Return counts of which each is another number."""
-    found = Counts()
+    found = Stats()
     found.hits, found.misses, found.stale, found.refreshes, found.failures = 10**12, 2, 3, 4, 5
     for seconds in (0.004, 0.01, 0.011, 0.3, 400):
         found.latency.add(seconds)
     return found
 
 
-def write(*reports: Report, by_secret: bool = False, is_openmetrics: bool = True) -> str:
+def write(*reports: EntryReport, by_secret: bool = False, is_openmetrics: bool = True) -> str:
     """Return the text for these."""
     return exposition(
         counts(), reports, started=1_800_000_000.25, by_secret=by_secret, is_openmetrics=is_openmetrics

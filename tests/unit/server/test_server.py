@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secrets_cache.core.cache import Cache
-from secrets_cache.core.freshness import Policy
-from secrets_cache.core.registry import Listed
-from secrets_cache.core.results import Answer
+from secrets_cache.core.freshness import FreshnessPolicy
+from secrets_cache.core.registry import ListedEntry
+from secrets_cache.core.results import CacheResult
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.errors import SecretRefused, SecretTimeout, SecretUnavailable
-from secrets_cache.server import MetricsPage, Replies, Server
+from secrets_cache.server import MetricsPage, NativeHandler, Server
 from secrets_cache.server.access import TOKEN_HEADER, is_local, knows_token
-from secrets_cache.server.handler import Replying
+from secrets_cache.server.handler import Handler
 from secrets_cache.server.native_request import Target, parse, path_of
 from secrets_cache.server.problems import TABLE, problem_of
 from secrets_cache.server.representation import is_unchanged
@@ -127,9 +127,9 @@ class Setup:
 
     @contextlib.asynccontextmanager
     async def running(self):
-        policy = Policy(ttl=self.ttl, refresh_ahead=0, stale_while_revalidate=0, stale_if_error=60)
+        policy = FreshnessPolicy(ttl=self.ttl, refresh_ahead=0, stale_while_revalidate=0, stale_if_error=60)
         self.cache = self.cache_type(
-            listed=[Listed(ref=Ref(name), names=(name,), policy=policy) for name in self.names],
+            listed=[ListedEntry(ref=Ref(name), names=(name,), policy=policy) for name in self.names],
             allow=("allowed*",),
             policy=policy,
             source=self.source,
@@ -156,9 +156,9 @@ class Setup:
             await caller.close()
         await self.cache.aclose()
 
-    def replies(self) -> Replying:
+    def replies(self) -> Handler:
         """Return what replies."""
-        return Replies(
+        return NativeHandler(
             cache=self.cache,
             tokens=self.tokens,
             wrong=lambda: self.problems,
@@ -601,7 +601,7 @@ def test_every_error_that_can_reach_a_caller_has_its_row():
 class BrokenCache(Cache):
     """A cache with an error of ours."""
 
-    async def get(self, *_: object, **__: object) -> Answer:
+    async def get(self, *_: object, **__: object) -> CacheResult:
         raise ZeroDivisionError(CANARY)
 
 

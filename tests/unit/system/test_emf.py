@@ -298,10 +298,10 @@ async def cache_is_asking(setup: Setup) -> None:
 
 def test_it_is_written_at_any_level(caplog, clock):
     """Somebody who asks for metrics has them, whatever else is in the log."""
-    from secrets_cache.core.results import Counts
+    from secrets_cache.core.results import Stats
 
     logging.getLogger("secrets_cache").setLevel(logging.ERROR)
-    counts = Counts()
+    counts = Stats()
     counts.hits = 1
     Emf(counts=counts, clock=clock, namespace="x", environ={}, by_secret=False).write()
 
