@@ -6,27 +6,55 @@
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.promises import PROMISES, Promise, table
+from tools.emulator import ROOT
+from tools.mutation import Mutation, locate
+
+HANGS_SECONDS = 120
+COPIED = ("secrets_cache", "tests", "tools", "extensions", "wrapper", "pyproject.toml", "requirements")
 
 
 def survivors(promise: Promise) -> list[str]:
     """Break a promise in a copy of the source; return which of its tests pass there all the same."""
     with tempfile.TemporaryDirectory() as folder:
-        promise.copy_broken(Path(folder))
+        _copy_broken(promise.mutation, Path(folder))
         command = [sys.executable, "-m", "pytest", "-q", "-x", "--timeout=60", "-p", "no:cacheprovider"]
         environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "SECRETS_CACHE_TEST_PATIENCE": "0.5"}
-        return [
-            test
-            for test in promise.ids()
-            if subprocess.run([*command, test], cwd=folder, env=environ, capture_output=True, check=False).returncode
-            != 1
-        ]
+        return [test for test in map(_id, promise.tests) if not _is_noticed([*command, test], folder, environ)]
+
+
+def _is_noticed(command: Sequence[str], folder: str, environ: Mapping[str, str]) -> bool:
+    """Return whether a test fails. One that hangs, and cannot be interrupted by pytest, fails too."""
+    try:
+        done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, check=False, timeout=HANGS_SECONDS)
+    except subprocess.TimeoutExpired:
+        return True
+    return done.returncode == 1
+
+
+def _copy_broken(mutation: Mutation, target: Path) -> None:
+    """Make a folder a copy of the source with a mutation in the package."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(source, target / name)
+    path, text = mutation.apply(ROOT / "secrets_cache")
+    (target / path.relative_to(ROOT)).write_text(text, encoding="utf-8")
+
+
+def _id(test: str) -> str:
+    """Return what pytest calls a test."""
+    path = locate(test, ROOT / "tests").relative_to(ROOT)
+    return f"{path}::{test.rpartition(':')[2]}"
 
 
 def main(words: Sequence[str]) -> int:
