@@ -1,11 +1,11 @@
 """
-What "now" is, and how much time has passed.
+The time now, and the time that has passed.
 
 Rules
 -----
-1. Two clocks are read together. The monotonic one may stand still while an execution environment is
-   frozen or lies in a SnapStart snapshot; the wall clock may be set. Elapsed time is the larger of the two.
-2. A wall clock that went backwards makes the elapsed time untrustworthy, and the answer says so.
+1. Two clocks are read together. The monotonic clock may stand still while an execution environment is frozen, or kept
+   in a SnapStart snapshot; the wall clock may be set. Elapsed time is the larger of the two.
+2. A wall clock that went backwards makes the elapsed time unreliable, and the result tells that.
 3. Nothing here waits. See docs/adr/0003-two-clocks.md.
 """
 
@@ -13,21 +13,21 @@ from typing import NamedTuple, Protocol
 
 
 class Instant(NamedTuple):
-    """One reading of both clocks, in seconds: since the Unix epoch, and since some fixed point."""
+    """One reading of both clocks, in seconds: `wall` since the Unix epoch, `monotonic` since some fixed point."""
 
     wall: float
     monotonic: float
 
 
 class Elapsed(NamedTuple):
-    """Seconds between two instants, never negative; `backwards` if the wall clock went back between them."""
+    """The seconds between two instants, never negative; `backwards` if the wall clock went back in between."""
 
     seconds: float
     backwards: bool
 
 
 class Clock(Protocol):
-    """Whatever can say what time it is."""
+    """Tells the time."""
 
     def now(self) -> Instant:
         """Read both clocks."""

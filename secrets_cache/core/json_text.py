@@ -1,11 +1,11 @@
 """
-JSON texts, taken apart without changing what is in them.
+Parts of JSON texts, exactly as they were written.
 
 Rules
 -----
-1. A number comes out with the digits it was written with: no float in between.
-2. What is not strictly JSON (RFC 8259) is not JSON here: no NaN, no Infinity.
-3. Nothing in a text can raise anything but the two errors below, however deep or long it is.
+1. A number keeps its digits: it never becomes a float.
+2. Only strict JSON (RFC 8259) counts: no NaN, no Infinity.
+3. A text raises nothing but the two errors below, however deep or long it is.
 """
 
 import json
@@ -13,11 +13,11 @@ from collections.abc import Callable
 
 
 class NotJson(ValueError):
-    """The text is not JSON, or not of the form that was asked for. Says nothing of what it holds."""
+    """The text is not JSON, or not of the required form. The error holds nothing of the text."""
 
 
 class NoSuchKey(LookupError):
-    """The JSON text has no such key."""
+    """The JSON text does not have the key."""
 
 
 class _Number(str):
@@ -56,13 +56,15 @@ def is_document(text: str) -> bool:
 
 def select(text: str, key: str) -> tuple[str, bool]:
     """
-    Return what `key` names in the JSON `text`, a string bare, everything else as compact JSON; and whether it is JSON.
+    Return one value of the JSON `text`, and whether it is written as JSON: a string is not, everything else is.
 
-    A key that starts with a slash is a JSON pointer (RFC 6901), any other one a key of the top-level object.
+    Args:
+        text: A JSON text.
+        key: A JSON pointer (RFC 6901) if it starts with a slash; else a key of the top-level object.
 
     Raises:
-        NotJson: `text` is not JSON; or `key` is no pointer and `text` is not an object.
-        NoSuchKey: There is nothing at `key`.
+        NotJson: `text` is not JSON; or `key` is not a pointer, and `text` not an object.
+        NoSuchKey: `text` has no value at `key`.
     """
     value = _parse(text)
     if key.startswith("/"):
@@ -80,7 +82,7 @@ def select(text: str, key: str) -> tuple[str, bool]:
 
 def members(text: str) -> dict[str, str | None]:
     """
-    Return what each key of the JSON object `text` holds: a string bare, None for null, everything else as compact JSON.
+    Return the values of the JSON object `text` by key: a string as it is, null as None, all else as compact JSON.
 
     Raises:
         NotJson: `text` is not JSON, or not an object.

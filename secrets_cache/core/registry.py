@@ -1,14 +1,14 @@
 """
-Which entries there are, and what each is called.
+Which entries there are, and which names mean them.
 
 Rules
 -----
-1. Listed secrets are there for ever; of everything else at most so many, and the least recently used goes first.
-2. A secret asked for by name answers to its ARN once it has been fetched, and the other way round.
-3. Where two claim a name, the configuration's word comes before what was learned, and its first before its second.
-   Which was fetched first never decides: of two ARNs with one name, as in two accounts, the first listed one has it.
-4. A name that `allow` covers is AWS's to resolve, not ours: a foreign account's secret of that name never stands in.
-5. What is below a listed path of parameters is part of that path's entry: the innermost path has it.
+1. Listed entries stay for ever. All others together are bounded, and the least recently used goes first.
+2. A secret listed by name answers to its ARN once it has been fetched, and one listed by ARN to its name.
+3. Where two claim a name, the configuration comes before what was learned, and its first entry before its second.
+   The order of fetches never decides: of two ARNs with one name, as in two accounts, the first listed one has it.
+4. A name that `allow` covers is left to AWS to resolve: another account's secret of that name never stands in for it.
+5. The parameters below a listed path are members of the path's entry; of nested paths, the innermost counts.
 """
 
 from collections import OrderedDict
@@ -16,13 +16,22 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from secrets_cache.core.freshness import Entry, FreshnessPolicy
+from secrets_cache.core.arn import Arn
+from secrets_cache.core.entry import Entry
+from secrets_cache.core.freshness import FreshnessPolicy
 from secrets_cache.core.secret import AwsContext, Ref, Secret
 from secrets_cache.errors import SecretNotConfigured
 
 
 class ListedEntry(NamedTuple):
-    """A secret that is kept at hand: the names it is served as, first the one it is reported under."""
+    """
+    What the configuration lists: one secret, parameter or path.
+
+    Attributes:
+        ref: What AWS is asked for.
+        names: The names it is served as; the first is its name in logs and reports.
+        policy: How long a value may be used.
+    """
 
     ref: Ref
     names: tuple[str, ...]
@@ -31,13 +40,16 @@ class ListedEntry(NamedTuple):
 
 class Registry:
     """
-    The entries, by what they are asked by.
+    The entries, found by the names callers use.
 
     Args:
-        listed: The secrets to keep at hand.
-        allow: Patterns of further names that may be asked for.
-        policy: For what is not listed.
+        listed: What the configuration lists.
+        allow: Patterns of further names that callers may use.
+        policy: How long values of unlisted entries may be used.
         max_unlisted: How many entries are kept besides the listed ones.
+
+    Attributes:
+        listed: The listed entries, in the order of the configuration.
     """
 
     def __init__(
@@ -48,7 +60,7 @@ class Registry:
         self._max_unlisted = max_unlisted
         self._unlisted: OrderedDict[Ref, Entry] = OrderedDict()
         self._names: dict[str, Ref] = {}
-        # By other name: which entries have it, and the ARN that AWS gave for each.
+        # By learned name: the entries that have it, each with the ARN that AWS gave for it.
         self._learned: dict[str, dict[Ref, str]] = {}
         self.listed: dict[Ref, Entry] = {}
         for item in listed:
@@ -58,14 +70,16 @@ class Registry:
         self._paths = sorted(
             (ref for ref in self.listed if ref.is_path), key=lambda ref: len(ref.secret_id), reverse=True
         )
-        # By name: the listed secrets that may turn out to have it, in their order.
+        # By name: the listed entries that may turn out to have it, in their order.
         self._bearers: dict[str, list[Ref]] = {}
         for ref in filter(self._is_meant_by_id, self.listed):
             for name in _names_within(ref.secret_id):
                 self._bearers.setdefault(name, []).append(ref)
 
+    # Names that callers of listed and allowed secrets use.
+
     def may_turn_out_as(self, name: str) -> Sequence[Ref]:
-        """Return the listed secrets that may have `name` as their other name, which is known once they are fetched."""
+        """Return the listed entries of which `name` may be the other name. Their first fetch will tell."""
         if name in self._names or name in self._learned or (not _is_arn(name) and self._allows(name)):
             return ()
         refs = {ref: None for other in _names_within(name) for ref in self._bearers.get(other, ())}
@@ -73,48 +87,54 @@ class Registry:
 
     def find(self, name: str, version_id: str | None, version_stage: str | None) -> Entry:
         """
-        Return the entry for what is asked, made if it may be.
+        Return the entry that `name` and a version mean; make one if `allow` covers the name.
 
         Raises:
             SecretNotConfigured: `name` is neither known nor allowed.
         """
-        ref = self.known(name)
+        ref = self.resolve(name)
         if ref is None:
             if not self._allows(name):
                 raise SecretNotConfigured(name)
-            ref = Ref(name, is_parameter=is_parameter_arn(name))
+            ref = _ref_of(name)
         policy = self.listed[ref].policy if ref in self.listed else self._policy
         if version_id is not None or version_stage is not None:
             is_current = version_id is None and version_stage == "AWSCURRENT"
             ref = self._version_of(ref, name, version_id, None if is_current else version_stage)
         return self.listed.get(ref) or self._find_unlisted(ref, name, policy)
 
+    def resolve(self, name: str) -> Ref | None:
+        """Return what `name` is listed or was learned as, or the listed path that it is below, if any."""
+        return self._names.get(name) or self._find_learned(name) or self._find_path(name)
+
+    # Refs, of callers who may ask for anything.
+
     def find_any(self, ref: Ref) -> Entry:
-        """Return the entry for what `ref` means, made if need be: what is listed under its id counts as that."""
+        """Return the entry that `ref` means; make one if there is none."""
         meant = self.meant_by(ref)
         return self.listed.get(meant) or self._find_unlisted(meant, ref.secret_id, self._policy)
 
     def meant_by(self, ref: Ref) -> Ref:
-        """Return what `ref` means: its id may be a name of something that is listed, or be below a listed path."""
-        known = self.known(ref.secret_id)
-        if known is None or known.is_parameter != ref.is_parameter or ref.access != AwsContext():
+        """Return what `ref` means: its id may be a name of a listed entry, or be below a listed path."""
+        known = self.resolve(ref.secret_id)
+        if known is None or known.is_parameter != ref.is_parameter or ref.context != AwsContext():
             return ref
         if not ref.is_decrypted and not self._is_plain(known, ref):
             return ref
-        # A version that is listed under its id is not what its id alone means to AWS.
+        # An id alone means its current version to AWS, also where another version is listed under that id.
         return self._version_of(known, ref.secret_id, ref.version_id, ref.version_stage)
 
     def may_be_meant_by(self, ref: Ref) -> Sequence[Ref]:
-        """Return the listed ones whose first fetch will tell whether `ref` means them."""
-        if ref.access != AwsContext():
+        """Return the listed entries that `ref` may mean. Their first fetch will tell."""
+        if ref.context != AwsContext():
             return ()
-        known = self.known(ref.secret_id)
+        known = self.resolve(ref.secret_id)
         if known is None or ref.is_decrypted:
             return self.may_turn_out_as(ref.secret_id)
         return (known,) if known in self.listed and self.listed[known].held is None else ()
 
     def _is_plain(self, known: Ref, ref: Ref) -> bool:
-        """Return whether `ref`, not decrypted, is what is held of `known`: it was never encrypted."""
+        """Return whether what is held for `known` was never encrypted, so that it also answers an undecrypted `ref`."""
         held = self.listed[known].held if known in self.listed else None
         if held is None or ref.version_id is not None or ref.version_stage is not None:
             return False
@@ -123,15 +143,11 @@ class Registry:
         return secret is not None and secret.parameter is not None and not secret.parameter.is_encrypted
 
     def _version_of(self, ref: Ref, name: str, version_id: str | None, version_stage: str | None) -> Ref:
-        """Return what a version of `ref` is, asked for by `name`; with neither, the current one."""
+        """Return the version of `ref` that a caller asks for by `name`; with neither id nor stage, the current one."""
         is_version = version_id is not None or version_stage is not None
+        # A path has no versions, but its members have.
         member = member_name(ref, name) if ref.is_path and is_version else None
-        # Of a path only what is below it has versions.
         return ref._replace(secret_id=member or ref.secret_id, version_id=version_id, version_stage=version_stage)
-
-    def known(self, name: str) -> Ref | None:
-        """Return what a name is listed or was learned as, or the listed path that it is below; None if neither."""
-        return self._names.get(name) or self._find_learned(name) or self._find_path(name)
 
     def _find_path(self, name: str) -> Ref | None:
         if not self._paths or self._allows(name):
@@ -153,16 +169,15 @@ class Registry:
         return next(iter(having)) if len(set(having.values())) == 1 else None
 
     def _first_listed(self, name: str) -> Ref | None:
-        """Return the listed ARN that a name belongs to: the first that has it, or may have it, not yet fetched."""
+        """Return the first listed ARN that has this name, or may have it because it was not yet fetched."""
         for ref in self._bearers.get(name, ()):
             if _is_arn(ref.secret_id) and (ref in self._learned.get(name, ()) or self.listed[ref].held is None):
                 return ref
         return None
 
     def _is_meant_by_id(self, ref: Ref) -> bool:
-        """Return whether its id alone means this entry: of several versions of a secret, one."""
-        by_id = Ref(ref.secret_id, is_parameter=is_parameter_arn(ref.secret_id))
-        return ref == self._names.get(ref.secret_id, by_id)
+        """Return whether the id alone means this entry. Of several listed versions of a secret, one is meant so."""
+        return ref == self._names.get(ref.secret_id, _ref_of(ref.secret_id))
 
     def _find_unlisted(self, ref: Ref, name: str, policy: FreshnessPolicy) -> Entry:
         entry = self._unlisted.setdefault(ref, Entry(ref, name, policy))
@@ -174,48 +189,57 @@ class Registry:
             self._learned = {alias: having for alias, having in self._learned.items() if having}
         return entry
 
+    # Names that AWS gives.
+
     def learn(self, entry: Entry, secret: Secret) -> None:
         """Let an entry answer to the ARN and the name that AWS gave for it."""
         ref = entry.ref
-        # What only somebody who may have any name has asked for is nothing that others may have by another name.
+        # Entries created through the unrestricted listener must not gain aliases on the restricted one.
         is_kept = self.listed.get(ref) is entry or (self._unlisted.get(ref) is entry and self._allows(ref.secret_id))
         if is_kept and self._is_meant_by_id(ref):
             for alias in (secret.arn, secret.name):
                 self._learned.setdefault(alias, {})[ref] = secret.arn
 
     def shares_name(self, entry: Entry, secret: Secret) -> bool:
-        """Return whether a listed secret's own name means another one, so that only its ARN or alias means it."""
+        """Return whether a listed secret's own name means another entry, so that only its ARN or alias reaches it."""
         if entry.ref not in self.listed or not self._is_meant_by_id(entry.ref) or not _is_arn(entry.ref.secret_id):
             return False
         owner = self._names.get(secret.name) or self._first_listed(secret.name)
         return owner not in {None, entry.ref}
 
 
-def is_parameter_arn(name: str) -> bool:
-    """Return whether a name is the ARN of a parameter."""
-    return _is_arn(name) and name.split(":")[2:3] == ["ssm"]
-
-
 def member_name(path: Ref, name: str) -> str | None:
     """Return the full name of the parameter below `path` that `name` means; None if it means none."""
-    below = _absolute(path.secret_id.rpartition(":parameter")[2])
-    full = _absolute(name.rpartition(":parameter")[2] if is_parameter_arn(name) else name)
+    below, full = _parameter_name(path.secret_id), _parameter_name(name)
     return full if full.startswith(below) and full != below else None
 
 
-def _absolute(name: str) -> str:
-    return name if name.startswith(("/", "arn:")) else f"/{name}"
+def _parameter_name(name: str) -> str:
+    """Return a parameter's full name, given that name with or without its leading slash, or an ARN."""
+    arn = Arn.parse(name)
+    if arn is not None:
+        return arn.parameter_name
+    return name if name.startswith("/") else f"/{name}"
 
 
 def _is_arn(secret_id: str) -> bool:
-    return secret_id.startswith("arn:")
+    return Arn.parse(secret_id) is not None
+
+
+def _ref_of(secret_id: str) -> Ref:
+    """Return what an id alone means: only an ARN can tell that it is a parameter's."""
+    arn = Arn.parse(secret_id)
+    return Ref(secret_id, is_parameter=arn is not None and arn.is_parameter)
 
 
 def _names_within(secret_id: str) -> tuple[str, ...]:
-    """Return the names a secret may have that is asked for so: an ARN ends in a hyphen and six characters, mostly."""
-    tail = secret_id.rpartition(":")[2]
-    if is_parameter_arn(secret_id):
-        # The slash that a path begins with is the one behind "parameter"; a plain name's ARN looks the same.
-        name = tail.removeprefix("parameter")
-        return (name, name[1:])
-    return (tail, tail[:-7]) if _is_arn(secret_id) and tail[-7:-6] == "-" else (tail,)
+    """Return the names that a secret with this id may have: the name itself, or the names that its ARN may hold."""
+    arn = Arn.parse(secret_id)
+    if arn is None:
+        return (secret_id,)
+    if arn.is_parameter:
+        # The slash after "parameter" is the name's own, or the ARN's for a name without one.
+        return (arn.parameter_name, arn.parameter_name[1:])
+    name = arn.resource.rpartition(":")[2]
+    # AWS appends a hyphen and six characters, but an id may leave them out.
+    return (name, name[:-7]) if name[-7:-6] == "-" else (name,)

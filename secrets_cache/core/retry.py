@@ -1,13 +1,13 @@
 """
-Trying again, within a budget.
+Retries within a time budget.
 
 Rules
 -----
-1. All attempts together stay within the budget: an attempt that would begin after its end is not made.
-2. Time spent frozen is nobody's fault, and costs nothing: a heartbeat tells it from time spent waiting. An attempt that
-   was frozen has a moment to end well, since its answer may be here; then it is made again, with the whole budget.
-3. What is worth another attempt, and whether at once or after a pause, is said by whoever failed.
-4. Whoever is throttled has company: its pauses are longer, so that a fleet does not make its own storm.
+1. All attempts together stay within the budget. No attempt begins after its end.
+2. Time during which the process was frozen does not count: a heartbeat tells it from time spent waiting. An attempt
+   that was frozen gets a short grace, since its answer may have arrived; then it is made again with the whole budget.
+3. The attempt decides, by raising `RetryableError`, whether another one makes sense, and whether at once.
+4. A throttled attempt is followed by a longer pause, so that a fleet does not keep its own storm going.
 """
 
 import asyncio
@@ -39,10 +39,10 @@ class RetryableError(Exception):
     An attempt failed in a way that may pass.
 
     Attributes:
-        error: What the caller gets if there is no further attempt.
-        at_once: Whether the next attempt needs no pause: the upstream is well, only the connection or the
-            signature was too old.
-        throttled: Whether the upstream has too much to do: the next attempt needs a long pause.
+        error: The error for the caller if there is no further attempt.
+        at_once: Whether the next attempt needs no pause: the upstream works, only the connection or the signature was
+            too old.
+        throttled: Whether the upstream is overloaded: the next attempt needs a long pause.
     """
 
     def __init__(self, error: SecretUnavailable, *, at_once: bool = False, throttled: bool = False) -> None:
@@ -51,22 +51,22 @@ class RetryableError(Exception):
         self.at_once = at_once
         self.throttled = throttled
 
-    def pause_seconds(self, failed: int, budget_seconds: float, chance: float) -> float:
-        """Return how long to wait after so many failures: doubled each time, a quarter more or less by chance."""
+    def pause_seconds(self, failed: int, budget_seconds: float, random: Callable[[], float]) -> float:
+        """Return the pause after the attempt number `failed`: doubled each time, a quarter more or less at random."""
         if self.at_once:
             return 0.0
         shortest = min(THROTTLED_PAUSE_SECONDS, budget_seconds * THROTTLED_PAUSE_SHARE)
         base = shortest if self.throttled else PAUSE_SECONDS
-        return base * math.ldexp(0.75 + chance / 2, failed - 1)
+        return base * math.ldexp(0.75 + random() / 2, failed - 1)
 
 
 class _Watch(Generic[T]):
     """
-    One attempt under way, and the time it spends.
+    One attempt under way, and the time it takes.
 
     Attributes:
-        spent_seconds: Time spent so far; of a freeze, no more than two heartbeats.
-        was_frozen: Whether the process was frozen meanwhile, or the wall clock went back, which looks the same.
+        spent_seconds: The time so far; at most two heartbeats of a freeze count.
+        was_frozen: Whether the process was frozen in between, or the wall clock went back, which looks the same.
     """
 
     def __init__(self, attempt: Coroutine[Any, Any, T], clock: Clock) -> None:
@@ -80,7 +80,7 @@ class _Watch(Generic[T]):
         Return what the attempt returns, and raise what it raises.
 
         Raises:
-            TimeoutError: It has not ended within the budget, or, once frozen, within the moment it then has.
+            TimeoutError: The attempt did not end within the budget, or, once frozen, within its grace.
         """
         try:
             while not self._task.done() and self.spent_seconds < budget_seconds and not self.was_frozen:
@@ -106,13 +106,13 @@ def _result(task: "asyncio.Task[T]") -> T:
     try:
         return task.result()
     except (asyncio.CancelledError, SystemExit, KeyboardInterrupt) as error:
-        # Nobody here has cancelled it, and an attempt ends no process: it is a fault like any other.
+        # It was not cancelled from here, and no attempt may end the process: it is an error like any other.
         raise RuntimeError(type(error).__name__) from None
 
 
 @contextlib.asynccontextmanager
 async def timeout_awake(seconds: float, clock: Clock) -> AsyncIterator[None]:
-    """Raise TimeoutError after so many seconds, as asyncio.timeout does; once frozen, they begin anew."""
+    """Raise TimeoutError after so many seconds, as asyncio.timeout does; after a freeze, they begin anew."""
     loop = asyncio.get_running_loop()
     left = seconds
     timer: asyncio.TimerHandle
@@ -151,13 +151,14 @@ async def retry_within_budget(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
     """
-    Return what `attempt` returns, making it up to three times in all.
+    Return what `attempt` returns, after up to three attempts; those that a freeze interrupted do not count.
 
-    `random` is chance, from 0 to 1: it spreads the pauses.
+    `attempt` raises `RetryableError` if another attempt makes sense; any other error ends the retries. The pauses count
+    against the budget, and `random`, which returns a number from 0 to 1, spreads them.
 
     Raises:
         TimeoutError: The budget is used up.
-        SecretUnavailable: The last attempt failed for a reason that may pass.
+        SecretUnavailable: The last attempt raised `RetryableError`; this is its `error`.
     """
     left, failed, thaws = budget_seconds, 0, 0
     while True:
@@ -171,7 +172,7 @@ async def retry_within_budget(
             if not isinstance(reason, RetryableError):
                 raise
             failed += 1
-            pause = reason.pause_seconds(failed, budget_seconds, random())
+            pause = reason.pause_seconds(failed, budget_seconds, random)
             left -= watch.spent_seconds + pause
             if failed >= MAX_ATTEMPTS or left <= 0:
                 raise reason.error from None

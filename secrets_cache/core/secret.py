@@ -1,13 +1,18 @@
 """
-A secret, and what it is asked by. A parameter is a secret here that is kept in another service.
+What is asked of AWS, and what AWS gives for it.
+
+    Ref -> Secret
+
+"Secret" is the word here for whatever a Ref names: a secret of Secrets Manager, a parameter of Parameter Store, or a
+path of parameters. A path is one Secret with *members*: the parameters below it.
 
 Rules
 -----
-1. The value never shows: not in a repr, not in an error, not in a comparison's message.
-2. The value is kept as the bytes AWS stored; text is UTF-8.
+1. A value never shows by accident: not in a repr, a format, the message of a failed comparison, or a pickle.
+2. A value is kept as the bytes that AWS stored; text is UTF-8.
 """
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, NoReturn, SupportsIndex
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,13 +20,13 @@ if TYPE_CHECKING:
 
 class AwsContext(NamedTuple):
     """
-    Where AWS is asked, and as whom. What is empty is the function's own.
+    Where AWS is asked, and as whom. An empty field means the function's own.
 
     Attributes:
-        region: A region; of an ARN without one given, the one that it names.
-        role_arn: The role that is assumed for it.
-        external_id: What the role's trust policy wants to be told.
-        session_name: What CloudTrail shows of the role's session.
+        region: A region such as "eu-west-1". If empty, an ARN's own region counts.
+        role_arn: The role to assume.
+        external_id: The external id that the role's trust policy demands.
+        session_name: The name of the role's session, as CloudTrail shows it.
     """
 
     region: str = ""
@@ -32,32 +37,32 @@ class AwsContext(NamedTuple):
 
 class Ref(NamedTuple):
     """
-    What AWS is asked for: one version of one secret or parameter. Also the key of a cache entry.
+    What AWS is asked for: one version of one secret or parameter, or a path. Also the key of a cache entry.
 
     Attributes:
-        secret_id: Name or ARN; of a parameter also a path, which ends in a slash and means all that is below.
-        version_id: A version's id, of a parameter its number; None for the one that `version_stage` names.
-        version_stage: A staging label, of a parameter a label; None for the current one.
-        access: Where it is asked for, and as whom.
-        is_parameter: Whether it is Parameter Store's; else, Secrets Manager's.
-        is_decrypted: Whether a SecureString is decrypted; of no meaning for a secret.
+        secret_id: A name or an ARN. A path of parameters ends in a slash and means everything below it.
+        version_id: A version's id, or a parameter's version number; None for the version that `version_stage` names.
+        version_stage: A staging label, or a parameter's label; None for the current version.
+        context: Where AWS is asked, and as whom.
+        is_parameter: Whether Parameter Store is asked; else Secrets Manager.
+        is_decrypted: Whether a SecureString is decrypted. Secrets ignore it.
     """
 
     secret_id: str
     version_id: str | None = None
     version_stage: str | None = None
-    access: AwsContext = AwsContext()
+    context: AwsContext = AwsContext()
     is_parameter: bool = False
     is_decrypted: bool = True
 
     @property
     def is_path(self) -> bool:
-        """Whether it is a path of parameters."""
+        """Whether this is a path of parameters."""
         return self.is_parameter and self.secret_id.endswith("/")
 
 
 class ParameterFacts(NamedTuple):
-    """What Parameter Store says of a parameter besides its value; None for what it does not say."""
+    """What Parameter Store tells of a parameter besides its value; None for what it left out."""
 
     type: str
     version: int
@@ -67,42 +72,81 @@ class ParameterFacts(NamedTuple):
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether it is stored encrypted, so that its value is another one if it is not decrypted."""
+        """Whether it is stored encrypted: without decryption its value is another one."""
         return self.type == "SecureString"
 
 
-class Secret(NamedTuple):
+class Confidential:
     """
-    One version of a secret or a parameter, as AWS gave it.
+    A value object that can hold a secret. Equal to another of its type with equal fields.
 
-    Attributes:
-        arn: The full ARN, of a secret with the six characters AWS appends; empty for a path.
-        name: The friendly name.
-        version_id: Unique id of this version, of a parameter its number.
-        created_at: When AWS says this version was created, seconds since the epoch; None if it did not say.
-        value: The stored bytes: SecretString or a parameter's value as UTF-8, or SecretBinary; of a path a JSON object
-            of what is below it.
-        is_text: Whether it came as text.
-        stages: The staging labels of this version.
-        parameter: What else is known of a parameter; None for a secret and for a path.
-        members: Of a path, the parameters below it by their full names; else None.
+    A subclass lists its fields in `__slots__`, names the one that must not show, and sets each field once. It is not a
+    tuple, because a tuple can be unpacked, iterated and turned into a dict; and not a dataclass, because importing
+    `dataclasses` takes milliseconds at the start.
     """
 
-    arn: str
-    name: str
-    version_id: str
-    created_at: float | None
-    value: bytes
-    is_text: bool
-    stages: tuple[str, ...] = ()
-    parameter: ParameterFacts | None = None
-    members: "Mapping[str, Secret] | None" = None
+    __slots__: tuple[str, ...] = ()
+    HIDDEN: ClassVar[str] = ""
 
     def __repr__(self) -> str:
-        return repr_without("value", self)
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__ if name != self.HIDDEN)
+        return f"{type(self).__name__}({shown})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    # Equal by contents, which may be a mapping.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} holds a secret: it is neither pickled nor copied")
+
+
+class Secret(Confidential):
+    """
+    One version of a secret or a parameter, or a path with its members, as AWS gave it.
+
+    Attributes:
+        arn: The full ARN; a secret's includes the six characters that AWS appends. Empty for a path.
+        name: The friendly name.
+        version_id: The unique id of this version; a parameter's version number as text.
+        created_at: When AWS created this version, in seconds since the epoch; None if AWS did not tell.
+        value: The stored bytes: SecretString or a parameter's value as UTF-8, or SecretBinary. For a path, a JSON
+            object of its members' values.
+        is_text: Whether the value came as text.
+        stages: The staging labels of this version.
+        parameter: What Parameter Store tells of a parameter; None for a secret and for a path.
+        members: The parameters below a path, by full name; None for anything but a path.
+    """
+
+    __slots__ = ("arn", "created_at", "is_text", "members", "name", "parameter", "stages", "value", "version_id")
+    HIDDEN = "value"
+
+    def __init__(  # noqa: PLR0913 - its fields
+        self,
+        *,
+        arn: str,
+        name: str,
+        version_id: str,
+        created_at: float | None,
+        value: bytes,
+        is_text: bool,
+        stages: tuple[str, ...] = (),
+        parameter: ParameterFacts | None = None,
+        members: "Mapping[str, Secret] | None" = None,
+    ) -> None:
+        self.arn: Final = arn
+        self.name: Final = name
+        self.version_id: Final = version_id
+        self.created_at: Final = created_at
+        self.value: Final = value
+        self.is_text: Final = is_text
+        self.stages: Final = stages
+        self.parameter: Final = parameter
+        self.members: Final = members
 
 
 def repr_without(hidden: str, value: Any) -> str:  # noqa: ANN401 - there is no type of all named tuples
-    """Return the repr of a named tuple but for one of its fields."""
+    """Return the repr of a named tuple without one of its fields."""
     shown = ", ".join(f"{name}={field!r}" for name, field in value._asdict().items() if name != hidden)
     return f"{type(value).__name__}({shown})"

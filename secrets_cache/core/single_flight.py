@@ -3,15 +3,16 @@ Single flight: callers who want the same thing at the same time share one call.
 
 Rules
 -----
-1. At most one call is under way for each key.
-2. A call belongs to nobody who waits for it: a waiter that is cancelled, the first included, harms neither the
-   call nor the other waiters.
-3. Nothing is remembered: once a call has ended, the next one is a new one.
-4. A call that was cancelled by nobody here is an error to who waited for it, not a cancellation of theirs.
-5. Every call started here is awaited or cancelled here, by `aclose`.
+1. At most one call is under way for each key. One call may serve several keys, in a round: each key's callers get
+   their result as soon as the call has it.
+2. A call belongs to none of its waiters: cancelling one, the first included, harms neither the call nor the others.
+3. Nothing is remembered: once a key has its result, the next call for it is a new one.
+4. A waiter whose call is cancelled gets an error, not a cancellation, unless `aclose` cancelled the call.
+5. Every task started here is awaited or cancelled here, by `aclose`.
 """
 
 import asyncio
+import functools
 from collections.abc import Callable, Coroutine, Hashable, Iterable
 from typing import Any, Generic, TypeVar
 
@@ -20,60 +21,93 @@ V = TypeVar("V")
 
 
 class CallLost(Exception):
-    """A call was cancelled, and nobody who waits for it was."""
+    """The call ended without a result for this key, though `aclose` did not end it."""
 
 
 class SingleFlight(Generic[K, V]):
     """The calls under way, by key."""
 
     def __init__(self) -> None:
-        self._tasks: dict[K, asyncio.Task[V]] = {}
+        self._flights: dict[K, asyncio.Future[V]] = {}
+        self._rounds: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
     def __contains__(self, key: K) -> bool:
-        task = self._tasks.get(key)
-        return task is not None and not task.done()
+        flight = self._flights.get(key)
+        return flight is not None and not flight.done()
 
-    def start(self, key: K, call: Callable[[], Coroutine[Any, Any, V]]) -> "asyncio.Task[V]":
+    def start(self, key: K, call: Callable[[], Coroutine[Any, Any, V]]) -> "asyncio.Future[V]":
         """
-        Return the call under way for `key`; where there is none, start `call`.
+        Return the call under way for `key`; start `call` if there is none.
 
-        To wait for it, use `join`: awaiting the task itself would hand a waiter's cancellation on to it.
+        To wait for it, use `wait`: awaiting the future itself would pass a waiter's cancellation on to the call.
         """
-        task = self._tasks.get(key)
-        if task is None or task.done():
-            task = self._tasks[key] = asyncio.get_running_loop().create_task(call())
-            task.add_done_callback(lambda done: self._land(key, done))
-        return task
+        flight = self._flights.get(key)
+        if flight is None or flight.done():
+            flight = self._flights[key] = asyncio.get_running_loop().create_task(call())
+            flight.add_done_callback(functools.partial(self._remove, key))
+        return flight
 
-    def _land(self, key: K, task: "asyncio.Task[V]") -> None:
-        if self._tasks.get(key) is task:
-            del self._tasks[key]
-        if not task.cancelled():
-            # Whoever waited may have gone: then nobody else looks.
-            task.exception()
+    def start_round(
+        self, keys: Iterable[K], call: "Callable[[dict[K, asyncio.Future[V]]], Coroutine[Any, Any, None]]"
+    ) -> None:
+        """
+        Start one call for `keys`, none of which has a call under way.
+
+        `call` gets a future for each key, and sets each one's result as soon as it is known. A key without a result
+        when `call` has ended is lost.
+        """
+        loop = asyncio.get_running_loop()
+        flights: dict[K, asyncio.Future[V]] = {key: loop.create_future() for key in keys}
+        # First the task: where there is no memory for it, nobody must wait for a future that nobody sets.
+        task = loop.create_task(call(flights))
+        self._rounds.add(task)
+        task.add_done_callback(self._rounds.discard)
+        # Not in the task itself: one that is cancelled before its first step never runs.
+        task.add_done_callback(lambda _: [flight.cancel() for flight in flights.values()])
+        for key, flight in flights.items():
+            self._flights[key] = flight
+            flight.add_done_callback(functools.partial(self._remove, key))
+
+    def _remove(self, key: K, flight: "asyncio.Future[V]") -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if not flight.cancelled():
+            # Every waiter may have gone: then nobody else looks.
+            flight.exception()
 
     async def join(self, key: K, call: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        """Return what the call under way for `key` returns; where there is none, start `call`."""
-        task = self.start(key, call)
+        """Return what the call under way for `key` returns, as `wait` does; start `call` if there is none."""
+        self.start(key, call)
+        return await self.wait(key)
+
+    async def wait(self, key: K) -> V:
+        """
+        Return what the call under way for `key` returns, and raise what it raises.
+
+        Raises:
+            CallLost: The call was cancelled, or ended without a result for this key.
+            KeyError: No call is under way for `key`.
+        """
+        flight = self._flights[key]
         try:
-            return await asyncio.shield(task)
+            return await asyncio.shield(flight)
         except asyncio.CancelledError:
             waiter = asyncio.current_task()
-            if task.cancelled() and not self._is_closed and waiter is not None and not waiter.cancelling():
+            if flight.cancelled() and not self._is_closed and waiter is not None and not waiter.cancelling():
                 raise CallLost from None
             raise
 
     async def settle(self, keys: Iterable[K]) -> None:
         """Wait until the calls under way for `keys` have ended, however they end."""
-        tasks = [self._tasks[key] for key in keys if key in self._tasks]
-        if tasks:
-            await asyncio.wait(tasks)
+        flights = [self._flights[key] for key in keys if key in self._flights]
+        if flights:
+            await asyncio.wait(flights)
 
     async def aclose(self) -> None:
         """Cancel every call under way and wait until all have ended."""
         self._is_closed = True
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        under_way: list[asyncio.Future[Any]] = [*self._rounds, *self._flights.values()]
+        for future in under_way:
+            future.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)

@@ -1,10 +1,11 @@
 """Stand-ins for what the core is handed: a clock that can be moved, a source that can be scripted; and its question."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from secrets_cache.core.cache import Source
 from secrets_cache.core.clock import Instant
+from secrets_cache.core.fetcher import FetchResults
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.errors import SecretError, SecretNotFound
 from tests.support.upstream import arn_of
@@ -22,6 +23,11 @@ def secret(name: str = "db", value: str | bytes = CANARY, version: int = 1) -> S
         value=value.encode() if isinstance(value, str) else value,
         is_text=isinstance(value, str),
     )
+
+
+def with_fields(found: Secret, **changes: object) -> Secret:
+    """Return a secret with some of its fields changed."""
+    return Secret(**{name: getattr(found, name) for name in Secret.__slots__} | changes)
 
 
 class FakeClock:
@@ -76,17 +82,18 @@ class FakeSource:
         await self.gate.wait()
         return self._find(ref)
 
-    async def fetch_many(self, refs: Sequence[Ref], deliver: Callable[[Ref, Secret | SecretError], None]) -> None:
-        """Deliver each as the table has it, once the gate is open."""
+    async def fetch_many(self, refs: Sequence[Ref]) -> FetchResults:
+        """Yield each as the table has it, once the gate is open."""
         self.asked_together.append(tuple(refs))
         await self.gate.wait()
         if self.crash_together is not None:
             raise self.crash_together
         for ref in refs:
             try:
-                deliver(ref, self._find(ref))
+                result: Secret | SecretError = self._find(ref)
             except SecretError as error:
-                deliver(ref, error)
+                result = error
+            yield ref, result
 
     def _find(self, ref: Ref) -> Secret:
         error = self.error.get(ref.secret_id) or self.error.get("")
@@ -100,12 +107,9 @@ class FakeSource:
 
 
 async def fetch_all(source: Source, refs: Sequence[Ref]) -> dict[Ref, Secret | SecretError]:
-    """Return what `fetch_many` delivers, each once."""
-    delivered: dict[Ref, Secret | SecretError] = {}
-
-    def deliver(ref: Ref, outcome: Secret | SecretError) -> None:
-        assert ref not in delivered
-        delivered[ref] = outcome
-
-    await source.fetch_many(refs, deliver)
-    return delivered
+    """Return what `fetch_many` yields, each once."""
+    found: dict[Ref, Secret | SecretError] = {}
+    async for ref, result in source.fetch_many(refs):
+        assert ref not in found
+        found[ref] = result
+    return found

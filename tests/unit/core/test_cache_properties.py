@@ -64,7 +64,10 @@ class CacheMachine(RuleBasedStateMachine):
             self.source = FakeSource()
             self.source.values["db"] = 1
             policy = FreshnessPolicy(
-                ttl=TTL, refresh_ahead=AHEAD, stale_while_revalidate=WHILE_REVALIDATING, stale_if_error=ON_ERROR
+                ttl_seconds=TTL,
+                refresh_ahead=AHEAD,
+                stale_while_revalidate_seconds=WHILE_REVALIDATING,
+                stale_if_error_seconds=ON_ERROR,
             )
             self.cache = Cache(
                 listed=[ListedEntry(ref=Ref("db"), names=("db",), policy=policy)],

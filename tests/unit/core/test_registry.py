@@ -6,11 +6,11 @@ import pytest
 
 from secrets_cache.core.freshness import CachedValue
 from secrets_cache.core.registry import ListedEntry, Registry
-from secrets_cache.core.secret import Ref
+from secrets_cache.core.secret import AwsContext, ParameterFacts, Ref
 from secrets_cache.errors import SecretNotConfigured
-from tests.support.fakes import FakeClock, secret
+from tests.support.caches import listed, policy
+from tests.support.fakes import FakeClock, secret, with_fields
 from tests.support.upstream import arn_of
-from tests.unit.core.test_cache import listed, policy
 
 
 def entries(*secrets, allow=(), max_unlisted=10) -> Registry:
@@ -22,7 +22,7 @@ def fetched(found: Registry, secret_id: str, name: str = "") -> None:
     """Let an entry hold what AWS gives for its id."""
     entry = found.find(secret_id, None, None)
     own_name = name or secret_id.rpartition(":")[2].removesuffix("-AbCdEf")
-    value = secret(own_name)._replace(arn=secret_id if name == "" else arn_of(name))
+    value = with_fields(secret(own_name), arn=secret_id if name == "" else arn_of(name))
     entry.held = CachedValue(value, FakeClock().now(), 0.0, 0.0)
     found.learn(entry, value)
 
@@ -217,3 +217,37 @@ def test_a_stage_that_is_listed_under_an_id_is_not_what_the_id_means():
 
     assert Ref("db") == entries(staged).find_any(Ref("db")).ref
     assert staged.ref == entries(staged).find_any(Ref("db", version_stage="AWSPREVIOUS")).ref
+
+
+PARAMETER = ListedEntry(ref=Ref("/one", is_parameter=True), names=("/one",), policy=policy())
+
+
+def undecrypted(name: str) -> Ref:
+    """Return what is asked for who wants a parameter as it is stored."""
+    return Ref(name, is_parameter=True, is_decrypted=False)
+
+
+@pytest.mark.parametrize(("kind", "is_shared"), [("String", True), ("SecureString", False)])
+@pytest.mark.parametrize(("name", "listed_as"), [("/one", PARAMETER), ("/app/x", PATH)])
+def test_an_undecrypted_parameter_is_the_listed_one_if_that_was_never_encrypted(name, listed_as, kind, is_shared):
+    """Whether it was, its first fetch tells: until then, callers wait for it."""
+    found = entries(PARAMETER, PATH)
+    entry = found.find(name, None, None)
+    assert [listed_as.ref] == list(found.may_be_meant_by(undecrypted(name)))
+    parameter = with_fields(secret(name), parameter=ParameterFacts(kind, 1))
+    value = with_fields(parameter, parameter=None, members={name: parameter}) if listed_as is PATH else parameter
+    entry.held = CachedValue(value, FakeClock().now(), 0.0, 0.0)
+
+    assert [] == list(found.may_be_meant_by(undecrypted(name)))
+    assert (listed_as.ref if is_shared else undecrypted(name)) == found.meant_by(undecrypted(name))
+    a_version = undecrypted(name)._replace(version_id="3")
+    assert a_version == found.meant_by(a_version)
+
+
+def test_what_another_role_or_region_asks_for_is_never_what_is_listed():
+    """Its answer may be another one."""
+    elsewhere = Ref("db", context=AwsContext(region="eu-north-1"))
+    found = entries(listed("db"))
+
+    assert elsewhere == found.meant_by(elsewhere)
+    assert [] == list(found.may_be_meant_by(elsewhere))

@@ -125,6 +125,16 @@ async def test_a_definite_failure_is_not_tried_again(clock):
     assert 1 == script.made
 
 
+async def test_an_attempt_that_is_cancelled_by_nobody_is_an_error(clock):
+    """Who waits for it was not cancelled, and must not look as if."""
+
+    async def lost() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(RuntimeError, match="CancelledError"):
+        await Script(clock, lost).run()
+
+
 async def test_no_attempt_begins_after_the_budget(clock):
     """A pause that would outlast the budget is not begun."""
     script = Script(clock, (0.5, LATER), "good")

@@ -163,3 +163,114 @@ async def test_who_waits_for_a_call_that_closing_cancels_is_cancelled(call):
 
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+class Round:
+    """A call for several keys whose results come one by one; None ends it."""
+
+    def __init__(self) -> None:
+        self.results: asyncio.Queue[tuple[str, int] | None] = asyncio.Queue()
+
+    async def __call__(self, flights: "dict[str, asyncio.Future[int]]") -> None:
+        while (result := await self.results.get()) is not None:
+            flights[result[0]].set_result(result[1])
+
+
+def start_round(flights: SingleFlight[str, int], *keys: str) -> Round:
+    """Start a round, and return what steers it."""
+    steered = Round()
+    flights.start_round(keys, steered)
+    return steered
+
+
+async def test_each_key_of_a_round_has_its_result_at_once(call):
+    """Callers join in from the moment it starts, and wait for nothing but their own key."""
+    flights: SingleFlight[str, int] = SingleFlight()
+    steered = start_round(flights, "a", "b")
+    waiting = {key: asyncio.create_task(flights.join(key, call)) for key in ("a", "b")}
+    await asyncio.sleep(0)
+
+    steered.results.put_nowait(("b", 2))
+
+    assert 2 == await waiting["b"]
+    assert ("a" in flights, "b" in flights) == (True, False)
+    steered.results.put_nowait(("a", 1))
+    assert 1 == await waiting["a"]
+    assert 0 == call.made
+    await flights.aclose()
+
+
+async def test_a_caller_that_leaves_a_round_harms_nobody(call):
+    """Neither the others of its key, nor those of another one."""
+    flights: SingleFlight[str, int] = SingleFlight()
+    steered = start_round(flights, "a", "b")
+    waiting = [asyncio.create_task(flights.join(key, call)) for key in ("a", "a", "b")]
+    await asyncio.sleep(0)
+
+    waiting[0].cancel()
+    for key in ("a", "b"):
+        steered.results.put_nowait((key, 1))
+
+    assert [1, 1] == [await task for task in waiting[1:]]
+    assert waiting[0].cancelled()
+    await flights.aclose()
+
+
+async def test_a_key_that_a_round_does_not_bring_is_lost(call):
+    """Its callers are told, and the next call for it is a new one."""
+    flights: SingleFlight[str, int] = SingleFlight()
+    steered = start_round(flights, "a", "b")
+    waiting = [asyncio.create_task(flights.join(key, call)) for key in ("a", "b")]
+    await asyncio.sleep(0)
+    for result in (("b", 2), None):
+        steered.results.put_nowait(result)
+
+    with pytest.raises(CallLost):
+        await waiting[0]
+    assert 2 == await waiting[1]
+    call.go.set()
+    assert 1 == await flights.join("a", call)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+async def test_closing_cancels_a_round_and_who_waits_for_it(call, steps):
+    """However far it has come, and be it that it has not begun."""
+    flights: SingleFlight[str, int] = SingleFlight()
+    start_round(flights, "a", "b")
+    waiting = asyncio.create_task(flights.join("a", call))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    waiting_for_all = asyncio.create_task(flights.settle(["a", "b"]))
+    await asyncio.sleep(0)
+
+    await flights.aclose()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await waiting_for_all
+    assert {asyncio.current_task()} == asyncio.all_tasks()
+
+
+async def test_waiting_for_a_call_that_is_not_under_way():
+    """Only `join` starts one."""
+    flights: SingleFlight[str, int] = SingleFlight()
+
+    with pytest.raises(KeyError):
+        await flights.wait("a")
+
+
+async def test_a_round_that_cannot_be_started_leaves_nobody_waiting(monkeypatch):
+    """Its keys have no call under way, and may be asked for singly."""
+
+    def refuse(coroutine, **_):
+        coroutine.close()
+        raise MemoryError
+
+    flights: SingleFlight[str, int] = SingleFlight()
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "create_task", refuse)
+        with pytest.raises(MemoryError):
+            flights.start_round(["a"], lambda _: asyncio.sleep(0))
+
+    assert "a" not in flights
+    await flights.aclose()

@@ -1,0 +1,111 @@
+"""
+One cache entry: what is held of a secret, what last went wrong, and what that allows now.
+
+Rules
+-----
+1. Every question is answered for the instant that is handed in; nothing is remembered of earlier questions.
+2. A definite refusal is never masked by an old value once that has expired, until AWS gives a value again.
+3. Only a fetch changes what is held, and only a forced refresh changes when the next one is allowed.
+"""
+
+import math
+
+from secrets_cache.core.clock import Instant, elapsed
+from secrets_cache.core.freshness import CachedValue, Failure, FreshnessPolicy, State
+from secrets_cache.core.secret import Ref
+from secrets_cache.errors import SecretUnavailable
+
+FORCED_INTERVAL_SECONDS = 1.0
+
+
+class Entry:
+    """
+    One version of one secret or parameter, or one path.
+
+    Attributes:
+        ref: What AWS is asked for.
+        name: The name in logs and reports.
+        policy: How long a value may be used.
+        held: The last value; None before the first.
+        failure: The last fetch's failure; None if the last fetch succeeded, or there was none.
+        forced: When the last forced refresh began; None before the first.
+        refreshes: How many fetches have ended, well or not.
+        failures: How many fetches failed.
+    """
+
+    __slots__ = ("failure", "failures", "forced", "held", "name", "policy", "ref", "refreshes")
+
+    def __init__(self, ref: Ref, name: str, policy: FreshnessPolicy) -> None:
+        self.ref = ref
+        self.name = name
+        self.policy = policy
+        self.held: CachedValue | None = None
+        self.failure: Failure | None = None
+        self.forced: Instant | None = None
+        self.refreshes = 0
+        self.failures = 0
+
+    def age(self, now: Instant) -> float:
+        """Return the held value's age in seconds: infinite for none, at least the ttl if the wall clock went back."""
+        return math.inf if self.held is None else self.held.age(now, self.policy.ttl_seconds)
+
+    def is_fresh(self, now: Instant) -> bool:
+        """Return whether a value is held and younger than its ttl."""
+        return self.age(now) < self.policy.ttl_seconds
+
+    def is_refresh_due(self, now: Instant) -> bool:
+        """Return whether the held value has reached the age at which a refresh is due."""
+        return self.held is not None and self.age(now) >= self.held.refresh_age_seconds
+
+    def is_refresh_near(self, now: Instant) -> bool:
+        """
+        Return whether a refresh may be made now, along with another entry's.
+
+        That is so from the beginning of the refresh-ahead window; after a passing failure, from the earliest end that
+        the back-off could have had. After a refusal it is never so: the refusal would fail the whole call.
+        """
+        if self.failure is None:
+            return self.age(now) >= self.policy.ttl_seconds * (1 - self.policy.refresh_ahead)
+        since = elapsed(self.failure.at, now)
+        is_over = since.backwards or since.seconds >= self.failure.shortest_backoff_seconds
+        return not self.failure.refused and is_over
+
+    def may_serve_while_revalidating(self, now: Instant) -> bool:
+        """Return whether stale-while-revalidate covers the age, and AWS has not refused since."""
+        if self.failure is not None and self.failure.refused:
+            return False
+        return self.age(now) < self.policy.ttl_seconds + self.policy.stale_while_revalidate_seconds
+
+    def may_serve_after(self, failure: Failure, now: Instant) -> bool:
+        """Return whether the held value may be served although a fetch ended in `failure`."""
+        bridged = 0.0 if failure.refused else self.policy.stale_if_error_seconds
+        return isinstance(failure.error, SecretUnavailable) and self.age(now) < self.policy.ttl_seconds + bridged
+
+    def failure_in_force(self, now: Instant) -> Failure | None:
+        """Return the failure whose back-off forbids another fetch; None if there is none, or its end is unknown."""
+        if self.failure is None:
+            return None
+        since = elapsed(self.failure.at, now)
+        return self.failure if not since.backwards and since.seconds < self.failure.backoff_seconds else None
+
+    def may_force(self, now: Instant) -> bool:
+        """Return whether the last forced refresh is long enough ago for another one."""
+        if self.forced is None:
+            return True
+        since = elapsed(self.forced, now)
+        return since.backwards or since.seconds >= FORCED_INTERVAL_SECONDS
+
+    def seconds_to_refresh(self, now: Instant) -> float:
+        """Return the seconds until a refresh is due: infinite for never, 0 or less for now."""
+        if self.failure is not None:
+            since = elapsed(self.failure.at, now)
+            return 0.0 if since.backwards else self.failure.backoff_seconds - since.seconds
+        return math.inf if self.held is None else self.held.refresh_age_seconds - self.age(now)
+
+    def state(self, now: Instant) -> State:
+        """Return the state. An expired value without a failure is stale."""
+        if self.is_fresh(now):
+            return State.FRESH
+        if self.failure is None:
+            return State.PENDING if self.held is None else State.STALE
+        return State.STALE if self.may_serve_after(self.failure, now) else State.FAILED

@@ -1,0 +1,231 @@
+"""
+Fetches under way: AWS is asked for entries, one by one or many in a round, and each result is kept as it arrives.
+
+    entries -> Source -> Secret or SecretError -> entry.held or entry.failure -> the callers who wait
+
+Rules
+-----
+1. At most one fetch is under way for each entry, and any number of callers wait for it. In a round, too, each entry's
+   callers get its result at once, not at the end of the round.
+2. Whatever a fetch raises, and whatever a round leaves out, ends in the entry as a failure; never in the task that ran
+   the fetch.
+3. How old a value may be and when a fetch is allowed is not decided here.
+"""
+
+import asyncio
+import functools
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from typing import Protocol
+
+from secrets_cache.core.clock import Clock, Instant, elapsed
+from secrets_cache.core.entry import Entry
+from secrets_cache.core.freshness import CachedValue, Failure
+from secrets_cache.core.registry import Registry
+from secrets_cache.core.secret import Ref, Secret
+from secrets_cache.core.single_flight import SingleFlight
+from secrets_cache.core.stats import FetchEvent, Stats
+from secrets_cache.errors import SecretError, SecretUnavailable
+
+logger = logging.getLogger(__name__)
+
+
+FetchResult = Secret | SecretError
+FetchResults = AsyncGenerator[tuple[Ref, FetchResult], None]
+
+
+class Source(Protocol):
+    """Where secrets come from."""
+
+    async def fetch(self, ref: Ref) -> Secret:
+        """
+        Return one secret within a bounded time.
+
+        Raises:
+            SecretError: There is no usable answer.
+        """
+        ...
+
+    def fetch_many(self, refs: Sequence[Ref]) -> FetchResults:
+        """Yield once for each of `refs`, as soon as its result is known, within a bounded time."""
+        ...
+
+
+class Fetcher:
+    """
+    Runs the fetches of one cache.
+
+    Args:
+        source: Where secrets come from.
+        clock: Tells the time.
+        random: Returns a random number from 0 to 1: spreads refreshes and back-offs.
+        registry: Learns each secret's other names.
+        stats: Counts the fetches.
+        observe: Called with each fetch that has ended; raises nothing.
+
+    Attributes:
+        in_flight: How many fetches are under way.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        clock: Clock,
+        random: Callable[[], float],
+        registry: Registry,
+        stats: Stats,
+        observe: Callable[[FetchEvent], None],
+    ) -> None:
+        self._source = source
+        self._clock = clock
+        self._random = random
+        self._registry = registry
+        self._stats = stats
+        self._observe = observe
+        self._flights: SingleFlight[Ref, CachedValue | Failure] = SingleFlight()
+        self.in_flight = 0
+
+    def __contains__(self, ref: Ref) -> bool:
+        return ref in self._flights
+
+    def start(self, entry: Entry) -> None:
+        """Start the fetch of one entry that has no fetch under way."""
+        self._flights.start(entry.ref, lambda: self._fetch_one(entry))
+        # Counted before the first step of any: the first fetch to end must know of the others.
+        self.in_flight += 1
+        self._stats.refreshes += 1
+
+    def start_round(self, entries: Iterable[Entry]) -> None:
+        """Start one round for entries that have no fetch under way; `wait` may be called for each of them at once."""
+        by_ref = {entry.ref: entry for entry in entries}
+        self._flights.start_round(by_ref, functools.partial(self._fetch_round, by_ref))
+        self.in_flight += len(by_ref)
+        self._stats.refreshes += len(by_ref)
+
+    async def wait(self, entry: Entry) -> CachedValue | Failure:
+        """Return what comes of the fetch of this entry that is under way."""
+        return await self._flights.wait(entry.ref)
+
+    async def settle(self, refs: Iterable[Ref]) -> None:
+        """Wait until the fetches under way for `refs` have ended, however they end."""
+        await self._flights.settle(refs)
+
+    async def aclose(self) -> None:
+        """Cancel every fetch under way and wait until all have ended."""
+        await self._flights.aclose()
+
+    async def _fetch_one(self, entry: Entry) -> CachedValue | Failure:
+        sent = self._clock.now()
+        result: Secret | SecretError
+        try:
+            result = await self._source.fetch(entry.ref)
+        except SecretError as error:
+            result = error
+        except BaseException as error:
+            if _is_ending(error):
+                self.in_flight -= 1
+                raise
+            result = _unexpected(entry, error)
+        return self._keep(entry, result, sent, self._random)
+
+    async def _fetch_round(
+        self, left: dict[Ref, Entry], flights: "dict[Ref, asyncio.Future[CachedValue | Failure]]"
+    ) -> None:
+        sent = self._clock.now()
+        # Parameters that came together are due together: one draw for all, not the earliest of ten draws.
+        shared = functools.cache(self._random)
+        results = self._source.fetch_many(tuple(left))
+        try:
+            async for ref, result in results:
+                if (entry := left.pop(ref, None)) is not None:
+                    random = shared if ref.is_parameter else self._random
+                    flights[ref].set_result(self._keep(entry, result, sent, random))
+        except BaseException as error:
+            if _is_ending(error):
+                self.in_flight -= len(left)
+                raise
+            logger.error("internal.error", {"where": "prefetch", "error": type(error).__name__})  # noqa: TRY400
+            await results.aclose()
+        for ref, entry in left.items():
+            missed = SecretUnavailable(ref.secret_id, code="internal-error", cause="it was not fetched")
+            flights[ref].set_result(self._keep(entry, missed, sent, shared if ref.is_parameter else self._random))
+
+    def _keep(
+        self, entry: Entry, result: Secret | SecretError, sent: Instant, random: Callable[[], float]
+    ) -> CachedValue | Failure:
+        """Keep in the entry what its fetch brought, count the fetch, and tell of it."""
+        now = self._clock.now()
+        outcome: CachedValue | Failure
+        try:
+            if isinstance(result, Secret):
+                outcome = self._keep_value(entry, result, sent, now, random)
+            else:
+                outcome = self._keep_failure(entry, result, now, random)
+        except Exception as error:  # noqa: BLE001 - rule 2
+            outcome = self._keep_failure(entry, _unexpected(entry, error), now, random)
+        has_failed = isinstance(outcome, Failure)
+        # Not `elapsed`: how long the process was frozen tells nothing of AWS.
+        seconds = max(0.0, now.monotonic - sent.monotonic)
+        is_listed = self._registry.listed.get(entry.ref) is entry
+        self.in_flight -= 1
+        self._stats.latency.add(seconds)
+        self._stats.failures += has_failed
+        entry.refreshes += 1
+        entry.failures += has_failed
+        self._observe(FetchEvent(entry.name, is_listed, seconds, has_failed, self.in_flight))
+        return outcome
+
+    def _keep_value(
+        self, entry: Entry, secret: Secret, sent: Instant, now: Instant, random: Callable[[], float]
+    ) -> CachedValue:
+        is_first = entry.held is None
+        changed = entry.held is not None and entry.held.secret.version_id != secret.version_id
+        recovered = entry.failure is not None
+        held = CachedValue(secret, sent, now.wall, entry.policy.pick_refresh_age_seconds(random))
+        entry.held, entry.failure = held, None
+        self._registry.learn(entry, secret)
+        if is_first and self._registry.shares_name(entry, secret):
+            logger.warning("secret.name_shared", {"secret": entry.name, "name": secret.name})
+        logger.log(
+            logging.INFO if changed or recovered else logging.DEBUG,
+            "secret.refreshed",
+            {
+                "secret": entry.name,
+                "version_id": secret.version_id,
+                "changed": changed,
+                "took_ms": round(elapsed(sent, now).seconds * 1000),
+            },
+        )
+        return held
+
+    def _keep_failure(self, entry: Entry, error: SecretError, now: Instant, random: Callable[[], float]) -> Failure:
+        entry.failure = failure = Failure.after(entry.failure, error, now, random)
+        is_bridged = entry.is_fresh(now) or entry.may_serve_after(failure, now)
+        logger.log(
+            logging.WARNING if is_bridged else logging.ERROR,
+            "secret.fetch_failed",
+            {
+                "secret": entry.name,
+                "code": error.code,
+                "reason": str(error),
+                "still_served": is_bridged,
+                "next_try_s": round(failure.backoff_seconds, 1),
+            },
+        )
+        return failure
+
+
+def _is_ending(error: BaseException) -> bool:
+    """Return whether `error` ends the running task because its owner wants it to, and not the fetch alone."""
+    if isinstance(error, GeneratorExit):
+        # The loop is gone, and the task with it.
+        return True
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _unexpected(entry: Entry, error: BaseException) -> SecretUnavailable:
+    # Only the type: the text might hold anything.
+    cause = f"internal error ({type(error).__name__})"
+    return SecretUnavailable(entry.name, code="internal-error", cause=cause)

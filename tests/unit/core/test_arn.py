@@ -1,0 +1,57 @@
+"""ARNs, taken apart."""
+
+import pytest
+
+from secrets_cache.core.arn import Arn
+from tests.support.upstream import arn_of
+
+PARAMETER = "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/app/db"
+
+
+def test_an_arn_has_five_fields():
+    """The last one is everything after the fifth colon."""
+    assert Arn("aws", "secretsmanager", "eu-west-1", "123456789012", "secret:db-AbCdEf") == Arn.parse(arn_of("db"))
+    assert Arn("aws", "iam", "", "1", "a:b:c") == Arn.parse("arn:aws:iam::1:a:b:c")
+
+
+@pytest.mark.parametrize("text", ["", "db", "prod/db", "Arn:aws:ssm:x:1:y", "/arn:x", "arn"])
+def test_a_name_is_no_arn(text):
+    """Only what begins with "arn:" is one."""
+    assert Arn.parse(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("arn:", Arn("", "", "", "", "")),
+        ("arn:aws:ssm", Arn("aws", "ssm", "", "", "")),
+        ("arn:aws:ssm:eu-west-1:1", Arn("aws", "ssm", "eu-west-1", "1", "")),
+    ],
+)
+def test_what_is_missing_is_empty(text, fields):
+    """A pattern of names may end anywhere in an ARN."""
+    assert fields == Arn.parse(text)
+
+
+@pytest.mark.parametrize("text", [arn_of("db"), PARAMETER])
+def test_an_arn_is_written_as_it_was_read(text):
+    """Its fields and what joins them are all there is."""
+    assert text == str(Arn.parse(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_parameter", "name"),
+    [
+        (PARAMETER, True, "/app/db"),
+        ("arn:aws:ssm:eu-west-1:1:parameter/", True, "/"),
+        ("arn:aws:ssm:eu-west-1:1:document/app", True, ""),
+        ("arn:aws:s3:::parameter/app", False, ""),
+        (arn_of("parameter/app"), False, ""),
+    ],
+)
+def test_a_parameters_arn_holds_its_name(text, is_parameter, name):
+    """With the slash that it begins with; nothing else's ARN holds one."""
+    arn = Arn.parse(text)
+
+    assert arn is not None
+    assert (is_parameter, name) == (arn.is_parameter, arn.parameter_name)

@@ -1,0 +1,210 @@
+"""Which entry a caller's name, version or ref means, through the cache; and how many are kept."""
+
+import asyncio
+
+import pytest
+
+from secrets_cache.core.registry import ListedEntry
+from secrets_cache.core.results import CacheStatus
+from secrets_cache.core.secret import Ref, Secret
+from secrets_cache.errors import SecretNotConfigured, SecretNotFound
+from tests.support.caches import TTL, Setup, listed, policy, until, version
+from tests.support.fakes import FakeSource, secret, with_fields
+from tests.support.upstream import arn_of
+
+# Names and versions.
+
+
+async def test_a_secret_answers_to_its_alias_its_id_and_its_other_name(setup):
+    """Listed by name it answers to its ARN once fetched; listed by ARN, to its name."""
+    cache = await setup.prefetched(listed("short", "db"), listed(arn_of("api")))
+    setup.source.values[arn_of("api")] = 1
+
+    for name in ("short", "db", arn_of("db")):
+        assert CacheStatus.HIT is (await cache.get(name)).served
+    setup.clock.tick(1)
+    assert "api" == (await cache.get(arn_of("api"))).secret.name
+    assert CacheStatus.HIT is (await cache.get("api")).served
+
+
+async def test_another_name_asked_for_before_the_prefetch_has_ended_waits_for_it(setup):
+    """It may be a listed secret's ARN: that is known when it has been fetched."""
+    cache = setup.cache()
+    setup.source.gate.clear()
+    waiting = asyncio.create_task(cache.get(arn_of("db")))
+    await asyncio.sleep(0)
+
+    setup.source.gate.set()
+
+    assert "db" == (await waiting).secret.name
+
+
+@pytest.mark.parametrize("name", ["api", "db", arn_of("nobody")])
+async def test_nobody_waits_for_a_secret_that_cannot_be_meant(setup, name):
+    """What `allow` covers is fetched at once, what nothing covers is refused at once; the others take their time."""
+    cache = setup.cache(listed("slow", "other"), allow=("*i", "d*"))
+    cache.start_prefetch()
+    setup.source.gate.clear()
+    asked = asyncio.create_task(cache.get(name))
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+    assert [Ref(name)] == setup.source.fetched or isinstance(asked.exception(), SecretNotConfigured)
+
+    setup.source.gate.set()
+    await asyncio.gather(asked, return_exceptions=True)
+    await cache.aclose()
+
+
+async def test_one_name_in_two_accounts_is_said_once(setup, caplog):
+    """The first listed has it; whoever reads the log learns why the second does not answer to it."""
+    other = arn_of("db").replace("123456789012", "999999999999")
+    setup.source.values.update({arn_of("db"): 1, other: 2})
+    cache = await setup.prefetched(listed("mine", arn_of("db")), listed("theirs", other))
+    setup.clock.tick(TTL)
+
+    assert 1 == version(await cache.get("db"))
+    assert 2 == version(await cache.get("theirs"))
+    shared = [record.args for record in caplog.records if record.msg == "secret.name_shared"]
+    assert [{"secret": "theirs", "name": "db"}] == shared
+
+
+async def test_a_name_that_is_neither_listed_nor_allowed(setup):
+    """It is refused, and AWS is not asked."""
+    cache = await setup.prefetched(allow=("prod/*",))
+
+    for name in ("api", "prod", "xprod/a", ""):
+        with pytest.raises(SecretNotConfigured):
+            await cache.get(name)
+    assert [] == setup.source.fetched
+
+
+async def test_of_two_that_claim_a_name_the_first_has_it(setup):
+    """Names are given in the order of the configuration."""
+    setup.source.values.update(one=1, two=1)
+    cache = await setup.prefetched(listed("same", "one"), listed("same", "two"))
+
+    assert "one" == (await cache.get("same")).secret.name
+    assert "two" == (await cache.get("two")).secret.name
+
+
+async def test_versions_are_cached_apart(setup):
+    """Each stage and each id is an entry of its own, under the listed secret's policy."""
+    cache = await setup.prefetched(listed("db", ttl_seconds=10))
+
+    for _ in range(2):
+        for selection in ({"version_stage": "AWSPREVIOUS"}, {"version_id": "v" * 32}, {"version_stage": "AWSCURRENT"}):
+            await cache.get("db", **selection)
+    assert [Ref("db", version_stage="AWSPREVIOUS"), Ref("db", version_id="v" * 32)] == setup.source.fetched
+
+    setup.clock.tick(10)
+    assert CacheStatus.EXPIRED is (await cache.get("db", version_stage="AWSPREVIOUS")).served
+
+
+async def test_a_listed_version_does_not_take_the_current_ones_other_name(setup):
+    """The ARN stands for what the id stands for, in whatever order they were fetched."""
+    previous = ListedEntry(ref=Ref("db", version_stage="AWSPREVIOUS"), names=("old",), policy=policy())
+    cache = await setup.prefetched(previous, listed("db"))
+
+    assert (await cache.get(arn_of("db"))).held is (await cache.get("db")).held
+    assert (await cache.get("old")).held is not (await cache.get("db")).held
+
+
+# Bounds.
+
+
+async def test_unlisted_entries_are_bounded_and_the_least_recently_used_goes_first(setup):
+    """Listed ones never go."""
+    setup.source.values.update({f"n{number}": 1 for number in range(4)})
+    cache = await setup.prefetched(allow=("n*",), max_unlisted=3)
+    for name in ("n0", "n1", "n2", "n0", "n3"):
+        await cache.get(name)
+    setup.source.fetched.clear()
+
+    for name in ("n0", "n2", "n3", "db"):
+        assert CacheStatus.HIT is (await cache.get(name)).served
+    assert CacheStatus.MISS is (await cache.get("n1")).served
+
+
+async def test_a_forgotten_entry_takes_its_other_names_along(setup):
+    """What is gone answers to nothing."""
+    setup.source.values.update(n0=1, n1=1)
+    cache = await setup.prefetched(allow=("n*",), max_unlisted=1)
+    await cache.get("n0")
+    assert CacheStatus.HIT is (await cache.get(arn_of("n0"))).served
+    await cache.get("n1")
+
+    with pytest.raises(SecretNotConfigured):
+        await cache.get(arn_of("n0"))
+
+
+async def test_an_entry_forgotten_while_it_is_fetched_still_answers_its_callers(setup):
+    """Eviction is about memory, not about who is waiting; nothing is learned for it any more."""
+    setup.source.values.update(n0=1, n1=1)
+    cache = await setup.prefetched(allow=("n*",), max_unlisted=1)
+    setup.source.gate.clear()
+    waiting = [asyncio.create_task(cache.get(name)) for name in ("n0", "n1")]
+    await until(lambda: len(setup.source.fetched) == 2)
+    setup.source.gate.set()
+
+    assert ["n0", "n1"] == [answer.secret.name for answer in await asyncio.gather(*waiting)]
+    with pytest.raises(SecretNotConfigured):
+        await cache.get(arn_of("n0"))
+
+
+# A path of parameters, and asking for anything.
+
+
+class PathSource(FakeSource):
+    """A source of the path `/app/`."""
+
+    def _find(self, ref: Ref) -> Secret:
+        found = super()._find(ref)
+        members = {f"/app/{name}": secret(f"/app/{name}", version=number) for name, number in self.values.items()}
+        return with_fields(found, members=members) if ref.is_path else found
+
+
+async def test_what_is_below_a_path_is_fetched_and_grows_old_with_it(clock):
+    """One call for all of it; each with its own version, and the path's age."""
+    source = PathSource()
+    source.values.update({"/app/": 1, "a": 7})
+    path = ListedEntry(ref=Ref("/app/", is_parameter=True), names=("/app/",), policy=policy())
+    cache = Setup(source, clock).cache(path)
+    await cache.prefetch()
+
+    answer = await cache.get("/app/a")
+    with pytest.raises(SecretNotFound, match="parameter '/app/nope' was not found in Parameter Store"):
+        await cache.get("/app/nope")
+    clock.tick(TTL)
+    source.values["a"] = 8
+    again = await cache.get("/app/a")
+
+    assert ("version-7", CacheStatus.HIT) == (answer.secret.version_id, answer.served)
+    assert ("version-8", CacheStatus.EXPIRED) == (again.secret.version_id, again.served)
+    assert (1, 1) == (len(source.asked_together), len(source.fetched))
+
+
+async def test_who_may_ask_for_anything_gets_it_and_shares_the_cache(setup):
+    """Listed or not; what is listed from the same entry."""
+    cache = await setup.prefetched()
+
+    assert (True, False) == (cache.is_listed(Ref("db")), cache.is_listed(Ref("api")))
+    assert CacheStatus.HIT is (await cache.get_any(Ref("db"))).served
+    assert CacheStatus.MISS is (await cache.get_any(Ref("api"))).served
+    assert CacheStatus.HIT is (await cache.get_any(Ref("api"))).served
+    assert [Ref("api")] == setup.source.fetched
+    with pytest.raises(SecretNotConfigured):
+        await cache.get("api")
+
+
+async def test_who_may_ask_for_anything_waits_for_what_may_be_meant(setup):
+    """An ARN may be a listed secret's: its first fetch will tell, and is the only one."""
+    cache = setup.cache()
+    setup.source.gate.clear()
+    waiting = asyncio.create_task(cache.get_any(Ref(arn_of("db"))))
+    await until(lambda: setup.source.asked_together)
+
+    setup.source.gate.set()
+
+    assert CacheStatus.HIT is (await waiting).served
+    assert [] == setup.source.fetched

@@ -1,0 +1,52 @@
+"""What the cache gives."""
+
+import pickle
+
+import pytest
+
+from secrets_cache.core.clock import Instant
+from secrets_cache.core.freshness import CachedValue
+from secrets_cache.core.results import CacheResult, CacheStatus, EntryKind
+from secrets_cache.core.secret import Ref
+from tests.support.fakes import CANARY, secret
+
+
+def result(value: str = CANARY) -> CacheResult:
+    """Return an answer from memory."""
+    return CacheResult(CachedValue(secret("db", value), Instant(1, 2), 3, 4), CacheStatus.HIT, 5)
+
+
+def test_an_answer_shows_all_but_the_secrets_value():
+    """How it came about, and which version it holds."""
+    for shown in (repr(result()), str(result()), f"{result()}"):
+        assert CANARY not in shown
+        assert "served=<CacheStatus.HIT: 'hit'>" in shown
+        assert "version_id='version-1'" in shown
+
+
+def test_answers_are_equal_by_what_they_hold():
+    """Down to the value."""
+    assert result() == result()
+    assert result() != result("another")
+
+
+def test_an_answer_is_neither_pickled_nor_taken_apart():
+    """Either would show the value to whoever reads the bytes, or the loop."""
+    with pytest.raises(TypeError, match="a CacheResult holds a secret"):
+        pickle.dumps(result())
+    with pytest.raises(TypeError):
+        iter(result())  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("ref", "kind"),
+    [
+        (Ref("a"), EntryKind.SECRET),
+        (Ref("a/"), EntryKind.SECRET),
+        (Ref("/a", is_parameter=True), EntryKind.PARAMETER),
+        (Ref("/a/", is_parameter=True), EntryKind.PATH),
+    ],
+)
+def test_the_kind_of_what_is_listed(ref, kind):
+    """A slash at its end makes a parameter a path."""
+    assert kind is EntryKind.of(ref)
