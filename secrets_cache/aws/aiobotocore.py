@@ -1,13 +1,17 @@
 """
-One call to Secrets Manager, or to a service beside it, through aiobotocore.
+A client for any call, through aiobotocore.
 
 Rules
 -----
-1. botocore makes one attempt a call: trying again is up to who calls.
-2. The client is made when first needed, and made again when its credentials turn out to be missing or expired.
+1. botocore makes one attempt for each call: another attempt is up to the caller.
+2. The client is created when first needed, and created again when its credentials are missing or have expired.
 3. A client that is replaced is closed when its last call has ended.
-4. So is one whose connections are older than its pool believes: that one goes by the monotonic clock, which stands
-   still in a SnapStart snapshot, and may in a freeze.
+4. A client is replaced, too, when its connections are older than their pool believes: the pool uses the monotonic
+   clock, which stands still in a SnapStart snapshot, and may in a freeze.
+5. No redirect is followed, and no answer is read that is larger than any of AWS's. aiobotocore alone would read an
+   answer as long as memory lasts, and would follow a redirect anywhere, with the session token that signs the request.
+
+Longer than most modules here: everything that knows aiobotocore and botocore is in one place.
 """
 
 from collections.abc import Mapping
@@ -15,9 +19,10 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import get_session
-from aiohttp import ClientConnectorError, ClientOSError, ClientResponseError, ClientSSLError
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -35,37 +40,34 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from secrets_cache.aws.errors import EXPIRED_CREDENTIALS, from_aws, malformed, unavailable
-from secrets_cache.aws.secretsmanager import MAX_CONNECTIONS
-from secrets_cache.aws.session import StrictSession
+from secrets_cache.aws.client import MAX_CONNECTIONS, RoleCredentials, Service
+from secrets_cache.aws.errors import EXPIRED_CREDENTIALS, classify, malformed_answer, unavailable_error
 from secrets_cache.core.clock import Clock, elapsed
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.single_flight import SingleFlight
 from secrets_cache.errors import SecretError, SecretUnavailable
-from secrets_cache.http1.connections import BadResponse
+from secrets_cache.http1.connections import MAX_BODY, BadResponse
 
 if TYPE_CHECKING:
     from aiobotocore.client import AioBaseClient
     from aiobotocore.credentials import AioCredentials
 
-    from secrets_cache.aws.engine import RoleCredentials, Service
-
 NO_CREDENTIALS = "no-credentials"
 STILL_EXPIRED = "expired-credentials"
-MIN_CREDENTIAL = 8
+MIN_CREDENTIAL_LENGTH = 8
 
 
-class Client:
+class AiobotocoreClient:
     """
-    The calls of one service, one attempt each.
+    A `ServiceClient` of any service, under any settings.
 
     Args:
-        timeout_seconds: For connecting, and for an answer: a call that outlives who waits for it ends by this.
+        timeout_seconds: Time for connecting, and time for an answer: it ends a call that nobody waits for any more.
         keepalive_seconds: How long an idle connection is kept.
-        region: AWS_REGION, which botocore does not read; None leaves it to what botocore does read.
-        service: As botocore calls it.
-        role: Whose the calls are; None for whoever botocore finds the credentials of.
-        clock: What time it is.
+        region: The value of AWS_REGION, which botocore does not read; None for the region that botocore finds.
+        service: The service that is called.
+        role: The role that makes the calls; None for the credentials that botocore finds.
+        clock: Tells the time.
     """
 
     def __init__(
@@ -74,8 +76,8 @@ class Client:
         timeout_seconds: float,
         keepalive_seconds: float,
         region: str | None,
-        service: "Service",
-        role: "RoleCredentials | None",
+        service: Service,
+        role: RoleCredentials | None,
         clock: Clock,
     ) -> None:
         self._timeout_seconds = timeout_seconds
@@ -89,30 +91,24 @@ class Client:
         self._opening: SingleFlight[str, _OpenClient] = SingleFlight()
 
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """
-        Make one call, once; return AWS's answer.
-
-        Raises:
-            SecretNotFound, SecretRefused: AWS said so.
-            Passing: AWS could not be asked, or its answer says that it may be asked again.
-        """
+        """Make one call, in one attempt, as `ServiceClient` says."""
         await self._discard_outdated()
         try:
             client = self._open_client or await self._opening.join("client", self._open)
         except Exception as error:  # noqa: BLE001 - botocore raises what it likes on a setting it dislikes
-            raise from_opening(name, error) from None
+            raise classify_opening(name, error) from None
         failure: SecretError | RetryableError
         async with client:
             try:
-                # Within the `try`: what is no object is None here, and so may be what stands in a list.
-                answer: Mapping[str, Any] = _with_timestamps(await getattr(client.calls, operation)(**arguments))
+                # Within the `try`: an answer or an item of a list may be None here.
+                answer: Mapping[str, Any] = _convert_timestamps(await getattr(client.calls, operation)(**arguments))
             except ClientError as error:
-                failure = from_aws(name, error.response, client.credentials_sent())
+                failure = client.classify_error(name, error)
             except (SecretError, RetryableError) as error:
-                # The role's, whose credentials were asked for on the way.
+                # The role's: its credentials were asked for on the way.
                 failure = error
             except Exception as error:  # noqa: BLE001 - whatever the client raises, AWS gave no usable answer
-                failure = client.why_unsigned(name, error) or from_client(name, error)
+                failure = client.classify_unsigned(name, error) or classify_exception(name, error)
             else:
                 return answer
             finally:
@@ -129,14 +125,14 @@ class Client:
 
     async def _open(self) -> "_OpenClient":
         config = AioConfig(
-            # The budget ends an attempt; these only keep a call that outlives it from waiting for ever.
+            # The budget ends an attempt; these end a call that outlives its attempt.
             connect_timeout=self._timeout_seconds,
             read_timeout=self._timeout_seconds,
             retries={"total_max_attempts": 1, "mode": "standard"},
             max_pool_connections=MAX_CONNECTIONS,
-            # AWS judges what it is asked, not a copy of its rules.
+            # AWS judges requests, not a copy of its rules.
             parameter_validation=False,
-            # A name need not lead to the same place after a freeze; the clock of aiohttp's memory stands still in it.
+            # After a freeze a name may have another address; the clock of aiohttp's DNS cache stands still in it.
             connector_args={"keepalive_timeout": self._keepalive_seconds, "use_dns_cache": False},
             http_session_cls=StrictSession,
             user_agent_extra="secrets-cache",
@@ -154,7 +150,7 @@ class Client:
         return self._open_client
 
     async def _discard_outdated(self) -> None:
-        """Give up a client whose idle connections its pool would still use, though they are too old."""
+        """Discard a client whose idle connections are too old, where their pool would still use them."""
         now, keepalive = self._clock.now(), self._keepalive_seconds
         is_old = elapsed(self._used, now).seconds >= keepalive
         if self._open_client is not None and is_old and now.monotonic - self._used.monotonic < keepalive:
@@ -175,7 +171,7 @@ class _OpenClient:
     def __init__(self, calls: "AioBaseClient", stack: AsyncExitStack, credentials: "AioCredentials | None") -> None:
         self.calls = calls
         self.stack = stack
-        # Those in the environment of a process cannot become others.
+        # Credentials in the environment of a process stay what they are.
         self.credentials_may_change = credentials is None or credentials.method not in {"env", "explicit"}
         self._credentials = credentials
         self._under_way = 0
@@ -197,38 +193,47 @@ class _OpenClient:
         if self._is_retired and self._under_way == 0:
             await self.stack.aclose()
 
-    def why_unsigned(self, name: str, error: Exception) -> RetryableError | None:
-        """Return the failure of a call for which only expired credentials were to be had; None if it is another one."""
+    def classify_error(self, name: str, error: ClientError) -> SecretError | RetryableError:
+        """Return what an error answer means."""
+        told = error.response.get("Error", {})
+        return classify(
+            name,
+            status=error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0),
+            code=str(told.get("Code") or ""),
+            message=str(told.get("Message") or ""),
+            hidden=self._find_secrets(),
+        )
+
+    def classify_unsigned(self, name: str, error: Exception) -> RetryableError | None:
+        """Return the failure of a call for which there were only expired credentials; None if it is another one."""
         # botocore has no exception of its own for that. Credentials that cannot expire have no such method.
         is_expired = getattr(self._credentials, "refresh_needed", None)
         is_so = isinstance(error, RuntimeError) and is_expired is not None and is_expired(refresh_in=0)
-        return unavailable(name, STILL_EXPIRED) if is_so else None
+        return unavailable_error(name, STILL_EXPIRED) if is_so else None
 
-    def credentials_sent(self) -> tuple[str, ...]:
-        """Return what an answer may repeat, but nobody may see."""
+    def _find_secrets(self) -> tuple[str, ...]:
+        """Return the credentials, which an answer may repeat."""
         held = self._credentials
         # The properties of credentials that are refreshed would ask for new ones.
         names = ("_secret_key", "_token", "_access_key", "secret_key", "token", "access_key")
         values = [str(vars(held).get(name) or "") for name in names] if held is not None else []
         # Anything shorter is no credential, and part of many words.
-        return tuple(value for value in values if len(value) >= MIN_CREDENTIAL)
+        return tuple(value for value in values if len(value) >= MIN_CREDENTIAL_LENGTH)
 
 
-def _with_timestamps(answer: Any) -> Any:  # noqa: ANN401 - whatever stands in an answer
-    """Return an answer, or a part of one, with its times as seconds since the epoch, as AWS sent them."""
+def _convert_timestamps(answer: Any) -> Any:  # noqa: ANN401 - any part of an answer
+    """Return an answer, or a part of one, with its timestamps as seconds since the epoch, as AWS sent them."""
     if isinstance(answer, datetime):
         return answer.timestamp()
     if isinstance(answer, list):
-        return [_with_timestamps(item) for item in answer]
-    return {key: _with_timestamps(item) for key, item in answer.items()} if isinstance(answer, dict) else answer
+        return [_convert_timestamps(item) for item in answer]
+    return {key: _convert_timestamps(item) for key, item in answer.items()} if isinstance(answer, dict) else answer
 
 
-def _is_about_credentials(failure: SecretError | RetryableError) -> bool:
-    code = failure.error.code if isinstance(failure, RetryableError) else failure.code
-    return code in {NO_CREDENTIALS, STILL_EXPIRED} or code in EXPIRED_CREDENTIALS
+# What exceptions mean.
 
 
-_FAILURES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+_CODES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((ConnectionClosedError,), "connection-closed"),
     ((NoCredentialsError, PartialCredentialsError, CredentialRetrievalError), NO_CREDENTIALS),
     ((NoRegionError,), "no-region"),
@@ -239,36 +244,99 @@ _FAILURES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 )
 
 
-def from_client(name: str, error: Exception) -> RetryableError:
+def _is_about_credentials(failure: SecretError | RetryableError) -> bool:
+    code = failure.error.code if isinstance(failure, RetryableError) else failure.code
+    return code in {NO_CREDENTIALS, STILL_EXPIRED} or code in EXPIRED_CREDENTIALS
+
+
+def classify_exception(name: str, error: Exception) -> RetryableError:
     """Return what an exception of a call means. Only its type counts: its text might hold anything."""
     inner = error.kwargs.get("error") if isinstance(error, BotoCoreError) else None
-    if isinstance(inner, ClientOSError) and not isinstance(inner, ClientConnectorError | ClientSSLError):
+    no_connection = aiohttp.ClientConnectorError | aiohttp.ClientSSLError
+    if isinstance(inner, aiohttp.ClientOSError) and not isinstance(inner, no_connection):
         # There was a connection, and it was reset.
-        return unavailable(name, "connection-closed")
-    for types, code in _FAILURES:
+        return unavailable_error(name, "connection-closed")
+    for types, code in _CODES:
         if isinstance(error, types):
-            return unavailable(name, code)
-    if isinstance(inner, BadResponse | ClientResponseError):
-        return malformed(name)
+            return unavailable_error(name, code)
+    if isinstance(inner, BadResponse | aiohttp.ClientResponseError):
+        return malformed_answer(name)
     if isinstance(error, HTTPClientError):
-        cause = f"the request to AWS could not be made ({type(inner).__name__}); are the proxy and AWS_CA_BUNDLE right?"
+        cause = f"the request to AWS could not be sent ({type(inner).__name__}); check the proxy and AWS_CA_BUNDLE"
         return RetryableError(SecretUnavailable(name, code="request-failed", cause=cause))
     if isinstance(error, BotoCoreError):
-        return _misconfigured(name, error)
+        return _misconfigured_client(name, error)
     cause = f"AWS's answer could not be read ({type(error).__name__})"
     return RetryableError(SecretUnavailable(name, code="malformed-answer", cause=cause))
 
 
-def from_opening(name: str, error: Exception) -> RetryableError:
-    """Return what an exception means that ended the making of a client: a setting, unless it is a known failure."""
+def classify_opening(name: str, error: Exception) -> RetryableError:
+    """Return what an exception means that was raised while a client was created: a bad setting, unless it is known."""
     if isinstance(error, (BotoCoreError, HTTPClientError)):
-        return from_client(name, error)
-    return _misconfigured(name, error)
+        return classify_exception(name, error)
+    return _misconfigured_client(name, error)
 
 
-def _misconfigured(name: str, error: Exception) -> RetryableError:
+def _misconfigured_client(name: str, error: Exception) -> RetryableError:
     cause = (
-        f"the AWS client could not be made ({type(error).__name__}); "
-        "are AWS_REGION, AWS_PROFILE and the AWS_ENDPOINT_URL variables right?"
+        f"the AWS client could not be created ({type(error).__name__}); "
+        "check AWS_REGION, AWS_PROFILE and the AWS_ENDPOINT_URL variables"
     )
     return RetryableError(SecretUnavailable(name, code="client-misconfigured", cause=cause))
+
+
+# The HTTP session: rule 5.
+
+
+class StrictSession(AIOHTTPSession):
+    """A session that follows no redirect, and reads no answer that is larger than any of AWS's."""
+
+    # Not public, but there is no other hook. The tests fail if it ever has no effect.
+    async def _get_session(self, proxy_url: str | None) -> "_Session":
+        return _Session(await super()._get_session(proxy_url))  # type: ignore[misc]
+
+
+class _Session:
+    """The part of aiohttp's session that aiobotocore uses."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def request(self, method: str, **details: Any) -> "_Response":  # noqa: ANN401 - what aiobotocore gives to aiohttp
+        """Return the response to a request, read whole. Raises BadResponse if it is too large."""
+        async with self._session.request(method, allow_redirects=False, **details) as response:
+            return _Response(response, await _read(response))
+
+
+class _Response:
+    """The part of aiohttp's response that aiobotocore uses. Its repr shows the status only."""
+
+    def __init__(self, response: aiohttp.ClientResponse, body: bytes) -> None:
+        self.url = response.url
+        self.status = response.status
+        self.raw_headers = response.raw_headers
+        self._body = body
+
+    def __repr__(self) -> str:
+        return f"_Response({self.status})"
+
+    async def read(self) -> bytes:
+        """Return the body."""
+        return self._body
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    if (response.content_length or 0) > MAX_BODY:
+        raise _refuse(response)
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > MAX_BODY:
+            raise _refuse(response)
+    return bytes(body)
+
+
+def _refuse(response: aiohttp.ClientResponse) -> BadResponse:
+    # Or aiohttp would read it to its end, to use the connection again.
+    response.close()
+    return BadResponse(f"the body is longer than {MAX_BODY} bytes")

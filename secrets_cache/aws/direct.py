@@ -1,132 +1,80 @@
 """
-The fetch lane: the common call without botocore, whose import and client take longer than all the rest of a cold start.
+A client for the common call without botocore, whose import and first client take longer than the rest of a cold start.
 
 Rules
 -----
-1. A lane, not a second behaviour: what it sends, botocore would sign alike; what it gives or raises, the engine would.
-   The tests hold it to that. What it does not understand, it leaves to the engine.
-2. It is taken only where every setting that botocore would read is known to mean the plain case and no other:
-   credentials in the environment, the ordinary endpoint of a region or a plain URL, no proxy, no profile.
-3. A certificate is trusted only if the engine would trust it. The few roots that AWS's endpoints chain to are tried
-   first, since reading them takes a twentieth of the time that all of them take.
+1. It behaves as `LazyClient` does: it sends what botocore would sign, and returns and raises the same. The tests
+   compare the two. An answer that it does not understand, it leaves to the fallback.
+2. It is used only where every setting that botocore would read has its common meaning: credentials in the environment,
+   the ordinary endpoint of a region or a plain URL, no proxy, no profile.
+3. It trusts a certificate only if botocore would.
 """
 
 import binascii
 import json
-import os
-import re
 import ssl
 from collections.abc import Mapping
 from typing import Any
 
 from secrets_cache import __version__
-from secrets_cache.aws.errors import from_aws, malformed, unavailable
-from secrets_cache.aws.secretsmanager import KEEPALIVE_SECONDS, Calls
-from secrets_cache.aws.signing import Credentials, signed
+from secrets_cache.aws.client import KEEPALIVE_SECONDS, ServiceClient
+from secrets_cache.aws.endpoints import find_credentials, find_endpoint, find_region
+from secrets_cache.aws.errors import classify, malformed_answer, unavailable_error
+from secrets_cache.aws.signing import Credentials, sign
+from secrets_cache.aws.trust import TrustStore
 from secrets_cache.config.environment import uses_fast_paths
 from secrets_cache.core.clock import Clock
-from secrets_cache.http1.connections import BadResponse, Connections, Endpoint, Response
+from secrets_cache.http1.connections import BadResponse, Connections, Response
 
 SERVICE = "secretsmanager"
 OPERATIONS = {"get_secret_value": "GetSecretValue", "batch_get_secret_value": "BatchGetSecretValue"}
-# Whatever else botocore reads: any of them set is reason enough to leave the call to it.
-ELSEWHERE = (
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_CONFIG_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_USE_FIPS_ENDPOINT",
-    "AWS_USE_DUALSTACK_ENDPOINT",
-    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-    "AWS_DATA_PATH",
-    "BOTO_CONFIG",
-    "REQUESTS_CA_BUNDLE",
-    *(name for scheme in ("HTTP", "HTTPS", "ALL") for name in (f"{scheme}_PROXY", f"{scheme.lower()}_proxy")),
-)
-FILES = ("config", "credentials")
-# As botocore has it.
+# As in botocore.
 FIRST_ERROR = 300
-# The regions of the partition "aws", whose endpoints are all named alike.
-_REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-(north|south|east|west|central)[a-z]*-[0-9]{1,2}")
-_URL = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
-_KEY = re.compile(r"[!-~]{8,}")
 
 
 class _Unexpected(Exception):
-    """An answer that the engine may understand."""
+    """An answer that the fallback may understand."""
 
 
-def in_front_of(
-    engine: Calls, environ: Mapping[str, str], clock: Clock, keepalive_seconds: float = KEEPALIVE_SECONDS
-) -> Calls:
-    """Return what makes the calls: the lane, where the settings are the common ones, else the engine."""
+def choose_client(
+    fallback: ServiceClient, environ: Mapping[str, str], clock: Clock, keepalive_seconds: float = KEEPALIVE_SECONDS
+) -> ServiceClient:
+    """Return a direct client in front of `fallback` where the settings are the common ones, else `fallback`."""
     if not uses_fast_paths(environ):
-        return engine
-    endpoint = endpoint_of(environ)
-    credentials = Credentials(
-        environ.get("AWS_ACCESS_KEY_ID", ""),
-        environ.get("AWS_SECRET_ACCESS_KEY", ""),
-        environ.get("AWS_SESSION_TOKEN", ""),
-    )
-    is_plain = all(map(_KEY.fullmatch, filter(None, (credentials.token, credentials.access_key))))
-    if endpoint is None or not is_plain or not credentials.access_key or not _KEY.fullmatch(credentials.secret_key):
-        return engine
-    trust = _Trust(environ.get("AWS_CA_BUNDLE", ""))
+        return fallback
+    endpoint, credentials = find_endpoint(environ), find_credentials(environ)
+    if endpoint is None or credentials is None:
+        return fallback
+    trust = TrustStore(environ.get("AWS_CA_BUNDLE", ""))
     connections = Connections(endpoint, trust.context, keepalive_seconds=keepalive_seconds, clock=clock)
-    return Lane(engine, connections, trust, region=region_of(environ), credentials=credentials, clock=clock)
+    region = find_region(environ)
+    return DirectClient(fallback, connections, trust, region=region, credentials=credentials, clock=clock)
 
 
-def region_of(environ: Mapping[str, str]) -> str:
-    """Return the region that calls are made to; empty if none is named."""
-    return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
-
-
-def endpoint_of(environ: Mapping[str, str]) -> Endpoint | None:
-    """Return where the calls go; None if that is for botocore to say."""
-    if any(environ.get(name) for name in ELSEWHERE):
-        return None
-    home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - no pathlib on the start path
-    if any(os.path.exists(f"{home}/.aws/{file}") for file in FILES):  # noqa: PTH110
-        return None
-    region = region_of(environ)
-    if not _REGION.fullmatch(region):
-        return None
-    url = environ.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or environ.get("AWS_ENDPOINT_URL") or ""
-    if not url:
-        return Endpoint(f"{SERVICE}.{region}.amazonaws.com", 443, is_secure=True)
-    plain = _URL.fullmatch(url)
-    if plain is None:
-        return None
-    scheme, host, port = plain.groups()
-    is_secure = scheme == "https"
-    number = int(port) if port else 443 if is_secure else 80
-    return Endpoint(host.strip("[]"), number, is_secure=is_secure) if 0 < number < 65536 else None  # noqa: PLR2004
-
-
-class Lane:
+class DirectClient:
     """
-    Calls with static credentials to one plain endpoint.
+    A `ServiceClient` of Secrets Manager, with static credentials and one plain endpoint.
 
     Args:
-        engine: Makes the calls that the lane does not understand.
-        connections: To the endpoint, trusting what `trust` says.
-        trust: Widened when the few roots are not enough.
-        region: What is signed for.
-        credentials: Who signs.
-        clock: What time it is.
+        fallback: Makes the calls whose answers this does not understand. Closed with this.
+        connections: Connections to the endpoint, with the context of `trust`. Closed with this.
+        trust: Widened when its few roots are not enough.
+        region: The region that requests are signed for.
+        credentials: The credentials that sign requests.
+        clock: Tells the time.
     """
 
     def __init__(
         self,
-        engine: Calls,
+        fallback: ServiceClient,
         connections: Connections,
-        trust: "_Trust",
+        trust: TrustStore,
         *,
         region: str,
         credentials: Credentials,
         clock: Clock,
     ) -> None:
-        self._engine = engine
+        self._fallback = fallback
         self._region = region
         self._credentials = credentials
         self._clock = clock
@@ -134,19 +82,19 @@ class Lane:
         self._connections = connections
 
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Make one call, once; return AWS's answer. Raises `SecretNotFound`, `SecretRefused` or `Passing`."""
+        """Make one call, in one attempt, as `ServiceClient` says."""
         try:
-            return self._understood(name, await self._post(operation, name, arguments))
+            return self._interpret(name, await self._post(operation, name, arguments))
         except _Unexpected:
-            return await self._engine.call(operation, name, arguments)
+            return await self._fallback.call(operation, name, arguments)
 
     async def prepare(self) -> None:
-        """Do nothing: all is here, and the engine is hardly ever needed."""
+        """Do nothing: everything is imported, and the fallback is hardly ever needed."""
 
     async def aclose(self) -> None:
-        """Close all connections, the engine's too."""
+        """Close all connections, the fallback's too."""
         await self._connections.aclose()
-        await self._engine.aclose()
+        await self._fallback.aclose()
 
     async def _post(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Response:
         headers = {
@@ -163,53 +111,56 @@ class Lane:
                     raise
                 return await self._send(headers, body)
         except ssl.SSLError:
-            raise unavailable(name, "tls-failed") from None
+            raise unavailable_error(name, "tls-failed") from None
         except (FileNotFoundError, UnicodeError):
-            # No roots to be found; a host that is none.
+            # There is no file of roots; the host's name is invalid.
             raise _Unexpected from None
         except ConnectionAbortedError:
-            raise unavailable(name, "connection-closed") from None
+            raise unavailable_error(name, "connection-closed") from None
         except OSError:
-            raise unavailable(name, "connection-failed") from None
+            raise unavailable_error(name, "connection-failed") from None
         except BadResponse:
-            raise malformed(name) from None
+            raise malformed_answer(name) from None
 
     async def _send(self, headers: Mapping[str, str], body: bytes) -> Response:
-        at = self._clock.now().wall
-        of_call = signed(headers, body, credentials=self._credentials, region=self._region, service=SERVICE, at=at)
-        return await self._connections.post({**of_call, "User-Agent": f"secrets-cache/{__version__}"}, body)
+        now = self._clock.now().wall
+        signed = sign(
+            headers, body, credentials=self._credentials, region=self._region, service=SERVICE, at_seconds=now
+        )
+        return await self._connections.post({**signed, "User-Agent": f"secrets-cache/{__version__}"}, body)
 
-    def _understood(self, name: str, response: Response) -> Mapping[str, Any]:
+    def _interpret(self, name: str, response: Response) -> Mapping[str, Any]:
         try:
-            # As botocore has it: no body is an empty answer.
+            # As in botocore: no body is an empty answer.
             answer = json.loads(response.body or b"{}")
         except (ValueError, RecursionError):
             answer = None
         if response.status < FIRST_ERROR:
             if not isinstance(answer, dict):
-                raise malformed(name)
-            return _as_botocore_has_it(answer)
-        error = _error_of(response, answer if isinstance(answer, dict) else {})
+                raise malformed_answer(name)
+            return _convert(answer)
+        error = answer if isinstance(answer, dict) else {}
         credentials = self._credentials
-        raise from_aws(name, error, (credentials.secret_key, credentials.token, credentials.access_key))
+        raise classify(
+            name,
+            status=response.status,
+            # As in botocore: "com.amazonaws.secretsmanager#Code:http://...".
+            code=str(error.get("__type") or "").partition(":")[0].rpartition("#")[2],
+            message=str(error.get("message", error.get("Message")) or ""),
+            hidden=(credentials.secret_key, credentials.token, credentials.access_key),
+        )
 
 
-def _error_of(response: Response, answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return an error answer in the form that botocore gives it."""
-    code = str(answer.get("__type") or "").partition(":")[0].rpartition("#")[2]
-    message = answer.get("message", answer.get("Message"))
-    return {
-        "Error": {"Code": code, "Message": message},
-        "ResponseMetadata": {"HTTPStatusCode": response.status},
-    }
+def _convert(answer: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return an answer, or a value of a batch's answer, with the types that `ServiceClient` has: blobs are bytes.
 
-
-def _as_botocore_has_it(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer, or a value of a batch's answer, with binary decoded."""
-    binary = answer.get("SecretBinary")
-    if binary is not None:
+    By hand, since botocore's parser is part of the import that is avoided here.
+    """
+    blob = answer.get("SecretBinary")
+    if blob is not None:
         try:
-            answer["SecretBinary"] = binascii.a2b_base64(binary)
+            answer["SecretBinary"] = binascii.a2b_base64(blob)
         except (binascii.Error, ValueError, TypeError):
             raise _Unexpected from None
     if isinstance(answer.get("CreatedDate"), str | bool):
@@ -218,41 +169,5 @@ def _as_botocore_has_it(answer: dict[str, Any]) -> dict[str, Any]:
     if values is not None:
         if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
             raise _Unexpected
-        answer["SecretValues"] = [_as_botocore_has_it(value) for value in values]
+        answer["SecretValues"] = [_convert(value) for value in values]
     return answer
-
-
-class _Trust:
-    """The TLS context: first with the few roots of AWS's endpoints, then, if need be, with all that botocore trusts."""
-
-    def __init__(self, ca_bundle: str) -> None:
-        self._ca_bundle = ca_bundle
-        self._context: ssl.SSLContext | None = None
-        self._is_wide = bool(ca_bundle)
-
-    def context(self) -> ssl.SSLContext:
-        """Return the context to use. Raises OSError or ssl.SSLError if the bundle cannot be read."""
-        if self._context is None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.load_verify_locations(cafile=self._file())
-            self._context = context
-        return self._context
-
-    def widen(self) -> bool:
-        """Trust all that botocore trusts from now on; return whether that is more than before."""
-        was_wide, self._is_wide, self._context = self._is_wide, True, None
-        return not was_wide
-
-    def _file(self) -> str:
-        if self._ca_bundle:
-            return self._ca_bundle
-        if not self._is_wide:
-            return os.path.join(os.path.dirname(__file__), "amazon_roots.pem")  # noqa: PTH118, PTH120
-        import importlib.util  # noqa: PLC0415 - only a certificate of somebody else's needs it
-
-        # Found without importing it.
-        found = importlib.util.find_spec("botocore")
-        if found is None or found.origin is None:
-            raise FileNotFoundError("botocore")
-        return os.path.join(os.path.dirname(found.origin), "cacert.pem")  # noqa: PTH118, PTH120

@@ -1,14 +1,20 @@
-"""What Secrets Manager's answers mean: a secret, a definite refusal, or a failure that may pass."""
+"""
+What AWS's errors mean: a definite refusal, or a failure that may pass.
+
+Rules
+-----
+1. An error shows AWS's code and message only, and neither holds a credential: AWS, or whatever answers in its place,
+   may repeat what it was sent.
+2. AWS's words are not parsed, but where one code has two meanings.
+"""
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from secrets_cache.core.retry import RetryableError
-from secrets_cache.core.secret import Secret
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretUnavailable
 
-# Secrets Manager's word, and Parameter Store's.
+# Of Secrets Manager, and of Parameter Store.
 NOT_FOUND = frozenset({"ParameterNotFound", "ParameterVersionNotFound", "ResourceNotFoundException"})
 THROTTLED = frozenset(
     {
@@ -36,107 +42,64 @@ PASSING = frozenset(
 )
 EXPIRED_CREDENTIALS = frozenset({"ExpiredToken", "ExpiredTokenException"})
 EXPIRED_SIGNATURE = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
-# The same code says that the key is wrong, which is definite, and that the signature has expired, which is not.
+# One code for two things: the key is wrong, which is definite; the signature has expired, which is not.
 WRONG_SIGNATURE = frozenset({"InvalidSignatureException", "SignatureDoesNotMatch"})
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 DECRYPTION = frozenset({"DecryptionFailure"})
 MAX_MESSAGE = 300
 TOO_MANY_REQUESTS = 429
 INTERNAL_SERVER_ERROR = 500
-# The end of the year 9999.
-MAX_TIMESTAMP = 253_402_300_800
-# What goes into header fields and log lines.
-_PRINTABLE = re.compile(r"[\x21\x23-\x7e]{1,2048}")
 _CODE = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 _EXPIRED = re.compile("expired|not yet current")
 
 
-def to_secret(name: str, answer: object) -> Secret:
-    """
-    Return the secret in an answer of GetSecretValue, or in one of BatchGetSecretValue's values.
-
-    Raises:
-        Passing: It is not of the documented form. What it holds instead is not told.
-    """
-    if not isinstance(answer, Mapping):
-        raise malformed(name)
-    arn, own_name, version_id = (answer.get(key) for key in ("ARN", "Name", "VersionId"))
-    text, binary, created = (answer.get(key) for key in ("SecretString", "SecretBinary", "CreatedDate"))
-    try:
-        value = text.encode() if isinstance(text, str) else binary
-    except UnicodeEncodeError:
-        value = None
-    if not all(isinstance(part, str) and _PRINTABLE.fullmatch(part) for part in (arn, own_name, version_id)):
-        value = None
-    if not isinstance(value, bytes):
-        raise malformed(name)
-    return Secret(
-        arn=str(arn),
-        name=str(own_name),
-        version_id=str(version_id),
-        created_at=timestamp(created),
-        value=value,
-        is_text=isinstance(text, str),
-        stages=_stages(answer.get("VersionStages")),
-    )
-
-
-def _stages(labels: object) -> tuple[str, ...]:
-    return tuple(label for label in labels if isinstance(label, str)) if isinstance(labels, list) else ()
-
-
-def timestamp(created: object) -> float | None:
-    """Return the seconds since the epoch; None for what is no time that has a date."""
-    is_number = isinstance(created, int | float) and not isinstance(created, bool)
-    # AWS counts in milliseconds; what is finer is an artefact.
-    return round(float(created), 3) if is_number and 0 <= created < MAX_TIMESTAMP else None  # type: ignore[operator, arg-type]
-
-
-def malformed(name: str) -> RetryableError:
-    """Return the failure of an answer that cannot be understood."""
-    cause = "AWS's answer is not of the documented form"
-    return RetryableError(SecretUnavailable(name, code="malformed-answer", cause=cause))
-
-
+# By our own code, for a call that AWS did not answer.
 _CAUSES = {
-    "no-credentials": "no AWS credentials are to be had: in Lambda the execution role gives them",
-    "expired-credentials": "the AWS credentials that are to be had have expired",
+    "no-credentials": "there are no AWS credentials; in Lambda, the execution role provides them",
+    "expired-credentials": "the AWS credentials have expired, and there are no newer ones",
     "no-region": "AWS_REGION is not set",
-    "proxy-failed": "the proxy that HTTPS_PROXY names could not be used",
+    "proxy-failed": "the proxy in HTTPS_PROXY could not be used",
     "tls-failed": "the TLS connection to AWS could not be verified",
-    "connection-failed": "no connection to AWS: in a VPC, is there a NAT gateway or an endpoint for this service?",
-    "connection-closed": "AWS closed the connection before it had answered",
-    "timeout": "AWS accepted the request, but did not answer",
+    "connection-failed": "no connection to AWS; in a VPC, is there a NAT gateway or an endpoint for this service?",
+    "connection-closed": "AWS closed the connection before it answered",
+    "timeout": "AWS accepted the request but did not answer",
 }
 
 
-def unavailable(name: str, code: str) -> RetryableError:
-    """Return the failure of a call that AWS gave no answer to. `code` is a word of ours."""
+def unavailable_error(name: str, code: str) -> RetryableError:
+    """Return the failure of a call that AWS did not answer. `code` is one of our own codes."""
     # AWS is well, only the connection was too old.
     return RetryableError(SecretUnavailable(name, code=code, cause=_CAUSES[code]), at_once=code == "connection-closed")
 
 
-def from_aws(name: str, answer: Mapping[str, Any], hidden: Iterable[str] = ()) -> SecretError | RetryableError:
+def malformed_answer(name: str) -> RetryableError:
+    """Return the failure of a call whose answer is not in the documented form."""
+    cause = "AWS's answer is not in the documented form"
+    return RetryableError(SecretUnavailable(name, code="malformed-answer", cause=cause))
+
+
+def classify(
+    name: str, *, status: int, code: str, message: str, hidden: Iterable[str] = ()
+) -> SecretError | RetryableError:
     """
     Return what an error answer means.
 
     Args:
-        name: What was asked for.
-        answer: The error as botocore parses it.
-        hidden: Our credentials: AWS, or whatever answers in its place, may repeat what it was sent.
+        name: The secret that was asked for.
+        status: The HTTP status; 0 if it is not known.
+        code: AWS's code; empty if there is none.
+        message: AWS's message; the same.
+        hidden: The credentials that signed the request.
     """
-    error = answer.get("Error", {})
-    code, message = _safe_code(str(error.get("Code") or ""), hidden), str(error.get("Message") or "")
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = _safe_code(code, hidden)
     if code in NOT_FOUND:
         return SecretNotFound(name, code=code)
     if code in EXPIRED_SIGNATURE or (code in WRONG_SIGNATURE and _EXPIRED.search(message)):
-        cause = "AWS found the request's signature too old or too new"
+        cause = "AWS rejected the request's signature as too old or too new"
         return RetryableError(SecretUnavailable(name, code=code, cause=cause), at_once=True)
     if code in EXPIRED_CREDENTIALS:
-        return RetryableError(
-            SecretUnavailable(name, code=code, cause="the AWS credentials have expired"), at_once=True
-        )
+        cause = "the AWS credentials have expired"
+        return RetryableError(SecretUnavailable(name, code=code, cause=cause), at_once=True)
     if code in THROTTLED or status == TOO_MANY_REQUESTS:
         cause = "AWS is throttling the calls of this account"
         return RetryableError(SecretUnavailable(name, code=code or str(status), cause=cause), throttled=True)
@@ -144,21 +107,21 @@ def from_aws(name: str, answer: Mapping[str, Any], hidden: Iterable[str] = ()) -
         cause = f"AWS answered with status {status}"
         return RetryableError(SecretUnavailable(name, code=code or str(status), cause=cause))
     if not code or code.isdigit():
-        cause = f"something that does not speak for AWS answered with status {status}"
+        cause = f"the answer, with status {status}, is not from AWS"
         return RetryableError(SecretUnavailable(name, code="malformed-answer", cause=cause))
     if code in WRONG_SIGNATURE:
-        # AWS explains this one with all that was signed, the session token included.
-        return SecretRefused(name, code=code, aws_message="is AWS_SECRET_ACCESS_KEY the right one?")
+        # AWS's message repeats everything that was signed, the session token included.
+        return SecretRefused(name, code=code, aws_message="is AWS_SECRET_ACCESS_KEY correct?")
     return SecretRefused(name, code=code, aws_message=_safe_message(message, hidden))
 
 
 def is_about_permission(error: SecretRefused) -> bool:
-    """Return whether a permission to read is missing."""
+    """Return whether the role lacks the permission to read the secret."""
     return error.code in DENIED and not is_about_key(error)
 
 
 def is_about_key(error: SecretRefused) -> bool:
-    """Return whether the key that encrypts it is what is missing: the codes do not always say so, the words do."""
+    """Return whether the role lacks the permission to use the secret's key. Some codes leave that to the text."""
     text = f"{error.code} {error.aws_message}".lower()
     return error.code in DECRYPTION or "kms:" in text or "access to kms" in text
 

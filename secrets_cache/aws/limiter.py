@@ -1,4 +1,8 @@
-"""Taking turns: so many calls to AWS at once, each with its whole budget once it is its turn."""
+"""
+A bounded number of calls to AWS at once, each within its whole budget once it has begun.
+
+Waiting for other calls to end is not part of a call's budget. It is bounded by AWS's silence instead.
+"""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -6,38 +10,54 @@ from typing import Any, TypeVar
 
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.retry import retry_within_budget, timeout_awake
-from secrets_cache.errors import SecretError, SecretUnavailable
+from secrets_cache.errors import SecretError, SecretTimeout, SecretUnavailable
 
 T = TypeVar("T")
 
 
 class Limiter:
     """
-    Connections of our own, which calls take in turn.
+    Makes at most so many calls at once; others wait for one to end.
 
     Args:
-        most: How many calls there may be at once.
-        patience_seconds: How long a call waits for its turn while AWS answers none at all.
-        clock: What time it is.
-        random: Chance, from 0 to 1.
+        max_calls: How many calls there may be at once.
+        budget_seconds: The longest time for a call, all attempts together. A call that has not begun fails if AWS
+            answers no call at all for this long.
+        clock: Tells the time.
+        random: Returns numbers between 0 and 1: spreads the pauses between attempts.
     """
 
-    def __init__(self, most: int, *, patience_seconds: float, clock: Clock, random: Callable[[], float]) -> None:
-        self._slots = asyncio.Semaphore(most)
-        self._patience_seconds = patience_seconds
+    def __init__(self, max_calls: int, *, budget_seconds: float, clock: Clock, random: Callable[[], float]) -> None:
+        self._slots = asyncio.Semaphore(max_calls)
+        self._budget_seconds = budget_seconds
         self._clock = clock
         self._random = random
         self._answered = 0
 
-    async def take(self, attempt: Callable[[], Coroutine[Any, Any, T]], budget_seconds: float) -> T:
+    async def run(
+        self, name: str, attempt: Callable[[], Coroutine[Any, Any, T]], budget_seconds: float | None = None
+    ) -> T:
         """
-        Return what `attempt` returns within its budget, all attempts together; waiting for a turn is not part of it.
+        Return what `attempt` returns, making it up to three times.
+
+        Args:
+            name: The secret that an error names.
+            attempt: Makes one attempt.
+            budget_seconds: The time for all attempts together; None for the longest one.
 
         Raises:
-            TimeoutError: The budget is used up, or AWS has answered nothing for as long as patience lasts.
+            SecretNotFound, SecretRefused: `attempt` did.
+            SecretTimeout: The budget is used up, or the call has not begun and AWS answers none. It names the longest
+                budget: that is what users have set.
             SecretUnavailable: The last attempt failed for a reason that may pass.
         """
-        await self._wait()
+        try:
+            await self._wait()
+            return await self._run(attempt, self._budget_seconds if budget_seconds is None else budget_seconds)
+        except TimeoutError:
+            raise SecretTimeout(name, budget_seconds=self._budget_seconds) from None
+
+    async def _run(self, attempt: Callable[[], Coroutine[Any, Any, T]], budget_seconds: float) -> T:
         try:
             result = await retry_within_budget(
                 attempt, budget_seconds=budget_seconds, clock=self._clock, random=self._random
@@ -56,7 +76,7 @@ class Limiter:
         while True:
             answered = self._answered
             try:
-                async with timeout_awake(self._patience_seconds, self._clock):
+                async with timeout_awake(self._budget_seconds, self._clock):
                     await self._slots.acquire()
                     return
             except TimeoutError:

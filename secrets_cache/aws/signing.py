@@ -5,8 +5,8 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-re
 
 Rules
 -----
-1. Standard library only. The tests hold it to botocore's own signer, for any header, body and time.
-2. Pure: the time is handed in.
+1. Standard library only. The tests compare it with botocore's own signer, for any header, body and time.
+2. No I/O: the time is an argument.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 class Credentials:
-    """Static credentials; `token` is empty where there is none. Never shows."""
+    """Static credentials; `token` is empty where there is none. Their repr shows none of them."""
 
     __slots__ = ("access_key", "secret_key", "token")
 
@@ -31,21 +31,21 @@ class Credentials:
         return "Credentials(...)"
 
 
-def signed(
-    headers: Mapping[str, str], body: bytes, *, credentials: Credentials, region: str, service: str, at: float
+def sign(
+    headers: Mapping[str, str], body: bytes, *, credentials: Credentials, region: str, service: str, at_seconds: float
 ) -> dict[str, str]:
     """
-    Return the headers with the ones that sign them.
+    Return the headers, and those that make up their signature.
 
     Args:
-        headers: All that is to be signed, `Host` among them.
-        body: What is sent.
-        credentials: Whose signature it is.
-        region: A region's name.
-        service: The signing name of the service.
-        at: The time of the signature, seconds since the epoch.
+        headers: The headers to sign, `Host` among them.
+        body: The request's body.
+        credentials: The credentials of the caller.
+        region: The region's name.
+        service: The service's name for signatures.
+        at_seconds: The time of the signature, in seconds since the epoch.
     """
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at_seconds))
     headers = {**headers, "X-Amz-Date": stamp}
     if credentials.token:
         headers["X-Amz-Security-Token"] = credentials.token
@@ -55,11 +55,11 @@ def signed(
         ["POST", "/", "", *(f"{name}:{value}" for name, value in lines), "", names, hashlib.sha256(body).hexdigest()]
     )
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
-    to_sign = "\n".join([ALGORITHM, stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    text = "\n".join([ALGORITHM, stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
     key = f"AWS4{credentials.secret_key}".encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+    signature = hmac.digest(key, text.encode(), "sha256").hex()
     credential = f"{credentials.access_key}/{scope}"
     headers["Authorization"] = f"{ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}"
     return headers

@@ -1,27 +1,28 @@
-"""Parameter Store: against moto's server for what it can do, and against a stub for what it cannot."""
+"""Parameter Store: against moto's server for what it can do, and against a fake client for what it cannot."""
 
+import asyncio
 import json
 
 import boto3
 import pytest
 
-from secrets_cache.aws import Engine
-from secrets_cache.aws.parameterstore import MAX_PAGES, TOGETHER, ParameterStore
+from secrets_cache.aws.lazy_client import LazyClient
+from secrets_cache.aws.parameterstore import BATCH_SIZE, MAX_PAGES, ParameterStore
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.errors import SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.system.clock import SystemClock, random_fraction
-from tests.support import upstream as stub
 from tests.support.fakes import CANARY, fetch_all
-from tools.emulator import moto_server
+from tests.unit.aws import fakes
+from tests.unit.aws.fakes import FakeClient, store
 
 WRITTEN = f"{CANARY} \u00e9\n"
 
 
-def store(budget_seconds=5.0):
-    """Return the parameters of eu-west-1."""
+def real_store() -> ParameterStore:
+    """Return the parameters of eu-west-1, as moto has them."""
     clock = SystemClock()
-    engine = Engine(timeout_seconds=budget_seconds + 1, region="eu-west-1", service="ssm", clock=clock)
-    return ParameterStore(budget_seconds=budget_seconds, calls=engine, clock=clock, random=random_fraction)
+    client = LazyClient(timeout_seconds=6, region="eu-west-1", service="ssm", clock=clock)
+    return ParameterStore(client=client, budget_seconds=5, clock=clock, random=random_fraction)
 
 
 def ref(name, **changes):
@@ -29,18 +30,17 @@ def ref(name, **changes):
     return Ref(name, is_parameter=True)._replace(**changes)
 
 
-@pytest.fixture(name="client", scope="module")
-def _client():
-    with moto_server() as url, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", url)
-        yield boto3.client("ssm", region_name="eu-west-1")
+@pytest.fixture(name="client")
+def _client(moto, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto)
+    return boto3.client("ssm", region_name="eu-west-1")
 
 
 async def test_a_parameter_arrives_decrypted(client):
     """By name or by ARN; without decryption, as it lies there."""
     client.put_parameter(Name="/prod/app/key", Value=WRITTEN, Type="SecureString")
     arn = client.get_parameter(Name="/prod/app/key")["Parameter"]["ARN"]
-    async with store() as parameters:
+    async with real_store() as parameters:
         by_name, by_arn = [await parameters.fetch(ref(name)) for name in ("/prod/app/key", arn)]
         cipher = await parameters.fetch(ref("/prod/app/key", is_decrypted=False))
         with pytest.raises(SecretNotFound) as caught:
@@ -62,7 +62,7 @@ async def test_versions_and_labels(client):
         client.put_parameter(Name="/v/x", Value=f"{CANARY} {number}", Type="String", Overwrite=True)
     client.label_parameter_version(Name="/v/x", ParameterVersion=2, Labels=["prod"])
     refs = [ref("/v/x"), ref("/v/x", version_id="1"), ref("/v/x", version_stage="prod")]
-    async with store() as parameters:
+    async with real_store() as parameters:
         single = [await parameters.fetch(one) for one in refs]
         together = await fetch_all(parameters, refs)
 
@@ -76,7 +76,7 @@ async def test_a_path_is_everything_below_it(client):
     for name in names:
         client.put_parameter(Name=name, Value=f"{CANARY} {name}", Type="SecureString")
     client.put_parameter(Name="/treetop", Value="not below", Type="String")
-    async with store() as parameters:
+    async with real_store() as parameters:
         path = await parameters.fetch(ref("/tree/"))
         client.put_parameter(Name="/tree/a", Value=CANARY, Type="SecureString", Overwrite=True)
         again = await parameters.fetch(ref("/tree/"))
@@ -94,136 +94,167 @@ async def test_references_to_secrets_manager(client):
     boto3.client("secretsmanager", region_name="eu-west-1", endpoint_url=client.meta.endpoint_url).create_secret(
         Name="prod/db", SecretString=CANARY
     )
-    async with store() as parameters:
+    async with real_store() as parameters:
         found = await parameters.fetch(ref("/aws/reference/secretsmanager/prod/db"))
 
     assert CANARY.encode() == found.value
 
 
-async def test_ten_are_asked_for_in_one_call(upstream):
+async def test_ten_are_asked_for_in_one_call():
     """Twenty-five are three calls; those there are not are told one by one, without another call."""
-    upstream.parameters.update((f"/p/{number}", f"{CANARY} {number}") for number in range(24))
+    client = FakeClient(**{f"/p/{number}": f"{CANARY} {number}" for number in range(24)})
     refs = [ref(f"/p/{number}") for number in range(25)]
-    async with store() as parameters:
-        found = await fetch_all(parameters, refs)
+    found = await fetch_all(store(client), refs)
 
     assert [f"{CANARY} {number}".encode() for number in range(24)] == [
         outcome.value for one in refs[:24] if isinstance(outcome := found[one], Secret)
     ]
     assert "parameter '/p/24' was not found" in str(found[refs[24]])
-    assert [10, 10, 5] == sorted((len(call.ids) for call in upstream.calls), reverse=True)
-    assert 3 == upstream.count(operation="GetParameters")
-    assert TOGETHER == 10
+    assert [("get_parameters", 10), ("get_parameters", 10), ("get_parameters", 5)] == [
+        (operation, len(ids)) for operation, ids in client.calls
+    ]
+    assert BATCH_SIZE == 10
 
 
-async def test_what_ten_together_do_not_give_is_asked_for_singly(upstream, caplog):
+async def test_what_no_batch_gives_is_asked_for_singly():
+    """Paths, versions, labels, and what is not decrypted; and a parameter that is alone."""
+    client = FakeClient(**dict.fromkeys(("/a", "/b", "/b:1", "/c"), CANARY))
+    refs = [ref("/a"), ref("/b", version_id="1"), ref("/c", is_decrypted=False)]
+    found = await fetch_all(store(client), refs)
+
+    assert {Secret} == set(map(type, found.values()))
+    assert ["get_parameter"] * 3 == [operation for operation, _ in client.calls]
+
+
+async def test_what_ten_together_do_not_give_is_asked_for_singly(caplog):
     """A role may lack GetParameters; one that it may not read fails all ten. One line says so, and once is enough."""
-    upstream.parameters.update({"/a": CANARY, "/b": CANARY})
+    client = FakeClient(**{"/a": CANARY, "/b": CANARY})
+    client.fault = lambda operation, ids: fakes.DENIED if operation == "get_parameters" or ids == ["/b"] else None
+    parameters = store(client)
+    found = await fetch_all(parameters, [ref("/a"), ref("/b")])
+    calls = len(client.calls)
+    await fetch_all(parameters, [ref("/a"), ref("/b")])
 
-    def denied(call: stub.Call) -> stub.Answer | None:
-        is_refused = call.operation == "GetParameters" or call.ids == ["/b"]
-        return stub.ACCESS_DENIED if is_refused else None
-
-    upstream.fault = denied
-    async with store() as parameters:
-        found = await fetch_all(parameters, [ref("/a"), ref("/b")])
-
-        calls = len(upstream.calls)
-        await fetch_all(parameters, [ref("/a"), ref("/b")])
-
-    assert 2 == len(upstream.calls) - calls
+    assert 2 == len(client.calls) - calls
     assert isinstance(found[ref("/a")], Secret)
     assert "AWS refused parameter '/b' with AccessDeniedException" in str(found[ref("/b")])
     assert [("batch.refused", {"parameters": 2, "code": "AccessDeniedException"})] == [
-        (record.msg, record.args) for record in caplog.records if record.msg == "batch.refused"
+        (record.msg, record.args) for record in caplog.records
     ]
 
 
 @pytest.mark.parametrize(
     ("fault", "code"),
-    [(stub.THROTTLED, "ThrottlingException"), (stub.INTERNAL, "InternalServiceError"), (stub.HANG, "timeout")],
+    [
+        (fakes.THROTTLED, "ThrottlingException"),
+        (fakes.INTERNAL, "InternalServiceError"),
+        ({}, "malformed-answer"),
+        ("hang", "timeout"),
+    ],
 )
-async def test_what_may_pass_is_the_failure_of_all_ten(upstream, caplog, fault, code):
+async def test_what_may_pass_is_the_failure_of_all_ten(caplog, fault, code):
     """Ten calls more are what AWS needs least then, and would take a second budget; each is told in its own name."""
-    upstream.fault = fault
     refs = [ref(f"/p/{number}") for number in range(10)]
-    async with store(0.5 if fault is stub.HANG else 10.0) as parameters:
-        found = await fetch_all(parameters, refs)
-        upstream.fault = None
-        upstream.parameters.update((one.secret_id, CANARY) for one in refs)
-        again = await fetch_all(parameters, refs)
+    client = FakeClient(**{one.secret_id: CANARY for one in refs})
+    client.fault = lambda *_: asyncio.Event().wait() if fault == "hang" else fault
+    parameters = store(client, 0.5)
+    found = await fetch_all(parameters, refs)
+    client.fault = lambda *_: None
+    again = await fetch_all(parameters, refs)
 
     assert [code] * 10 == [error.code for error in found.values() if isinstance(error, SecretUnavailable)]
     assert all(f"parameter '{one.secret_id}' is unavailable" in str(found[one]) for one in refs)
-    assert {"GetParameters"} == {call.operation for call in upstream.calls}
+    assert {"get_parameters"} == {operation for operation, _ in client.calls}
     assert 10 == sum(isinstance(outcome, Secret) for outcome in again.values())
-    assert "batch.refused" not in [record.msg for record in caplog.records]
+    assert [] == caplog.records
 
 
-async def test_one_that_is_malformed_concerns_only_itself(upstream):
+async def test_the_failure_of_a_role_is_that_of_all_ten():
+    """It keeps the role's name."""
+    client = FakeClient()
+
+    def refuse(*_: object) -> None:
+        error = SecretRefused("role", code="AccessDenied")
+        error.what = "role"
+        raise error
+
+    client.fault = refuse
+    found = await fetch_all(store(client), [ref("/a"), ref("/b")])
+
+    assert {"AWS refused role 'role' with AccessDenied"} == set(map(str, found.values()))
+    assert 1 == len(client.calls)
+
+
+async def test_one_that_is_malformed_concerns_only_itself():
     """It is asked for once more, by itself."""
-    upstream.parameters.update({"/a": CANARY, "/b": CANARY})
-    given = {"Parameters": [{"Name": "/a", "Value": 1}, {"Name": "/b", "Value": CANARY, "Version": 1}]}
-    upstream.faults.append(stub.Answer(body=json.dumps(given).encode()))
-    async with store() as parameters:
-        found = await fetch_all(parameters, [ref("/a"), ref("/b")])
+    client = FakeClient(**{"/a": CANARY, "/b": CANARY})
+    given = {"Parameters": [{"Name": "/a", "Value": 1}, fakes.parameter("/b", CANARY)]}
+    client.fault = lambda operation, _: given if operation == "get_parameters" else None
+    found = await fetch_all(store(client), [ref("/a"), ref("/b")])
 
     assert [CANARY.encode()] * 2 == [outcome.value for outcome in found.values() if isinstance(outcome, Secret)]
-    assert ["GetParameters", "GetParameter"] == [call.operation for call in upstream.calls]
+    assert [("get_parameters", ["/a", "/b"]), ("get_parameter", ["/a"])] == client.calls
 
 
-async def test_a_path_without_end_is_given_up(upstream):
+async def test_a_path_without_end_is_given_up():
     """What is kept of it is bounded, and the error says by what."""
-    page = json.dumps({"Parameters": [{"Name": "/p/x", "Value": "v", "Version": 1}], "NextToken": "more"})
-    upstream.fault = stub.Answer(body=page.encode())
-    async with store() as parameters:
-        with pytest.raises(SecretUnavailable) as caught:
-            await parameters.fetch(ref("/p/"))
+    client = FakeClient()
+    client.fault = lambda *_: {"Parameters": [fakes.parameter("/p/x", "v")], "NextToken": "more"}
+    with pytest.raises(SecretUnavailable) as caught:
+        await store(client).fetch(ref("/p/"))
 
     assert "parameter '/p/' is unavailable: there are more than 2000 parameters below it" == str(caught.value)
-    assert MAX_PAGES == len(upstream.calls)
+    assert MAX_PAGES == len(client.calls)
 
 
-async def test_a_page_that_fails_is_asked_for_again_and_not_the_whole_path(upstream):
+async def test_a_page_that_fails_is_asked_for_again_and_not_the_whole_path():
     """The other pages are kept."""
-    upstream.parameters.update((f"/p/{number:02d}", CANARY) for number in range(15))
-    page = iter([None, stub.INTERNAL])
-    upstream.fault = lambda _: next(page, None)
-    async with store() as parameters:
-        path = await parameters.fetch(ref("/p/"))
+    client = FakeClient()
+    first = {"Parameters": [fakes.parameter(f"/p/{number}", CANARY) for number in range(10)], "NextToken": "more"}
+    last = {"Parameters": [fakes.parameter(f"/p/{number}", CANARY) for number in range(10, 15)]}
+    pages = iter([first, fakes.INTERNAL, last])
+    client.fault = lambda *_: next(pages)
+    path = await store(client).fetch(ref("/p/"))
 
     assert 15 == len(path.members or ())
-    assert 3 == upstream.count("/p", "GetParametersByPath")
+    assert [("get_parameters_by_path", ["/p"])] * 3 == client.calls
 
 
-async def test_a_path_by_its_arn(upstream):
-    """The call takes names only; the region is the ARN's, which somebody else looks at."""
-    upstream.parameters["/p/x"] = CANARY
-    async with store() as parameters:
-        path = await parameters.fetch(ref("arn:aws:ssm:eu-west-1:123456789012:parameter/p/"))
+@pytest.mark.parametrize(
+    ("arn", "asked"),
+    [
+        ("arn:aws:ssm:eu-west-1:123456789012:parameter/p/", "/p"),
+        ("arn:aws:ssm:eu-west-1:123456789012:parameter/", "/"),
+        ("arn:aws:s3:::p/", "arn:aws:s3:::p"),
+    ],
+)
+async def test_a_path_by_its_arn(arn, asked):
+    """The call takes names only. An ARN that is no parameter's is for AWS to refuse, and never means all there are."""
+    client = FakeClient()
+    client.fault = lambda *_: {"Parameters": [fakes.parameter("/p/x", CANARY)]}
+    await store(client).fetch(ref(arn))
 
-    assert {"x": CANARY} == json.loads(path.value)
-    assert "/p/" == path.name
+    assert [("get_parameters_by_path", [asked])] == client.calls
 
 
 @pytest.mark.parametrize(
     ("fault", "error", "said"),
     [
-        (stub.ACCESS_DENIED, SecretRefused, "AWS refused parameter 'p' with AccessDeniedException"),
-        (stub.aws_error("ParameterVersionNotFound"), SecretNotFound, "parameter 'p' was not found"),
-        (stub.THROTTLED, SecretUnavailable, "parameter 'p' is unavailable: AWS is throttling"),
-        (stub.HANG, SecretTimeout, "parameter 'p' is unavailable: AWS did not answer within 0.5 s"),
-        (stub.EMPTY, SecretUnavailable, "parameter 'p' is unavailable"),
-        (stub.Answer(body=b'{"Parameter": []}'), SecretUnavailable, "parameter 'p' is unavailable"),
-        (stub.Answer(body=b'{"Parameter": {"Value": 1}}'), SecretUnavailable, "parameter 'p' is unavailable"),
-        (stub.Answer(body=b'{"Parameter": {"Value": "\\ud800"}}'), SecretUnavailable, "parameter 'p' is unavailable"),
+        (fakes.DENIED, SecretRefused, "AWS refused parameter 'p' with AccessDeniedException"),
+        (("ParameterVersionNotFound", 400), SecretNotFound, "parameter 'p' was not found"),
+        (fakes.THROTTLED, SecretUnavailable, "parameter 'p' is unavailable: AWS is throttling"),
+        ("hang", SecretTimeout, "parameter 'p' is unavailable: AWS did not answer within 0.5 s"),
+        ({}, SecretUnavailable, "parameter 'p' is unavailable: AWS's answer is not in the documented form"),
+        ({"Parameter": []}, SecretUnavailable, "parameter 'p' is unavailable"),
+        ({"Parameter": {"Value": 1}}, SecretUnavailable, "parameter 'p' is unavailable"),
+        ({"Parameter": {"Value": "\ud800"}}, SecretUnavailable, "parameter 'p' is unavailable"),
     ],
 )
-async def test_a_failure_is_a_parameters(upstream, fault, error, said):
+async def test_a_failure_is_a_parameters(fault, error, said):
     """The same errors as a secret's, in words of their own."""
-    upstream.fault = fault
-    async with store(0.5 if fault is stub.HANG else 10.0) as parameters:
-        with pytest.raises(error) as caught:
-            await parameters.fetch(ref("p"))
+    client = FakeClient()
+    client.fault = lambda *_: asyncio.Event().wait() if fault == "hang" else fault
+    with pytest.raises(error) as caught:
+        await store(client, 0.5).fetch(ref("p"))
 
     assert said in str(caught.value)

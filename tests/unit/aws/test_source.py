@@ -1,22 +1,22 @@
-"""AWS as one source: each service, region and role is asked through one client, and each role is assumed once."""
+"""AWS as one source: each service, region and role has one client, and each role is assumed once."""
 
 import asyncio
 
 import pytest
 
-from secrets_cache.aws.source import Aws
+from secrets_cache.aws.source import AwsSource
 from secrets_cache.core.secret import AwsContext, Ref, Secret
 from secrets_cache.errors import SecretNotFound, SecretRefused, SecretTimeout
 from secrets_cache.system.clock import SystemClock
 from tests.support import upstream as stub
-from tests.support.fakes import CANARY, fetch_all
+from tests.support.fakes import CANARY, FakeClock, fetch_all
 from tests.unit.aws.test_sts import DENIED, ROLE
 
 OTHER_REGION = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf"
 
 
-def source(upstream, budget_seconds=5.0, batch_above=None, **environ):
-    """Return AWS, as the stub plays it."""
+def source(upstream, budget_seconds=5.0, batch_above=None, clock=None, **environ):
+    """Return AWS, as the stub plays it. On the machine's clock, a busy machine looks frozen, and calls are repeated."""
     environ = {
         "AWS_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
@@ -25,16 +25,31 @@ def source(upstream, budget_seconds=5.0, batch_above=None, **environ):
         "HOME": "/nonexistent",
         **environ,
     }
-    return Aws(environ, budget_seconds=budget_seconds, batch_above=batch_above, clock=SystemClock())
+    return AwsSource(environ, budget_seconds=budget_seconds, batch_above=batch_above, clock=clock or FakeClock())
 
 
-@pytest.mark.usefixtures("lanes")
+async def test_results_come_as_soon_as_they_are_known(upstream):
+    """A region, a role or a service that is slow holds up no other one; leaving ends the calls under way."""
+    upstream.put("db", CANARY)
+    upstream.parameters["/p"] = CANARY
+    upstream.fault = lambda call: stub.HANG if call.region == "us-east-1" else None
+    refs = [Ref("db"), Ref("/p", is_parameter=True), Ref(OTHER_REGION)]
+    before = asyncio.all_tasks()
+    async with source(upstream) as aws:
+        results = aws.fetch_many(refs)
+        assert {"db", "/p"} == {(await anext(results))[0].secret_id for _ in range(2)}
+        await results.aclose()
+
+        assert before == asyncio.all_tasks()
+
+
+@pytest.mark.usefixtures("fast_paths")
 async def test_a_region_is_the_one_given_else_the_arns_else_ours(upstream):
-    """The calls are signed for it; both lane and engine take it."""
+    """The calls are signed for it; both clients take it."""
     upstream.put("db", CANARY)
     upstream.fault = lambda call: None if call.ids != [OTHER_REGION] else stub.ACCESS_DENIED
     async with source(upstream) as aws:
-        for ref in (Ref("db"), Ref("db", access=AwsContext("us-west-2"))):
+        for ref in (Ref("db"), Ref("db", context=AwsContext("us-west-2"))):
             assert CANARY.encode() == (await aws.fetch(ref)).value
         with pytest.raises(SecretRefused):
             await aws.fetch(Ref(OTHER_REGION))
@@ -52,7 +67,7 @@ async def test_secrets_and_parameters_of_many_places_come_at_once(upstream):
         *map(Ref, names),
         Ref("/a", is_parameter=True),
         Ref("/b", is_parameter=True),
-        Ref("theirs", access=AwsContext(role_arn=ROLE)),
+        Ref("theirs", context=AwsContext(role_arn=ROLE)),
     ]
     async with source(upstream, batch_above=10) as aws:
         found = await fetch_all(aws, refs)
@@ -70,11 +85,11 @@ async def test_one_role_is_assumed_once_for_all_that_it_reads(upstream):
         upstream.put(name, CANARY)
     upstream.parameters["/p"] = CANARY
     upstream.delay = 0.05
-    access = AwsContext(role_arn=ROLE)
-    refs = [*(Ref(name, access=access) for name in ("a", "b")), Ref("/p", access=access, is_parameter=True)]
+    context = AwsContext(role_arn=ROLE)
+    refs = [*(Ref(name, context=context) for name in ("a", "b")), Ref("/p", context=context, is_parameter=True)]
     async with source(upstream, AWS_LAMBDA_FUNCTION_NAME="f") as aws:
         await asyncio.gather(*map(aws.fetch, refs))
-        await aws.fetch(Ref("c", access=access._replace(external_id="123")))
+        await aws.fetch(Ref("c", context=context._replace(external_id="123")))
 
     assert [None, "123"] == [
         call.arguments.get("ExternalId") for call in upstream.calls if call.operation == "AssumeRole"
@@ -87,10 +102,10 @@ async def test_a_roles_credentials_are_renewed_before_they_end(upstream):
     """By the client that is there: nobody sees a call with credentials that have expired."""
     upstream.put("a", CANARY)
     upstream.role_seconds = 60
-    access = AwsContext(role_arn=ROLE)
+    context = AwsContext(role_arn=ROLE)
     async with source(upstream) as aws:
         for _ in range(3):
-            await aws.fetch(Ref("a", access=access))
+            await aws.fetch(Ref("a", context=context))
 
     assert ["ASIAROLE1", "ASIAROLE2", "ASIAROLE3"] == [
         call.access_key for call in upstream.calls if call.operation != "AssumeRole"
@@ -102,7 +117,7 @@ async def test_a_roles_credentials_that_aws_calls_expired_are_asked_for_again(up
     upstream.put("a", CANARY)
     upstream.fault = lambda call: stub.aws_error("ExpiredTokenException") if call.access_key == "ASIAROLE1" else None
     async with source(upstream) as aws:
-        found = await aws.fetch(Ref("a", access=AwsContext(role_arn=ROLE)))
+        found = await aws.fetch(Ref("a", context=AwsContext(role_arn=ROLE)))
 
     assert CANARY.encode() == found.value
     assert 2 == upstream.count(operation="AssumeRole")
@@ -112,7 +127,7 @@ async def test_a_roles_credentials_that_aws_calls_expired_are_asked_for_again(up
 async def test_a_role_that_is_refused_is_what_the_error_names(upstream, together):
     """And not the secret, which nobody was asked for."""
     upstream.fault = stub.Answer(status=403, body=DENIED)
-    ref = Ref("a", access=AwsContext(role_arn=ROLE))
+    ref = Ref("a", context=AwsContext(role_arn=ROLE))
     async with source(upstream) as aws:
         if together:
             error: object = (await fetch_all(aws, [ref]))[ref]
@@ -125,19 +140,19 @@ async def test_a_role_that_is_refused_is_what_the_error_names(upstream, together
     assert 1 == len(upstream.calls)
 
 
-@pytest.mark.usefixtures("lanes")
+@pytest.mark.usefixtures("fast_paths")
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize(
-    ("access", "place"),
+    ("context", "place"),
     [
         (AwsContext(), "this region and this account"),
         (AwsContext("us-west-2"), "us-west-2 and this account"),
         (AwsContext(role_arn=ROLE), f"this region and the account of {ROLE}"),
     ],
 )
-async def test_where_there_is_none_is_told(upstream, access, place, together):
+async def test_where_there_is_none_is_told(upstream, context, place, together):
     """The region and the account that were asked, and not always the function's own."""
-    ref = Ref("a", access=access)
+    ref = Ref("a", context=context)
     async with source(upstream) as aws:
         if together:
             error: object = (await fetch_all(aws, [ref]))[ref]
@@ -155,8 +170,8 @@ async def test_a_time_out_names_what_did_not_answer(upstream, silent, what, toge
     """In a VPC, STS may lack an endpoint while the others have theirs."""
     upstream.parameters["/p"] = CANARY
     upstream.fault = lambda call: stub.HANG if call.operation == silent else None
-    ref = Ref("/p", access=AwsContext(role_arn=ROLE), is_parameter=True)
-    async with source(upstream, budget_seconds=1.0) as aws:
+    ref = Ref("/p", context=AwsContext(role_arn=ROLE), is_parameter=True)
+    async with source(upstream, budget_seconds=1.0, clock=SystemClock()) as aws:
         if together:
             error: object = (await fetch_all(aws, [ref]))[ref]
         else:

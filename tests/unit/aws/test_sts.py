@@ -9,7 +9,6 @@ from secrets_cache.errors import SecretRefused, SecretsCacheError
 from secrets_cache.system.clock import SystemClock
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY
-from tools.emulator import moto_server
 
 ROLE = "arn:aws:iam::123456789012:role/reader"
 DENIED = b"""<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
@@ -19,9 +18,9 @@ DENIED = b"""<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><E
 class Session:
     """A role, closed in the end."""
 
-    def __init__(self, function: str = "", **access: str) -> None:
+    def __init__(self, function: str = "", **context: str) -> None:
         self.role = Role(
-            AwsContext("eu-west-1", ROLE)._replace(**access), function=function, timeout_seconds=1, clock=SystemClock()
+            AwsContext("eu-west-1", ROLE)._replace(**context), function=function, timeout_seconds=1, clock=SystemClock()
         )
 
     async def __aenter__(self) -> Role:
@@ -31,12 +30,11 @@ class Session:
         await self.role.aclose()
 
 
-async def test_a_roles_credentials_are_another_session(monkeypatch):
+async def test_a_roles_credentials_are_another_session(moto, monkeypatch):
     """With a token of their own."""
-    with moto_server() as url:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-        async with Session() as role:
-            found = await role.credentials().get_frozen_credentials()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto)
+    async with Session() as role:
+        found = await role.credentials().get_frozen_credentials()
 
     assert (found.access_key or "").startswith("ASIA")
     assert found.secret_key
@@ -56,7 +54,7 @@ async def test_a_role_is_assumed_once_while_its_credentials_are_good(upstream):
 
 
 @pytest.mark.parametrize(
-    ("function", "access", "name", "external"),
+    ("function", "context", "name", "external"),
     [
         ("", {}, "secrets-cache", None),
         ("my function", {}, "secrets-cache-my-function", None),
@@ -65,9 +63,9 @@ async def test_a_role_is_assumed_once_while_its_credentials_are_good(upstream):
         ("f", {"external_id": "123"}, "secrets-cache-f", "123"),
     ],
 )
-async def test_how_a_role_is_assumed(upstream, function, access, name, external):
+async def test_how_a_role_is_assumed(upstream, function, context, name, external):
     """The session is named after the function, or as it is set; the external id is told where there is one."""
-    async with Session(function, **access) as role:
+    async with Session(function, **context) as role:
         await role.credentials().get_frozen_credentials()
     (call,) = upstream.calls
 
@@ -94,3 +92,12 @@ async def test_a_failure_is_a_roles(upstream, fault, error, said):
     assert isinstance(caught.value, error)
     assert said in str(getattr(caught.value, "error", caught.value))
     assert not role.was_given_up
+
+
+async def test_a_role_never_shows_its_credentials(upstream):
+    """Its repr names the role."""
+    async with Session() as role:
+        credentials = await role.credentials().get_frozen_credentials()
+
+        assert f"Role('{ROLE}')" == repr(role)
+        assert str(credentials.secret_key) not in repr(role.credentials())

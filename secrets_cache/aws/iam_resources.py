@@ -1,16 +1,17 @@
 """
-Where something is in AWS, and what it is called there: ARNs, exact or with IAM's wildcards. Pure.
+Secrets and parameters as resources of IAM policies: ARNs, exact or with IAM's wildcards. No I/O.
 
 Rules
 -----
-1. What is not known is not guessed: a star in its place would mean more than was said.
-2. What was given as an ARN is taken as it is; only what AWS appends to it is added where it is missing.
+1. What is not known is not guessed: a star in its place would grant more than was asked for.
+2. An ARN that was given is kept as it is; only the suffix that AWS appends to it is added where it is missing.
 """
 
 import re
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from secrets_cache.core.arn import Arn
 from secrets_cache.core.secret import Ref
 from secrets_cache.errors import PlaceUnknown
 
@@ -18,12 +19,12 @@ SECRETS, PARAMETERS = "secretsmanager", "ssm"
 # Secrets Manager appends a hyphen and six characters to the name when it makes the ARN.
 SUFFIX = "-??????"
 PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b"}
-# arn:partition:service:region:account:resource
-FIELDS = 6
+# The colons of arn:partition:service:region:account:resource.
+COLONS = 5
 
 
 class Place(NamedTuple):
-    """Where everything is that is given by name: the region and the account of who asks. Empty if not known."""
+    """The region and the account of everything that is given by name. Empty if not known."""
 
     region: str
     account: str
@@ -36,10 +37,9 @@ def partition_of(region: str) -> str:
 
 
 def region_of(ref: Ref, place: Place) -> str:
-    """Return where something is asked for. Raises `PlaceUnknown`."""
-    parts = ref.secret_id.split(":")
-    region = ref.access.region or (parts[3] if ref.secret_id.startswith("arn:") else place.region)
-    return _known("region", region, ref.secret_id)
+    """Return the region where `ref` is read. Raises `PlaceUnknown`."""
+    arn = Arn.parse(ref.secret_id)
+    return _known("region", ref.context.region or (arn.region if arn else place.region), ref.secret_id)
 
 
 def _known(what: str, value: str, name: str) -> str:
@@ -55,7 +55,7 @@ def _prefix(service: str, name: str, place: Place, region: str = "") -> str:
 
 def secret_arn(ref: Ref, place: Place) -> str:
     """Return the ARN of a secret. Raises `PlaceUnknown`."""
-    if ref.secret_id.startswith("arn:"):
+    if Arn.parse(ref.secret_id) is not None:
         return _with_suffix(ref.secret_id)
     return f"{_prefix(SECRETS, ref.secret_id, place, region_of(ref, place))}:secret:{ref.secret_id}{SUFFIX}"
 
@@ -65,30 +65,39 @@ def _with_suffix(arn: str) -> str:
 
 
 def parameter_arn(ref: Ref, place: Place) -> str:
-    """Return the ARN of a parameter or a path: its leading slash is the ARN's own, its last one is not in it."""
+    """
+    Return the ARN of a parameter or a path. Raises `PlaceUnknown`.
+
+    The leading slash of a name is the ARN's own; the last one of a path is not part of the ARN.
+    """
     name = ref.secret_id
-    if not name.startswith("arn:"):
+    if Arn.parse(name) is None:
         name = f"{_prefix(PARAMETERS, name, place, region_of(ref, place))}:parameter/{name.removeprefix('/')}"
     return name if name.endswith(":parameter/") else name.rstrip("/")
 
 
 def allowed_by(pattern: str, place: Place) -> list[tuple[str, str, str]]:
-    """Return what a pattern of `allow` makes possible. Only one that begins as an ARN counts for ARNs."""
+    """
+    Return what a pattern of `allow` makes possible: statement, action, resource. Raises `PlaceUnknown`.
+
+    Only a pattern that begins as an ARN covers ARNs.
+    """
     pattern = re.sub(r"\[!?\]?[^\]]*\]", "?", pattern)
     read = ("Secrets", "secretsmanager:GetSecretValue")
-    if not pattern.startswith("arn:"):
+    arn = Arn.parse(pattern)
+    if arn is None:
         return [(*read, f"{_prefix(SECRETS, pattern, place)}:secret:{pattern}{SUFFIX}")]
-    parts = pattern.split(":", FIELDS - 1)
+    # IAM refuses what has fewer fields than an ARN: such a pattern covers every ARN.
+    is_complete = pattern.count(":") >= COLONS
     found = []
-    if fnmatchcase(SECRETS, (*parts, "", "*")[2] or "*"):
-        # What has fewer parts than an ARN, IAM refuses: it stands for every ARN.
-        arn = ":".join([*parts[:2], SECRETS, *parts[3:]]) if len(parts) == FIELDS else ""
-        found.append((*read, _with_suffix(arn) if arn else f"arn:{place.partition}:{SECRETS}:*:*:secret:*"))
-    if fnmatchcase(PARAMETERS, (*parts, "", "*")[2] or "*"):
-        arn = ":".join([*parts[:2], PARAMETERS, *parts[3:]]) if len(parts) == FIELDS else ""
-        arn = arn or f"arn:{place.partition}:{PARAMETERS}:*:*:parameter/*"
-        if not arn.endswith("/"):
-            found.append(("Parameters", "ssm:GetParameter", arn))
-        if arn.endswith(("/", "*", "?")):
-            found.append(("Paths", "ssm:GetParametersByPath", arn.rstrip("/")))
+    if fnmatchcase(SECRETS, arn.service or "*"):
+        resource = _with_suffix(str(arn._replace(service=SECRETS))) if is_complete else ""
+        found.append((*read, resource or f"arn:{place.partition}:{SECRETS}:*:*:secret:*"))
+    if fnmatchcase(PARAMETERS, arn.service or "*"):
+        resource = str(arn._replace(service=PARAMETERS)) if is_complete else ""
+        resource = resource or f"arn:{place.partition}:{PARAMETERS}:*:*:parameter/*"
+        if not resource.endswith("/"):
+            found.append(("Parameters", "ssm:GetParameter", resource))
+        if resource.endswith(("/", "*", "?")):
+            found.append(("Paths", "ssm:GetParametersByPath", resource.rstrip("/")))
     return found

@@ -1,0 +1,79 @@
+"""
+The interface of everything that makes calls to AWS, and what all of it shares.
+
+Each operation has the name that botocore gives it, and takes and returns what botocore does, but for two types: a
+timestamp is a number of seconds since the epoch, and a blob is bytes. `?` marks a key that may be missing, here or in
+an answer. Keys that are not listed are ignored. An answer is checked by its reader, not by the client.
+
+    get_secret_value          {SecretId, VersionId?, VersionStage?}
+                              -> {ARN, Name, VersionId, SecretString? | SecretBinary?: bytes, CreatedDate?: seconds,
+                                  VersionStages?: [str]}
+    batch_get_secret_value    {SecretIdList: [str]}
+                              -> {SecretValues: [as above]}
+    get_parameter             {Name, WithDecryption: bool}
+                              -> {Parameter: {Name, Value, Version: int, Type, ARN?, LastModifiedDate?: seconds,
+                                              DataType?, Selector?, SourceResult?}}
+    get_parameters            {Names: [str], WithDecryption: bool}
+                              -> {Parameters: [as above], InvalidParameters?: [str]}
+    get_parameters_by_path    {Path, Recursive: bool, WithDecryption: bool, MaxResults: int, NextToken?}
+                              -> {Parameters: [as above], NextToken?}
+    assume_role               {RoleArn, RoleSessionName, ExternalId?}
+                              -> {Credentials: {AccessKeyId, SecretAccessKey, SessionToken, Expiration: seconds}}
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+Service = Literal["secretsmanager", "ssm", "sts"]
+
+MAX_CONNECTIONS = 20
+# Shorter than any freeze that matters: a pooled connection dies in it, unnoticed.
+KEEPALIVE_SECONDS = 4.0
+# The end of the year 9999.
+_MAX_TIMESTAMP = 253_402_300_800
+
+
+class ServiceClient(Protocol):
+    """Makes calls to one AWS service, in one region, with one set of credentials."""
+
+    async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """
+        Make one call, in one attempt; return AWS's answer.
+
+        Args:
+            operation: One of the operations listed above.
+            name: The secret, parameter or role that an error names.
+            arguments: The request, as listed above.
+
+        Raises:
+            SecretNotFound, SecretRefused: AWS said so.
+            RetryableError: AWS gave no usable answer, and may give one to the next attempt.
+        """
+        ...
+
+    async def prepare(self) -> None:
+        """Import what a call needs. On a share of a core that takes seconds, which no budget counts. Raises nothing."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class RoleCredentials(Protocol):
+    """The credentials of a role that is assumed. They are refreshed before they expire."""
+
+    def credentials(self) -> Any:  # noqa: ANN401 - botocore's type, which is not imported here
+        """Return the credentials, as botocore takes them."""
+        ...
+
+    def forget(self) -> None:
+        """Drop the credentials, so that the next call of `credentials` assumes the role again."""
+        ...
+
+
+def read_timestamp(value: object) -> float | None:
+    """Return a timestamp of an answer in seconds since the epoch, to the millisecond; None if it is no valid one."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # AWS counts in milliseconds; anything finer is an artefact of the conversion.
+    return round(float(value), 3) if is_number and 0 <= value < _MAX_TIMESTAMP else None  # type: ignore[operator, arg-type]

@@ -1,0 +1,72 @@
+"""
+Which settings are the common ones, and where calls go under them.
+
+Rules
+-----
+1. Any setting that botocore reads, and that is not known here, is botocore's: nothing is guessed.
+2. The endpoint is the one that botocore would choose. The tests compare the two.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+
+from secrets_cache.aws.signing import Credentials
+from secrets_cache.http1.connections import Endpoint
+
+# If one of these is set, the call is botocore's.
+BOTOCORE_VARIABLES = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_DATA_PATH",
+    "BOTO_CONFIG",
+    "REQUESTS_CA_BUNDLE",
+    *(name for scheme in ("HTTP", "HTTPS", "ALL") for name in (f"{scheme}_PROXY", f"{scheme.lower()}_proxy")),
+)
+FILES = ("config", "credentials")
+# The regions of the partition "aws": their endpoints have names of one form.
+_REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-(north|south|east|west|central)[a-z]*-[0-9]{1,2}")
+_URL = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
+_KEY = re.compile(r"[!-~]{8,}")
+_MAX_PORT = 65535
+
+
+def find_region(environ: Mapping[str, str]) -> str:
+    """Return the region that calls go to; empty if none is set."""
+    return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
+
+
+def find_endpoint(environ: Mapping[str, str]) -> Endpoint | None:
+    """Return the endpoint of Secrets Manager; None if botocore must find it."""
+    if any(environ.get(name) for name in BOTOCORE_VARIABLES):
+        return None
+    home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - no pathlib on the start path
+    if any(os.path.exists(f"{home}/.aws/{file}") for file in FILES):  # noqa: PTH110
+        return None
+    region = find_region(environ)
+    if not _REGION.fullmatch(region):
+        return None
+    url = environ.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or environ.get("AWS_ENDPOINT_URL") or ""
+    if not url:
+        return Endpoint(f"secretsmanager.{region}.amazonaws.com", 443, is_secure=True)
+    plain = _URL.fullmatch(url)
+    if plain is None:
+        return None
+    scheme, host, port = plain.groups()
+    is_secure = scheme == "https"
+    number = int(port) if port else 443 if is_secure else 80
+    return Endpoint(host.strip("[]"), number, is_secure=is_secure) if 0 < number <= _MAX_PORT else None
+
+
+def find_credentials(environ: Mapping[str, str]) -> Credentials | None:
+    """Return the credentials in the environment; None if there are none, or if they cannot be sent as they are."""
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    access_key, secret_key, token = (environ.get(name, "") for name in names)
+    is_complete = all(map(_KEY.fullmatch, (access_key, secret_key)))
+    is_plain = not token or _KEY.fullmatch(token) is not None
+    return Credentials(access_key, secret_key, token) if is_complete and is_plain else None

@@ -1,0 +1,202 @@
+"""The client through aiobotocore: credentials, profiles, proxies, and settings that it cannot use."""
+
+import asyncio
+import json
+
+import pytest
+from aiohttp import web
+
+from secrets_cache.aws.aiobotocore import _Response, classify_exception, classify_opening
+from secrets_cache.core.retry import RetryableError
+from tests.support import upstream as stub
+from tests.support.fakes import CANARY
+from tests.unit.aws.conftest import secrets_client
+
+
+@pytest.fixture(autouse=True)
+def _fallback_only(monkeypatch):
+    monkeypatch.setenv("SECRETS_CACHE_LANES", "0")
+
+
+async def fetch(client, name: str = "db") -> str:
+    """Return the value that one call gives."""
+    value: str = (await client.call("get_secret_value", name, {"SecretId": name}))["SecretString"]
+    return value
+
+
+async def failure(client) -> RetryableError:
+    """Return what a call that fails for a passing reason raises."""
+    with pytest.raises(RetryableError) as caught:
+        await fetch(client)
+    return caught.value
+
+
+@pytest.mark.usefixtures("no_credentials")
+async def test_no_credentials_and_then_some(upstream, monkeypatch):
+    """Credentials that come later are found: the client is created anew."""
+    upstream.put("db", CANARY)
+    async with secrets_client() as client:
+        error = (await failure(client)).error
+        assert "no-credentials" == error.code
+        assert "there are no AWS credentials; in Lambda, the execution role provides them" in str(error)
+        assert 0 == upstream.count()
+
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+
+        assert CANARY == await fetch(client)
+
+
+async def test_no_region(monkeypatch):
+    """Outside Lambda it may be missing; the error says which variable."""
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    async with secrets_client() as client:
+        assert "AWS_REGION is not set" in str((await failure(client)).error)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "code"),
+    [
+        ("HTTP_PROXY", "http://127.0.0.1:9", "proxy-failed"),
+        ("AWS_CA_BUNDLE", "/nonexistent.pem", "request-failed"),
+    ],
+)
+async def test_a_proxy_or_a_certificate_file_that_cannot_be_used(upstream, monkeypatch, variable, value, code):
+    """The code for it leads to the variable."""
+    monkeypatch.setenv(variable, value)
+    if variable == "AWS_CA_BUNDLE":
+        monkeypatch.setenv("AWS_ENDPOINT_URL", upstream.url.replace("http:", "https:"))
+    async with secrets_client() as client:
+        error = (await failure(client)).error
+
+    assert (code, 0) == (error.code, upstream.count())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AWS_PROFILE", "nobody"),
+        ("AWS_ENDPOINT_URL", "not a url"),
+        ("AWS_ENDPOINT_URL", "http://a..b"),
+        ("AWS_REGION", "eu west 1"),
+    ],
+)
+async def test_a_client_that_cannot_be_created_names_the_settings_to_check(upstream, monkeypatch, variable, value):
+    """It is no fault of AWS's answer: there was none."""
+    monkeypatch.setenv(variable, value)
+    if variable == "AWS_REGION":
+        monkeypatch.delenv("AWS_ENDPOINT_URL")
+    async with secrets_client() as client:
+        error = (await failure(client)).error
+
+    assert "client-misconfigured" == error.code
+    assert variable in str(error)
+
+
+@pytest.mark.parametrize("classify", [classify_exception, classify_opening])
+def test_of_an_unknown_exception_only_the_type_shows(classify):
+    """Its text might hold anything."""
+    text = str(classify("db", ZeroDivisionError(CANARY)).error)
+
+    assert "(ZeroDivisionError)" in text
+    assert CANARY not in text
+
+
+# Credentials that change.
+
+
+class Container:
+    """
+    A container's credentials endpoint.
+
+    Attributes:
+        given: The access keys that it has given, each time another.
+        expiration: When it says that they expire.
+    """
+
+    def __init__(self) -> None:
+        self.given: list[str] = []
+        self.expiration = "2099-01-01T00:00:00Z"
+
+    async def answer(self, request: web.Request) -> web.Response:
+        assert "of-the-container" == request.headers["Authorization"]
+        self.given.append(f"AKID{len(self.given)}")
+        return web.json_response(
+            {"AccessKeyId": self.given[-1], "SecretAccessKey": "x", "Token": "t", "Expiration": self.expiration}
+        )
+
+
+@pytest.fixture(name="container")
+async def _container(monkeypatch, aiohttp_server, no_credentials):
+    """Give the endpoint that credentials come from."""
+    container, app = Container(), web.Application()
+    app.router.add_get("/credentials", container.answer)
+    server = await aiohttp_server(app)
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{server.port}/credentials")
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "of-the-container")
+    return container
+
+
+async def test_container_credentials_that_have_expired_are_no_credentials(upstream, container):
+    """The endpoint may still hold those of the snapshot: AWS is not blamed for it, and the endpoint is asked again."""
+    upstream.put("db", CANARY)
+    container.expiration = "2001-01-01T00:00:00Z"
+    async with secrets_client() as client:
+        error = (await failure(client)).error
+        assert ("expired-credentials", 0) == (error.code, upstream.count())
+        assert "the AWS credentials have expired" in str(error)
+
+        container.expiration = "2099-01-01T00:00:00Z"
+        assert CANARY == await fetch(client)
+
+
+async def test_container_credentials_that_expired_are_asked_for_again(upstream, container):
+    """Under SnapStart they come from an endpoint, and are others after a restore."""
+    upstream.put("db", CANARY)
+    upstream.faults.append(stub.aws_error("ExpiredTokenException", "The security token included is expired"))
+    async with secrets_client() as client:
+        assert (await failure(client)).at_once
+        assert CANARY == await fetch(client)
+
+    assert ["AKID0", "AKID1"] == container.given
+    assert ["AKID0", "AKID1"] == [call.access_key for call in upstream.calls]
+
+
+@pytest.mark.usefixtures("no_credentials")
+async def test_a_client_that_is_replaced_does_not_cut_off_its_other_calls(upstream, monkeypatch, tmp_path):
+    """One call learns that the credentials have expired; another that is under way still gets its answer."""
+    credentials = tmp_path / "credentials"
+    credentials.write_text("[default]\naws_access_key_id = AKID\naws_secret_access_key = x\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+    upstream.put("slow", CANARY)
+    upstream.put("db", CANARY)
+    found = json.dumps(upstream.find("slow")).encode()
+    expired = [stub.aws_error("ExpiredTokenException", "expired")]
+
+    def fault(call: stub.Call) -> stub.Answer | None:
+        if call.ids == ["slow"]:
+            return stub.Answer(body=found, delay=0.3)
+        return expired.pop() if expired else None
+
+    upstream.fault = fault
+    async with secrets_client() as client:
+        slow = asyncio.create_task(fetch(client, "slow"))
+        await failure(client)
+        assert (CANARY, CANARY) == (await fetch(client), await slow)
+
+    assert (1, 2) == (upstream.count("slow"), upstream.count("db"))
+
+
+# What shows.
+
+
+def test_an_answer_never_shows():
+    """Its repr has the status only."""
+
+    class Response:
+        """The part of aiohttp's response that is read."""
+
+        url, status, raw_headers = "http://localhost", 200, ()
+
+    assert "_Response(200)" == repr(_Response(Response(), CANARY.encode()))  # type: ignore[arg-type]

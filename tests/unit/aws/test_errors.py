@@ -1,0 +1,95 @@
+"""What AWS's errors mean."""
+
+import pytest
+
+from secrets_cache.aws.errors import classify, is_about_key, is_about_permission, malformed_answer, unavailable_error
+from secrets_cache.core.retry import RetryableError
+from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused
+from tests.support.fakes import CANARY
+
+
+def meant(
+    code: str, status: int = 400, message: str = "", hidden: tuple[str, ...] = ()
+) -> SecretError | RetryableError:
+    """Return what an error answer means."""
+    return classify("db", status=status, code=code, message=message, hidden=hidden)
+
+
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound"])
+def test_not_found_is_definite(code):
+    """It keeps AWS's code, which says of what."""
+    error = meant(code)
+
+    assert isinstance(error, SecretNotFound)
+    assert code == error.code
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "message", "at_once", "throttled", "said"),
+    [
+        ("ThrottlingException", 400, "", False, True, "AWS is throttling the calls of this account"),
+        ("New", 429, "", False, True, "AWS is throttling the calls of this account"),
+        ("InternalServiceError", 500, "", False, False, "AWS answered with status 500"),
+        ("", 503, "", False, False, "AWS answered with status 503"),
+        ("RequestTimeout", 400, "", False, False, "AWS answered with status 400"),
+        ("RequestExpired", 400, "", True, False, "AWS rejected the request's signature as too old or too new"),
+        ("InvalidSignatureException", 400, "Signature expired: x", True, False, "signature as too old or too new"),
+        ("SignatureDoesNotMatch", 403, "Signature not yet current: x", True, False, "too old or too new"),
+        ("ExpiredTokenException", 400, "", True, False, "the AWS credentials have expired"),
+        ("", 403, "<html>", False, False, "the answer, with status 403, is not from AWS"),
+        ("400", 400, "", False, False, "the answer, with status 400, is not from AWS"),
+        ("Brand New", 400, "", False, False, "is not from AWS"),
+    ],
+)
+def test_a_failure_that_may_pass(code, status, message, at_once, throttled, said):
+    """It says when the next attempt makes sense, and nothing of what came."""
+    error = meant(code, status, message)
+
+    assert isinstance(error, RetryableError)
+    assert (at_once, throttled) == (error.at_once, error.throttled)
+    assert said in str(error.error)
+
+
+def test_anything_else_is_a_refusal_in_awss_words():
+    """Shortened, and in one line."""
+    error = meant("AccessDeniedException", message="no\n  permission " + "x" * 400)
+
+    assert isinstance(error, SecretRefused)
+    assert ("AccessDeniedException", 300) == (error.code, len(error.aws_message))
+    assert error.aws_message.startswith("no permission xx")
+
+
+def test_a_wrong_signature_is_not_told_in_awss_words():
+    """AWS repeats everything that was signed, the session token included."""
+    error = meant("InvalidSignatureException", message=f"The string to sign was {CANARY}")
+
+    assert "AWS refused secret 'db' with InvalidSignatureException: is AWS_SECRET_ACCESS_KEY correct?" == str(error)
+
+
+def test_credentials_are_hidden():
+    """In a message they are left out; a code with one in it is none of AWS's."""
+    assert "got ... only" == getattr(meant("X", message=f"got {CANARY} only", hidden=("", CANARY)), "aws_message", "")
+    assert isinstance(meant(CANARY, hidden=(CANARY,)), RetryableError)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "about_permission", "about_key"),
+    [
+        ("AccessDeniedException", "not authorized to perform: secretsmanager:GetSecretValue", True, False),
+        ("AccessDeniedException", "Access to KMS is not allowed", False, True),
+        ("AccessDenied", "not authorized to perform: kms:Decrypt", False, True),
+        ("DecryptionFailure", "", False, True),
+        ("InvalidRequestException", "", False, False),
+    ],
+)
+def test_what_a_refusal_is_about(code, message, about_permission, about_key):
+    """The code does not always tell the secret from its key; the words do."""
+    error = SecretRefused("db", code=code, aws_message=message)
+
+    assert (about_permission, about_key) == (is_about_permission(error), is_about_key(error))
+
+
+def test_a_call_without_an_answer():
+    """Only a connection that AWS has closed is tried again at once: it was too old."""
+    assert [True, False] == [unavailable_error("db", code).at_once for code in ("connection-closed", "timeout")]
+    assert "secret 'db' is unavailable: AWS's answer is not in the documented form" == str(malformed_answer("db").error)
