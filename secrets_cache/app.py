@@ -1,13 +1,13 @@
 """
 The composition root: builds the graph from a configuration, starts it, stops it in the reverse order.
 
-    configuration -> source -> cache -> server
-                       prefetch, then refreshes when they are due
+    Config -> source (AWS) -> cache -> handlers -> servers
+                              prefetch, then refreshes as they fall due
 
 Rules
 -----
 1. Every task and every connection belongs to the one exit stack here.
-2. Nothing is fetched under SnapStart before the first request: the snapshot must hold no secret.
+2. Under SnapStart nothing is fetched before the first request: the snapshot must hold no secret.
 """
 
 import asyncio
@@ -15,17 +15,15 @@ import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from secrets_cache.aws.source import Aws, batch_above
+from secrets_cache.aws.source import AwsSource, batch_above
 from secrets_cache.config import Config, Metrics
 from secrets_cache.config.environment import uses_fast_paths
-from secrets_cache.config.listing import listed_by, policy_of
 from secrets_cache.core.cache import MAX_UNLISTED, Cache, Source
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.results import EntryReport
-from secrets_cache.server import MetricsPage, NativeHandler, Server
+from secrets_cache.server import NativeHandler, Server
 from secrets_cache.system.clock import SystemClock, random_fraction
 from secrets_cache.system.files import read_token
 from secrets_cache.system.limits import max_connections
@@ -33,46 +31,48 @@ from secrets_cache.system.logs import describe
 from secrets_cache.variables.via_extension import VariablesServer
 
 if TYPE_CHECKING:
-    from secrets_cache.server.aws_layer import AwsLayerHandler
+    from secrets_cache.server.aws_layer_handler import AwsLayerHandler
+    from secrets_cache.server.handler import Handler
+    from secrets_cache.server.metrics_page import MetricsPage
     from secrets_cache.system.emf import Emf
 
 logger = logging.getLogger(__name__)
 
-# After an error of ours in the timer, which may come again at once.
+# After an internal error in the timer, which may come again at once.
 PAUSE_SECONDS = 1.0
-# As AWS's agent has it.
-TOKEN_FILE = "file://"  # noqa: S105 - not a token
+TOKEN_FILE = "file://"  # noqa: S105 - not a token, but how AWS's agent names a file with one
 
 
 class Application:
     """
     What runs.
 
-    Args:
-        config: What it was made from.
-        cache: The secrets.
-        settling: The prefetch, which then says what is missing; None if it waits for the first request.
-
     Attributes:
-        servers: What answers, one for each protocol.
+        cache: The secrets.
+        settling: The prefetch, which then logs what is missing; None if nothing is fetched before the first request.
+        servers: One for each protocol that is served.
     """
 
-    def __init__(self, config: Config, cache: Cache, settling: "asyncio.Task[None] | None") -> None:
+    def __init__(self, config: Config, cache: Cache) -> None:
         self.cache = cache
-        self.settling = settling
+        self.settling: asyncio.Task[None] | None = None
         self.servers: list[Server] = []
         self._config = config
 
     def missing(self) -> list[str]:
-        """Return, in words, which required secrets cannot be had, and why."""
+        """Return one sentence for each required secret that cannot be served: which, and why."""
         return [text for _, text in _missing(self._config, self.cache)]
 
+    def problems(self) -> list[str]:
+        """Return one sentence for each problem of the configuration, and for each required secret that is missing."""
+        return [*map(str, self._config.problems), *self.missing()]
+
     async def drain(self, seconds: float) -> None:
-        """Let nobody in any more; return when everybody who has asked is answered, or after so many seconds."""
+        """Accept nobody any more; return when every request is answered, or after so many seconds."""
         await asyncio.gather(*(server.drain(seconds) for server in self.servers))
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def running(
     config: Config,
     *,
@@ -84,83 +84,80 @@ async def running(
     metrics: bool = False,
 ) -> AsyncIterator[Application]:
     """
-    Serve on `sockets` what `config` lists, while the context lasts. The prefetch has begun, but not ended.
+    Serve what `config` lists, while the context lasts. On entry the prefetch has started, but not ended.
 
     Args:
-        config: What is served.
-        sockets: Where, by HTTP.
+        config: What is served, and how.
+        sockets: Listen for the extension's own protocol.
         environ: The environment variables.
-        aws_sockets: Where, in the protocol of AWS's own layer.
-        channel: Where the exec wrapper asks, if anywhere.
-        clock: What time it is; None for the machine's.
-        metrics: Whether `/metrics` is answered.
+        aws_sockets: Listen for the protocol of AWS's own layer.
+        channel: Listen for the exec wrapper.
+        clock: None for the machine's.
+        metrics: Whether `/metrics` is served.
     """
-    room = max_connections() // (bool(sockets) + bool(aws_sockets) or 1)
     clock = clock or SystemClock()
-    async with AsyncExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         source = await stack.enter_async_context(source_of(config, environ, clock))
         cache = cache_of(config, source, clock)
         stack.push_async_callback(cache.aclose)
-        emf = _emf(config, cache, environ, clock) if config.metrics is Metrics.EMF else None
-        settling = None
+        emf = _observe(config, cache, environ, clock) if config.metrics is Metrics.EMF else None
+        application = Application(config, cache)
         if not fetches_late(environ):
-            settling = asyncio.create_task(_settle(config, cache))
-            settling.add_done_callback(_say_failed)
-            stack.push_async_callback(_cancel, settling)
+            application.settling = asyncio.create_task(_settle(config, cache))
+            application.settling.add_done_callback(_log_failed_prefetch)
+            stack.push_async_callback(_cancel, application.settling)
         for listener in channel:
             await stack.enter_async_context(VariablesServer(listener, config, environ, cache, clock))
         stack.push_async_callback(_cancel, asyncio.create_task(refresh_when_due(cache)))
-        application = Application(config, cache, settling)
-        for replies, listening in (
-            (_replies(config, application, clock, metrics=metrics), sockets),
-            (_layer_replies(config, environ, cache, clock) if aws_sockets else None, aws_sockets),
-        ):
-            if replies is not None and listening:
-                server = Server(replies=replies, sockets=listening, has_lane=uses_fast_paths(environ), room=room)
-                application.servers.append(await stack.enter_async_context(server))
+        handlers: list[tuple[Handler, Sequence[socket.socket]]] = []
+        if sockets:
+            page = _metrics_page(config, clock) if metrics else None
+            tokens = None if config.tokens is None else [token.text for token in config.tokens]
+            native = NativeHandler(
+                cache=cache, tokens=tokens, list_problems=application.problems, clock=clock, metrics=page
+            )
+            handlers.append((native, sockets))
+        if aws_sockets:
+            handlers.append((_aws_layer_handler(config, environ, cache, clock), aws_sockets))
+        is_fast, room = uses_fast_paths(environ), max_connections() // (len(handlers) or 1)
+        for handler, listening in handlers:
+            server = Server(handler=handler, sockets=listening, uses_fast_path=is_fast, max_connections=room)
+            application.servers.append(await stack.enter_async_context(server))
         if emf is not None:
-            # The first to go: there is little time for the rest.
+            # Called first on the way out: there is little time for the rest.
             stack.callback(emf.write)
         yield application
 
 
-def _emf(config: Config, cache: Cache, environ: Mapping[str, str], clock: Clock) -> "Emf":
-    from secrets_cache.system.emf import Emf  # noqa: PLC0415 - only where it is asked for
+def _observe(config: Config, cache: Cache, environ: Mapping[str, str], clock: Clock) -> "Emf":
+    """Count what the cache does for CloudWatch."""
+    from secrets_cache.system.emf import Emf  # noqa: PLC0415 - only if metrics are switched on
 
-    emf = Emf(
-        counts=cache.counts,
-        clock=clock,
-        namespace=config.metrics_namespace,
-        environ=environ,
-        by_secret=config.metrics_by_secret,
-    )
-    cache.observers.append(emf.fetched)
+    namespace, by_secret = config.metrics_namespace, config.metrics_by_secret
+    emf = Emf(counts=cache.counts, clock=clock, namespace=namespace, environ=environ, by_secret=by_secret)
+    cache.observers.append(emf.note_fetch)
     return emf
 
 
-def _replies(config: Config, application: Application, clock: Clock, *, metrics: bool) -> NativeHandler:
-    problems = [str(problem) for problem in config.problems]
-    return NativeHandler(
-        cache=application.cache,
-        tokens=config.tokens,
-        wrong=lambda: [*problems, *application.missing()],
-        clock=clock,
-        metrics=MetricsPage(clock.now().wall, config.metrics_by_secret) if metrics else None,
-    )
+def _metrics_page(config: Config, clock: Clock) -> "MetricsPage | None":
+    from secrets_cache.server.metrics_page import build_metrics_page  # noqa: PLC0415 - in Lambda there is no such page
+
+    return build_metrics_page(started_at=clock.now().wall, by_secret=config.metrics_by_secret)
 
 
-def _layer_replies(config: Config, environ: Mapping[str, str], cache: Cache, clock: Clock) -> "AwsLayerHandler":
-    from secrets_cache.server.aws_layer import AwsLayerHandler  # noqa: PLC0415 - only where its protocol is spoken
+def _aws_layer_handler(config: Config, environ: Mapping[str, str], cache: Cache, clock: Clock) -> "AwsLayerHandler":
+    from secrets_cache.server.aws_layer_handler import AwsLayerHandler  # noqa: PLC0415 - only if its protocol is served
 
-    tokens = [*(config.tokens or ()), *filter(None, map(_token, config.aws_layer.tokens))]
+    tokens = [token.text for token in config.tokens or ()]
+    tokens += filter(None, (_read_token(token.text) for token in config.aws_layer.tokens))
     if not tokens:
         logger.error("server.no_token", {"port": config.aws_port})
     region = environ.get("AWS_REGION", "")
     return AwsLayerHandler(cache=cache, tokens=tokens, layer=config.aws_layer, region=region, clock=clock)
 
 
-def _token(text: str) -> str | None:
-    """Return the token that a variable of AWS's agent holds, or names the file of; None if that cannot be read."""
+def _read_token(text: str) -> str | None:
+    """Return the token that a variable of AWS's agent holds, or names the file of; None if the file cannot be read."""
     if not text.startswith(TOKEN_FILE):
         return text
     path = text.removeprefix(TOKEN_FILE)
@@ -168,13 +165,13 @@ def _token(text: str) -> str | None:
         return read_token(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        logger.error("server.token_unreadable", {"file": path, "reason": reason})  # noqa: TRY400 - all is said
+        logger.error("server.token_unreadable", {"file": path, "reason": reason})  # noqa: TRY400 - the reason is enough
         return None
 
 
-def source_of(config: Config, environ: Mapping[str, str], clock: Clock) -> Aws:
-    """Return AWS, as a configuration has it asked."""
-    return Aws(
+def source_of(config: Config, environ: Mapping[str, str], clock: Clock) -> AwsSource:
+    """Return AWS as the source of the secrets, configured."""
+    return AwsSource(
         environ,
         budget_seconds=config.fetch_timeout,
         batch_above=batch_above(config.batch),
@@ -186,14 +183,14 @@ def source_of(config: Config, environ: Mapping[str, str], clock: Clock) -> Aws:
 def cache_of(config: Config, source: Source, clock: Clock, random: Callable[[], float] = random_fraction) -> Cache:
     """Return the cache that a configuration describes."""
     return Cache(
-        listed=listed_by(config),
+        listed=config.entries(),
         allow=config.allow,
-        policy=policy_of(config),
+        policy=config.freshness(),
         source=source,
         clock=clock,
         random=random,
-        # 0 keeps nothing for its listener, but takes nothing from the other one.
-        slowest_fetch=config.fetch_timeout,
+        fetch_timeout_seconds=config.fetch_timeout,
+        # AWS's 0 means that its protocol remembers nothing; the other protocol still may.
         max_unlisted=config.aws_layer.cache_size or MAX_UNLISTED,
     )
 
@@ -204,16 +201,15 @@ async def _settle(config: Config, cache: Cache) -> None:
         logger.error("secret.required_missing", {"secret": report.name, "code": report.error, "text": text})
 
 
-def _say_failed(settling: "asyncio.Task[None]") -> None:
-    error = None if settling.cancelled() else settling.exception()
-    if error is not None:
+def _log_failed_prefetch(settling: "asyncio.Task[None]") -> None:
+    if not settling.cancelled() and (error := settling.exception()) is not None:
         logger.error("internal.error", {"where": "prefetch", **describe(error)})
 
 
 def _missing(config: Config, cache: Cache) -> list[tuple[EntryReport, str]]:
     required = {item.name for item in config.listed if item.required}
     return [
-        (report, f"required secret {report.name!r} could not be had: {report.reason}")
+        (report, f"required secret {report.name!r} could not be fetched: {report.reason}")
         for report in cache.report()
         if report.name in required and report.error is not None and not report.is_servable
     ]
@@ -225,21 +221,19 @@ def fetches_late(environ: Mapping[str, str]) -> bool:
 
 
 class Refreshable(Protocol):
-    """What of a cache the timer needs."""
+    """The part of a cache that the timer needs."""
 
     changed: asyncio.Event
 
     def seconds_to_next_refresh(self) -> float | None:
-        """Return after how many seconds something is due; None for never."""
-        ...
+        """Return how many seconds are left until a refresh is due; None for never."""
 
     def refresh_due(self) -> None:
-        """Start what is due."""
-        ...
+        """Start the refreshes that are due."""
 
 
 async def refresh_when_due(cache: Refreshable, *, pause_seconds: float = PAUSE_SECONDS) -> None:
-    """Refresh the listed secrets as they fall due, for ever; sleep between two of them, and pause after an error."""
+    """Refresh listed secrets as they fall due, until cancelled. After an error it pauses and goes on."""
     task = asyncio.current_task()
     while True:
         try:
@@ -251,7 +245,7 @@ async def refresh_when_due(cache: Refreshable, *, pause_seconds: float = PAUSE_S
         except GeneratorExit:
             raise
         except BaseException as error:
-            # It must go on, unless it is we who end it.
+            # The timer must go on, unless it is being cancelled.
             if task is None or task.cancelling():
                 raise
             logger.error("internal.error", {"where": "refresh", **describe(error)})  # noqa: TRY400

@@ -1,37 +1,39 @@
 """
-Every error this project raises on purpose, as data.
+Every error that this project raises on purpose, as data.
 
     SecretsCacheError
-    ├── InvalidRequest            the caller asked for something that cannot be meant
-    ├── SecretError               one secret cannot be given
+    ├── InvalidRequest            a caller's request is not valid
+    ├── SecretError               one secret cannot be served
     │   ├── SecretNotConfigured   it is neither listed nor allowed
     │   ├── KeyNotFound           it has no such key
-    │   ├── SecretNotFound        AWS says there is none                 (definite)
-    │   ├── SecretRefused         AWS says no, and why                   (definite)
-    │   └── SecretUnavailable     AWS gave no usable answer this time    (passing)
-    │       └── SecretTimeout     AWS gave no answer within the budget   (passing)
-    ├── VariablesFailed           the environment variables that secrets are to become cannot be had
-    ├── PlaceUnknown              of what is given by name it is not known in which region or account it is
-    └── ExtensionsApiError        the Extensions API did not do what was asked
+    │   ├── SecretNotFound        AWS does not have it                       (definite)
+    │   ├── SecretRefused         AWS refused the call                       (definite)
+    │   └── SecretUnavailable     AWS gave no usable answer this time        (passing)
+    │       └── SecretTimeout     AWS gave no answer within the time limit   (passing)
+    ├── VariablesFailed           the environment variables cannot be set
+    ├── PlaceUnknown              the region or account of a bare name is unknown
+    └── ExtensionsApiError        a call of the Extensions API failed
+
+A definite error ends the use of an old value that has expired; behind a passing one an old value may be served.
 
 Rules
 -----
 1. An error carries facts as attributes and derives its text from them.
 2. No error ever holds the value of a secret, a token or a credential.
-3. What an error means in HTTP is the server's business, not ours.
+3. What an error means in HTTP is known to `server` alone.
 """
 
 
 class SecretsCacheError(Exception):
-    """Anything this project raises on purpose."""
+    """Any error that this project raises on purpose."""
 
 
 class InvalidRequest(SecretsCacheError):
     """
-    A caller's request has a part that cannot be meant.
+    A caller's request is not valid.
 
     Attributes:
-        reason: What is wrong and what is allowed; one sentence, safe to show to the caller.
+        reason: What is wrong and what is allowed, in one sentence that may be shown to the caller.
     """
 
     def __init__(self, reason: str) -> None:
@@ -41,12 +43,12 @@ class InvalidRequest(SecretsCacheError):
 
 class SecretError(SecretsCacheError):
     """
-    One secret cannot be given.
+    One secret cannot be served.
 
     Attributes:
-        name: What the secret was asked by: a name, an ARN or an alias.
-        code: AWS's error code where AWS gave one, else a short word of ours.
-        what: What it is: a secret, a parameter, or the role that may read it.
+        name: The name, ARN or alias that the caller used.
+        code: AWS's error code if AWS gave one, else a code of this project.
+        what: "secret", "parameter", or "role": the role that reads it.
     """
 
     code = "error"
@@ -58,7 +60,7 @@ class SecretError(SecretsCacheError):
 
 
 class SecretNotConfigured(SecretError):
-    """The secret is neither listed in config.yaml nor allowed by one of its `allow` patterns."""
+    """The secret is not listed in config.yaml, and no `allow` pattern matches it."""
 
     code = "secret-not-configured"
 
@@ -68,10 +70,10 @@ class SecretNotConfigured(SecretError):
 
 class KeyNotFound(SecretError):
     """
-    The secret is JSON, but has no such key.
+    The secret is JSON, but does not have the key.
 
     Attributes:
-        key: The key or JSON pointer (RFC 6901) that was asked for.
+        key: The key or JSON pointer (RFC 6901) that the caller asked for.
     """
 
     code = "key-not-found"
@@ -86,11 +88,11 @@ class KeyNotFound(SecretError):
 
 class SecretNotFound(SecretError):
     """
-    AWS says that there is no such secret or version. Definite: never masked by an old value past its ttl.
+    AWS does not have the secret, or not that version of it. Definite.
 
     Attributes:
-        region: Where AWS was asked; empty for the function's own region.
-        role_arn: The role that asked; empty for the function's own.
+        region: The region that was asked; empty for the function's own.
+        role_arn: The role that was used; empty for the function's own.
     """
 
     region = ""
@@ -108,11 +110,11 @@ class SecretNotFound(SecretError):
 
 class SecretRefused(SecretError):
     """
-    AWS refused, for a reason that asking again will not change. Definite.
+    AWS refused the call, for a reason that another attempt would not change. Definite.
 
     Attributes:
         code: AWS's error code, such as "AccessDeniedException".
-        aws_message: AWS's own words, shortened; empty if it gave none.
+        aws_message: AWS's own message, shortened; empty if there was none.
     """
 
     def __init__(self, name: str, *, code: str, aws_message: str = "") -> None:
@@ -130,9 +132,9 @@ class SecretUnavailable(SecretError):
     AWS gave no usable answer, for a reason that may pass.
 
     Attributes:
-        code: AWS's error code, or a short word of ours such as "connection-failed".
+        code: AWS's error code, or a code of this project such as "connection-failed".
         cause: What happened, in words.
-        retry_after_seconds: When asking again makes sense; the cache sets it each time it raises the error.
+        retry_after_seconds: After how long another attempt makes sense; the cache sets it whenever it raises the error.
     """
 
     retry_after_seconds = 1.0
@@ -150,8 +152,13 @@ class SecretTimeout(SecretUnavailable):
     """
     AWS gave no answer in time.
 
+    Args:
+        name: As in `SecretError`.
+        budget_seconds: The time limit for all attempts together.
+        setting: The setting that the limit comes from.
+
     Attributes:
-        budget_seconds: The time that all attempts together were allowed.
+        budget_seconds: As above.
     """
 
     def __init__(self, name: str, *, budget_seconds: float, setting: str = "fetch_timeout") -> None:
@@ -162,10 +169,10 @@ class SecretTimeout(SecretUnavailable):
 
 class VariablesFailed(SecretsCacheError):
     """
-    The environment variables that secrets are to become cannot be had.
+    The environment variables cannot be set from secrets.
 
     Attributes:
-        reason: Why, and what to do; one sentence, safe to show.
+        reason: Why, and what to do, in one sentence that may be shown.
     """
 
     def __init__(self, reason: str) -> None:
@@ -175,10 +182,10 @@ class VariablesFailed(SecretsCacheError):
 
 class PlaceUnknown(SecretsCacheError):
     """
-    Something is given by name, and it is not known where that is.
+    A bare name was given, but its region or account is unknown.
 
     Attributes:
-        what: What is not known: "region" or "account".
+        what: What is unknown: "region" or "account".
         name: The name.
     """
 
@@ -188,16 +195,16 @@ class PlaceUnknown(SecretsCacheError):
         self.name = name
 
     def __str__(self) -> str:
-        return f"{self.name!r} is a name, and in which {self.what} it is meant is not known"
+        return f"{self.name!r} is a name, not an ARN, and its {self.what} is unknown"
 
 
 class ExtensionsApiError(SecretsCacheError):
     """
-    The Lambda Extensions API did not do what was asked.
+    A call of the Lambda Extensions API failed.
 
     Attributes:
         call: The call, such as "POST /extension/register".
-        reason: What came back instead.
+        reason: What went wrong, or what was answered.
     """
 
     def __init__(self, call: str, reason: str) -> None:

@@ -1,18 +1,18 @@
 """
-The exec wrapper's process: what Lambda starts in the runtime's place, and what becomes the runtime.
+The exec wrapper's process: Lambda starts it in place of the runtime, and it becomes the runtime.
 
-    the environment as it was given -> the extension beside us, else our own fetch -> execve
+    original environment -> values from the extension, else fetched here -> execve
 
 Rules
 -----
 1. Values go from a socket to `execve`: through no shell, no file, no argument and no log.
-2. Whatever goes wrong is one line and exit code 1, and the runtime is not started; but for what is not required.
-3. Where the extension answers, nothing is imported but what that takes: every cold start waits for this.
+2. A failure is one line and exit code 1, and the runtime is not started; unless the secret is not required.
+3. If the extension answers, nothing else is imported: every cold start waits for this process.
 """
 
 from __future__ import annotations
 
-# CPython's own parts of `signal` and `socket`, whose imports take longer than all else here.
+# CPython's own parts of `signal` and `socket`, whose imports take longer than everything else here.
 import _signal  # type: ignore[import-not-found]
 import _socket
 import os
@@ -21,47 +21,47 @@ import sys
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.system.sockets import CHANNEL
 
-# Not from typing, whose import takes longer than all else here.
+# Not from typing, whose import takes longer than everything else here.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PATIENCE_SECONDS = 90.0
+EXTENSION_TIMEOUT_SECONDS = 90.0
 SELF = b"AWS_LAMBDA_EXEC_WRAPPER"
 NEXT = b"SECRETS_CACHE_NEXT_WRAPPER"
-# Lives through `execve`: whoever calls us again in the same chain begins no other.
+# Set in a chain of wrappers: if one of them calls this wrapper again, it must not begin another chain.
 RAN = b"SECRETS_CACHE_CHAINED"
-# Whose values the extension needs, besides references; of all others it gets the names.
+# The extension needs the values of these, and of references; of all other variables it gets the names only.
 INPUTS = frozenset({b"SECRET_ARN", b"SECRET_REGION", b"ASSUME_ROLE_ARN", b"API_TIMEOUT", b"AWS_REGION"})
 REFERENCES = (b"secretsmanager://", b"ssm://")
 
 
 def main() -> None:
-    """Become the runtime, or the next wrapper, with the secrets in its environment. Exit code 1 if that cannot be."""
-    environ, arguments = _original(), [os.fsencode(argument) for argument in sys.argv]
+    """Become the runtime, or the next wrapper, with the secrets in its environment. Exits with 1 if that fails."""
+    environ, arguments = _original_environ(), [os.fsencode(argument) for argument in sys.argv]
     try:
-        environ, command = prepared(environ, _values(environ), arguments)
-        _become(command, environ)
+        environ, command = prepare(environ, _resolve(environ), arguments)
+        _execute(command, environ)
     except VariablesFailed as error:
         _fail(str(error))
-    except Exception as error:  # noqa: BLE001 - one line, and nothing that it might hold
+    except Exception as error:  # noqa: BLE001 - one line, without the text, which might hold a value
         _fail(f"internal error ({type(error).__name__})")
 
 
-def _values(environ: Mapping[bytes, bytes]) -> Mapping[bytes, bytes | None]:
-    values = _from_extension(environ)
+def _resolve(environ: Mapping[bytes, bytes]) -> Mapping[bytes, bytes | None]:
+    values = _ask_extension(environ)
     if values is not None:
         return values
-    # What OpenSSL reads as soon as it is loaded is not the function's to give us; what comes after us has it again.
+    # OpenSSL reads these when it is loaded. They are meant for the runtime, which gets them back.
     for name in ("OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"):
         os.environ.pop(name, None)
-    from secrets_cache.variables.standalone import resolve  # noqa: PLC0415 - slow to import
+    from secrets_cache.variables.standalone import resolve_standalone  # noqa: PLC0415 - slow to import
 
-    return resolve({os.fsdecode(name): os.fsdecode(value) for name, value in environ.items()})
+    return resolve_standalone({os.fsdecode(name): os.fsdecode(value) for name, value in environ.items()})
 
 
-def _original() -> dict[bytes, bytes]:
-    """Return the environment we were started with, before an interpreter changed it; the first of equal names."""
+def _original_environ() -> dict[bytes, bytes]:
+    """Return the environment of the process before the interpreter changed it; of equal names the first."""
     try:
         with open("/proc/self/environ", "rb") as file:  # noqa: PTH123 - no pathlib here
             data = file.read()
@@ -75,23 +75,23 @@ def _original() -> dict[bytes, bytes]:
     return environ
 
 
-def _from_extension(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes | None] | None:
+def _ask_extension(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes | None] | None:
     """
-    Return what the extension says is to be set, None for what is to be unset; nothing at all if there is no extension.
+    Return the variables to set, and None for those to unset; None instead of a dict if no extension answers.
 
     Raises:
-        VariablesFailed: The extension says that it cannot be had.
+        VariablesFailed: The extension cannot provide them.
     """
     address = environ.get(b"AWS_LAMBDA_RUNTIME_API", b"")
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        connection.settimeout(PATIENCE_SECONDS)
+        connection.settimeout(EXTENSION_TIMEOUT_SECONDS)
         connection.connect(CHANNEL + address)
         # unix(7), struct ucred: process, user, group.
         user = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)[4:8]
         if int.from_bytes(user, sys.byteorder) not in {os.getuid(), 0}:
             return None
-        connection.sendall(request(environ))
+        connection.sendall(encode_request(environ))
         connection.shutdown(_socket.SHUT_WR)
         received = b""
         while chunk := connection.recv(1 << 18):
@@ -100,25 +100,25 @@ def _from_extension(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes | None]
         return None
     finally:
         connection.close()
-    return answered(received)
+    return parse_answer(received)
 
 
-def request(environ: Mapping[bytes, bytes]) -> bytes:
-    """Return what the extension is told of the environment: all names, and the values that are its to read."""
+def encode_request(environ: Mapping[bytes, bytes]) -> bytes:
+    """Return what the extension gets of the environment: all names, and the values of inputs and references."""
     return b"\0".join(
         name + b"=" + value if name in INPUTS or value.startswith(REFERENCES) else name
         for name, value in environ.items()
     )
 
 
-def answered(received: bytes) -> dict[bytes, bytes | None] | None:
+def parse_answer(received: bytes) -> dict[bytes, bytes | None] | None:
     """
-    Return what an answer says; None if it is not whole, as when the extension has died.
+    Return the variables to set, and None for those to unset; None if the answer is incomplete: the extension died.
 
     Raises:
-        VariablesFailed: It says that the variables cannot be had.
+        VariablesFailed: The answer is a refusal, with its reason.
     """
-    # Each record ends in NUL, which no variable can hold: "+NAME=value", "-NAME", "!why not"; the last one is ".".
+    # Each record ends in NUL, which no variable can hold: "+NAME=value", "-NAME", "!reason"; the last one is ".".
     *records, rest = received.split(b"\0")
     if rest or not records or records[-1] != b".":
         return None
@@ -131,45 +131,49 @@ def answered(received: bytes) -> dict[bytes, bytes | None] | None:
     return values
 
 
-def prepared(
+def prepare(
     environ: Mapping[bytes, bytes], values: Mapping[bytes, bytes | None], arguments: Sequence[bytes]
 ) -> tuple[dict[bytes, bytes], list[bytes]]:
     """
-    Return the environment and the command to go on with.
+    Return the environment and the command for `execve`.
 
-    What runs next is what a secret names as AWS_LAMBDA_EXEC_WRAPPER, then what SECRETS_CACHE_NEXT_WRAPPER lists, but
-    neither this wrapper nor one that has run already: then that variable names it. Raises `VariablesFailed` if there is
-    nothing.
+    First run the wrapper that a secret names as AWS_LAMBDA_EXEC_WRAPPER, then those in SECRETS_CACHE_NEXT_WRAPPER, each
+    once and never this one, then the runtime. AWS_LAMBDA_EXEC_WRAPPER is left naming the first of them.
+
+    Raises:
+        VariablesFailed: There is nothing to run.
     """
-    ourselves, *runtime = arguments
+    this_wrapper, *runtime = arguments
     received = environ.get(SELF, b"")
     if RAN in environ:
-        # Somebody down the chain has called us again: what is left of it is in the arguments.
+        # A wrapper of the chain has called this one again: the rest of the chain is in the arguments.
         values = {name: value for name, value in values.items() if name not in {SELF, NEXT}}
     result = {**environ, **values}
     named = values.get(SELF) or b""
     listed = [] if RAN in environ else [named, *(result.get(NEXT) or b"").split(b":")]
-    wrappers = [path for path in dict.fromkeys(listed) if path not in {b"", received} and not _is_same(path, ourselves)]
+    wrappers = [
+        path for path in dict.fromkeys(listed) if path not in {b"", received} and not _is_same(path, this_wrapper)
+    ]
     if not wrappers and not runtime:
         raise VariablesFailed("there is nothing to run: Lambda gives a wrapper the runtime's command as arguments")
     if wrappers:
         result[SELF] = wrappers[0]
         result[RAN] = b"1"
-    elif named or _is_same(received, ourselves):
+    elif named or _is_same(received, this_wrapper):
         result[SELF] = None
     return {name: value for name, value in result.items() if value is not None}, [*wrappers, *runtime]
 
 
-def _is_same(path: bytes, ourselves: bytes) -> bool:
+def _is_same(path: bytes, this_wrapper: bytes) -> bool:
     try:
-        return path == ourselves or os.path.samefile(path, ourselves)  # noqa: PTH121 - no pathlib here
+        return path == this_wrapper or os.path.samefile(path, this_wrapper)  # noqa: PTH121 - no pathlib here
     except OSError:
-        return os.path.basename(path) == os.path.basename(ourselves)  # noqa: PTH119
+        return os.path.basename(path) == os.path.basename(this_wrapper)  # noqa: PTH119
 
 
-def _become(command: list[bytes], environ: dict[bytes, bytes]) -> None:
-    """Become what the command says. Raises `VariablesFailed`, with the sizes if they are too large."""
-    # Python ignores these, and what is ignored stays so in whatever is executed.
+def _execute(command: list[bytes], environ: dict[bytes, bytes]) -> None:
+    """Replace this process by the command. Raises `VariablesFailed`, with the sizes if the environment is too large."""
+    # Python ignores these signals, and an ignored signal stays ignored through `execve`.
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
         _signal.signal(number, _signal.SIG_DFL)
     paths = [command[0]]
@@ -182,16 +186,16 @@ def _become(command: list[bytes], environ: dict[bytes, bytes]) -> None:
         try:
             os.execve(path, command, environ)  # noqa: S606 - no shell, on purpose
         except OSError as error:
-            # As execvp(3) does: what is not there does not hide what was refused.
+            # As execvp(3): a file that does not exist must not hide one that may not be run.
             if not isinstance(error, FileNotFoundError | NotADirectoryError) or not failure.errno:
                 failure = error
             if not isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
                 break
-    raise VariablesFailed(_why_not(command, environ, failure))
+    raise VariablesFailed(_explain(command, environ, failure))
 
 
-def _why_not(command: list[bytes], environ: Mapping[bytes, bytes], error: OSError) -> str:
-    import errno  # noqa: PLC0415 - hardly ever needed
+def _explain(command: list[bytes], environ: Mapping[bytes, bytes], error: OSError) -> str:
+    import errno  # noqa: PLC0415 - only a failure needs it
 
     what = os.fsdecode(command[0])
     if error.errno != errno.E2BIG:

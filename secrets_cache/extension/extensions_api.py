@@ -3,14 +3,14 @@ The Lambda Extensions API, over plain sockets.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 
-Its calls are generators, as `exchange` has them: whoever makes one waits for it in his own way.
+Its calls are generators, like those of `http1.exchange`: their callers choose how to wait.
 
 Rules
 -----
-1. Nothing slow is imported: registering is what the function's own start waits for.
-2. `/event/next` has no time-out and is open at most once: a second one is refused while the first is open, and an
-   event that comes to an abandoned one is lost.
-3. No proxy: whatever HTTP_PROXY says, this address is the platform's.
+1. Nothing slow is imported: the function's own start waits for the registration.
+2. `/event/next` has no time-out and is open at most once: Lambda refuses a second one while the first is open, and an
+   event sent to an abandoned one is lost.
+3. No proxy, whatever HTTP_PROXY says: the address is the platform's.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ import os
 import time
 
 from secrets_cache.errors import ExtensionsApiError
-from secrets_cache.http1.exchange import Response, Wait, exchange, sleep_until
+from secrets_cache.http1.exchange import exchange, sleep_until
 
 # Not from typing, whose import takes longer than the registration itself.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from secrets_cache.http1.exchange import Wait
+    from secrets_cache.http1.response import Response
 
 VERSION = "2020-01-01"
 RETRY_SECONDS = 1.0
@@ -39,7 +42,7 @@ class ExtensionsApi:
 
     Args:
         address: `AWS_LAMBDA_RUNTIME_API`, host and port.
-        name: The file name of the extension's executable; Lambda insists on it.
+        name: The file name of the extension's executable, which Lambda requires.
     """
 
     def __init__(self, address: str, name: str) -> None:
@@ -54,10 +57,10 @@ class ExtensionsApi:
 
     def register(self) -> Generator[Wait, None, None]:
         """
-        Register for SHUTDOWN only: no invocation ever waits for us, and Managed Instances admit nothing else.
+        Register for SHUTDOWN only: then no invocation waits for the extension, and Managed Instances accept it.
 
         Raises:
-            ExtensionsApiError: It was refused, or nobody answered.
+            ExtensionsApiError: The API refused, or did not answer.
         """
         response = yield from self._call(
             "POST", "/extension/register", {"Lambda-Extension-Name": self._name}, b'{"events":["SHUTDOWN"]}'
@@ -68,13 +71,12 @@ class ExtensionsApi:
 
     def init_error(self, error_type: str, message: str) -> Generator[Wait, None, None]:
         """
-        Report that the init failed; Lambda expects the process to end after it.
+        Report that the init failed; Lambda expects the process to exit then.
 
         Raises:
-            ExtensionsApiError: It was refused, or nobody answered.
+            ExtensionsApiError: The API refused, or did not answer.
         """
-        # Imported here: only a failed init needs it.
-        import json  # noqa: PLC0415
+        import json  # noqa: PLC0415 - only a failed init needs it
 
         body = json.dumps({"errorType": error_type, "errorMessage": message, "stackTrace": []}).encode()
         headers = {**self._identity(), "Lambda-Extension-Function-Error-Type": error_type}
@@ -84,22 +86,22 @@ class ExtensionsApi:
         self, report: Callable[[ExtensionsApiError], None], first_pause: float = RETRY_SECONDS
     ) -> Generator[Wait, None, str]:
         """
-        Keep `/event/next` open until it is time to go; return why it is.
+        Keep `/event/next` open until the process should exit; return the reason.
 
-        Registers first where that has failed. After whatever is not SHUTDOWN it asks again, ever more slowly.
+        Registers first if that has failed. After any failure, and any event but SHUTDOWN, it pauses and asks again.
 
         Args:
-            report: Told of each failure.
-            first_pause: Seconds; doubled each time, up to `MAX_RETRY_SECONDS`.
+            report: Called with each failure.
+            first_pause: Seconds of the first pause; doubled each time, up to `MAX_RETRY_SECONDS`.
         """
         parent, pause = os.getppid(), first_pause
         while True:
             began = time.monotonic()
             try:
-                yield from self._shutdown()
+                yield from self._wait_for_shutdown()
             except ExtensionsApiError as error:
                 if os.getppid() != parent:
-                    return "the process that started us is gone"
+                    return "the parent process has ended"
                 report(error)
             else:
                 return "SHUTDOWN"
@@ -109,12 +111,14 @@ class ExtensionsApi:
             yield from sleep_until(now + pause)
             pause = min(pause * 2, MAX_RETRY_SECONDS)
 
-    def _shutdown(self) -> Generator[Wait, None, None]:
+    def _wait_for_shutdown(self) -> Generator[Wait, None, None]:
         if not self.is_registered:
             yield from self.register()
         event = _event_type((yield from self._call("GET", NEXT, self._identity())).body)
         if event != "SHUTDOWN":
-            raise ExtensionsApiError(f"GET {NEXT}", f"the event is {event[:40]!r}, and only SHUTDOWN was asked for")
+            raise ExtensionsApiError(
+                f"GET {NEXT}", f"the event is {event[:40]!r}, but only SHUTDOWN was registered for"
+            )
 
     def _identity(self) -> dict[str, str]:
         return {"Lambda-Extension-Identifier": self._identifier}
@@ -136,8 +140,8 @@ class ExtensionsApi:
         except (OSError, ValueError) as error:
             raise ExtensionsApiError(call, _reason(error)) from None
         if response.status not in SUCCESS:
-            said = response.body[:300].decode("utf-8", "replace")
-            raise ExtensionsApiError(call, f"status {response.status}: {said}")
+            body_start = response.body[:300].decode("utf-8", "replace")
+            raise ExtensionsApiError(call, f"status {response.status}: {body_start}")
         return response
 
 
@@ -147,7 +151,7 @@ def _reason(error: Exception) -> str:
 
 def _event_type(body: bytes) -> str:
     try:
-        import json  # noqa: PLC0415 - the event comes at the end of our life
+        import json  # noqa: PLC0415 - not needed before the event, the last of the process
 
         return str(json.loads(body)["eventType"])
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -1,13 +1,13 @@
 """
-What is left when the engine cannot run: stay registered, and answer every request with the reason at once.
+The fallback, when the cache cannot run: stays registered, and answers every request at once with an error.
 
-An extension that exits fails the function, and a listening socket that nobody reads from would hang its callers.
+An extension that exits fails the function, and a listening socket that nobody accepts from would hang its callers.
 
 Rules
 -----
-1. Nothing is imported here that could be what failed: the standard library's sockets only.
-2. It ends with the SHUTDOWN event, or when whoever started us is gone.
-3. Nobody is waited for but by `poll`: a caller that says nothing delays no other, nor does the Extensions API.
+1. Nothing is imported that could be what failed: the standard library's sockets only.
+2. It ends with the SHUTDOWN event, or when the parent process has ended.
+3. It waits in `poll` only: neither a silent caller nor the Extensions API delays the other callers.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 CALLER_SECONDS = 5.0
 MAX_CALLERS = 256
 MAX_HEAD_BYTES = 65536
-# Little: that there is no memory left may be why we are here.
-CHUNK_BYTES = 4096
-# When there was no descriptor for a caller.
-ACCEPT_AGAIN_SECONDS = 0.1
+# Small: a lack of memory may be the reason for the fallback.
+READ_BYTES = 4096
+# After there was no descriptor left for a caller.
+ACCEPT_PAUSE_SECONDS = 0.1
 BODY = (
     b'{"type":"urn:secrets-cache:problem:upstream-unavailable","title":"The extension could not start","status":503,'
     b'"detail":"secrets-cache could not start; its log says why","code":"upstream-unavailable"}'
@@ -56,11 +56,11 @@ def stay(
     Answer on `sockets` until SHUTDOWN. Returns when the process may end.
 
     Args:
-        api: Registered, or not: an API that refuses is asked again, ever more slowly.
-        sockets: Sockets that listen, non-blocking; may be none.
-        report: Told of each failure of the API.
-        first_pause: Seconds until the API is asked again.
-        caller_seconds: A caller that takes longer is given up.
+        api: Registered, or not: it is then registered here.
+        sockets: Listening, non-blocking; may be empty.
+        report: Called with each failure of the API.
+        first_pause: Seconds until the API is called again after its first failure.
+        caller_seconds: A connection that takes longer is closed.
     """
     callers = _Callers(sockets, caller_seconds)
     for wait in api.until_shutdown(report, first_pause):
@@ -69,7 +69,7 @@ def stay(
 
 
 class _Caller:
-    """One connection: what it has sent, what it is still to get, and when it is given up."""
+    """One connection: what it has sent, what is still to be sent to it, and when it is closed in any case."""
 
     __slots__ = ("answer", "connection", "head", "until")
 
@@ -79,10 +79,10 @@ class _Caller:
         self.head = b""
         self.answer = b""
 
-    def go_on(self) -> bool:
-        """Read or write what can be; return whether more is to come."""
+    def advance(self) -> bool:
+        """Read or write as much as possible; return whether there is more to do."""
         if not self.answer:
-            chunk = self.connection.recv(CHUNK_BYTES)
+            chunk = self.connection.recv(READ_BYTES)
             self.head += chunk
             if not chunk or len(self.head) > MAX_HEAD_BYTES:
                 return False
@@ -94,7 +94,7 @@ class _Caller:
 
 
 class _Callers:
-    """All connections, by their descriptors."""
+    """All connections of callers, by their descriptors."""
 
     def __init__(self, sockets: Sequence[socket.socket], caller_seconds: float) -> None:
         self._caller_seconds = caller_seconds
@@ -103,7 +103,7 @@ class _Callers:
         self._accept_from = 0.0
 
     def answer_until(self, wait: Wait) -> bool:
-        """Answer whoever calls, once; return whether what is waited for may have come."""
+        """Wait once and serve the callers that are ready; return whether `wait` may have happened."""
         poll, moments = select.poll(), [caller.until for caller in self._callers.values()]
         for descriptor, caller in self._callers.items():
             poll.register(descriptor, select.POLLOUT if caller.answer else select.POLLIN)
@@ -112,8 +112,7 @@ class _Callers:
         elif len(self._callers) < MAX_CALLERS:
             for descriptor in self._listeners:
                 poll.register(descriptor, select.POLLIN)
-        if wait.descriptor is not None:
-            poll.register(wait.descriptor, select.POLLOUT if wait.is_writing else select.POLLIN)
+        wait.register(poll)
         if wait.until is not None:
             moments.append(wait.until)
         ready = {descriptor for descriptor, _ in poll.poll(milliseconds_until(min(moments, default=None)))}
@@ -121,7 +120,7 @@ class _Callers:
             self._accept(self._listeners[descriptor])
         for descriptor, caller in list(self._callers.items()):
             if descriptor in ready or time.monotonic() >= caller.until:
-                self._go_on(descriptor, caller)
+                self._advance(descriptor, caller)
         return wait.descriptor in ready or (wait.until is not None and time.monotonic() >= wait.until)
 
     def _accept(self, listener: socket.socket) -> None:
@@ -130,15 +129,15 @@ class _Callers:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except (OSError, MemoryError):
-            self._accept_from = time.monotonic() + ACCEPT_AGAIN_SECONDS
+            self._accept_from = time.monotonic() + ACCEPT_PAUSE_SECONDS
             return
         connection.setblocking(False)
         self._callers[connection.fileno()] = _Caller(connection, time.monotonic() + self._caller_seconds)
 
-    def _go_on(self, descriptor: int, caller: _Caller) -> None:
+    def _advance(self, descriptor: int, caller: _Caller) -> None:
         with contextlib.suppress(OSError, MemoryError):
             try:
-                if caller.go_on() and time.monotonic() < caller.until:
+                if caller.advance() and time.monotonic() < caller.until:
                     return
             except BlockingIOError:
                 if time.monotonic() < caller.until:

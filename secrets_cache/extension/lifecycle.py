@@ -1,14 +1,14 @@
 """
-The extension's life in Lambda, from the registration to the SHUTDOWN event.
+The extension's lifecycle, from the registration to the SHUTDOWN event.
 
-    report what is wrong -> prefetch and serve -> /event/next, when the init is done -> SHUTDOWN
+    log what is wrong -> prefetch and serve -> /event/next, when the init is done -> SHUTDOWN
 
 Rules
 -----
 1. `/event/next` is called when the prefetch has settled, or 2 s after the registration: it ends the init.
 2. Only a strict configuration may fail the init, and then through `/init/error`.
-3. SIGTERM ends everything at once, wherever it is: the one task of this module is cancelled.
-4. What a task raises, be it SystemExit, ends no other.
+3. SIGTERM ends everything at once, at any point: the one task of this module is cancelled.
+4. Whatever a task raises, SystemExit included, ends no other task.
 """
 
 import asyncio
@@ -17,165 +17,147 @@ import gc
 import logging
 import os
 import signal
-import socket
 import time
-from collections.abc import Generator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Generator
+from typing import TypeVar
 
 from secrets_cache.app import running
-from secrets_cache.config import Config, parse
 from secrets_cache.core.cache import Cache
-from secrets_cache.core.results import Stats
+from secrets_cache.core.stats import Stats
 from secrets_cache.errors import ExtensionsApiError
 from secrets_cache.extension.extensions_api import ExtensionsApi
+from secrets_cache.extension.startup import Startup
 from secrets_cache.http1.exchange import Wait
 from secrets_cache.system import logs
-from secrets_cache.system.files import ConfigFile
 
 logger = logging.getLogger(__name__)
 
 PREFETCH_SECONDS = 2.0
-# Lambda gives us 2 s from the SHUTDOWN event on.
-TIDY_SECONDS = 0.5
-# A loop that fails more often than this within a second is no use.
-MAX_FAILURES = 10
-FAILURES_SECONDS = 1.0
+# Lambda allows 2 s from the SHUTDOWN event on.
+CLOSING_SECONDS = 0.5
+# An event loop that fails more often than this, within so many seconds, is given up.
+MAX_LOOP_FAILURES = 10
+LOOP_FAILURES_SECONDS = 1.0
 
 T = TypeVar("T")
 
 
-class Start(NamedTuple):
-    """
-    What came before: the file and, if it had to be read by then, the configuration; the sockets, and what failed.
-
-    Attributes:
-        aws_sockets: Those that speak the protocol of AWS's own layer.
-        channel: The socket that the exec wrapper connects to, if it could be had.
-        troubles: Events, the ports they are about, and the errors; taken from here as they are logged.
-        registered: When the registration had ended, well or not, on the monotonic clock.
-    """
-
-    file: ConfigFile
-    config: Config | None
-    port: int
-    sockets: Sequence[socket.socket]
-    aws_sockets: Sequence[socket.socket]
-    channel: Sequence[socket.socket]
-    troubles: list[tuple[str, int, Exception]]
-    registered: float
-
-
 class Lifecycle:
-    """One life of the extension."""
+    """
+    Everything after the registration, once.
 
-    def __init__(self, api: ExtensionsApi, environ: Mapping[str, str], start: Start) -> None:
+    Args:
+        api: Registered, or not: it is then registered later.
+        startup: Its sockets are open; its failures are taken from it as they are logged.
+    """
+
+    def __init__(self, api: ExtensionsApi, startup: Startup) -> None:
         self._api = api
-        self._environ = environ
-        self._start = start
-        file = start.file
-        self._config = start.config or parse(file.data, file=file.path, environ=environ, unreadable=file.unreadable)
+        self._startup = startup
+        self._config = startup.parse_config()
         self._counts = Stats()
-        self._code: int | None = None
-        self._failed_at: list[float] = []
-        self._waiting: Generator[Wait, None, str] | None = None
+        self._exit_code: int | None = None
+        self._loop_failures_at: list[float] = []
+        self._event_next: Generator[Wait, None, str] | None = None
 
     def run(self) -> int:
-        """Live; return the exit code."""
+        """Serve until it is time to go; return the exit code."""
         logs.configure(self._config.log_level)
         for problem in self._config.problems:
             logger.error("config.invalid", problem.as_fields())
-        while self._start.troubles:
-            event, port, error = self._start.troubles.pop(0)
+        while self._startup.failures:
+            event, port, error = self._startup.failures.pop(0)
             logger.error(event, {"port": port, "reason": getattr(error, "strerror", None) or str(error)})
         # Not asyncio.run: its end waits for threads.
         loop = asyncio.new_event_loop()
-        life = loop.create_task(self._live())
-        loop.add_signal_handler(signal.SIGTERM, self._stop, life)
+        main_task = loop.create_task(self._main())
+        loop.add_signal_handler(signal.SIGTERM, self._terminate, main_task)
         while True:
             try:
-                return loop.run_until_complete(life)
+                return loop.run_until_complete(main_task)
             except BaseException as error:
-                if self._code is not None:
-                    return self._code
-                if life.done() or self._is_hopeless(loop.time()):
-                    if self._waiting is not None:
-                        # Or the next life's would be the second that is open.
-                        self._waiting.close()
+                if self._exit_code is not None:
+                    return self._exit_code
+                if main_task.done() or self._is_loop_broken(loop.time()):
+                    if self._event_next is not None:
+                        # Or a restart would open a second one.
+                        self._event_next.close()
                     raise
-                # A task raised SystemExit, or the loop itself failed: everybody goes on where they were.
-                if len(self._failed_at) == 1:
+                # A task raised SystemExit, or the loop itself failed: every task goes on where it was.
+                if len(self._loop_failures_at) == 1:
                     logger.error("internal.error", {"where": "loop", **logs.describe(error)})  # noqa: TRY400 - not its text
 
-    def _is_hopeless(self, now: float) -> bool:
+    def _is_loop_broken(self, now: float) -> bool:
         """Note a failure of the loop; return whether there were too many in a row."""
-        self._failed_at = [moment for moment in self._failed_at if now - moment < FAILURES_SECONDS] + [now]
-        return len(self._failed_at) > MAX_FAILURES
+        recent = [moment for moment in self._loop_failures_at if now - moment < LOOP_FAILURES_SECONDS]
+        self._loop_failures_at = [*recent, now]
+        return len(self._loop_failures_at) > MAX_LOOP_FAILURES
 
-    def _stop(self, life: "asyncio.Task[int]") -> None:
-        self._end("SIGTERM")
-        life.cancel()
+    def _terminate(self, main_task: "asyncio.Task[int]") -> None:
+        self._stop("SIGTERM")
+        main_task.cancel()
 
-    def _end(self, reason: str) -> None:
-        """Say that it is time to go, and why. What is then tidied up is not waited for for long."""
-        if self._code is None:
-            self._code = 0
+    def _stop(self, reason: str) -> None:
+        """Log the end and its reason. Closing what is open may then take `CLOSING_SECONDS`, no longer."""
+        if self._exit_code is None:
+            self._exit_code = 0
             loop = asyncio.get_running_loop()
-            loop.call_later(TIDY_SECONDS, loop.stop)
+            loop.call_later(CLOSING_SECONDS, loop.stop)
             logger.info("extension.stopped", {"reason": reason, **self._counts.as_fields()})
 
-    async def _live(self) -> int:
+    async def _main(self) -> int:
         try:
             await self._serve()
         except asyncio.CancelledError:
-            if self._code is None:
+            if self._exit_code is None:
                 raise
-        return self._code or 0
+        return self._exit_code or 0
 
     async def _serve(self) -> None:
         """Serve until it is time to go."""
-        config = self._config
+        config, startup = self._config, self._startup
         if config.strict and config.problems:
-            await self._fail("Extension.ConfigInvalid", "\n".join(map(str, config.problems)))
+            await self._fail_init("Extension.ConfigInvalid", "\n".join(map(str, config.problems)))
             return
-        start = self._start
-        if not start.sockets and not start.aws_sockets:
-            for listener in self._start.channel:
-                # A wrapper that is not answered fetches by itself.
+        if not startup.sockets and not startup.aws_sockets:
+            for listener in startup.channel:
+                # The wrapper then fetches by itself.
                 listener.close()
-            self._end(await self._until_shutdown())
+            self._stop(await self._until_shutdown())
             return
         async with running(
             config,
-            sockets=start.sockets,
-            aws_sockets=start.aws_sockets,
-            environ=self._environ,
-            channel=start.channel,
+            sockets=startup.sockets,
+            aws_sockets=startup.aws_sockets,
+            environ=startup.environ,
+            channel=startup.channel,
         ) as app:
             self._counts = app.cache.counts
             if app.settling is not None:
-                await self._settle(app.settling)
+                await self._wait_for_prefetch(app.settling)
                 if config.strict and (missing := app.missing()):
-                    await self._fail("Extension.RequiredSecretMissing", "\n".join(missing))
+                    await self._fail_init("Extension.RequiredSecretMissing", "\n".join(missing))
                     return
-            self._say_ready(app.cache)
-            self._end(await self._until_shutdown())
+            self._log_ready(app.cache)
+            self._stop(await self._until_shutdown())
 
-    async def _settle(self, settling: "asyncio.Task[None]") -> None:
-        is_awaited = self._config.strict and any(item.required for item in self._config.listed)
-        # The function has been starting since the registration; where there is little CPU, our imports take seconds.
-        left = max(0.0, self._start.registered + PREFETCH_SECONDS - time.monotonic())
-        await asyncio.wait({settling}, timeout=None if is_awaited else left)
+    async def _wait_for_prefetch(self, settling: "asyncio.Task[None]") -> None:
+        is_required = self._config.strict and any(item.required for item in self._config.listed)
+        # The function has been starting since the registration; where there is little CPU, imports take seconds.
+        seconds_left = max(0.0, self._startup.registered_at + PREFETCH_SECONDS - time.monotonic())
+        await asyncio.wait({settling}, timeout=None if is_required else seconds_left)
 
-    def _say_ready(self, cache: Cache) -> None:
-        # What is here now stays: it is never looked through again.
+    def _log_ready(self, cache: Cache) -> None:
+        # What exists now stays: the garbage collector need not look through it again.
         gc.freeze()
         gc.enable()
-        reports, began = cache.report(), _process_start() or self._start.registered
-        registered = round((self._start.registered - began) * 1000)
+        registered_at = self._startup.registered_at
+        reports, began = cache.report(), _process_start() or registered_at
+        registered = round((registered_at - began) * 1000)
         logger.info(
             "extension.ready",
             {
-                "port": self._start.port,
+                "port": self._startup.port,
                 "secrets": len(reports),
                 "failed": sum(report.error is not None for report in reports),
                 **({"registered_ms": registered} if self._api.is_registered else {}),
@@ -184,22 +166,22 @@ class Lifecycle:
         )
 
     async def _until_shutdown(self) -> str:
-        self._waiting = self._api.until_shutdown(_report_api)
-        return await _finish(self._waiting)
+        self._event_next = self._api.until_shutdown(_report_api)
+        return await _finish(self._event_next)
 
-    async def _fail(self, error_type: str, message: str) -> None:
+    async def _fail_init(self, error_type: str, message: str) -> None:
         """Fail the init: the only case in which the process ends before SHUTDOWN."""
         try:
             await _finish(self._api.init_error(error_type, message))
         except ExtensionsApiError as error:
             _report_api(error)
-        self._code = 1
+        self._exit_code = 1
         loop = asyncio.get_running_loop()
-        loop.call_later(TIDY_SECONDS, loop.stop)
+        loop.call_later(CLOSING_SECONDS, loop.stop)
 
 
 async def _finish(steps: Generator[Wait, None, T]) -> T:
-    """Return what a call of the Extensions API returns; the loop goes on while it waits."""
+    """Run an exchange to its end in the event loop; return its result."""
     with contextlib.closing(steps):
         while True:
             try:
@@ -207,10 +189,10 @@ async def _finish(steps: Generator[Wait, None, T]) -> T:
             except StopIteration as end:
                 result: T = end.value
                 return result
-            await _happened(wait)
+            await _wait(wait)
 
 
-async def _happened(wait: Wait) -> None:
+async def _wait(wait: Wait) -> None:
     loop, ready = asyncio.get_running_loop(), asyncio.Event()
     add, remove = (loop.add_writer, loop.remove_writer) if wait.is_writing else (loop.add_reader, loop.remove_reader)
     if wait.descriptor is not None:
@@ -225,7 +207,7 @@ async def _happened(wait: Wait) -> None:
 
 
 def _process_start() -> float | None:
-    """Return when this process was started, on the monotonic clock, to 10 ms; None if the kernel does not tell."""
+    """Return when this process was started, on the monotonic clock, to 10 ms; None if the kernel does not say."""
     # proc(5): field 22 is the start time in clock ticks since boot; the fields before it end with the name's ")".
     try:
         with open("/proc/self/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123 - no pathlib on the start path

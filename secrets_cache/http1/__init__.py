@@ -1,1 +1,1 @@
-"""HTTP/1.1 as a client: one exchange over a plain socket, and connections that are kept."""
+"""HTTP/1.1 as a client: a parser of responses without I/O, one exchange over a plain socket, kept connections."""

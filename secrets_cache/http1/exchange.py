@@ -1,23 +1,26 @@
 """
-One HTTP exchange over a plain socket that is never waited for in here.
+One HTTP exchange over a plain socket, without ever blocking.
 
-An exchange is a generator: it gives what it waits for, and is resumed when that may have come. Whoever has it waits in
-his own way: `finish` stands still, `life` has an event loop, `last_resort` a loop of its own.
+An exchange is a generator: it yields what it waits for, a `Wait`, and is resumed when that may have happened; resumed
+too early, it yields again. Its caller chooses how to wait: `finish` blocks, `extension.lifecycle` has an event loop,
+`extension.fallback` polls its callers' connections at the same time.
 
 Rules
 -----
 1. Nothing slow is imported: the registration, which the function's own start waits for, is such an exchange.
-2. What goes wrong is an OSError or a ValueError; whoever asked knows what it means.
+2. A failure is an OSError or a ValueError; the caller knows what it means.
 """
 
 from __future__ import annotations
 
-# CPython's own part of `socket`, whose import takes as long as all else up to the registration.
+# CPython's own part of `socket`, whose import takes as long as everything else up to the registration.
 import _socket
 import errno
 import os
 import select
 import time
+
+from secrets_cache.http1.response import BadResponse, ResponseParser
 
 # Not from typing, whose import takes longer than the registration itself.
 TYPE_CHECKING = False
@@ -25,32 +28,23 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import TypeVar
 
+    from secrets_cache.http1.response import Response
+
     T = TypeVar("T")
 
 TIMEOUT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 65536
-# Little: it is also how we hear of the end when there is no memory left.
-CHUNK_BYTES = 4096
-
-
-class Response:
-    """What a call answered: the status, the headers by lower-case name, and the body."""
-
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
+# Small: the end must be heard of even when there is no memory left.
+READ_BYTES = 4096
 
 
 class Wait:
     """
-    What a call waits for: a descriptor or a time, whichever comes first.
+    What an exchange waits for: a descriptor or a time, whichever comes first.
 
     Attributes:
         descriptor: None for none.
-        is_writing: Whether it is to be writable; else, readable.
+        is_writing: Whether the descriptor must become writable; else, readable.
         until: On the monotonic clock; None for ever.
     """
 
@@ -61,9 +55,14 @@ class Wait:
         self.is_writing = is_writing
         self.until = until
 
+    def register(self, poll: select.poll) -> None:
+        """Let `poll` wait for the descriptor, if there is one."""
+        if self.descriptor is not None:
+            poll.register(self.descriptor, select.POLLOUT if self.is_writing else select.POLLIN)
+
 
 def finish(steps: Generator[Wait, None, T]) -> T:
-    """Return what a call returns, standing still while it waits."""
+    """Run an exchange to its end; return its result. Blocks."""
     while True:
         try:
             wait = next(steps)
@@ -71,13 +70,12 @@ def finish(steps: Generator[Wait, None, T]) -> T:
             result: T = end.value
             return result
         poll = select.poll()
-        if wait.descriptor is not None:
-            poll.register(wait.descriptor, select.POLLOUT if wait.is_writing else select.POLLIN)
+        wait.register(poll)
         poll.poll(milliseconds_until(wait.until))
 
 
 def milliseconds_until(moment: float | None) -> int | None:
-    """Return the time-out that `poll` takes to wait until a moment of the monotonic clock."""
+    """Return the time-out for `poll` that ends at a moment of the monotonic clock; None for ever."""
     return None if moment is None else max(0, int((moment - time.monotonic()) * 1000) + 1)
 
 
@@ -91,14 +89,14 @@ def exchange(
         host: Name or address.
         port: Its port.
         request: All of it; it must ask for the connection to be closed.
-        is_answered_in_time: Whether the answer has to come within `TIMEOUT_SECONDS`, as everything before it has.
+        is_answered_in_time: Whether the response must come within `TIMEOUT_SECONDS`, as the connection must.
 
     Raises:
-        OSError: Nobody answered.
-        ValueError: What was answered is no HTTP response, or ended early.
+        OSError: There is no connection, or no response in time.
+        ValueError: What came is not a complete HTTP response (`BadResponse`), or the host is not a name.
     """
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    failure = OSError("it has no address")
+    failure = OSError("the host has no address")
     # As bytes: a str would cost the import of the codec for IDNA, 1 to 4 ms, while the function waits.
     for family, kind, protocol, _, address in _socket.getaddrinfo(host.encode(), port, type=_socket.SOCK_STREAM):
         connection = _socket.socket(family, kind, protocol)
@@ -116,7 +114,7 @@ def exchange(
 
 
 def sleep_until(moment: float) -> Generator[Wait, None, None]:
-    """Let time pass, as the other generators here do."""
+    """Wait until a moment of the monotonic clock, as a generator of the same kind."""
     while time.monotonic() < moment:
         yield Wait(None, moment)
 
@@ -146,73 +144,15 @@ def _send(connection: _socket.socket, data: bytes, deadline: float) -> Generator
 
 
 def _receive(connection: _socket.socket, deadline: float | None) -> Generator[Wait, None, Response]:
-    received = b""
+    parser = ResponseParser(max_head_bytes=MAX_RESPONSE_BYTES, max_body_bytes=MAX_RESPONSE_BYTES)
     while True:
         try:
-            chunk = connection.recv(CHUNK_BYTES)
+            data = connection.recv(READ_BYTES)
         except BlockingIOError:
             yield from _ready(connection, deadline, is_writing=False)
             continue
-        received += chunk
-        response = response_in(received, is_all=not chunk)
+        response = parser.feed(data) if data else parser.end()
         if response is not None:
             return response
-        if not chunk:
-            raise ValueError("the connection ended without an answer")
-        if len(received) > MAX_RESPONSE_BYTES:
-            raise ValueError(f"the answer is longer than {MAX_RESPONSE_BYTES} bytes")
-
-
-def response_in(received: bytes, *, is_all: bool) -> Response | None:
-    """
-    Return the response that has been received; None if more of it is to come.
-
-    Args:
-        received: All of it so far.
-        is_all: Whether the connection has ended.
-
-    Raises:
-        ValueError: It is no HTTP response.
-    """
-    head, separator, body = received.partition(b"\r\n\r\n")
-    if not separator:
-        return None
-    first, *lines = head.decode("latin-1").split("\r\n")
-    version, status, *_ = [*first.split(None, 2), "", ""]
-    if not version.startswith("HTTP/1.") or not status.isdigit():
-        raise ValueError("the answer is no HTTP response")
-    headers = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        headers[name.lower()] = value.strip(" \t")
-    whole: bytes | None = body if is_all else None
-    if headers.get("transfer-encoding", "").lower() == "chunked":
-        whole = _unchunked(body)
-    elif length := headers.get("content-length"):
-        size = _size(length, 10)
-        whole = body[:size] if len(body) >= size else None
-    return None if whole is None else Response(int(status), headers, whole)
-
-
-def _size(digits: str, base: int) -> int:
-    """Return a number of bytes. Raises ValueError for what is none: `int` also reads signs, underscores and blanks."""
-    digits = digits.strip(" \t")
-    if not digits.isalnum():
-        raise ValueError("the answer does not say how long it is")
-    return int(digits, base)
-
-
-def _unchunked(body: bytes) -> bytes | None:
-    """Return what came in chunks (RFC 9112 section 7.1), without trailers; None if more is to come."""
-    whole = b""
-    while True:
-        size, separator, body = body.partition(b"\r\n")
-        if not separator:
-            return None
-        length = _size(size.partition(b";")[0].decode("latin-1"), 16)
-        if length == 0:
-            return whole
-        if len(body) < length + 2:
-            return None
-        whole += body[:length]
-        body = body[length + 2 :]
+        if not data:
+            raise BadResponse("the connection ended before the response was complete")

@@ -1,4 +1,4 @@
-"""Time and randomness, as the machine gives them."""
+"""The machine's time and randomness."""
 
 import os
 import time
@@ -7,7 +7,7 @@ from secrets_cache.core.clock import Instant
 
 
 class SystemClock:
-    """The machine's own clocks."""
+    """The wall clock and the monotonic clock of the machine."""
 
     def now(self) -> Instant:
         """Read both clocks."""
@@ -15,5 +15,5 @@ class SystemClock:
 
 
 def random_fraction() -> float:
-    """Return a random number from 0 to 1. Not by `random`, whose import takes as long as a fetch."""
+    """Return a random number from 0 up to, but not including, 1. Importing `random` would take as long as a fetch."""
     return int.from_bytes(os.urandom(6), "big") / (1 << 48)

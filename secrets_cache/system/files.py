@@ -1,7 +1,7 @@
 """
-The files that are read: the configuration, as bytes, and tokens.
+Reads the two kinds of files: the configuration, as bytes, and tokens.
 
-The standard library's `os` only: the configuration is read before the ports are bound.
+Nothing slow is imported: the configuration is read before the ports are bound.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# The parser takes about a second for so much, on a core of its own.
+# The parser takes about a second for this much, on a core of its own.
 MAX_BYTES = 128 * 1024
-# A header of more is refused.
+# No longer header is accepted.
 MAX_TOKEN_BYTES = 8 * 1024
 DEFAULT_ROOT = "/var/task"
 
 
 class ConfigFile:
     """
-    What stands in the configuration file.
+    The configuration file.
 
     Attributes:
-        path: Where it was looked for.
-        data: Its bytes; None if there is none, or if it cannot be read.
-        unreadable: Why it cannot be read; None if it can, or if there is none and none was named.
+        path: Where it is, or would be.
+        data: Its bytes; None if it does not exist, or cannot be read.
+        unreadable: Why it cannot be read; None if it was read, or if it does not exist and nobody named it.
     """
 
     __slots__ = ("data", "path", "unreadable")
@@ -40,10 +40,10 @@ class ConfigFile:
 
     def may_set_port(self) -> bool:
         """
-        Return whether the file can name a port at all, judged without the YAML parser, which is slow to import.
+        Return whether the file may set a port, without the YAML parser, which is slow to import.
 
-        A key can only spell "port" with these four letters, or with an escape in a quoted key, or in an encoding
-        that is refused anyhow.
+        A key spells "port" with these four letters, or with an escape in a quoted key, or in an encoding that is
+        refused in any case. The answer may be a wrong yes, never a wrong no.
         """
         return self.data is not None and (b"port" in self.data or b"\\" in self.data)
 
@@ -52,7 +52,7 @@ def read_config(environ: Mapping[str, str], path: str = "") -> ConfigFile:
     """
     Return the configuration file: `path`, else $SECRETS_CACHE_CONFIG, else config.yaml in the function's folder.
 
-    Never raises, and never waits: what is no regular file is not read.
+    Never raises, and never blocks: only a regular file is read.
     """
     named = path or environ.get("SECRETS_CACHE_CONFIG", "")
     # An extension does not see LAMBDA_TASK_ROOT; a sidecar or a container may.
@@ -67,11 +67,11 @@ def read_config(environ: Mapping[str, str], path: str = "") -> ConfigFile:
 
 def read_token(path: str) -> str:
     """
-    Return what stands in a file that holds a token, without blanks around it. Never waits.
+    Return the token in a file, without blanks around it. Never blocks.
 
     Raises:
-        OSError: It cannot be read.
-        ValueError: It is no regular file, or empty, or larger than any token.
+        OSError: The file cannot be read.
+        ValueError: It is not a regular file, or empty, or larger than any token.
     """
     token = _read(path, MAX_TOKEN_BYTES).decode("utf-8", "surrogateescape").strip()
     if not token:

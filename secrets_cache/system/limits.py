@@ -1,10 +1,10 @@
 """
-What the system lets this process have: no core dump, memory of its own, and as many descriptors as it gives.
+The limits of the process: no core dump, memory that no other process reads, enough descriptors.
 
 Rules
 -----
-1. Nothing slow is imported here: the limits are set right after the registration, before anything is secret.
-2. A limit that cannot be changed is lived with.
+1. Nothing slow is imported: the limits are set right after the registration, before there is any secret in memory.
+2. A limit that cannot be changed stays as it is; that is no error.
 """
 
 import contextlib
@@ -13,37 +13,37 @@ import resource
 # prctl(2).
 PR_SET_DUMPABLE = 4
 
-# More connections than these descriptors allow would cost memory that a function has better uses for.
+# More connections than this allows would cost memory that the function needs.
 MAX_DESCRIPTORS = 4096
-# For AWS, the Extensions API, libraries' files: whoever calls must not take them.
-KEPT_DESCRIPTORS = 128
+# Kept for AWS, the Extensions API and files: callers must not use these up.
+RESERVED_DESCRIPTORS = 128
 
 
 def set_limits() -> None:
     """
-    Keep to ourselves what is in our memory; allow as many open descriptors as can be had and used.
+    Forbid core dumps and reading this process's memory; raise the limit of open descriptors, up to `MAX_DESCRIPTORS`.
 
-    No core dump, which is memory on a disk, and no look at our memory for whoever runs as the same user.
+    A core dump would write secrets to a disk. Reading the memory is forbidden to processes of the same user as well.
     """
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _make_undumpable()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    target = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < target:
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
 
 
 def _make_undumpable() -> None:
     """
-    Take away what the limit leaves: a dump that the system pipes to a program, and /proc/PID/mem for our own user.
+    Forbid what RLIMIT_CORE does not: a dump that the system pipes to a program, and /proc/PID/mem for the same user.
 
-    `execve` gives it back, so that nothing we start is touched by it. docs/adr/0010-not-dumpable.md has the reasons.
+    `execve` undoes it, so nothing that this process becomes is affected. See docs/adr/0010-not-dumpable.md.
     """
-    # What it is without: core(5) has no limit for a pipe, and the function's code runs as the same user.
+    # core(5): the limit does not count for a pipe; and the function's code runs as the same user.
     with contextlib.suppress(ImportError, OSError, AttributeError, TypeError):
-        # CPython's own part of `ctypes`, whose import takes ten times as long; the standard library has no prctl.
+        # CPython's own part of `ctypes`, which takes ten times as long to import; the standard library has no prctl.
         import _ctypes  # noqa: PLC0415 - not every interpreter has it
 
         library = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ def _make_undumpable() -> None:
 
 
 def max_connections() -> int:
-    """Return how many callers' connections may be open at once: some descriptors are kept for everything else."""
+    """Return how many connections of callers may be open at once, so that some descriptors are left for the rest."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     descriptors = MAX_DESCRIPTORS if soft == resource.RLIM_INFINITY else min(soft, MAX_DESCRIPTORS)
-    return max(descriptors - KEPT_DESCRIPTORS, descriptors // 2, 1)
+    return max(descriptors - RESERVED_DESCRIPTORS, descriptors // 2, 1)

@@ -1,18 +1,19 @@
 """
-Log lines: one JSON object a line on standard output, an event name and its fields.
+The log: one JSON object a line on standard output, with an event name and its fields.
 
     {"time": "2026-11-23T05:53:43.123Z", "level": "INFO", "event": "secret.refreshed", "secret": "prod/db", ...}
 
 Rules
 -----
-1. Our own loggers follow the level that is set. Everybody else's stay at WARNING: at DEBUG, botocore logs the
+1. The loggers of this package follow the configured level. All others stay at WARNING: at DEBUG, botocore logs the
    bodies of AWS's answers.
-2. Of an exception only the type and the place are shown: its text might hold anything.
-3. Writing never fails and never raises: a closed pipe must not end the process.
-4. Writing never waits for long: nobody may be emptying the pipe, and callers come first. A line that the pipe does not
-   take within 20 ms is dropped, and those after it at once, until it takes one again: `log.dropped` says how many were.
-   The pipe is asked by `poll`, and gets what it then takes for sure, `PIPE_BUF` bytes. It is not made non-blocking: it
-   is shared with whoever has it too, and a description of our own cannot be had where the pipe is another user's.
+2. Of an exception only the type and the place are shown: its text might hold a secret.
+3. Writing never raises: a closed pipe must not end the process.
+4. Writing never blocks for long: the reader of the pipe may have stopped, and callers come first. A line that the pipe
+   does not take within 20 ms is dropped; lines after it are dropped at once, until the pipe takes one again.
+   `log.dropped` then counts them. `poll` tells whether the pipe takes `PIPE_BUF` bytes, and no more are written at a
+   time. The pipe is not made non-blocking: that would change it for every process that shares it, and it cannot be
+   opened again if it belongs to another user.
 
 The events are listed in docs/operations.md.
 """
@@ -29,15 +30,15 @@ logger = logging.getLogger(__name__)
 
 PACKAGE = "secrets_cache"
 FULL_PIPE_MILLISECONDS = 20
-# They say what our own lines say already: a request, with all of it; that a role's credentials cannot be had.
-TOLD_BY_US = frozenset({"aiohttp.access", "aiobotocore.credentials"})
+# These repeat what this package logs: requests, with everything in them, and credentials that a role does not get.
+REDUNDANT_LOGGERS = frozenset({"aiohttp.access", "aiobotocore.credentials"})
 
 
 class JsonFormatter(logging.Formatter):
-    """Makes one JSON object of a record: `logger.info("event.name", {"field": value})`."""
+    """Formats a record such as `logger.info("event.name", {"field": value})` as one JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without its end."""
+        """Return the line, without a line break."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line: dict[str, object] = {"time": f"{stamp}.{int(record.msecs):03d}Z", "level": record.levelname}
         if record.name.split(".")[0] == PACKAGE:
@@ -46,7 +47,7 @@ class JsonFormatter(logging.Formatter):
         else:
             line["event"] = "library.message"
             line["logger"] = record.name
-            # The template, without the arguments: they might hold anything.
+            # The template, without the arguments: they might hold a secret.
             line["message"] = str(record.msg).splitlines()[0][:200] if record.msg else ""
         if record.exc_info and record.exc_info[1] is not None:
             line.update(describe(record.exc_info[1]))
@@ -62,7 +63,7 @@ class _StandardOutput(logging.Handler):
         self._is_cut = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record, or nothing if that cannot be."""
+        """Write the record, or count it as dropped."""
         with contextlib.suppress(Exception):
             if self._dropped and self._write(self.format(_dropped(self._dropped))):
                 self._dropped = 0
@@ -70,12 +71,12 @@ class _StandardOutput(logging.Handler):
                 self._dropped += 1
 
     def _write(self, line: str) -> bool:
-        """Write a line; return whether all of it was."""
-        # What a full pipe cut off still needs its end.
+        """Write a line; return whether all of it was written."""
+        # A line that a full pipe cut off still needs its line break.
         data = b"\n" * self._is_cut + line.encode("utf-8", "backslashreplace") + b"\n"
         begun = False
         while data:
-            # Once a line was dropped, there is no patience for the next before one is taken.
+            # After a dropped line, the next one does not wait.
             if not _is_writable(0 if self._dropped else FULL_PIPE_MILLISECONDS):
                 self._is_cut = self._is_cut or begun
                 return False
@@ -86,7 +87,7 @@ class _StandardOutput(logging.Handler):
 
 
 def _is_writable(milliseconds: int) -> bool:
-    """Return whether a pipe takes `PIPE_BUF` bytes at once; a descriptor in an error counts: writing will say so."""
+    """Return whether the pipe takes `PIPE_BUF` bytes at once. True for a broken pipe as well: the write then fails."""
     poll = select.poll()
     poll.register(1, select.POLLOUT)
     return bool(poll.poll(milliseconds))
@@ -97,7 +98,7 @@ def _dropped(lines: int) -> logging.LogRecord:
 
 
 def describe(error: BaseException) -> dict[str, str]:
-    """Return the type of an error and the place it was raised at."""
+    """Return the type of an error, and the file and line that raised it; never its text."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -108,7 +109,7 @@ def describe(error: BaseException) -> dict[str, str]:
 
 
 def configure(level: str) -> None:
-    """Send all log lines to standard output, ours from `level` up."""
+    """Send all log lines to standard output; those of this package from `level` up, all others from WARNING up."""
     logging.raiseExceptions = False
     handler = _StandardOutput()
     handler.setFormatter(JsonFormatter())
@@ -116,18 +117,18 @@ def configure(level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger(PACKAGE).setLevel(level)
-    for name in TOLD_BY_US:
+    for name in REDUNDANT_LOGGERS:
         logging.getLogger(name).disabled = True
     sys.unraisablehook = _report_ignored
 
 
 def _report_ignored(ignored: "sys.UnraisableHookArgs") -> None:
-    """Write the line of an error that can be raised nowhere, as while a generator is closed. Python shows its text."""
+    """Log an error that cannot be raised, as from a finalizer. Python itself would print its text."""
     fields = describe(ignored.exc_value) if ignored.exc_value else {"error": ignored.exc_type.__name__}
     logger.error("internal.error", {"where": "interpreter", **fields})
 
 
 def ensure_configured() -> None:
-    """Configure at the default level, unless it was done before."""
+    """Configure at the default level, unless `configure` was called before."""
     if not any(isinstance(handler, _StandardOutput) for handler in logging.getLogger().handlers):
         configure("INFO")

@@ -3,14 +3,14 @@ The listening sockets: both loopback addresses, before anything else happens.
 
 Rules
 -----
-1. IPv4 must be had. IPv6 is had where the machine has it: where it has not, nothing is amiss.
+1. IPv4 is required. IPv6 is used where the machine has it; a machine without it is no error.
 2. Loopback only, ever.
-3. Nothing slow is imported here: binding precedes the registration, and the registration the function's start.
+3. Nothing slow is imported: binding precedes the registration, and the registration the function's start.
 """
 
 from __future__ import annotations
 
-# CPython's own part of `socket`, whose import takes as long as all else up to the registration.
+# CPython's own part of `socket`, whose import takes as long as everything else up to the registration.
 import _socket
 import errno
 
@@ -29,9 +29,9 @@ NO_IPV6 = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPP
 
 def bind(port: int) -> tuple[list[int], list[OSError]]:
     """
-    Return descriptors that listen on `port` of 127.0.0.1 and [::1], and what kept one of them from it.
+    Return descriptors that listen on `port` of 127.0.0.1 and [::1], and the errors of those that could not.
 
-    With port 0 the system chooses one, the same for both. Without IPv4 there are none.
+    With port 0 the system chooses one port for both. If IPv4 fails there are no descriptors at all.
     """
     errors: list[OSError] = []
     try:
@@ -49,10 +49,10 @@ def bind(port: int) -> tuple[list[int], list[OSError]]:
 
 def bind_channel(address: str) -> list[int]:
     """
-    Return a descriptor that listens for the exec wrapper; none where that cannot be.
+    Return one descriptor that listens for the exec wrapper; an empty list if that fails.
 
     Args:
-        address: `AWS_LAMBDA_RUNTIME_API`: what tells this sandbox from another that shares our network.
+        address: `AWS_LAMBDA_RUNTIME_API`. It tells this sandbox from another one that shares the network.
     """
     listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
@@ -64,8 +64,8 @@ def bind_channel(address: str) -> list[int]:
     return [listener.detach()]
 
 
-def opened(descriptors: Iterable[int]) -> list[socket]:
-    """Return the non-blocking sockets of descriptors that listen; they are the sockets' from now on."""
+def open_sockets(descriptors: Iterable[int]) -> list[socket]:
+    """Return non-blocking sockets for descriptors that listen. The sockets own the descriptors from then on."""
     from socket import socket  # noqa: PLC0415 - slow to import
 
     sockets = [socket(fileno=descriptor) for descriptor in descriptors]

@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError
 from botocore.model import Shape
 from botocore.parsers import JSONParser
 
-from secrets_cache.aws import malformed
-from secrets_cache.aws.direct import Lane
-from secrets_cache.aws.errors import from_aws, to_secret
-from secrets_cache.aws.secretsmanager import Calls
+from secrets_cache.aws.client import ServiceClient
+from secrets_cache.aws.direct import DirectClient
+from secrets_cache.aws.errors import classify, malformed_answer
+from secrets_cache.aws.secretsmanager import to_secret
 from secrets_cache.aws.signing import Credentials
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import Secret
@@ -22,7 +22,7 @@ from secrets_cache.errors import SecretError
 from secrets_cache.http1.connections import BadResponse, Connections, Endpoint, Response
 from tests.fuzz.coroutines import finished
 from tests.fuzz.framing import check_splits, parse, standard, until_close
-from tests.support.fakes import CANARY, FakeClock
+from tests.support.fakes import CANARY, FakeClock, with_fields
 
 NAME = "db"
 ACCESS, KEY, SESSION = "AKIDEXAMPLE", f"{CANARY}-key", f"{CANARY}-session"
@@ -32,22 +32,22 @@ Parse = Callable[[bytes], Response | None]
 Mean = Callable[[str, Response], object]
 
 
-def lane(operation: str, answered: Response | None) -> object:
-    """Return what the lane makes of an answer, as data; None where it leaves it to the engine."""
+def fast(operation: str, answered: Response | None) -> object:
+    """Return what the fast path makes of an answer, as data; None where it leaves it to the library."""
     credentials = Credentials(ACCESS, KEY, SESSION)
     connections, clock = cast("Connections", _Connections(answered)), FakeClock()
     trust = cast("Any", None)
-    calls = Lane(_Nobody(), connections, trust, region="eu-west-1", credentials=credentials, clock=clock)
+    calls = DirectClient(_Nobody(), connections, trust, region="eu-west-1", credentials=credentials, clock=clock)
     arguments = {"SecretId": NAME} if operation == "get_secret_value" else {"SecretIdList": [NAME]}
     return _outcome(operation, lambda: finished(calls.call(operation, NAME, arguments)))
 
 
-def answers(data: bytes, parse: Parse = parse, mean: Mean = lane) -> None:
+def answers(data: bytes, parse: Parse = parse, mean: Mean = fast) -> None:
     """
     Any bytes from AWS are a secret or an error of ours, the same however they were cut, and none of them shows.
 
     The parser raises nothing but `BadResponse`. What it understands of a part, it understands of the whole; where the
-    standard library reads a response too, it is the same. What it means is what botocore and the engine make of it, or
+    standard library reads a response too, it is the same. What it means is what botocore and the library make of it, or
     left to them. Nothing of the body is in an error's text or attributes but AWS's code and message; our credentials
     are not even there.
     """
@@ -77,7 +77,7 @@ def answers(data: bytes, parse: Parse = parse, mean: Mean = lane) -> None:
 
 
 def botocores(operation: str, response: Response) -> object:
-    """Return what the engine makes of an answer, as data: botocore's parser, and what the client does with it."""
+    """Return what the library makes of an answer, as data: botocore's parser, and what the client does with it."""
     parsed: dict[str, Any] = {
         "status_code": response.status,
         "headers": response.headers,
@@ -91,7 +91,7 @@ def botocores(operation: str, response: Response) -> object:
             if response.status >= 300:
                 raise ClientError(answer, operation)  # noqa: TRY301 - as botocore's client does
         except ClientError as error:
-            raise from_aws(NAME, error.response, (KEY, SESSION, ACCESS)) from None
+            raise _classified(error) from None
         except Exception:  # noqa: BLE001 - botocore's parser raises what comes
             raise _NotOurs from None
         if answer is None or None in (answer.get("SecretValues") or []):
@@ -100,6 +100,17 @@ def botocores(operation: str, response: Response) -> object:
         return cast("Mapping[str, Any]", _with_numbers(answer))
 
     return _outcome(operation, call)
+
+
+def _classified(error: ClientError) -> Exception:
+    told: Mapping[str, Any] = error.response.get("Error", {})
+    return classify(
+        NAME,
+        status=error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0),
+        code=str(told.get("Code") or ""),
+        message=str(told.get("Message") or ""),
+        hidden=(KEY, SESSION, ACCESS),
+    )
 
 
 def _with_numbers(value: object) -> object:
@@ -122,7 +133,7 @@ def _check_same(ours: object, theirs: object) -> None:
         if one is None or other is None:
             assert one is other
             continue
-        assert one._replace(created_at=None) == other._replace(created_at=None)
+        assert with_fields(one, created_at=None) == with_fields(other, created_at=None)
         # botocore's times are rounded to microseconds before they are to milliseconds.
         assert (one.created_at is None) == (other.created_at is None)
         assert abs((one.created_at or 0) - (other.created_at or 0)) < 0.0015
@@ -137,7 +148,7 @@ def _outcome(operation: str, call: Callable[[], Mapping[str, Any]]) -> object:
         values = answer.get("SecretValues")
         if isinstance(values, list):
             return _secrets(values)
-        raise malformed(NAME)
+        raise malformed_answer(NAME)
     except _NotOurs:
         return None
     except RetryableError as reason:
@@ -187,10 +198,10 @@ def _shapes() -> Mapping[str, Shape]:
 
 
 class _NotOurs(Exception):
-    """The lane has left an answer to the engine."""
+    """The fast path has left an answer to the library."""
 
 
-class _Nobody(Calls):
+class _Nobody(ServiceClient):
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         raise _NotOurs
 

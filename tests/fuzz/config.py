@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import yaml
 
 from secrets_cache.config import Batch, Config, Metrics, Problem, parse
-from secrets_cache.config.schema import MAX_ITEMS
+from secrets_cache.config.node_reader import MAX_ITEMS
 from tests.support.fakes import CANARY
 
 FILE = "/var/task/config.yaml"
@@ -27,8 +27,8 @@ def config(data: bytes, read: Callable[..., Config] = parse) -> None:
 
     Nothing is raised. Each problem is one printable line of bounded length that names the file, a line of it, what was
     found and what is allowed. What stands for a token, or might be one that was misspelled, changes no word of any.
-    With the lane for plain YAML or without it, the outcome is the same. There are no more problems than `MAX_ITEMS`
-    allows, whatever aliases make of a small file.
+    With the fast path for plain YAML or without it, the outcome is the same. There are at most `MAX_ITEMS` problems,
+    whatever aliases make of a small file.
     """
     text = data.decode("utf-8", "surrogateescape")
     environ = dict(_VARIABLE.findall(text))

@@ -1,5 +1,5 @@
 """
-Any bytes as all that one caller sends: with the answer lane, and without it.
+Any bytes as all that one caller sends: with the fast path, and without it.
 
 Two NULs end what arrives at once. NUL and SOH do as well, but what follows comes before that is answered.
 """
@@ -15,10 +15,10 @@ from typing import cast
 
 from aiohttp import web
 
-from secrets_cache.server.aiohttp import Engine
-from secrets_cache.server.fast_path import AnswerLane
-from secrets_cache.server.listener import Door
-from tests.fuzz.request import STATUSES, TOKEN, replies
+from secrets_cache.server.aiohttp import AiohttpServer
+from secrets_cache.server.fast_path import FastPath
+from secrets_cache.server.listener import Listener
+from tests.fuzz.request import STATUSES, TOKEN, handler
 from tests.support.fakes import CANARY
 
 MAX_TURNS = 500
@@ -30,14 +30,14 @@ _ENDS = re.compile(b"(\0[\0\1])")
 Talk = Callable[[bytes], tuple[bytes, bool]]
 
 
-def with_lane(data: bytes) -> tuple[bytes, bool]:
-    """Send all pieces on a new connection to a server with its lane; return what came back."""
-    return _loop().run_until_complete(_talk(data, has_lane=True))
+def with_fast_path(data: bytes) -> tuple[bytes, bool]:
+    """Send all pieces on a new connection to a server with the fast path; return what came back."""
+    return _loop().run_until_complete(_talk(data, is_fast=True))
 
 
-def conversation(data: bytes, talk: Talk = with_lane) -> None:
+def conversation(data: bytes, talk: Talk = with_fast_path) -> None:
     """
-    Whatever a caller sends, and in whatever pieces, the lane answers as the engine alone would.
+    Whatever a caller sends, and in whatever pieces, the fast path answers as the library alone would.
 
     The same statuses, headers and bodies, and the connection has ended afterwards, or not, as there. Nothing is raised;
     there is no status that the contract has not, and no error of ours; no value of a secret is in anything but a 200.
@@ -48,7 +48,7 @@ def conversation(data: bytes, talk: Talk = with_lane) -> None:
     with _warnings() as warnings:
         received, is_over = talk(GO_ON.join(pieces))
         ours = _taken_apart(received), is_over
-        assert ours in (_of_engine(reading) for reading in _readings(pieces))
+        assert ours in (_of_library(reading) for reading in _readings(pieces))
     assert not warnings, warnings
     for status, _, body in ours[0]:
         assert status in STATUSES
@@ -66,12 +66,12 @@ def _warnings() -> Iterator[list[str]]:
         def emit(self, record: logging.LogRecord) -> None:
             seen.append(record.getMessage())
 
-    handler = Handler(logging.WARNING)
-    logging.getLogger().addHandler(handler)
+    keeper = Handler(logging.WARNING)
+    logging.getLogger().addHandler(keeper)
     try:
         yield seen
     finally:
-        logging.getLogger().removeHandler(handler)
+        logging.getLogger().removeHandler(keeper)
 
 
 def _readings(pieces: list[bytes]) -> Iterator[bytes]:
@@ -80,20 +80,21 @@ def _readings(pieces: list[bytes]) -> Iterator[bytes]:
         yield b"".join(itertools.chain.from_iterable(zip(pieces, (*joints, b""), strict=True)))
 
 
-def _of_engine(data: bytes) -> tuple[list[tuple[int, list[bytes], bytes]], bool]:
-    received, is_over = _loop().run_until_complete(_talk(data, has_lane=False))
+def _of_library(data: bytes) -> tuple[list[tuple[int, list[bytes], bytes]], bool]:
+    received, is_over = _loop().run_until_complete(_talk(data, is_fast=False))
     return _taken_apart(received), is_over
 
 
-async def _talk(data: bytes, *, has_lane: bool) -> tuple[bytes, bool]:
-    door, served = Door(sockets=[], room=9), replies((TOKEN,) if data[:1] == b"\t" else None)
-    engine = Engine(served, door)
+async def _talk(data: bytes, *, is_fast: bool) -> tuple[bytes, bool]:
+    listener = Listener(sockets=[], max_connections=9)
+    served = handler((TOKEN,) if data[:1] == b"\t" else None)
+    library = AiohttpServer(served, listener)
 
-    async def find_engine() -> Engine:
-        return engine
+    async def find_library() -> AiohttpServer:
+        return library
 
-    lane = AnswerLane(replies=served, door=door, engine=find_engine)
-    transport = _Transport((lane if has_lane else engine)())
+    fast = FastPath(handler=served, listener=listener, load_aiohttp=find_library)
+    transport = _Transport((fast if is_fast else library)())
     transport.protocol.connection_made(transport)
     pieces = _ENDS.split(data.removeprefix(b"\t"))
     for piece, end in zip(pieces[::2], [*pieces[1::2], WAIT], strict=True):
@@ -108,9 +109,9 @@ async def _talk(data: bytes, *, has_lane: bool) -> tuple[bytes, bool]:
     assert is_over or not isinstance(transport.protocol, web.RequestHandler) or len(asyncio.all_tasks()) > 1
     transport.protocol.connection_lost(None)
     await _settled()
-    await lane.aclose()
-    await engine.aclose()
-    await door.close()
+    await fast.aclose()
+    await library.aclose()
+    await listener.aclose()
     return bytes(transport.written), is_over
 
 

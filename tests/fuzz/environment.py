@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from secrets_cache import wrapper
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.variables import channel
-from secrets_cache.variables.rules import rules_of
+from secrets_cache.variables.rules import make_rules
 
 Request = Callable[[Mapping[bytes, bytes]], bytes]
 _ID = re.compile(r"[!-~]{1,2048}")
 _INPUTS = {b"SECRET_ARN", b"SECRET_REGION", b"ASSUME_ROLE_ARN", b"API_TIMEOUT", b"AWS_REGION"}
 
 
-def environment(data: bytes, request: Request = wrapper.request) -> None:
+def environment(data: bytes, request: Request = wrapper.encode_request) -> None:
     """
     Of any environment the extension is told all names, and the values that are its to read; any answer is understood.
 
@@ -27,13 +27,13 @@ def environment(data: bytes, request: Request = wrapper.request) -> None:
         name, equals, value = entry.partition(b"=")
         if name and equals:
             environ.setdefault(name, value)
-    told, names = channel.parse(request(environ))
+    told, names = channel.parse_request(request(environ))
     assert names == (environ.keys() or {b""})
     read = {name: value for name, value in environ.items() if name in _INPUTS or _is_reference(value)}
     assert read == {os.fsencode(name): os.fsencode(value) for name, value in told.items()}
     _check_rules(told)
     _check_answer(data)
-    channel.parse(data)
+    channel.parse_request(data)
 
 
 def _is_reference(value: bytes) -> bool:
@@ -42,7 +42,7 @@ def _is_reference(value: bytes) -> bool:
 
 def _check_rules(told: Mapping[str, str]) -> None:
     try:
-        rules = rules_of([], told)
+        rules = make_rules([], told)
     except VariablesFailed as error:
         assert error.reason.isprintable() or not all(name.isprintable() for name in told)
         return
@@ -56,9 +56,9 @@ def _check_rules(told: Mapping[str, str]) -> None:
 
 def _check_answer(data: bytes) -> None:
     try:
-        values = wrapper.answered(data)
+        values = wrapper.parse_answer(data)
     except VariablesFailed:
         assert b"!" in {data[:1], *(data[at + 1 : at + 2] for at in range(len(data)) if data[at : at + 1] == b"\0")}
         return
     assert (values is not None) == (data == b".\0" or data.endswith(b"\0.\0"))
-    assert values is None or values == wrapper.answered(channel.encoded(values))
+    assert values is None or values == wrapper.parse_answer(channel.encode_answer(values))

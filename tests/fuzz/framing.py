@@ -5,7 +5,8 @@ import io
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from secrets_cache.http1.connections import BadResponse, Reading, Response
+from secrets_cache.http1.connections import MAX_BODY, MAX_HEAD
+from secrets_cache.http1.response import BadResponse, Response, ResponseParser
 
 T = TypeVar("T")
 
@@ -34,6 +35,11 @@ def check_splits(outcome: Callable[[bytes], T | None], data: bytes) -> T | None:
     return whole
 
 
+def new_parser() -> ResponseParser:
+    """Return a parser for a response of AWS's."""
+    return ResponseParser(max_head_bytes=MAX_HEAD, max_body_bytes=MAX_BODY)
+
+
 def parse(received: bytes) -> Response | None:
     """
     Return the response that has been received; None if it is not all there yet.
@@ -41,14 +47,14 @@ def parse(received: bytes) -> Response | None:
     Raises:
         BadResponse: It is none.
     """
-    return Reading().feed(received)
+    return new_parser().feed(received)
 
 
 def until_close(received: bytes) -> Response | None:
     """Return the response that has been received where its connection has ended; None if it is none, or not whole."""
-    reading = Reading()
+    parser = new_parser()
     try:
-        return reading.feed(received) or reading.until_close()
+        return parser.feed(received) or parser.end()
     except BadResponse:
         return None
 

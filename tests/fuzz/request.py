@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import copy
 import functools
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aiohttp.base_protocol import BaseProtocol
@@ -14,13 +15,16 @@ from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 
 from secrets_cache.core.freshness import CachedValue
 from secrets_cache.core.json_text import NoSuchKey, NotJson, select
-from secrets_cache.core.results import CacheResult, CacheStatus, EntryReport, Stats
+from secrets_cache.core.results import CacheResult, CacheStatus, EntryReport
+from secrets_cache.core.stats import Stats
 from secrets_cache.errors import InvalidRequest, SecretNotConfigured
+from secrets_cache.server import NativeHandler
 from secrets_cache.server.access import FORWARDING_HEADERS, TOKEN_HEADER
-from secrets_cache.server.fast_path import understood
-from secrets_cache.server.handler import Request, Response
-from secrets_cache.server.native import MetricsPage, NativeHandler
-from secrets_cache.server.native_request import parse, path_of
+from secrets_cache.server.fast_path_codec import parse_simple_request
+from secrets_cache.server.message import Request, Response
+from secrets_cache.server.metrics_page import MetricsPage
+from secrets_cache.server.native_request import parse_native_request
+from secrets_cache.server.target import split_target
 from tests.fuzz.coroutines import finished
 from tests.support.fakes import CANARY, FakeClock, secret
 
@@ -59,23 +63,34 @@ class _Cache:
 
 
 @functools.cache
-def replies(tokens: tuple[str, ...] | None) -> NativeHandler:
-    """Return what replies from the values above, without AWS and at a time that stands still."""
+def handler(tokens: tuple[str, ...] | None) -> NativeHandler:
+    """Return a handler that serves the values above, without AWS and at a time that stands still."""
     cache, clock = cast("Cache", _Cache()), cast("Clock", FakeClock())
-    page = MetricsPage(started=0.0, by_secret=False)
-    return NativeHandler(cache=cache, tokens=tokens, wrong=lambda: (), clock=clock, metrics=page)
+    page = MetricsPage(started_at=0.0, by_secret=False)
+    return NativeHandler(cache=cache, tokens=tokens, list_problems=lambda: (), clock=clock, metrics=page)
 
 
 def respond(asked: Request, tokens: Sequence[str] | None) -> Response:
     """Return the server's reply to a request, without the wire."""
-    return finished(replies(None if tokens is None else tuple(tokens)).to(asked))
+    return finished(handler(None if tokens is None else tuple(tokens)).handle(asked))
 
 
-def request(data: bytes, understand: Understand = understood, respond: Respond = respond) -> None:
+T = TypeVar("T", Request, Response)
+
+
+def replaced(value: T, **changes: object) -> T:
+    """Return a copy of a request or a response with some of its attributes changed."""
+    found = copy.copy(value)
+    for name, attribute in changes.items():
+        setattr(found, name, attribute)
+    return found
+
+
+def request(data: bytes, understand: Understand = parse_simple_request, respond: Respond = respond) -> None:
     """
-    Any bytes are a request that the lane and the engine understand alike, or none; and get a reply of the contract.
+    Any bytes are a request that the fast path and aiohttp understand alike, or none; and get a reply of the contract.
 
-    The engine's parser raises nothing but its own error. What the lane understands is the one request that the engine
+    aiohttp's parser raises nothing but its own error. What the fast path understands is the one request that aiohttp
     finds in the same bytes, and asks for the same. A reply has one of the statuses that need no AWS; the value of a
     secret is in none but a 200. Who was forwarded, or names another machine as Host or in the target, gets 403; who
     sends no token where there is one gets a 200 of `/ping` alone. A 200 under `/cache/` is what the standard library's
@@ -99,7 +114,7 @@ def _protocol() -> BaseProtocol:
 
 
 def _messages(data: bytes) -> list[tuple[RawRequestMessage, Request]]:
-    """Return the requests that aiohttp finds, and what is made of each, as the engine has it."""
+    """Return the requests that aiohttp finds, and what is made of each, as the library has it."""
     protocol = _protocol()
     parser = HttpRequestParser(protocol, protocol._loop, 2**16)  # noqa: SLF001 - as aiohttp's own connection does
     try:
@@ -123,7 +138,8 @@ def _asked(message: RawRequestMessage) -> Request:
 
 
 def _as_lists(asked: Request) -> list[object]:
-    return [part if isinstance(part, str) else list(part) for part in asked]
+    parts = [getattr(asked, name) for name in Request.__slots__]
+    return [part if isinstance(part, str) else list(part) for part in parts]
 
 
 def _check_reply(data: bytes, asked: Request, tokens: Sequence[str] | None, reply: Response) -> None:
@@ -137,7 +153,7 @@ def _check_reply(data: bytes, asked: Request, tokens: Sequence[str] | None, repl
     assert (reply.status == 405) == (asked.method not in {"GET", "HEAD"})
     if reply.status == 405:
         return
-    path = path_of(asked.target)[0]
+    path = split_target(asked.target)[0]
     if tokens is not None and path != "/ping":
         assert (reply.status == 401) == ([TOKEN] != asked.tokens)
     if path == "/metrics" and reply.status != 401:
@@ -173,9 +189,9 @@ def _read(target: str) -> tuple[str, dict[str, str]]:
 
 
 def _check_target(target: str) -> None:
-    path, query = path_of(target)
+    path, query = split_target(target)
     try:
-        read: Any = parse(path, query)
+        read: Any = parse_native_request(path, query)
     except InvalidRequest as error:
         assert error.reason
         assert "%" in target or query

@@ -14,8 +14,8 @@ from typing import Any
 from secrets_cache import wrapper
 from secrets_cache.config import VariablesFrom
 from secrets_cache.errors import KeyNotFound, VariablesFailed
-from secrets_cache.variables import channel
-from secrets_cache.variables.assignments import RESERVED, assigned
+from secrets_cache.variables import assignments, channel
+from secrets_cache.variables.assignments import RESERVED
 from secrets_cache.variables.rules import Rule, Wanted
 from tests.fuzz.selection import Number, is_compact, is_deep, parsed, picked
 from tests.support.fakes import CANARY
@@ -24,7 +24,7 @@ WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 Assign = Callable[[Rule, bytes, Container[bytes]], dict[bytes, bytes | None]]
 
 
-def variables(data: bytes, assign: Assign = assigned) -> None:
+def variables(data: bytes, assign: Assign = assignments.assign) -> None:
     """
     Any secret becomes exactly the variables that its rule says, or is refused by name; nothing of a value shows.
 
@@ -56,7 +56,7 @@ def variables(data: bytes, assign: Assign = assigned) -> None:
         assert not {b"=", b"\0"} & {name[at : at + 1] for at in range(len(name))}
         assert name not in RESERVED or name.decode() in rule.spread.allow_reserved
         _check_value(expected[name], item)
-    assert found == wrapper.answered(channel.encoded(found))
+    assert found == wrapper.parse_answer(channel.encode_answer(found))
 
 
 def _taken_apart(data: bytes) -> tuple[Rule, bytes, set[bytes]]:

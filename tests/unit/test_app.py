@@ -7,15 +7,23 @@ import json
 import aiohttp
 import pytest
 
-from secrets_cache.app import fetches_late, refresh_when_due, running
+from secrets_cache.app import cache_of, fetches_late, refresh_when_due, running
+from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES
 from secrets_cache.config import parse
-from secrets_cache.system.sockets import bind, opened
+from secrets_cache.core.secret import Ref
+from secrets_cache.system.sockets import bind, open_sockets
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY
 from tests.unit.aws.test_sts import DENIED
 
-pytestmark = pytest.mark.usefixtures("lanes")
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing of this machine keep the fast paths out; a test that uses `fast_paths` runs without them as well."""
+    for name in BOTOCORE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/nonexistent")
 
 
 class App:
@@ -36,15 +44,18 @@ class App:
 
 
 @contextlib.asynccontextmanager
-async def app(text: str, **environ: str):
-    """Run the graph that a configuration describes."""
+async def app(text: str, *, clock=None, **environ: str):
+    """Run the graph that a configuration describes, on the machine's clock or another one."""
     import os
 
     environ = {**os.environ, **environ}
     config = parse(text.encode(), file="config.yaml", environ=environ)
-    sockets = opened(bind(0)[0])
+    sockets = open_sockets(bind(0)[0])
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    async with running(config, sockets=sockets, environ=environ) as application, aiohttp.ClientSession() as client:
+    async with (
+        running(config, sockets=sockets, environ=environ, clock=clock) as application,
+        aiohttp.ClientSession() as client,
+    ):
         yield App(application, client, url)
 
 
@@ -55,6 +66,7 @@ async def until(condition) -> None:
             await asyncio.sleep(0.005)
 
 
+@pytest.mark.usefixtures("fast_paths")
 async def test_what_is_listed_is_prefetched_and_served_under_each_of_its_names(upstream):
     """Name, alias and ARN; one call for all of them."""
     upstream.put("prod/db", CANARY)
@@ -76,18 +88,18 @@ async def test_a_refresh_comes_by_itself_before_the_value_expires(upstream):
         assert (200, "secrets-cache; hit", f"{CANARY} 2") == await running_app.get("/cache/db")
 
 
-async def test_a_thousand_names_besides_the_listed_ones_are_kept(upstream):
+async def test_a_thousand_names_besides_the_listed_ones_are_kept(source, clock):
     """The least recently used goes first; what is listed never."""
-    upstream.put("listed", "v")
-    for number in range(1001):
-        upstream.put(f"n{number}", "v")
-    async with app("secrets: [listed]\nallow: ['n*']") as running_app:
-        for number in range(1001):
-            await running_app.get(f"/cache/n{number}")
-        for name in ("listed", "n1000", "n1", "n0"):
-            await running_app.get(f"/cache/{name}")
+    names = ["listed", *(f"n{number}" for number in range(1001))]
+    source.values.update(dict.fromkeys(names, 1))
+    config = parse(b"secrets: [listed]\nallow: ['n*']", file="config.yaml", environ={})
+    cache = cache_of(config, source, clock)
+    for name in (*names, "listed", "n1000", "n1", "n0"):
+        await cache.get(name)
+    await cache.aclose()
 
-    assert [1, 1, 1, 2] == [upstream.count(name) for name in ("listed", "n1000", "n1", "n0")]
+    assert [(Ref("listed"),)] == source.asked_together
+    assert [0, 1, 1, 2] == [source.fetched.count(Ref(name)) for name in ("listed", "n1000", "n1", "n0")]
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError, SystemExit])
@@ -154,9 +166,8 @@ async def test_under_snapstart_nothing_is_fetched_before_the_first_request(upstr
     upstream.put("two", CANARY)
     environ = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
     async with app("secrets: [one, two]", **environ) as running_app:
-        await asyncio.sleep(0.1)
-        assert 0 == len(upstream.calls)
-        assert b"pending".decode() in (await running_app.get("/health"))[2]
+        assert running_app.application.settling is None
+        assert "pending" in (await running_app.get("/health"))[2]
         assert 0 == len(upstream.calls)
 
         assert (200, CANARY) == (await running_app.get("/cache/one"))[::2]
@@ -166,17 +177,17 @@ async def test_under_snapstart_nothing_is_fetched_before_the_first_request(upstr
     assert not fetches_late({"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"})
 
 
-async def test_the_configuration_reaches_what_it_configures(upstream):
+async def test_the_configuration_reaches_what_it_configures(upstream, clock):
     """Token, allow, ttl of one secret, batch: each has its effect."""
     upstream.put("db", CANARY)
     upstream.put("prod/x", CANARY)
-    text = "secrets: [{id: db, ttl: 0.05s}]\nallow: ['prod/*']\nbatch: always\nrefresh_ahead: 0\nserver: {token: t}"
-    async with app(text) as running_app:
+    text = "secrets: [{id: db, ttl: 5s}]\nallow: ['prod/*']\nbatch: always\nrefresh_ahead: 0\nserver: {token: t}"
+    async with app(text, clock=clock) as running_app:
         assert 401 == (await running_app.get("/cache/db"))[0]
         running_app.client.headers["X-Aws-Parameters-Secrets-Token"] = "t"
         assert 200 == (await running_app.get("/cache/db"))[0]
         assert 200 == (await running_app.get("/cache/prod/x"))[0]
-        await asyncio.sleep(0.06)
+        clock.tick(6)
         assert "secrets-cache; fwd=stale" == (await running_app.get("/cache/db"))[1]
 
     assert 1 == upstream.count(operation="BatchGetSecretValue")
@@ -204,11 +215,12 @@ async def test_a_required_secret_that_is_missing_shows_in_the_log_and_in_health(
         assert [] == json.loads((await running_app.get("/health"))[2])["problems"]
 
     assert texts == body["problems"]
-    assert ["required secret 'db' could not be had: AWS refused secret 'db' with AccessDeniedException"] == [
+    assert ["required secret 'db' could not be fetched: AWS refused secret 'db' with AccessDeniedException"] == [
         text.partition(": User")[0] for text in texts
     ]
 
 
+@pytest.mark.usefixtures("fast_paths")
 async def test_leaving_stops_everything(upstream):
     """No task, no socket, no connection is left."""
     upstream.put("db", CANARY)

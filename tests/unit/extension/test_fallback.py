@@ -1,4 +1,4 @@
-"""What is left when the engine cannot run."""
+"""What is left when the library cannot run."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ import pytest
 from secrets_cache.errors import ExtensionsApiError
 from secrets_cache.extension.extensions_api import ExtensionsApi
 from secrets_cache.extension.fallback import MAX_CALLERS, stay
-from secrets_cache.system.sockets import bind, opened
+from secrets_cache.system.sockets import bind, open_sockets
 from tests.conftest import PATIENCE_SECONDS
 from tests.support.lambda_api import LambdaApi
 
@@ -31,7 +31,7 @@ class Staying:
     """`stay` in a thread of its own."""
 
     def __init__(self, stub: LambdaApi, *, listen: bool = True, **options: float) -> None:
-        self.sockets = opened(bind(0)[0]) if listen else []
+        self.sockets = open_sockets(bind(0)[0]) if listen else []
         self.reported: list[str] = []
         self.has_reported = threading.Event()
         api = ExtensionsApi(stub.address, "secrets-cache")

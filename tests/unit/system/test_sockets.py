@@ -7,14 +7,14 @@ import socket
 import pytest
 
 from secrets_cache.system import sockets
-from secrets_cache.system.sockets import opened
+from secrets_cache.system.sockets import open_sockets
 from tests.conftest import PATIENCE_SECONDS
 
 
 def bind(port: int) -> tuple[list[socket.socket], list[OSError]]:
     """Return the sockets that listen on a port, and what kept one of them from it."""
     descriptors, errors = sockets.bind(port)
-    return opened(descriptors), errors
+    return open_sockets(descriptors), errors
 
 
 def close(sockets: list[socket.socket]) -> None:

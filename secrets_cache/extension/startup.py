@@ -1,0 +1,160 @@
+"""
+What starting the extension has achieved so far: the file read, the ports bound, the registration made.
+
+Rules
+-----
+1. Nothing slow is imported: the function's own start waits for the registration.
+2. Each step is done once, whatever fails after it: a restart goes on from there.
+3. The ports stay open until the process ends. Whatever serves gets copies of the descriptors; if that fails, callers
+   wait in the backlog for what comes next.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from secrets_cache.errors import ExtensionsApiError
+from secrets_cache.http1.exchange import finish
+from secrets_cache.system.files import read_config
+from secrets_cache.system.sockets import bind, bind_channel, open_sockets
+
+# Not from typing, whose import takes longer than the registration itself.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from secrets_cache.config import Config
+    from secrets_cache.extension.extensions_api import ExtensionsApi
+    from secrets_cache.system.files import ConfigFile
+
+DEFAULT_PORT = 8080
+MAX_PORT = 65535
+
+
+class Startup:
+    """
+    One start of the extension.
+
+    Args:
+        environ: The environment variables.
+
+    Attributes:
+        port: Where the extension's own protocol is served.
+        aws_port: Where the protocol of AWS's layer is served; 0 for nowhere.
+        sockets: Copies of what listens on `port`, while they are open.
+        aws_sockets: Likewise on `aws_port`.
+        channel: What the exec wrapper connects to, if it could be bound and no earlier attempt has had it: the wrapper
+            then fetches by itself.
+        failures: Events that are not logged yet, the ports they are about, and the errors.
+        registered_at: When the registration had ended, successful or not, on the monotonic clock; 0 before.
+    """
+
+    __slots__ = (
+        "_aws_descriptors",
+        "_channel_descriptors",
+        "_config",
+        "_descriptors",
+        "_file",
+        "_is_bound",
+        "aws_port",
+        "aws_sockets",
+        "channel",
+        "environ",
+        "failures",
+        "port",
+        "registered_at",
+        "sockets",
+    )
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.port = DEFAULT_PORT
+        self.aws_port = 0
+        self.sockets: list[socket.socket] = []
+        self.aws_sockets: list[socket.socket] = []
+        self.channel: list[socket.socket] = []
+        self.failures: list[tuple[str, int, Exception]] = []
+        self.registered_at = 0.0
+        self._file: ConfigFile | None = None
+        self._config: Config | None = None
+        self._is_bound = False
+        self._descriptors: list[int] = []
+        self._aws_descriptors: list[int] = []
+        self._channel_descriptors: list[int] = []
+
+    def register(self, api: ExtensionsApi) -> None:
+        """Choose and bind the ports, then register, unless done before. A registration may fail: see `failures`."""
+        if not self._is_bound:
+            self._choose_ports()
+            self._bind()
+        if not self.registered_at:
+            try:
+                finish(api.register())
+            except ExtensionsApiError as error:
+                self.failures.append(("extensions_api.failed", self.port, error))
+            self.registered_at = time.monotonic()
+
+    def parse_config(self) -> Config:
+        """Return what the file and the environment say; read and parsed once. Imports the parser, which is slow."""
+        if self._config is None:
+            from secrets_cache.config import parse  # noqa: PLC0415 - rule 1
+
+            file = self._read_file()
+            self._config = parse(file.data, file=file.path, environ=self.environ, unreadable=file.unreadable)
+        return self._config
+
+    def open_sockets(self) -> None:
+        """Open the sockets that an attempt serves on; whoever makes the attempt closes them."""
+        self.sockets, self.aws_sockets = _copies(self._descriptors), _copies(self._aws_descriptors)
+        self.channel = open_sockets(self._channel_descriptors)
+        self._channel_descriptors = []
+
+    def fallback_sockets(self) -> list[socket.socket]:
+        """Return sockets for all ports, whatever they speak; bind the ports if that was never reached."""
+        if not self._is_bound:
+            self._bind()
+        return _copies([*self._descriptors, *self._aws_descriptors])
+
+    def close_channel(self) -> None:
+        """Refuse the exec wrapper: it then fetches by itself."""
+        while self._channel_descriptors:
+            os.close(self._channel_descriptors.pop())
+
+    def close_ports(self) -> None:
+        """Refuse all callers."""
+        for descriptors in (self._descriptors, self._aws_descriptors):
+            while descriptors:
+                os.close(descriptors.pop())
+
+    def _read_file(self) -> ConfigFile:
+        if self._file is None:
+            self._file = read_config(self.environ)
+        return self._file
+
+    def _choose_ports(self) -> None:
+        ports = {"SECRETS_CACHE_PORT": DEFAULT_PORT, "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": 0}
+        must_parse = self._read_file().may_set_port()
+        for name in ports:
+            text = self.environ.get(name, "").strip()
+            if text.isascii() and text.isdigit() and 0 < int(text[:6]) <= MAX_PORT:
+                ports[name] = int(text)
+            else:
+                must_parse = must_parse or text != ""
+        self.port, self.aws_port = ports.values()
+        if must_parse:
+            config = self.parse_config()
+            self.port, self.aws_port = config.port, config.aws_port
+
+    def _bind(self) -> None:
+        self._descriptors, errors = bind(self.port)
+        self._aws_descriptors, aws_errors = bind(self.aws_port) if self.aws_port else ([], [])
+        self._is_bound = True
+        for port, errors_of_port in ((self.port, errors), (self.aws_port, aws_errors)):
+            self.failures += [("server.not_listening", port, error) for error in errors_of_port]
+        self._channel_descriptors = bind_channel(self.environ.get("AWS_LAMBDA_RUNTIME_API", ""))
+
+
+def _copies(descriptors: list[int]) -> list[socket.socket]:
+    return open_sockets(map(os.dup, descriptors))

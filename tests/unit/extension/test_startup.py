@@ -1,0 +1,170 @@
+"""The steps up to the registration, and what they leave for whatever serves."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from secrets_cache.extension.extensions_api import ExtensionsApi
+from secrets_cache.extension.startup import Startup
+from secrets_cache.system.sockets import CHANNEL
+from tools.emulator import free_port
+
+
+@pytest.fixture(name="make")
+def _make(api, tmp_path):
+    """Give a function that makes a startup, with a free port, and that closes what it has bound afterwards."""
+    made = []
+
+    def make(text: str | None = None, **environ: str) -> Startup:
+        ports = {"SECRETS_CACHE_PORT": str(free_port())}
+        file = tmp_path / "config.yaml"
+        if text is not None:
+            file.write_text(text)
+        task = {"LAMBDA_TASK_ROOT": str(tmp_path), "AWS_LAMBDA_RUNTIME_API": api.address}
+        startup = Startup({**ports, **task, **environ})
+        made.append(startup)
+        return startup
+
+    yield make
+    for startup in made:
+        startup.close_ports()
+        startup.close_channel()
+
+
+@pytest.fixture(name="client")
+def _client(api) -> ExtensionsApi:
+    return ExtensionsApi(api.address, "secrets-cache")
+
+
+def is_open(port: int) -> bool:
+    """Return whether somebody listens on a port."""
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
+def close(startup: Startup) -> None:
+    """End an attempt, as the process does."""
+    for listener in (*startup.sockets, *startup.aws_sockets, *startup.channel):
+        listener.close()
+
+
+def test_each_step_is_done_once(api, client, make):
+    """A restart neither binds nor registers again."""
+    startup = make("secrets: [db]")
+    startup.register(client)
+    registered_at = startup.registered_at
+    startup.register(client)
+
+    assert ["/register"] == api.paths()
+    assert registered_at == startup.registered_at
+    assert startup.parse_config() is startup.parse_config()
+    assert [] == startup.failures
+
+
+def test_the_ports_are_those_of_the_environment(client, make):
+    """Then the file is not parsed, unless it may set one as well."""
+    port, aws_port = free_port(), free_port()
+    startup = make(SECRETS_CACHE_PORT=f" {port} ", PARAMETERS_SECRETS_EXTENSION_HTTP_PORT=str(aws_port))
+    startup.register(client)
+
+    assert (port, aws_port) == (startup.port, startup.aws_port)
+    assert is_open(port)
+    assert is_open(aws_port)
+
+
+@pytest.mark.parametrize("variable", ["", "x", "0", "65536"])
+def test_where_the_environment_names_no_port_the_configuration_does(client, make, variable):
+    """Whether it is left out, or is none: then it is a problem of the configuration as well."""
+    port = free_port()
+    startup = make(f"server: {{port: {port}}}", SECRETS_CACHE_PORT=variable)
+    startup.register(client)
+
+    assert port == startup.port
+    assert is_open(port)
+    assert ([variable] if variable else []) == [problem.found.strip("'") for problem in startup.parse_config().problems]
+
+
+def test_a_port_that_is_taken_is_a_failure_to_log(client, make):
+    """The registration is made all the same."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        startup = make(SECRETS_CACHE_PORT=str(port))
+        startup.register(client)
+        startup.open_sockets()
+        close(startup)
+
+    ((event, failed_port, error),) = startup.failures
+    assert ("server.not_listening", port, "Address already in use") == (event, failed_port, error.strerror)
+    assert [] == startup.sockets
+    assert startup.registered_at
+
+
+def test_a_registration_that_fails_is_a_failure_to_log(api, client, make):
+    """It is not repeated here: `/event/next` registers first."""
+    api.answers["/register"] = [(500, {}, b"no")]
+    startup = make()
+    startup.register(client)
+    startup.register(client)
+
+    ((event, port, error),) = startup.failures
+    assert ("extensions_api.failed", startup.port) == (event, port)
+    assert "status 500: no" in str(error)
+    assert ["/register"] == api.paths()
+
+
+def test_the_ports_stay_open_between_two_attempts(client, make):
+    """A caller that a failed attempt has not accepted is accepted by the next one."""
+    startup = make()
+    startup.register(client)
+    startup.open_sockets()
+    with socket.create_connection(("127.0.0.1", startup.port)) as caller:
+        close(startup)
+        startup.open_sockets()
+        accepted, address = startup.sockets[0].accept()
+        accepted.close()
+        assert caller.getsockname() == address
+    close(startup)
+
+
+def test_the_wrapper_is_answered_by_the_first_attempt_only(api, client, make):
+    """After that it fetches by itself; so does one that comes before an attempt, once the channel is closed."""
+    startup = make()
+    startup.register(client)
+    startup.open_sockets()
+    (listener,) = startup.channel
+    assert CHANNEL + api.address.encode() == listener.getsockname()
+    close(startup)
+    startup.open_sockets()
+    assert [] == startup.channel
+    close(startup)
+
+    other = make()
+    other.register(client)
+    other.close_channel()
+    other.open_sockets()
+    assert [] == other.channel
+    close(other)
+
+
+def test_the_fallback_gets_all_ports_even_if_none_was_bound_before(make):
+    """Whatever failed, callers shall not be refused."""
+    startup = make(PARAMETERS_SECRETS_EXTENSION_HTTP_PORT=str(free_port()))
+    startup.port, startup.aws_port = free_port(), free_port()
+    sockets = startup.fallback_sockets()
+
+    assert {startup.port, startup.aws_port} == {listener.getsockname()[1] for listener in sockets}
+    for listener in sockets:
+        listener.close()
+    assert is_open(startup.port)
+
+
+def test_closed_ports_refuse(client, make):
+    """When nothing can answer, callers must not wait."""
+    startup = make()
+    startup.register(client)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    startup.close_ports()
+
+    assert not is_open(startup.port)
+    assert before > len(list(Path("/proc/self/fd").iterdir()))
