@@ -1,19 +1,21 @@
 """
-The HTTP server: what callers on this machine may ask, and what they get.
+The HTTP server: what callers on this machine may ask for, and what they get.
 
-    door (who comes in) -> lane (the common request), else engine (any request, through aiohttp) -> replies
-    replies: admission (may it ask at all?) -> target (what does it ask?) -> cache -> representation
-                              every error -> problems (its status, as RFC 9457 says)
+    listener (limits connections) -> fast_path (common requests), else aiohttp (any request) -> handler
+
+    native_handler     our own protocol: access -> native_request -> cache -> representation
+    aws_layer_handler  the protocol of AWS's own layer: access -> aws_layer_request -> cache
+                       every error -> problems, or AWS's own form
 
 Rules
 -----
 1. Only this package knows HTTP statuses and headers.
-2. No answer but a 200 ever holds anything of a secret's value.
-3. Nothing that a caller sends ends the process, or shows it a stack trace.
+2. Only a 200 ever holds anything of a secret's value.
+3. Nothing that a caller sends ends the process, or shows a stack trace to the caller.
 """
 
-from secrets_cache.server.handler import Request
-from secrets_cache.server.native import MetricsPage, NativeHandler
+from secrets_cache.server.message import Request
+from secrets_cache.server.native_handler import NativeHandler
 from secrets_cache.server.server import Server
 
-__all__ = ["MetricsPage", "NativeHandler", "Request", "Server"]
+__all__ = ["NativeHandler", "Request", "Server"]

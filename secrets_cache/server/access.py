@@ -1,61 +1,51 @@
 """
-Who may ask: requests that were made here, for here, by someone who knows the token if there is one.
+Access: only requests made on this machine, for this machine, with the token where one is configured.
 
 Rules
 -----
-1. A request that was forwarded by anything is refused, whatever else it holds: it is how a server-side request
-   forgery through a proxy of the function's own looks.
-2. A Host that is not this machine is refused: it is how DNS rebinding looks.
-3. What a page in a browser asks is refused: no page is meant to have secrets, and whoever wrote it may be anybody. A
-   browser says so itself, in headers that no script can change (Fetch Standard, "forbidden request-header"). Only what
-   somebody typed into its address bar was asked by nobody's page. Sec-Fetch-Mode alone says nothing: the fetch of
-   Node.js sends it too.
+1. A request that anything forwarded is refused, whatever else it holds: server-side request forgery through a proxy of
+   the function looks like this.
+2. A Host that does not name this machine is refused: DNS rebinding looks like this.
+3. A request made by a web page is refused: no page may read secrets, whoever wrote it. The browser itself marks such
+   a request, in headers that no script can change (Fetch Standard, "forbidden request-header"). Only an address typed
+   into the address bar is a request that no page made. Sec-Fetch-Mode alone proves nothing: fetch in Node.js sends it.
 4. The token is compared in constant time.
 """
 
 import hmac
 from collections.abc import Sequence
 
+from secrets_cache.server.message import Request
+from secrets_cache.server.target import find_authority
+
 TOKEN_HEADER = "X-Aws-Parameters-Secrets-Token"  # noqa: S105 - the header's name
 FORWARDING_HEADERS = ("X-Forwarded-For", "Forwarded", "Via")
-# Fetch Metadata's word for a request that no page made.
+# The value of Sec-Fetch-Site for a request that no page made.
 NO_PAGE = "none"
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+_ALLOWED_HOSTS = f"{', '.join(LOCAL_HOSTS[:-1])} or {LOCAL_HOSTS[-1]}, with or without a port"
 
 
-def why_forbidden(
-    hosts: Sequence[str],
-    present: Sequence[str],
-    authority: str | None = None,
-    *,
-    origins: Sequence[str] = (),
-    sites: Sequence[str] = (),
-) -> str | None:
-    """
-    Return why a request is refused unseen, None if it is not.
-
-    Args:
-        hosts: The values of its Host headers.
-        present: Which of `FORWARDING_HEADERS` it has.
-        authority: That of a target in absolute form, which stands above Host (RFC 9112 section 3.2.2); else None.
-        origins: The values of its Origin headers.
-        sites: The values of its Sec-Fetch-Site headers.
-    """
-    if present:
-        return f"the request was forwarded: it has the header {present[0]}"
-    if origins:
-        return "the request was made by a page in a browser: it has the header Origin"
-    if any(site != NO_PAGE for site in sites):
-        return f"the request was made by a page in a browser: its header Sec-Fetch-Site is not {NO_PAGE}"
-    if len(hosts) != 1 or not is_local(hosts[0]):
-        return f"the header Host must be one of {', '.join(LOCAL_HOSTS)}, with or without a port"
+def find_refusal(request: Request) -> str | None:
+    """Return why a request is refused, whatever it asks for; None if it is not."""
+    if request.forwarded:
+        header = request.forwarded[0]
+        return f"the request was forwarded: it has the header {header}; call this server directly, without a proxy"
+    if request.origins:
+        return "the request was made by a web page: it has the header Origin; web pages may not read secrets"
+    if any(site != NO_PAGE for site in request.fetch_sites):
+        return f"the request was made by a web page: its header Sec-Fetch-Site is not {NO_PAGE}"
+    if len(request.hosts) != 1 or not is_local(request.hosts[0]):
+        return f"the header Host must be given once and be {_ALLOWED_HOSTS}"
+    # The host of a target in absolute form takes precedence over the header (RFC 9112 section 3.2.2).
+    authority = find_authority(request.target)
     if authority is not None and not is_local(authority):
-        return f"the target's host must be one of {', '.join(LOCAL_HOSTS)}, with or without a port"
+        return f"the host in the request target must be {_ALLOWED_HOSTS}"
     return None
 
 
 def is_local(host: str) -> bool:
-    """Return whether a Host header's value names this machine."""
+    """Return whether the value of a Host header names this machine."""
     host = host.strip(" \t").lower()
     for local in LOCAL_HOSTS:
         port = host.removeprefix(local)
@@ -66,10 +56,10 @@ def is_local(host: str) -> bool:
     return False
 
 
-def knows_token(tokens: Sequence[str], sent: Sequence[str]) -> bool:
+def accepts_token(tokens: Sequence[str], sent: Sequence[str]) -> bool:
     """Return whether exactly one token was sent and it is one of `tokens`."""
     if len(sent) != 1:
         return False
     given = sent[0].encode("utf-8", "surrogateescape")
-    # No early end: how long it takes says nothing of which token, if any, was near.
+    # A list, not a generator: ending early would tell by its duration which token matched.
     return any([hmac.compare_digest(given, token.encode("utf-8", "surrogateescape")) for token in tokens])  # noqa: C419

@@ -1,14 +1,14 @@
 """
-The door: accepts connections on the listening sockets, as many as there is room for.
+The listener: accepts connections on the listening sockets, up to a limit.
 
 Rules
 -----
-1. Nobody is refused. Who finds no room waits in the kernel's backlog until a connection ends.
-2. To make room, the connection that has been idle for longest is ended; never one that waits for an answer, and
-   never one that has just come or just spoken.
-3. A request that has begun is given as long as an idle connection, however often a piece of it comes; and so is a
-   caller to take its answers, the last one too. Or a caller that sends a byte now and then, or reads nothing, would
-   keep its place for ever, and a few hundred of them all others out.
+1. No connection is refused. Above the limit, new ones wait in the kernel's backlog until another one ends.
+2. To make room, the connection that has been idle for longest is ended; never one that waits for a response, and
+   never one that has just connected or just sent something.
+3. A request that has begun gets as much time as an idle connection, however often a piece of it comes; so does a
+   caller that has to read its responses, the last one too. Otherwise a caller that sends a byte now and then, or reads
+   nothing, would keep its connection for ever, and a few hundred of them would shut out all others.
 4. The backlog of the sockets stays as it was set: `create_server` would set it anew, and floods the log when
    descriptors run out.
 """
@@ -26,166 +26,166 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
 RETRY_SECONDS = 0.1
-SAY_AGAIN_SECONDS = 60.0
-LOOK_SECONDS = 0.01
+WARNING_INTERVAL_SECONDS = 60.0
+POLL_SECONDS = 0.01
 
 
-class Door:
+class Listener:
     """
-    Lets callers in. Whoever speaks with them tells it when a connection speaks, is busy, is idle, is gone.
+    Accepts connections and limits their number. Protocols report when a connection is idle, reading, busy or closed.
 
     Args:
         sockets: Sockets that listen, non-blocking.
-        room: How many connections may be open at once.
-        idle_seconds: A connection that has been idle for so long may be ended where there is no room.
+        max_connections: How many connections may be open at once.
+        idle_seconds: At the limit, a connection that has been idle for so long may be ended.
     """
 
     def __init__(
         self,
         *,
         sockets: Sequence[socket.socket],
-        room: int,
+        max_connections: int,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sockets = sockets
-        self._protocol: Callable[[], asyncio.Protocol] = asyncio.Protocol
-        self._room = room
+        self._protocol_factory: Callable[[], asyncio.Protocol] = asyncio.Protocol
+        self._max_connections = max_connections
         self._idle_seconds = idle_seconds
-        self._inside = 0
-        self._arriving: set[asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]] = set()
-        # The longest idle one first, with the time that it has been idle since.
+        self._open = 0
+        self._connecting: set[asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]] = set()
+        # The time since which each connection is idle; the longest idle one first.
         self._idle: dict[asyncio.Transport, float] = {}
-        # Those of them that have sent a part of a request.
-        self._begun: set[asyncio.Transport] = set()
+        # The idle ones that have sent a part of a request.
+        self._reading: set[asyncio.Transport] = set()
         self._retry: asyncio.TimerHandle | None = None
-        self._said_at: float | None = None
+        self._warned_at: float | None = None
 
-    def open(self, protocol: Callable[[], asyncio.Protocol]) -> None:
-        """Accept from now on; `protocol` makes the protocol of a connection."""
-        self._protocol = protocol
+    def start(self, protocol_factory: Callable[[], asyncio.Protocol]) -> None:
+        """Accept connections from now on; `protocol_factory` makes the protocol of each."""
+        self._protocol_factory = protocol_factory
         self._watch()
 
     async def drain(self, seconds: float) -> None:
         """
-        Accept nobody but who stands outside already; close the sockets; wait until nobody waits for an answer.
+        Accept the connections that wait already, close the sockets, and wait until every caller has its response.
 
         Args:
             seconds: How long to wait at most.
         """
-        for listener in self._sockets:
-            self._accept(listener)
-        self._shut()
-        # So that what has been sent is read, and whoever sent it is known to wait.
-        await asyncio.sleep(LOOK_SECONDS)
+        for listening in self._sockets:
+            self._accept(listening)
+        self._close_sockets()
+        # Lets the loop read what was sent, so that those connections count as busy.
+        await asyncio.sleep(POLL_SECONDS)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                # To be told would cost each answer something, and this is done once.
-                while self._is_owing():  # noqa: ASYNC110
-                    await asyncio.sleep(LOOK_SECONDS)
+                # Polled: a notification would cost every response something, and this happens once.
+                while self._has_pending():  # noqa: ASYNC110
+                    await asyncio.sleep(POLL_SECONDS)
 
-    def _is_owing(self) -> bool:
-        """Return whether somebody waits for an answer, or has not taken all of one."""
-        return self._inside > len(self._idle) or any(one.get_write_buffer_size() for one in self._idle)
+    def _has_pending(self) -> bool:
+        """Return whether a caller waits for a response, or has not read all of one."""
+        return self._open > len(self._idle) or any(one.get_write_buffer_size() for one in self._idle)
 
-    def _shut(self) -> None:
+    def _close_sockets(self) -> None:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        for listener in self._sockets:
-            self._loop.remove_reader(listener)
-            listener.close()
+        for listening in self._sockets:
+            self._loop.remove_reader(listening)
+            listening.close()
         self._sockets = ()
 
-    async def close(self) -> None:
-        """Accept nobody any more; close the sockets."""
-        self._shut()
-        for task in self._arriving:
+    async def aclose(self) -> None:
+        """Accept no more connections; close the sockets."""
+        self._close_sockets()
+        for task in self._connecting:
             task.cancel()
-        await asyncio.gather(*self._arriving, return_exceptions=True)
+        await asyncio.gather(*self._connecting, return_exceptions=True)
 
-    def idle(self, connection: asyncio.Transport) -> None:
-        """Note that a connection is idle from now on: it has just come, or what was asked is answered."""
-        self.busy(connection)
-        # One that closes is still here until its answers are taken.
+    def mark_idle(self, connection: asyncio.Transport) -> None:
+        """Note that a connection is idle from now on: it is new, or its request has been answered."""
+        self.mark_busy(connection)
+        # One that is closing counts until its responses are read.
         if not connection.is_closing() or connection.get_write_buffer_size():
             self._idle[connection] = self._loop.time()
 
-    def spoke(self, connection: asyncio.Transport) -> None:
-        """Note that an idle connection sent something: a request may have begun."""
-        if connection in self._idle and connection not in self._begun:
-            self.idle(connection)
-            self._begun.add(connection)
+    def mark_reading(self, connection: asyncio.Transport) -> None:
+        """Note that a connection sent something; if it was idle, a request may have begun."""
+        if connection in self._idle and connection not in self._reading:
+            self.mark_idle(connection)
+            self._reading.add(connection)
 
-    def busy(self, connection: asyncio.Transport) -> None:
-        """Note that somebody waits for an answer on a connection."""
+    def mark_busy(self, connection: asyncio.Transport) -> None:
+        """Note that a caller waits for a response on a connection."""
         self._idle.pop(connection, None)
-        self._begun.discard(connection)
+        self._reading.discard(connection)
 
-    def gone(self, connection: asyncio.Transport) -> None:
+    def mark_closed(self, connection: asyncio.Transport) -> None:
         """Note that a connection has ended."""
-        self.busy(connection)
-        self._left()
+        self.mark_busy(connection)
+        self._release()
 
     def _watch(self) -> None:
-        for listener in self._sockets:
-            self._loop.add_reader(listener, self._accept, listener)
+        for listening in self._sockets:
+            self._loop.add_reader(listening, self._accept, listening)
 
-    def _accept(self, listener: socket.socket) -> None:
-        """Let in who waits; called while somebody does."""
-        if self._inside >= self._room:
-            self._wait(0)
-        while self._inside < self._room:
+    def _accept(self, listening: socket.socket) -> None:
+        """Accept the connections that wait on a socket, up to the limit."""
+        if self._open >= self._max_connections:
+            self._pause(0)
+        while self._open < self._max_connections:
             try:
-                connection, _ = listener.accept()
+                connection, _ = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError:
-                # No descriptor or no memory is left. They may be as soon as somebody has gone, whoever it is.
-                self._wait(RETRY_SECONDS)
+                # No descriptor or no memory is left. There may be some as soon as anything is closed.
+                self._pause(RETRY_SECONDS)
                 return
             connection.setblocking(False)
-            self._inside += 1
-            task = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, connection))
-            self._arriving.add(task)
-            task.add_done_callback(functools.partial(self._arrived, connection))
+            self._open += 1
+            task = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol_factory, connection))
+            self._connecting.add(task)
+            task.add_done_callback(functools.partial(self._finish_connecting, connection))
 
-    def _arrived(self, connection: socket.socket, task: "asyncio.Task[object]") -> None:
-        self._arriving.discard(task)
+    def _finish_connecting(self, connection: socket.socket, task: "asyncio.Task[object]") -> None:
+        self._connecting.discard(task)
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None:
             return
         connection.close()
-        self._left()
+        self._release()
         if not task.cancelled():
             logger.error("internal.error", {"where": "connection", **describe(error)})
 
-    def _left(self) -> None:
-        self._inside -= 1
+    def _release(self) -> None:
+        self._open -= 1
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
             self._watch()
 
-    def _wait(self, seconds: float) -> None:
-        """Accept nobody until there is room; begin to make some."""
-        for listener in self._sockets:
-            self._loop.remove_reader(listener)
+    def _pause(self, seconds: float) -> None:
+        """Accept no connections until there is room; begin to make room after some seconds."""
+        for listening in self._sockets:
+            self._loop.remove_reader(listening)
         now = self._loop.time()
-        if self._said_at is None or now - self._said_at >= SAY_AGAIN_SECONDS:
-            self._said_at = now
-            logger.warning("server.crowded", {"connections": self._inside})
-        # By the timer even if at once: the loop runs timers after what has been sent is read (rule 2).
+        if self._warned_at is None or now - self._warned_at >= WARNING_INTERVAL_SECONDS:
+            self._warned_at = now
+            logger.warning("server.crowded", {"connections": self._open})
+        # By the timer even if at once: the loop runs timers after it has read what was sent (rule 2).
         self._retry = self._loop.call_later(seconds, self._make_room)
 
     def _make_room(self) -> None:
         longest = next(iter(self._idle), None)
         if longest is not None and self._loop.time() - self._idle[longest] >= self._idle_seconds:
-            self.busy(longest)
+            self.mark_busy(longest)
             # Not `close`: a caller that does not read would keep it open.
             longest.abort()
         self._retry = None
-        if self._inside < self._room:
+        if self._open < self._max_connections:
             self._watch()
         else:
             self._retry = self._loop.call_later(RETRY_SECONDS, self._make_room)

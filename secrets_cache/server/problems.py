@@ -1,12 +1,14 @@
-"""Errors as HTTP answers: one table, and RFC 9457 problem details."""
+"""Errors as responses: one table of statuses and codes, and problem details (RFC 9457)."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from secrets_cache.errors import (
     InvalidRequest,
     KeyNotFound,
+    SecretError,
     SecretNotConfigured,
     SecretNotFound,
     SecretRefused,
@@ -14,21 +16,22 @@ from secrets_cache.errors import (
     SecretTimeout,
     SecretUnavailable,
 )
+from secrets_cache.server.message import Response
 
 CONTENT_TYPE = "application/problem+json"
 
 
-class Problem(NamedTuple):
-    """One kind of error answer."""
+class ProblemType(NamedTuple):
+    """One type of problem: its status, its code for programs and its title for people."""
 
     status: int
     code: str
     title: str
 
-    def body(self, detail: str, **members: str) -> bytes:
-        """Return the problem details, with `members` besides the standard ones."""
-        fields = {
-            # RFC 9457 section 4.2.1 keeps "about:blank" for problems that have no more to them than their status.
+    def respond(self, detail: str, headers: Mapping[str, str] | None = None, **members: str) -> Response:
+        """Return the response with this problem's details, with further `headers` and `members`."""
+        details = {
+            # RFC 9457 section 4.2.1 keeps "about:blank" for problems that mean no more than their status.
             "type": f"urn:secrets-cache:problem:{self.code}",
             "title": self.title,
             "status": self.status,
@@ -36,31 +39,46 @@ class Problem(NamedTuple):
             "code": self.code,
             **members,
         }
-        return json.dumps(fields, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        body = json.dumps(details, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        return Response(
+            self.status, {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store", **(headers or {})}, body
+        )
 
 
-INVALID_REQUEST = Problem(400, "invalid-request", "The request cannot be meant")
-TOKEN_REQUIRED = Problem(401, "token-required", "A token is required")
-FORBIDDEN = Problem(403, "forbidden", "Only this machine may ask")
-NOT_FOUND = Problem(404, "not-found", "There is nothing here")
-METHOD_NOT_ALLOWED = Problem(405, "method-not-allowed", "Only GET and HEAD are allowed")
-INTERNAL_ERROR = Problem(500, "internal-error", "An error of ours")
+INVALID_REQUEST = ProblemType(400, "invalid-request", "The request is not valid")
+TOKEN_REQUIRED = ProblemType(401, "token-required", "A token is required")
+FORBIDDEN = ProblemType(403, "forbidden", "Only programs on this machine may call this server")
+NOT_FOUND = ProblemType(404, "not-found", "Nothing is served at this path")
+METHOD_NOT_ALLOWED = ProblemType(405, "method-not-allowed", "Only GET and HEAD are allowed")
+INTERNAL_ERROR = ProblemType(500, "internal-error", "The server failed to handle the request")
 
-# The first that fits, so a subclass stands before what it derives from.
-TABLE: Mapping[type[SecretsCacheError], Problem] = {
+# The first that matches counts, so a subclass comes before its base class.
+PROBLEM_TYPES: Mapping[type[SecretsCacheError], ProblemType] = {
     InvalidRequest: INVALID_REQUEST,
-    SecretNotConfigured: Problem(404, "secret-not-configured", "Nothing of that name is configured"),
-    SecretNotFound: Problem(404, "secret-not-found", "AWS has nothing of that name or version"),
-    KeyNotFound: Problem(404, "key-not-found", "There is no such key"),
-    SecretRefused: Problem(502, "upstream-refused", "AWS refused"),
-    SecretTimeout: Problem(504, "upstream-timeout", "AWS did not answer in time"),
-    SecretUnavailable: Problem(503, "upstream-unavailable", "AWS gave no usable answer"),
+    SecretNotConfigured: ProblemType(404, "secret-not-configured", "No secret or parameter of this name is configured"),
+    SecretNotFound: ProblemType(404, "secret-not-found", "AWS has no secret or parameter of this name or version"),
+    KeyNotFound: ProblemType(404, "key-not-found", "The secret has no such key"),
+    SecretRefused: ProblemType(502, "upstream-refused", "AWS refused the request"),
+    SecretTimeout: ProblemType(504, "upstream-timeout", "AWS did not answer in time"),
+    SecretUnavailable: ProblemType(503, "upstream-unavailable", "AWS gave no usable answer"),
 }
 
 
-def problem_of(error: SecretsCacheError) -> Problem:
-    """Return what kind of answer an error is."""
-    for kind, problem in TABLE.items():
+def find_problem_type(error: SecretsCacheError) -> ProblemType:
+    """Return the problem type of an error; an internal error for one that no caller should see."""
+    for kind, problem_type in PROBLEM_TYPES.items():
         if isinstance(error, kind):
-            return problem
+            return problem_type
     return INTERNAL_ERROR
+
+
+def respond_to_error(error: SecretsCacheError) -> Response:
+    """Return the response that reports an error: with Retry-After if it may pass, with AWS's own code if AWS failed."""
+    problem_type = find_problem_type(error)
+    headers = {}
+    if isinstance(error, SecretUnavailable):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+    members = {}
+    if isinstance(error, SecretError) and problem_type.code.startswith("upstream-"):
+        members["aws_code"] = error.code
+    return problem_type.respond(str(error), headers, **members)

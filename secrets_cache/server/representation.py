@@ -1,10 +1,11 @@
 """
-A secret as bytes on the wire: the representation (RFC 9110 section 3.2) and the headers that go with it.
+A secret as bytes on the wire: its representation (RFC 9110 section 3.2) and the headers that go with it.
 
 Rules
 -----
 1. A whole value leaves byte for byte as AWS stored it.
-2. Headers say what AWS said: which version it is, when that was made, when we got it.
+2. Headers repeat what AWS said: which version it is, when AWS made that version, when AWS sent it.
+3. No bytes of a value show in a repr, in formatted text or in the message of a failed comparison.
 """
 
 import re
@@ -25,59 +26,72 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _ENTITY_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
-def represent(held: CachedValue, name: str, key: str | None) -> tuple[str, bytes]:
+class Representation:
+    """A value, or one key of it, as a response carries it."""
+
+    __slots__ = ("body", "content_type")
+
+    def __init__(self, content_type: str, body: bytes) -> None:
+        self.content_type = content_type
+        self.body = body
+
+    def __repr__(self) -> str:
+        return f"<Representation {self.content_type!r}, {len(self.body)} bytes>"
+
+
+def represent(held: CachedValue, name: str, key: str | None) -> Representation:
     """
-    Return the content type and the bytes of a value, or of one `key` of it.
+    Return the representation of a value, or of one `key` of it.
 
     Raises:
         InvalidRequest: A key is asked for, but the value is not JSON.
-        KeyNotFound: There is no such key.
+        KeyNotFound: The value has no such key.
     """
     secret = held.secret
     if key is None:
         if not secret.is_text:
-            return BINARY, secret.value
-        return (JSON if is_document(secret.value.decode()) else TEXT), secret.value
+            return Representation(BINARY, secret.value)
+        return Representation(JSON if is_document(secret.value.decode()) else TEXT, secret.value)
     try:
-        # Text that is not JSON is as good as no text.
+        # A binary value has no keys, like text that is not JSON.
         selected, is_json = select(secret.value.decode() if secret.is_text else "", key)
-        return (JSON if is_json or is_document(selected) else TEXT), selected.encode()
+        return Representation(JSON if is_json or is_document(selected) else TEXT, selected.encode())
     except NoSuchKey:
         raise KeyNotFound(name, key) from None
     except (NotJson, UnicodeEncodeError):
         raise InvalidRequest("parameter 'key' needs a secret that is a JSON object; this one is not") from None
 
 
-def headers(answer: CacheResult) -> dict[str, str]:
-    """Return the headers of an answer, whatever part of the value is sent."""
-    held = answer.held
-    fields = {
+def build_headers(result: CacheResult) -> dict[str, str]:
+    """Return the headers of a cached value, whatever part of it is sent."""
+    held = result.held
+    headers = {
         "ETag": f'"{held.secret.version_id}"',
-        "Date": http_date(held.received_at),
-        "Cache-Status": f"secrets-cache; {answer.served.value}",
+        "Date": format_http_date(held.received_at),
+        "Cache-Status": f"secrets-cache; {result.served.value}",
         "Cache-Control": "no-store",
     }
     if held.secret.created_at is not None:
-        fields["Last-Modified"] = http_date(held.secret.created_at)
-    return fields
+        headers["Last-Modified"] = format_http_date(held.secret.created_at)
+    return headers
 
 
-def http_date(seconds: float) -> str:
-    """Return a time since the epoch as RFC 9110 section 5.6.7 writes it."""
-    # Not strftime, whose names are the locale's; not email.utils, which takes longer to import than all of this.
+def format_http_date(seconds: float) -> str:
+    """Return a time, in seconds since the epoch, in the form of RFC 9110 section 5.6.7."""
+    # Not strftime, whose names follow the locale; not email.utils, which takes longer to import than all of this.
     at = time.gmtime(seconds)
     day, month = _DAYS[at.tm_wday], _MONTHS[at.tm_mon - 1]
     clock = f"{at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d}"
     return f"{day}, {at.tm_mday:02d} {month} {at.tm_year:04d} {clock} GMT"
 
 
-def is_unchanged(if_none_match: Sequence[str], entity_tag: str) -> bool:
+def matches_etag(if_none_match: Sequence[str], etag: str) -> bool:
     """
     Return whether the caller has this version already (RFC 9110 section 13.1.2, weak comparison).
 
     Args:
-        if_none_match: The values of the lines of that name: together one list (section 5.3).
-        entity_tag: This version's.
+        if_none_match: The values of all If-None-Match headers: together one list (section 5.3).
+        etag: The entity tag of this version.
     """
     combined = ", ".join(if_none_match)
-    return combined.strip() == "*" or entity_tag in _ENTITY_TAG.findall(combined)
+    return combined.strip() == "*" or etag in _ENTITY_TAG.findall(combined)

@@ -1,73 +1,63 @@
-"""The server put together: the door, behind it the answer lane, behind that the engine."""
+"""The server: the listener, behind it the fast path, behind that aiohttp."""
 
-import asyncio
-import importlib
 import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
-from secrets_cache.core.single_flight import SingleFlight
-from secrets_cache.server.fast_path import AnswerLane
+from secrets_cache.server.fast_path import FastPath
 from secrets_cache.server.handler import Handler
-from secrets_cache.server.listener import IDLE_SECONDS, Door
-from secrets_cache.system.limits import max_connections
+from secrets_cache.server.listener import IDLE_SECONDS, Listener
+from secrets_cache.system.lazy_import import LazyImport
+from secrets_cache.system.limits import max_connections as find_max_connections
 
 if TYPE_CHECKING:
-    from secrets_cache.server.aiohttp import Engine
+    from secrets_cache.server.aiohttp import AiohttpServer
 
 
 class Server:
     """
-    Answers on listening sockets. An async context manager: entered, it serves; left, it stops at once.
+    Answers on listening sockets. An async context manager: it serves while the context lasts, and then stops at once.
 
     Args:
-        replies: What requests get.
+        handler: Answers the requests.
         sockets: Sockets that listen already.
-        has_lane: Whether the common request may pass the engine by.
-        room: How many connections may be open at once; None for as many as the process's limits allow.
-        idle_seconds: As `Door` has it.
+        uses_fast_path: Whether common requests may bypass aiohttp.
+        max_connections: How many connections may be open at once; None for as many as the process's limits allow.
+        idle_seconds: As in `Listener`.
 
     Attributes:
-        lane: What answers the common request.
+        fast_path: The protocol factory of connections, unless `uses_fast_path` is off.
     """
 
     def __init__(
         self,
         *,
-        replies: Handler,
+        handler: Handler,
         sockets: Sequence[socket.socket],
-        has_lane: bool,
-        room: int | None = None,
+        uses_fast_path: bool,
+        max_connections: int | None = None,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        self._replies = replies
-        self._has_lane = has_lane
-        self._engine: Engine | None = None
-        self._importing: SingleFlight[str, Engine] = SingleFlight()
-        self._door = Door(sockets=sockets, room=room or max_connections(), idle_seconds=idle_seconds)
-        self.lane = AnswerLane(replies=replies, door=self._door, engine=self._find_engine)
+        self._uses_fast_path = uses_fast_path
+        self._listener = Listener(
+            sockets=sockets, max_connections=max_connections or find_max_connections(), idle_seconds=idle_seconds
+        )
+        self._aiohttp: LazyImport[AiohttpServer] = LazyImport(
+            "secrets_cache.server.aiohttp", lambda module: module.AiohttpServer(handler, self._listener)
+        )
+        self.fast_path = FastPath(handler=handler, listener=self._listener, load_aiohttp=self._aiohttp.get)
 
     async def __aenter__(self) -> Self:
-        self._door.open(self.lane if self._has_lane else await self._find_engine())
+        self._listener.start(self.fast_path if self._uses_fast_path else await self._aiohttp.get())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._door.close()
-        await self.lane.aclose()
-        await self._importing.aclose()
-        if self._engine is not None:
-            await self._engine.aclose()
+        await self._listener.aclose()
+        await self.fast_path.aclose()
+        await self._aiohttp.aclose()
+        if self._aiohttp.created is not None:
+            await self._aiohttp.created.aclose()
 
     async def drain(self, seconds: float) -> None:
-        """Let nobody in any more; return when everybody who has asked is answered, or after so many seconds."""
-        await self._door.drain(seconds)
-
-    async def _find_engine(self) -> "Engine":
-        """Return the engine, imported when first needed: that takes longer than the rest of a cold start."""
-        return self._engine or await self._importing.join("engine", self._import)
-
-    async def _import(self) -> "Engine":
-        # In a thread: meanwhile others are answered.
-        module = await asyncio.to_thread(importlib.import_module, "secrets_cache.server.aiohttp")
-        self._engine = module.Engine(self._replies, self._door)
-        return self._engine
+        """Accept no new callers; return when every request is answered, or after so many seconds."""
+        await self._listener.drain(seconds)

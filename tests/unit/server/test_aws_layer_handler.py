@@ -7,13 +7,16 @@ import json
 import pytest
 
 from secrets_cache.config import parse
-from secrets_cache.core.freshness import Entry
+from secrets_cache.core.entry import Entry
+from secrets_cache.core.secret import AwsContext
+from secrets_cache.server.aws_layer_handler import MAX_CONTEXTS, _respond_with_json
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import aws_layer_table
-from tests.support.aws_layer_table import BINARY, GOOD, PARAMETER, ROWS, SECRET, Row, parameter, parameter_store
+from tests.support.aws_layer_table import BINARY, GOOD, PARAMETER, ROLE, ROWS, SECRET, Row, parameter, parameter_store
 from tests.support.aws_listener import listeners
 from tests.support.fakes import CANARY
-from tests.support.upstream import ACCESS_DENIED, HANG, INTERNAL, Answer, Call, arn_of
+from tests.support.http_server import LayerSetup, layer_request
+from tests.support.upstream import ACCESS_DENIED, HANG, INTERNAL, REGION, Answer, Call, arn_of
 
 TOKENS = ("AWS_TOKEN", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 
@@ -31,10 +34,10 @@ def _aws(upstream):
 # The table.
 
 
-@pytest.mark.usefixtures("lanes")
+@pytest.mark.usefixtures("fast_paths")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.asked[:60]} {row.method}")
 async def test_each_row_of_the_table_is_so(aws, row: Row):
-    """What the page says that we answer is what we answer, on the lanes and on the engines."""
+    """The server answers what the page says, with the fast paths and without."""
     if row.fault is not None:
         aws.fault = row.fault
     async with listeners("fetch_timeout: 0.5s" if row.fault is HANG else "") as running:
@@ -69,7 +72,7 @@ async def test_an_answer_of_405_says_what_is_allowed(aws):
 
 @pytest.mark.parametrize("name", [*TOKENS, "SECRETS_CACHE_TOKEN"])
 async def test_each_of_the_tokens_is_accepted(aws, name):
-    """Those of both products, and ours; not another one."""
+    """The tokens of both products, and that of secrets-cache; no other."""
     environ = {**dict.fromkeys(TOKENS, ""), name: f"{CANARY}-other"}
     async with listeners(variables=environ) as running:
         good = await running.ask(SECRET + "db", headers=[f"X-Aws-Parameters-Secrets-Token: {CANARY}-other"])
@@ -94,7 +97,7 @@ async def test_with_no_token_to_be_had_everything_but_ping_is_refused(aws, caplo
 
 
 async def test_a_token_may_be_in_a_file(aws, tmp_path):
-    """As the agent's is, read once at the start; blanks around it do not count."""
+    """As the agent's, read once at the start; spaces around the token do not count."""
     file = tmp_path / "token"
     file.write_text(f"{CANARY}-in-file\n", encoding="utf-8")
     async with listeners(variables={"AWS_TOKEN": f"file://{file}"}) as running:
@@ -114,7 +117,7 @@ async def test_a_token_may_be_in_a_file(aws, tmp_path):
     ],
 )
 async def test_a_token_whose_file_cannot_be_read_is_none(aws, caplog, tmp_path, content, reason):
-    """It is said in the log, and nobody is let in for it."""
+    """The log names the file, and no token is accepted in its place."""
     file = tmp_path / "token"
     if content is not None:
         file.write_bytes(content)
@@ -139,7 +142,7 @@ async def test_a_token_that_is_no_text_refuses_and_breaks_nothing(aws, caplog):
 # One cache for both listeners.
 
 
-@pytest.mark.usefixtures("lanes")
+@pytest.mark.usefixtures("fast_paths")
 async def test_what_one_listener_has_the_other_serves(aws):
     """Listed by ARN with an alias: by any of its names, on either port, from the one fetch."""
     async with listeners(f"secrets: [{{id: '{arn_of('db')}', name: alias}}]\nparameters: [/app/secure]") as running:
@@ -308,7 +311,7 @@ async def test_an_old_value_is_served_while_aws_cannot_be_asked(aws, clock):
 
 
 async def test_only_so_many_are_kept(aws):
-    """Neither values nor failures nor names pile up: so many entries, and the least recently used goes first."""
+    """Values, failures and names have one bound; the least recently used entry goes first."""
     async with listeners(variables={"PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE": "10"}) as running:
         for number in range(40):
             for target in (f"{SECRET}nobody-{number}", f"{PARAMETER}nobody-{number}", f"/v1/db?versionId={number:032}"):
@@ -323,7 +326,7 @@ async def test_only_so_many_are_kept(aws):
 
 
 async def test_no_more_calls_at_once_than_connections(aws):
-    """Those that there is no connection for wait."""
+    """Calls above the number of connections wait."""
     at_once: list[int] = []
 
     def count(call: Call) -> Answer | None:
@@ -385,7 +388,33 @@ def test_without_the_variable_nobody_listens():
 
 
 def test_the_json_is_small_and_whole():
-    """No blanks between its parts, and text of any script as itself."""
-    from secrets_cache.server.aws_layer import _json
+    """No spaces between its parts, and text of any script as itself."""
+    assert b'{"a":[1,"\xc3\xa9\\n"]}' == _respond_with_json(200, json.loads('{"a": [1, "\\u00e9\\n"]}')).body
 
-    assert b'{"a":[1,"\xc3\xa9\\n"]}' == _json(200, json.loads('{"a": [1, "\\u00e9\\n"]}')).body
+
+async def test_more_than_twenty_roles_and_regions_are_refused(clock):
+    """Each has connections of its own. Those that are there go on, the function's own always."""
+    setup = LayerSetup(clock)
+    setup.source.values["new"] = 1
+    roles = [f"{SECRET}new&roleArn={ROLE}-{number}" for number in range(MAX_CONTEXTS - 1)]
+    elsewhere = arn_of("new").replace(REGION, "us-east-1")
+    setup.source.values[elsewhere] = 1
+    async with setup.running():
+        caller = await setup.connect()
+
+        async def ask(target: str) -> bytes:
+            head = await caller.answer(layer_request(target))
+            await caller.skip_body(head)
+            return head
+
+        for target in (*roles, SECRET + elsewhere):
+            assert b" 200 " in await ask(target)
+        refused = await setup.raw(layer_request(f"{SECRET}new&roleArn={ROLE}-x", "Connection: close"))
+        assert refused.startswith(b"HTTP/1.1 400 ")
+        assert b'{"__type":"MaxRolesExceeded","message":"allowed: 20 roles and regions"}' in refused
+        for target in (roles[0], SECRET + elsewhere, SECRET + "new", SECRET + arn_of("text")):
+            assert b" 200 " in await ask(target)
+
+    contexts = {ref.context for ref in setup.source.fetched}
+    assert MAX_CONTEXTS == len(contexts)  # the region is the ARN's
+    assert AwsContext(role_arn=f"{ROLE}-x") not in contexts

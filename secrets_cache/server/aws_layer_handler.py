@@ -1,0 +1,186 @@
+"""
+The protocol of AWS's own layer, and of its agent: docs/migrating.md.
+
+    request -> access -> aws_layer_request -> cache, for any name -> AWS's own JSON
+                               every error -> a status and a text as from AWS's products
+
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/retrieving-secrets_lambda.html
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/secrets-manager-agent.html
+
+Rules
+-----
+1. Callers may ask for any name: IAM decides. So the token is mandatory, and everything that a caller can make the cache
+   keep is bounded.
+2. Access follows the rules of `access`, in the agent's words.
+3. The layer answers every failure with status 400, and clients look for that; the agent passes on AWS's own error. Here
+   AWS's errors have status 400 and the agent's form, which suits both.
+"""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Sequence
+
+from secrets_cache.config import AwsLayer
+from secrets_cache.core.arn import Arn
+from secrets_cache.core.cache import Cache
+from secrets_cache.core.clock import Clock
+from secrets_cache.core.results import CacheResult
+from secrets_cache.core.secret import AwsContext, Ref, Secret
+from secrets_cache.errors import InvalidRequest, SecretNotFound, SecretRefused, SecretsCacheError, SecretTimeout
+from secrets_cache.server import access, representation
+from secrets_cache.server.aws_layer_request import parse_aws_layer_request
+from secrets_cache.server.handler import MALFORMED, Handler
+from secrets_cache.server.message import Request, Response
+from secrets_cache.server.target import split_target
+
+DEFAULT_TTL_SECONDS = 300.0
+# The agent's own limit of roles; here regions count as well, since each context has connections of its own.
+MAX_CONTEXTS = 20
+
+
+class AwsLayerHandler(Handler):
+    """
+    Answers requests in the protocol of AWS's own layer. Raises nothing.
+
+    Args:
+        cache: The cache that is served.
+        tokens: The tokens that callers may send; without any, every request but `/ping` is refused.
+        layer: The settings from the variables of AWS's layer.
+        region: The function's own.
+        clock: The clock of the cache.
+    """
+
+    # The agent accepts this one as well.
+    token_headers = (access.TOKEN_HEADER, "X-Vault-Token")
+
+    def __init__(self, *, cache: Cache, tokens: Sequence[str], layer: AwsLayer, region: str, clock: Clock) -> None:
+        super().__init__(cache, clock)
+        self._tokens = tokens
+        self._layer = layer
+        self._region = region
+        self._contexts: set[AwsContext] = set()
+
+    def _respond_to_error(self, error: SecretsCacheError) -> Response:
+        if isinstance(error, InvalidRequest):
+            return _respond_with_text(400, error.reason)
+        if isinstance(error, SecretTimeout):
+            return _respond_with_json(504, {"__type": "TimeoutError", "message": "Timeout"})
+        if isinstance(error, SecretRefused) and error.what == "role":
+            return _respond_with_json(403, {"__type": "AccessDeniedException", "message": str(error)})
+        if isinstance(error, SecretRefused):
+            return _respond_with_json(400, {"__type": error.code, "message": error.aws_message})
+        if isinstance(error, SecretNotFound):
+            return _respond_with_json(400, {"__type": error.code, "message": str(error)})
+        return _respond_with_json(502, {"__type": "ConnectionError", "message": str(error)})
+
+    def _respond_to_failure(self) -> Response:
+        return _respond_with_json(500, {"__type": "InternalFailure"})
+
+    def _respond_to_malformed(self) -> Response:
+        return _respond_with_text(400, MALFORMED)
+
+    async def _handle(self, request: Request) -> Response:
+        if request.forwarded:
+            return _respond_with_text(400, "Forwarded")
+        if access.find_refusal(request) is not None:
+            return _respond_with_text(403, "Forbidden")
+        path, query = split_target(request.target)
+        is_ping = path == "/ping"
+        if not is_ping and not access.accepts_token(self._tokens, request.tokens):
+            return _respond_with_text(403, "Bad Token")
+        if request.method != "GET":
+            return _respond_with_text(405, "Not allowed", {"Allow": "GET"})
+        if is_ping:
+            return _respond_with_text(200, "healthy")
+        layer_request = parse_aws_layer_request(path, query)
+        if layer_request is None:
+            return _respond_with_text(404, "Not found")
+        return await self._get_value(layer_request.ref, refresh=layer_request.refresh)
+
+    async def _get_value(self, ref: Ref, *, refresh: bool) -> Response:
+        self._limit_contexts(ref)
+        timeout = self._layer.parameter_timeout if ref.is_parameter else self._layer.secret_timeout
+        try:
+            async with asyncio.timeout(timeout):
+                result = await self.cache.get_any(ref, max_age_seconds=self._max_age(ref), refresh=refresh)
+        except TimeoutError:
+            raise SecretTimeout(ref.secret_id, budget_seconds=timeout or 0) from None
+        body = _build_parameter(result.secret) if ref.is_parameter else _build_secret(result.secret)
+        return _respond_with_json(200, body, result)
+
+    def _limit_contexts(self, ref: Ref) -> None:
+        """Refuse one role or region too many: each has connections of its own. The function's own are never refused."""
+        arn = Arn.parse(ref.secret_id)
+        region = arn.region if arn else ""
+        context = ref.context._replace(region="" if region == self._region else region)
+        if context == AwsContext() or context in self._contexts:
+            return
+        if len(self._contexts) >= MAX_CONTEXTS:
+            message = f"allowed: {MAX_CONTEXTS} roles and regions"
+            raise SecretRefused(ref.secret_id, code="MaxRolesExceeded", aws_message=message)
+        self._contexts.add(context)
+
+    def _max_age(self, ref: Ref) -> float:
+        """Return the age in seconds at which a value is too old; infinite for a listed one, which has its own ttl."""
+        if not self._layer.is_cached or not self._layer.cache_size:
+            return 0.0
+        ttl = self._layer.parameter_ttl if ref.is_parameter else self._layer.secret_ttl
+        if ttl is not None:
+            return ttl
+        return float("inf") if self.cache.is_listed(ref) else DEFAULT_TTL_SECONDS
+
+
+def _respond_with_text(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    fields = {"Content-Type": representation.TEXT, "Cache-Control": "no-store", **(headers or {})}
+    return Response(status, fields, text.encode("utf-8", "replace"))
+
+
+def _respond_with_json(status: int, body: object, result: CacheResult | None = None) -> Response:
+    headers = {"Content-Type": representation.JSON, "Cache-Control": "no-store"}
+    if result is not None:
+        of_value = representation.build_headers(result)
+        headers |= {name: of_value[name] for name in ("Date", "Cache-Status")}
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(status, headers, text.encode("utf-8", "backslashreplace"), result)
+
+
+def _build_secret(secret: Secret) -> dict[str, object]:
+    """Return the body of AWS's layer: the output of its SDK, with null for what is missing."""
+    return {
+        "ARN": secret.arn,
+        "CreatedDate": format_iso8601(secret.created_at),
+        "Name": secret.name,
+        "SecretBinary": None if secret.is_text else base64.b64encode(secret.value).decode(),
+        "SecretString": secret.value.decode() if secret.is_text else None,
+        "VersionId": secret.version_id,
+        "VersionStages": list(secret.stages) or None,
+        "ResultMetadata": {},
+    }
+
+
+def _build_parameter(secret: Secret) -> dict[str, object]:
+    facts = secret.parameter
+    return {
+        "Parameter": {
+            "ARN": secret.arn or None,
+            "DataType": facts and facts.data_type,
+            "LastModifiedDate": format_iso8601(secret.created_at),
+            "Name": secret.name,
+            "Selector": facts and facts.selector,
+            "SourceResult": facts and facts.source_result,
+            "Type": facts and facts.type,
+            "Value": secret.value.decode(),
+            "Version": facts and facts.version,
+        },
+        "ResultMetadata": {},
+    }
+
+
+def format_iso8601(seconds: float | None) -> str | None:
+    """Return a time, in seconds since the epoch, as ISO 8601 in UTC with milliseconds; None for no time."""
+    if seconds is None:
+        return None
+    milliseconds = round(seconds * 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(milliseconds // 1000))}.{milliseconds % 1000:03d}Z"

@@ -1,0 +1,121 @@
+"""
+Our own protocol: `/cache/<name>`, `/health`, `/metrics` and `/ping`, as docs/http.md describes it.
+
+    request -> access -> native_request -> cache -> representation -> response
+                             every error -> problems -> response
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from secrets_cache.core.cache import Cache
+from secrets_cache.core.clock import Clock
+from secrets_cache.core.freshness import State
+from secrets_cache.core.results import EntryReport
+from secrets_cache.errors import SecretsCacheError
+from secrets_cache.server import access, problems, representation
+from secrets_cache.server.handler import MALFORMED, Handler
+from secrets_cache.server.message import Request, Response
+from secrets_cache.server.native_request import PREFIX, NativeRequest, parse_native_request
+from secrets_cache.server.target import split_target
+
+if TYPE_CHECKING:
+    from secrets_cache.server.metrics_page import MetricsPage
+
+METHODS = ("GET", "HEAD")
+
+
+class NativeHandler(Handler):
+    """
+    Answers requests in our own protocol. Raises nothing.
+
+    Args:
+        cache: The cache that is served.
+        tokens: The tokens that callers may send; None if no token is needed.
+        list_problems: Returns what `/health` lists: problems of the configuration, required secrets that are missing.
+        clock: The clock of the cache.
+        metrics: The page at `/metrics`; None for no page, where the path is unknown like any other.
+    """
+
+    def __init__(
+        self,
+        *,
+        cache: Cache,
+        tokens: Sequence[str] | None,
+        list_problems: Callable[[], Sequence[str]],
+        clock: Clock,
+        metrics: "MetricsPage | None" = None,
+    ) -> None:
+        super().__init__(cache, clock)
+        self._tokens = tokens
+        self._list_problems = list_problems
+        self._metrics = metrics
+
+    def _respond_to_error(self, error: SecretsCacheError) -> Response:
+        return problems.respond_to_error(error)
+
+    def _respond_to_failure(self) -> Response:
+        return problems.INTERNAL_ERROR.respond("an unexpected error occurred; look for internal.error in the log")
+
+    def _respond_to_malformed(self) -> Response:
+        return problems.INVALID_REQUEST.respond(MALFORMED)
+
+    async def _handle(self, request: Request) -> Response:
+        if (refusal := access.find_refusal(request)) is not None:
+            return problems.FORBIDDEN.respond(refusal)
+        if request.method not in METHODS:
+            detail = f"the method {request.method[:20]} is not allowed; use {' or '.join(METHODS)}"
+            return problems.METHOD_NOT_ALLOWED.respond(detail, {"Allow": ", ".join(METHODS)})
+        path, query = split_target(request.target)
+        if path == "/ping":
+            return Response(200, {"Content-Type": representation.TEXT}, b"healthy")
+        if self._tokens is not None and not access.accepts_token(self._tokens, request.tokens):
+            detail = f"the header {access.TOKEN_HEADER} is missing or wrong; send the configured token in it, once"
+            return problems.TOKEN_REQUIRED.respond(detail)
+        if path == "/health":
+            return self._report_health()
+        if path.startswith(PREFIX):
+            return await self._get_secret(parse_native_request(path, query), request.if_none_match)
+        if path == "/metrics" and self._metrics is not None:
+            return self._metrics.render(self.cache, request.accept)
+        paths = [f"{PREFIX}<name>", "/health", *([] if self._metrics is None else ["/metrics"])]
+        return problems.NOT_FOUND.respond(f"the paths of this server are {', '.join(paths)} and /ping")
+
+    async def _get_secret(self, request: NativeRequest, if_none_match: Sequence[str]) -> Response:
+        result = await self.cache.get(
+            request.name, version_id=request.version_id, version_stage=request.version_stage, refresh=request.refresh
+        )
+        represented = representation.represent(result.held, request.name, request.key)
+        headers = representation.build_headers(result)
+        if representation.matches_etag(if_none_match, headers["ETag"]):
+            return Response(304, headers)
+        headers["Content-Type"] = represented.content_type
+        return Response(200, headers, represented.body, result)
+
+    def _report_health(self) -> Response:
+        reports, found = self.cache.report(), self._list_problems()
+        is_servable = all(report.is_servable for report in reports)
+        if not is_servable:
+            status = "failing"
+        elif found or any(report.state is State.STALE for report in reports):
+            status = "degraded"
+        else:
+            status = "ok"
+        body = {"status": status, "problems": found, "secrets": [_describe(report) for report in reports]}
+        return Response(
+            200 if is_servable and not found else 503,
+            {"Content-Type": representation.JSON, "Cache-Control": "no-store"},
+            json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace"),
+        )
+
+
+def _describe(report: EntryReport) -> dict[str, object]:
+    return {
+        "name": report.name,
+        "kind": report.kind.value,
+        "state": report.state.value,
+        "age_seconds": None if report.age is None else round(report.age, 3),
+        "version_id": report.version_id,
+        "error": report.error,
+    }

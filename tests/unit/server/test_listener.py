@@ -1,0 +1,102 @@
+"""The listener: up to a limit, and fair to those who wait."""
+
+import asyncio
+import socket
+
+import pytest
+
+from tests.support.fakes import CANARY
+from tests.support.http_server import VALUES
+
+
+async def test_who_finds_no_room_waits_until_somebody_has_gone(setup, caplog):
+    """No connection is refused; the log has one warning."""
+    setup.max_connections = 2
+    async with setup.running() as running:
+        inside = [await running.connect() for _ in range(2)]
+        assert all([(await caller.answer()).startswith(b"HTTP/1.1 200") for caller in inside])
+        outside = [asyncio.create_task((await running.connect()).answer()) for _ in range(2)]
+        assert (await inside[0].answer()).startswith(b"HTTP/1.1 200")
+        assert not any(waiting.done() for waiting in outside)
+
+        for caller in inside:
+            await caller.close()
+        for waiting in outside:
+            assert (await waiting).startswith(b"HTTP/1.1 200")
+
+    assert [2] == [record.args["connections"] for record in caplog.records if record.msg == "server.crowded"]
+
+
+async def test_the_longest_idle_connection_makes_room(setup):
+    """Callers that keep connections for later do not keep others out."""
+    setup.max_connections, setup.idle_seconds = 2, 0.0
+    async with setup.running() as running:
+        first, second = [await running.connect() for _ in range(2)]
+        for caller in (second, first, second):
+            assert (await caller.answer()).startswith(b"HTTP/1.1 200")
+        third = await running.connect()
+
+        assert (await third.answer()).startswith(b"HTTP/1.1 200")
+        assert b"" == await first.answer(b"")
+
+
+async def test_a_connection_that_waits_for_an_answer_is_never_ended(setup):
+    """A connection with a request under way stays open, however long others wait."""
+    setup.max_connections, setup.idle_seconds = 1, 0.0
+    async with setup.running() as running:
+        running.source.gate.clear()
+        first = asyncio.create_task(
+            (await running.connect()).answer(b"GET /cache/json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        )
+        await running.source.wait_until_asked()
+        second = asyncio.create_task((await running.connect()).answer())
+        await asyncio.wait({first, second}, timeout=0.3)
+        assert not first.done()
+        assert not second.done()
+        running.source.gate.set()
+
+        assert (await first).startswith(b"HTTP/1.1 200")
+        assert (await second).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_request_in_endless_pieces_makes_room_too(setup):
+    """A byte now and then, on every connection, keeps others out no longer than silence does."""
+    setup.max_connections, setup.idle_seconds = 2, 0.3
+    async with setup.running() as running:
+        dripping = [await running.connect() for _ in range(2)]
+        for caller in dripping:
+            caller.send(b"GET /cache/json HTTP/1.1\r\nHost: localhost\r\nX: ")
+
+        async def drip() -> None:
+            while True:
+                for caller in dripping:
+                    caller.send(b"x")
+                # How slow it is makes it what it is; nothing is waited for.
+                await asyncio.sleep(0.02)
+
+        task = asyncio.create_task(drip())
+        assert (await (await running.connect()).answer()).startswith(b"HTTP/1.1 200")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("last", [b"Connection: close\r\n", b"X-Other: x\r\nConnection: close\r\n", b""])
+async def test_a_caller_that_does_not_take_its_last_answer_makes_room_too(setup, monkeypatch, last):
+    """A connection that is to be closed counts until it is."""
+    monkeypatch.setitem(VALUES, "text", CANARY * 1_000_000)
+    setup.max_connections, setup.idle_seconds = 1, 0.0
+    async with setup.running() as running:
+        with socket.create_connection(("127.0.0.1", running.port)) as hostile:
+            hostile.sendall(b"GET /cache/text HTTP/1.1\r\nHost: localhost\r\n" + last + b"\r\n")
+            while not running.cache.counts.misses:  # noqa: ASYNC110 - the request is on its way through the loop
+                await asyncio.sleep(0)
+
+            assert (await (await running.connect()).answer()).startswith(b"HTTP/1.1 200")
+
+
+async def test_the_backlog_is_as_long_as_it_was_bound(setup):
+    """Serving must not shorten it: a burst of callers would be refused."""
+    setup.max_connections = 1
+    async with setup.running() as running:
+        for _ in range(300):
+            await running.connect()
