@@ -24,6 +24,9 @@ INTERPRETER ?= uv
 BUILD_LAYER = $(BIN)/python -m tools.layer $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION))
 # What the demo, the tests and the benchmarks run: the layer that ships, where its interpreter can be had.
 TESTED := .cache/layer
+# How many processes run the tests. More than two cores can keep busy: many tests wait.
+WORKERS ?= 4
+PYTEST_ARGUMENTS = --numprocesses=$(WORKERS) $(PYTEST)
 SOURCES := $(shell find secrets_cache extensions wrapper tools/layer requirements/runtime.txt -type f -not -name '*.pyc')
 KEPT = $(wildcard .cache/python/cpython-*-$(shell uname -m)-gnu)
 # actionlint is a Go program, locked in requirements/go.mod. Without Go, `make workflows` does without it, but not in CI.
@@ -34,6 +37,9 @@ MINOR = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 UNIT = $(if $(filter-out $(call MINOR,$(BIN)/python 2> /dev/null),$(call MINOR,$(PYTHON))),$(VENV)/unit/$(call MINOR,$(PYTHON)),$(VENV))
 SHELL_SCRIPTS := extensions/secrets-cache deploy.sh example_function/shell/bootstrap bench/baselines/plain-extension .ci/run
 DOCKERFILES := example_function/Dockerfile tools/release/Dockerfile
+
+# Byte code is written even where a machine says otherwise: a run starts hundreds of interpreters.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -46,19 +52,19 @@ demo: $(EMULATOR) $(TESTED)/$(HOST) ## a function, the extension and a Secrets M
 	@cat $(TESTED)/$(HOST)
 	@$(BIN)/python -m tools.demo
 
-test: $(EMULATOR) $(TESTED)/$(HOST) $(TESTED)/arm64 $(VENV)/deploy/.ready $(VENV)/release/.ready ## all tests
+test: $(EMULATOR) $(TESTED)/$(HOST) $(TESTED)/arm64 $(VENV)/deploy/.ready $(VENV)/release/.ready ## all tests; WORKERS=4 PYTEST=
 	@cat $(TESTED)/$(HOST)
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest $(PYTEST)
+	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGUMENTS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 	$(BIN)/python -m coverage report --include=$(CORE) --fail-under=100
 
-unit: $(READY) ## the tests of the package's modules alone; PYTHON= another version of Python, 3.11 to 3.14
+unit: $(READY) ## the tests of the package's modules alone; PYTHON= another version of Python, 3.11 to 3.14; WORKERS=4
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "PYTHON: $(PYTHON) does not run, or is older than Python 3.11. Try: make unit PYTHON=python3.12"; exit 1; }
 	@$(MAKE) --no-print-directory $(UNIT)/.ready
-	$(UNIT)/bin/python -m pytest tests/unit $(PYTEST)
+	$(UNIT)/bin/python -m pytest tests/unit $(PYTEST_ARGUMENTS)
 
 bench: $(EMULATOR) $(TESTED)/$(HOST) $(VENV)/bench/.ready ## the benchmarks: a table, bench/results/; QUICK=1 for a short run
 	@cat $(TESTED)/$(HOST)
@@ -124,7 +130,7 @@ format: $(READY) ## put the code into the project's format
 	$(BIN)/shfmt --write --indent 2 $(SHELL_SCRIPTS)
 
 lock: $(READY) ## lock the newest versions that fit pyproject.toml
-	$(LOCK) --upgrade pyproject.toml --output-file requirements/runtime.txt
+	$(LOCK) --upgrade --group layer --output-file requirements/runtime.txt
 	$(LOCK) --upgrade --group dev --constraints requirements/runtime.txt pyproject.toml --output-file requirements/dev.txt
 	$(LOCK) --upgrade --no-deps requirements/emulator.in --output-file requirements/emulator.txt
 	$(LOCK) --upgrade requirements/deploy.in --output-file requirements/deploy.txt

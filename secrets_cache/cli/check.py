@@ -1,9 +1,9 @@
 """
-`secrets-cache check`: what is wrong with a configuration, what it means, and with `--fetch` whether all can be had.
+`secrets-cache check`: every problem in a configuration, what it means, and with `--fetch` what cannot be fetched.
 
-    file and environment -> Config and rules -> facts -> (tried) -> a table, or JSON
+    file and environment -> Config and rules -> report -> (probe) -> tables, or JSON
 
-Never a value, nor anything made of one but the names of keys.
+Of a value, nothing is ever printed but the names of its keys.
 """
 
 import argparse
@@ -13,34 +13,34 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from secrets_cache.cli import facts
-from secrets_cache.cli.facts import Facts
-from secrets_cache.cli.inputs import configuration, function_variables, quiet
+from secrets_cache.cli import report
+from secrets_cache.cli.inputs import read_configuration, read_function_variables, silence_logs
+from secrets_cache.cli.report import Row
 from secrets_cache.cli.terminal import Cell, Screen, Style
 from secrets_cache.config import Config
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.variables.rules import Rule, names_of, rules_of
+from secrets_cache.variables.rules import Rule, index_names, make_rules
 
 STATES = {"fresh": Style.GOOD, "fetched": Style.GOOD, "stale": Style.BAD, "failed": Style.BAD, "pending": Style.BAD}
 
 
 def run(given: argparse.Namespace) -> int:
-    """Check, and say what was found; return 0 if nothing is wrong."""
-    quiet()
-    variables = function_variables(given.environment) if given.environment else dict(os.environ)
-    file, config = configuration(given, variables)
-    problems = [facts.of_problem(problem) for problem in config.problems]
+    """Check, and print what was found; return 0 if nothing is wrong."""
+    silence_logs()
+    variables = read_function_variables(given.environment) if given.environment else dict(os.environ)
+    file, config = read_configuration(given, variables)
+    problems = [report.report_problem(problem) for problem in config.problems]
     rules: Sequence[Rule] = []
     try:
-        rules = rules_of(config.env, {**variables, "AWS_REGION": _own_region(variables)})
+        rules = make_rules(config.env, {**variables, "AWS_REGION": _find_own_region(variables)})
     except VariablesFailed as error:
-        problems.append(facts.of_failure(error))
-    listed = [facts.of_listed(config, item) for item in config.listed]
-    wanted = [facts.of_rule(rule, names_of(config.listed)) for rule in rules]
+        problems.append(report.report_failure(error))
+    listed = [report.report_listed(config, item) for item in config.listed]
+    wanted = [report.report_rule(rule, index_names(config.listed)) for rule in rules]
     if given.fetch:
         _fetch(config, rules, variables, listed, wanted)
     failed = [row for row in (*listed, *wanted) if row.get("state") in {"failed", "pending"}]
-    found: Facts = {
+    found: Row = {
         "ok": not problems and not failed,
         "file": file.path,
         "file_exists": file.data is not None,
@@ -53,35 +53,32 @@ def run(given: argparse.Namespace) -> int:
     if given.json:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
     else:
-        _show(found, Screen(sys.stdout, os.environ))
+        _show(found, Screen(sys.stdout))
     return 0 if found["ok"] else 1
 
 
-def _own_region(variables: Mapping[str, str]) -> str:
+def _find_own_region(variables: Mapping[str, str]) -> str:
     # A function's own variables do not hold its region.
     return variables.get("AWS_REGION") or os.environ.get("AWS_REGION", "")
 
 
 def _fetch(
-    config: Config, rules: Sequence[Rule], variables: Mapping[str, str], listed: list[Facts], wanted: list[Facts]
+    config: Config, rules: Sequence[Rule], variables: Mapping[str, str], listed: list[Row], wanted: list[Row]
 ) -> None:
-    """Add to the facts what comes of trying."""
-    from secrets_cache.cli.probe import tried  # noqa: PLC0415 - slow to import
+    """Add to the rows what fetching gives."""
+    from secrets_cache.cli.probe import probe  # noqa: PLC0415 - slow to import
 
-    screen = Screen(sys.stderr, os.environ)
-    of_listed, of_rules = asyncio.run(
-        tried(config, rules, variables, lambda done, total: screen.progress(f"{done}/{total} fetched"))
-    )
-    screen.progress("")
+    with Screen(sys.stderr).progress("Fetching") as show:
+        of_listed, of_rules = asyncio.run(probe(config, rules, variables, show))
     for row, more in zip((*listed, *wanted), (*of_listed, *of_rules), strict=True):
         row.update(more)
 
 
-# For a reader.
+# Tables.
 
 
-def _show(found: Facts, screen: Screen) -> None:
-    name = found["file"] if found["file_exists"] else f"{found['file']} (not there)"
+def _show(found: Row, screen: Screen) -> None:
+    name = found["file"] if found["file_exists"] else f"{found['file']} (no such file)"
     count = len(found["problems"])
     screen.line(f"{name}: {count or 'no'} problem{'' if count == 1 else 's'}", Style.BAD if count else Style.GOOD)
     for problem in found["problems"]:
@@ -90,13 +87,13 @@ def _show(found: Facts, screen: Screen) -> None:
         screen.line()
         screen.table(
             ("NAME", "KIND", "ASKED FOR", "REGION", "ROLE", "TTL", "REQUIRED", "STATE", "VERSION", "TOOK", "ERROR"),
-            [_listed_row(row) for row in found["listed"]],
+            [_make_listed_row(row) for row in found["listed"]],
         )
     if found["variables"]:
         screen.line()
         screen.table(
             ("VARIABLES", "FROM", "KIND", "ASKED FOR", "REGION", "ROLE", "REQUIRED", "STATE"),
-            [_variables_row(row) for row in found["variables"]],
+            [_make_variables_row(row) for row in found["variables"]],
         )
     if found["allow"]:
         screen.line()
@@ -104,7 +101,7 @@ def _show(found: Facts, screen: Screen) -> None:
     _show_reasons(found, screen)
 
 
-def _show_reasons(found: Facts, screen: Screen) -> None:
+def _show_reasons(found: Row, screen: Screen) -> None:
     rows = [*found["listed"], *found["variables"]]
     lines = [(row["reason"], Style.BAD) for row in rows if row.get("reason")]
     lines += [
@@ -118,15 +115,15 @@ def _show_reasons(found: Facts, screen: Screen) -> None:
         screen.line(text, style)
 
 
-def _listed_row(row: Facts) -> list[Cell]:
+def _make_listed_row(row: Row) -> list[Cell]:
     state = row.get("state", "")
     return [
         Cell(row["name"]),
         Cell(row["kind"]),
-        Cell(_asked(row["id"], row["version"])),
+        Cell(_join(row["id"], row["version"])),
         Cell(row["region"] or ""),
         Cell(row["role_arn"] or ""),
-        Cell(_duration(row["ttl_seconds"])),
+        Cell(_format_duration(row["ttl_seconds"])),
         Cell("yes" if row["required"] else ""),
         Cell(state, STATES.get(state, Style.PLAIN)),
         Cell(row.get("version_id") or "", Style.FAINT),
@@ -135,14 +132,14 @@ def _listed_row(row: Facts) -> list[Cell]:
     ]
 
 
-def _variables_row(row: Facts) -> list[Cell]:
+def _make_variables_row(row: Row) -> list[Cell]:
     state = row.get("state", "")
     names = [*row["variables"], *(f"{name} (unset)" for name in row.get("unset", ()))]
     return [
         Cell(", ".join(names) or "none"),
         Cell(row["source"]),
         Cell(row["kind"]),
-        Cell(_asked(row["id"], row["key"], "#")),
+        Cell(_join(row["id"], row["key"], "#")),
         Cell(row["region"] or ""),
         Cell(row["role_arn"] or ""),
         Cell("yes" if row["required"] else ""),
@@ -150,11 +147,11 @@ def _variables_row(row: Facts) -> list[Cell]:
     ]
 
 
-def _asked(name: str, what: str | None, separator: str = " ") -> str:
-    return name if what is None else f"{name}{separator}{what}"
+def _join(name: str, part: str | None, separator: str = " ") -> str:
+    return name if part is None else f"{name}{separator}{part}"
 
 
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     for unit, size in (("h", 3600), ("m", 60)):
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g}{unit}"

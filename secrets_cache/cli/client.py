@@ -1,53 +1,60 @@
 """
-Asking a running server, as `get` and `health` do.
+The client of a running server, for `get` and `health`.
 
 Rules
 -----
-1. The token is sent only where `/ping`, which needs none, was answered by a server of ours.
-2. The server is asked as an application would: over HTTP, on loopback unless `--url` says otherwise.
+1. The token is sent only to a server whose answer to `/ping`, which needs no token, names secrets-cache.
+2. The server is asked as an application asks it: over HTTP, on loopback unless `--url` names another host.
 """
 
 import http.client
 from collections.abc import Sequence
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from secrets_cache.cli.arguments import Usage
-from secrets_cache.core.secret import repr_without
+from secrets_cache.config import Token
 
-# More than `fetch_timeout` can be, twice: a request may wait for a fetch, and that for the first one.
+# More than twice the largest `fetch_timeout`: a request may wait for two fetches, one after the other.
 TIMEOUT_SECONDS = 130.0
 SERVER = "secrets-cache"
 TOKEN_HEADER = "X-Aws-Parameters-Secrets-Token"  # noqa: S105 - a header's name
 
 
-class Answered(NamedTuple):
-    """What the server said."""
+class Answer:
+    """
+    The server's answer. Its repr leaves out the body, which may be a secret's value.
 
-    status: int
-    body: bytes
+    Attributes:
+        status: The HTTP status.
+        body: The content.
+    """
+
+    __slots__ = ("body", "status")
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status = status
+        self.body = body
 
     def __repr__(self) -> str:
-        """Return everything but the body, which may be a value."""
-        return repr_without("body", self)
+        return f"Answer(status={self.status})"
 
 
-class NotThere(Exception):
-    """There is no server of ours at that address; the text says why."""
+class NoServer(Exception):
+    """No secrets-cache answers at that address; the text says why."""
 
 
-def ask(url: str, target: str, tokens: Sequence[str] | None) -> Answered:
+def ask(url: str, target: str, tokens: Sequence[Token] | None) -> Answer:
     """
-    Return what the server at `url` answers to a GET.
+    Send a GET to the server at `url`; return its answer.
 
     Args:
         url: http://HOST:PORT.
         target: Path and query, encoded.
-        tokens: Those that the configuration knows; None or empty for none.
+        tokens: Those of the configuration, of which the first is sent; None or empty for none.
 
     Raises:
-        NotThere: Nobody answers there, or somebody else does.
-        Usage: `url` is no such URL.
+        NoServer: Nothing answers there, or another program does.
+        Usage: `url` has another form.
     """
     try:
         parts = urlsplit(url)
@@ -62,13 +69,13 @@ def ask(url: str, target: str, tokens: Sequence[str] | None) -> Answered:
         greeting = connection.getresponse()
         greeting.read()
         if greeting.headers.get("Server") != SERVER:
-            raise NotThere(f"{host}:{port} is somebody else's")
-        connection.request("GET", target, headers={TOKEN_HEADER: tokens[0]} if tokens else {})
+            raise NoServer(f"{host}:{port}: another program answers there")
+        connection.request("GET", target, headers={TOKEN_HEADER: tokens[0].text} if tokens else {})
         response = connection.getresponse()
-        return Answered(response.status, response.read())
+        return Answer(response.status, response.read())
     except OSError as error:
-        raise NotThere(f"{host}:{port}: {error.strerror or error}") from None
+        raise NoServer(f"{host}:{port}: {error.strerror or error}") from None
     except http.client.HTTPException as error:
-        raise NotThere(f"{host}:{port}: {type(error).__name__}") from None
+        raise NoServer(f"{host}:{port}: {type(error).__name__}") from None
     finally:
         connection.close()

@@ -1,12 +1,12 @@
 """
 `secrets-cache get`: one value, for scripts.
 
-    the running server, if there is one -> else the same replies, made here, after one fetch -> standard output
+    the running server, else the server's own handler in this process, after one fetch -> standard output
 
 Rules
 -----
-1. The value is written byte for byte, and nothing else to standard output; a terminal gets a line's end after it.
-2. Asked here or there, it is the same: the server's own code makes the reply.
+1. Standard output gets the value, byte for byte, and nothing else; only on a terminal a newline follows.
+2. The result is the same with and without a running server: the same code makes the response.
 """
 
 import argparse
@@ -16,8 +16,9 @@ import os
 import sys
 from urllib.parse import quote, urlencode
 
-from secrets_cache.cli.client import Answered, NotThere, ask
-from secrets_cache.cli.inputs import complain, configuration, quiet
+from secrets_cache.cli.client import Answer, NoServer, ask
+from secrets_cache.cli.inputs import read_configuration, silence_logs
+from secrets_cache.cli.terminal import print_error
 from secrets_cache.config import Config
 from secrets_cache.system.files import ConfigFile
 
@@ -26,29 +27,29 @@ OK = 200
 
 def run(given: argparse.Namespace) -> int:
     """Write one value."""
-    quiet()
-    file, config = configuration(given, os.environ)
-    target = _target(given)
+    silence_logs()
+    file, config = read_configuration(given, os.environ)
+    target = _make_target(given)
     try:
-        answered = ask(given.url or f"http://127.0.0.1:{config.port}", target, config.tokens)
-    except NotThere as reason:
+        answer = ask(given.url or f"http://127.0.0.1:{config.port}", target, config.tokens)
+    except NoServer as reason:
         if given.url:
-            complain(f"no server answers at {reason}")
+            print_error(f"no server at {reason}")
             return 1
         for problem in config.problems:
-            complain(str(problem))
-        answered = asyncio.run(_fetched(_only(config, file, given.name), target))
-    if answered.status != OK:
-        complain(_detail(answered))
+            print_error(str(problem))
+        answer = asyncio.run(_fetch(_narrow(config, file, given.name), target))
+    if answer.status != OK:
+        print_error(_read_detail(answer))
         return 1
-    sys.stdout.buffer.write(answered.body)
+    sys.stdout.buffer.write(answer.body)
     sys.stdout.buffer.flush()
-    if sys.stdout.isatty() and not answered.body.endswith(b"\n"):
+    if sys.stdout.isatty() and not answer.body.endswith(b"\n"):
         sys.stdout.write("\n")
     return 0
 
 
-def _target(given: argparse.Namespace) -> str:
+def _make_target(given: argparse.Namespace) -> str:
     parameters = {
         "key": given.key,
         "version_stage": given.version_stage,
@@ -59,10 +60,10 @@ def _target(given: argparse.Namespace) -> str:
     return f"/cache/{quote(given.name, safe='', errors='surrogateescape')}{'?' if query else ''}{query}"
 
 
-def _only(config: Config, file: ConfigFile, name: str) -> Config:
-    """Return the configuration with only what `name` may mean: one value is wanted, not all of them."""
+def _narrow(config: Config, file: ConfigFile, name: str) -> Config:
+    """Return the configuration with only the items that `name` may mean, so that nothing else is fetched."""
     if file.data is None and file.unreadable is None:
-        # There is no configuration at all, and no other caller to be kept from anything: AWS decides.
+        # Without a configuration, IAM alone decides: there is no other caller to protect anything from.
         return config._replace(allow=("*",))
     mine = [item for item in config.listed if name in {item.name, item.ref.secret_id}]
     return (
@@ -75,8 +76,8 @@ def _only(config: Config, file: ConfigFile, name: str) -> Config:
     )
 
 
-async def _fetched(config: Config, target: str) -> Answered:
-    # Only without a server: these take long to import.
+async def _fetch(config: Config, target: str) -> Answer:
+    # Slow to import, and only needed without a server.
     from secrets_cache.app import cache_of, source_of  # noqa: PLC0415
     from secrets_cache.server import NativeHandler, Request  # noqa: PLC0415
     from secrets_cache.system.clock import SystemClock  # noqa: PLC0415
@@ -85,16 +86,16 @@ async def _fetched(config: Config, target: str) -> Answered:
     async with source_of(config, os.environ, clock) as source:
         cache = cache_of(config, source, clock)
         try:
-            replies = NativeHandler(cache=cache, tokens=None, wrong=tuple, clock=clock)
-            reply = await replies.to(Request(method="GET", target=target, hosts=["localhost"]))
+            replies = NativeHandler(cache=cache, tokens=None, list_problems=tuple, clock=clock)
+            reply = await replies.handle(Request(method="GET", target=target, hosts=["localhost"]))
         finally:
             await cache.aclose()
-    return Answered(reply.status, reply.body)
+    return Answer(reply.status, reply.body)
 
 
-def _detail(answered: Answered) -> str:
-    """Return what a problem says (RFC 9457)."""
+def _read_detail(answer: Answer) -> str:
+    """Return the detail of a problem document (RFC 9457)."""
     try:
-        return str(json.loads(answered.body)["detail"])
+        return str(json.loads(answer.body)["detail"])
     except (ValueError, KeyError, TypeError):
-        return f"the server answered with status {answered.status}"
+        return f"the server answered with status {answer.status}"

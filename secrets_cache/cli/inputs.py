@@ -13,39 +13,39 @@ from secrets_cache.config import Config, parse
 from secrets_cache.system.files import ConfigFile, read_config
 
 
-def configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:
-    """Return the file, and the configuration that it and `environ` make."""
+def read_configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:
+    """Return the file, and the configuration that the file and `environ` give together."""
     file = read_config(os.environ, given.config)
     return file, parse(file.data, file=file.path, environ=environ, unreadable=file.unreadable)
 
 
-def function_variables(name: str) -> dict[str, str]:
+def read_function_variables(name: str) -> dict[str, str]:
     """
-    Return the variables in a file: JSON, as `aws lambda` shows them; or NAME=value, one a line, or ended by NUL each.
+    Return the variables in a file: JSON as `aws lambda` prints it, or NAME=value entries that end in a newline or NUL.
 
     Args:
-        name: The file's; "-" for standard input.
+        name: The file's name; "-" for standard input.
 
     Raises:
-        Usage: It cannot be read, or is neither.
+        Usage: The file cannot be read.
     """
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise Usage(f"--environment {name}: {error.strerror}") from None
     text = os.fsdecode(data)
-    if text.lstrip()[:1] in {"{", "n"} and (found := _of_json(text)) is not None:
+    if text.lstrip()[:1] in {"{", "n"} and (found := _parse_json(text)) is not None:
         return found
     entries = (entry.partition("=") for entry in text.split("\0" if "\0" in text else "\n"))
     return {name.strip(): value for name, equals, value in entries if equals and not name.lstrip().startswith("#")}
 
 
-def _of_json(text: str) -> dict[str, str] | None:
+def _parse_json(text: str) -> dict[str, str] | None:
     try:
         parsed = json.loads(text)
     except ValueError:
         return None
-    # What `get-function-configuration` shows as a whole, its Environment, or that one's Variables; null is none.
+    # The whole of `get-function-configuration`, its Environment, or its Variables; null means none.
     for key in ("Environment", "Variables"):
         if isinstance(parsed, dict) and isinstance(parsed.get(key), dict):
             parsed = parsed[key]
@@ -56,12 +56,6 @@ def _of_json(text: str) -> dict[str, str] | None:
     return {name: value for name, value in parsed.items() if isinstance(value, str)}
 
 
-def quiet() -> None:
-    """Let nothing be logged: the command itself says what there is to say."""
+def silence_logs() -> None:
+    """Log nothing: the command prints everything itself."""
     logging.getLogger().addHandler(logging.NullHandler())
-
-
-def complain(text: str) -> None:
-    """Write one line to standard error."""
-    line = "".join(char if char.isprintable() else "\ufffd" for char in text)
-    sys.stderr.write(f"secrets-cache: {line}\n")

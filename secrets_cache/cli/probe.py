@@ -1,44 +1,45 @@
 """
-Trying everything, for `check --fetch`: by the very cache, sources and rules that the extension and the wrapper use.
+Fetches everything, for `check --fetch`, through the same cache, sources and rules as the extension and the wrapper.
 
 Rules
 -----
 1. A value is dropped as soon as the names of its variables are known.
-2. What fails is told, and stops nothing else.
+2. A failure is reported, and stops nothing else.
 """
 
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Self
 
 from secrets_cache.app import cache_of, source_of
-from secrets_cache.cli.facts import Facts
+from secrets_cache.cli.report import Row
 from secrets_cache.config import Config
 from secrets_cache.core.cache import Source
 from secrets_cache.core.clock import Clock, Instant, elapsed
+from secrets_cache.core.fetcher import FetchResults
 from secrets_cache.core.results import EntryReport
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.errors import SecretError, VariablesFailed
 from secrets_cache.system.clock import SystemClock
 from secrets_cache.variables import assignments
-from secrets_cache.variables.resolve import why
+from secrets_cache.variables.reader import SecretReader
+from secrets_cache.variables.resolve import explain
 from secrets_cache.variables.rules import Rule, Wanted
-from secrets_cache.variables.sources import SecretReader
 
-Deliver = Callable[[Ref, Secret | SecretError], None]
-# Called whenever one more has been tried: how many have, and how many there are.
-Told = Callable[[int, int], None]
+# Called with the number of fetches that have ended, and the number of all.
+Progress = Callable[[int, int], None]
 
 
-class Watched:
+class TimedSource:
     """
-    A source that says how long each fetch took, and whenever one has ended.
+    A source that measures how long each fetch takes.
 
     Args:
-        source: What fetches.
-        clock: What time it is.
-        ended: Called after each.
+        source: The source that fetches.
+        clock: The clock.
+        ended: Called after each fetch.
     """
 
     def __init__(self, source: Source, clock: Clock, ended: Callable[[], None]) -> None:
@@ -53,71 +54,69 @@ class Watched:
         try:
             return await self._source.fetch(ref)
         finally:
-            self._note(ref, sent)
+            self._record(ref, sent)
 
-    async def fetch_many(self, refs: Sequence[Ref], deliver: Deliver) -> None:
-        """Fetch several; each takes until it is delivered."""
+    async def fetch_many(self, refs: Sequence[Ref]) -> FetchResults:
+        """Fetch several; the time of each runs until its result is known."""
         sent = self._clock.now()
+        async with aclosing(self._source.fetch_many(refs)) as results:
+            async for ref, result in results:
+                self._record(ref, sent)
+                yield ref, result
 
-        def delivered(ref: Ref, outcome: Secret | SecretError) -> None:
-            self._note(ref, sent)
-            deliver(ref, outcome)
-
-        await self._source.fetch_many(refs, delivered)
-
-    def _note(self, ref: Ref, sent: Instant) -> None:
+    def _record(self, ref: Ref, sent: Instant) -> None:
         self.took_ms[ref] = round(elapsed(sent, self._clock.now()).seconds * 1000)
         self._ended()
 
 
 class _Counter:
-    """Counts what has been tried."""
+    """Counts the fetches that have ended."""
 
-    def __init__(self, total: int, told: Told) -> None:
+    def __init__(self, total: int, progress: Progress) -> None:
         self._total = total
-        self._told = told
+        self._progress = progress
         self._done = 0
-        told(0, total)
+        progress(0, total)
 
     def step(self) -> None:
         self._done += 1
-        self._told(self._done, self._total)
+        self._progress(self._done, self._total)
 
 
-async def tried(
-    config: Config, rules: Sequence[Rule], present: Mapping[str, str], told: Told
-) -> tuple[list[Facts], list[Facts]]:
+async def probe(
+    config: Config, rules: Sequence[Rule], present: Mapping[str, str], progress: Progress
+) -> tuple[list[Row], list[Row]]:
     """
-    Return what is to be added to the facts of each listed secret, and of each rule, in their order.
+    Fetch everything; return what to add to the row of each listed item and of each rule, in their order.
 
     Args:
-        config: What is listed.
-        rules: Which variables are wanted.
-        present: The variables that there are already.
-        told: Told of the progress.
+        config: The listed items.
+        rules: The variables to set.
+        present: The variables that exist already.
+        progress: Called after each fetch.
     """
     clock = SystemClock()
-    counter = _Counter(len(config.listed) + len({rule.wanted for rule in rules}), told)
+    counter = _Counter(len(config.listed) + len({rule.wanted for rule in rules}), progress)
     async with source_of(config, os.environ, clock) as source:
-        watched = Watched(source, clock, counter.step)
-        cache = cache_of(config, watched, clock)
+        timed = TimedSource(source, clock, counter.step)
+        cache = cache_of(config, timed, clock)
         try:
             await cache.prefetch()
             reports = {report.name: report for report in cache.report()}
-            listed = [_of_report(reports[item.name], watched.took_ms.get(item.ref)) for item in config.listed]
+            listed = [_describe_report(reports[item.name], timed.took_ms.get(item.ref)) for item in config.listed]
             async with SecretReader(
                 cache=cache,
                 listed=config.listed,
                 environ=os.environ,
                 budget_seconds=config.fetch_timeout,
                 clock=clock,
-            ) as sources:
-                return listed, await _variables(rules, present, sources, counter)
+            ) as reader:
+                return listed, await _probe_variables(rules, present, reader, counter)
         finally:
             await cache.aclose()
 
 
-def _of_report(report: EntryReport, took_ms: int | None) -> Facts:
+def _describe_report(report: EntryReport, took_ms: int | None) -> Row:
     return {
         "state": report.state.value,
         "version_id": report.version_id,
@@ -127,43 +126,43 @@ def _of_report(report: EntryReport, took_ms: int | None) -> Facts:
     }
 
 
-async def _variables(
-    rules: Sequence[Rule], present: Mapping[str, str], sources: SecretReader, counter: _Counter
-) -> list[Facts]:
+async def _probe_variables(
+    rules: Sequence[Rule], present: Mapping[str, str], reader: SecretReader, counter: _Counter
+) -> list[Row]:
     names = {os.fsencode(name) for name in present}
     owners: dict[bytes, int] = {}
     unset: set[bytes] = set()
-    found: list[Facts] = []
+    found: list[Row] = []
     seen: set[Wanted] = set()
     for rule in rules:
-        sources.start(rule.wanted)
+        reader.start(rule.wanted)
     for number, rule in enumerate(rules):
-        facts: Facts = {"state": "fetched", "reason": None, "refused": []}
+        row: Row = {"state": "fetched", "reason": None, "refused": []}
         try:
-            value = await sources.value(rule.wanted)
+            value = await reader.read(rule.wanted)
             with _Refusals() as refusals:
-                assigned = assignments.assigned(rule, value, {*names, *owners})
-            facts["refused"] = refusals.found
+                assigned = assignments.assign(rule, value, {*names, *owners})
+            row["refused"] = refusals.found
             owners.update(dict.fromkeys(assigned, number))
             unset = (unset - assigned.keys()) | {name for name, item in assigned.items() if item is None}
         except VariablesFailed as error:
-            facts.update(state="failed", reason=error.reason)
+            row.update(state="failed", reason=error.reason)
         except SecretError as error:
-            facts.update(state="failed", reason=why(rule, error))
-        found.append(facts)
+            row.update(state="failed", reason=explain(rule, error))
+        found.append(row)
         if rule.wanted not in seen:
             seen.add(rule.wanted)
             counter.step()
-    for number, facts in enumerate(found):
+    for number, row in enumerate(found):
         mine = [name for name, owner in owners.items() if owner == number]
-        if facts["state"] == "fetched":
-            facts["variables"] = [os.fsdecode(name) for name in mine if name not in unset]
-        facts["unset"] = [os.fsdecode(name) for name in mine if name in unset]
+        if row["state"] == "fetched":
+            row["variables"] = [os.fsdecode(name) for name in mine if name not in unset]
+        row["unset"] = [os.fsdecode(name) for name in mine if name in unset]
     return found
 
 
 class _Refusals(logging.Handler):
-    """A context in which it is noted which variables are refused, and why. The rules say so in the log only."""
+    """A context that collects which variables are refused, and why: the rules only log it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -177,6 +176,6 @@ class _Refusals(logging.Handler):
         assignments.logger.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note one."""
+        """Collect one."""
         if isinstance(record.args, Mapping):
             self.found.append({"name": str(record.args["name"]), "reason": str(record.args["reason"])})

@@ -1,12 +1,12 @@
 """
 `secrets-cache serve`: the server without the Extensions API.
 
-    bind -> serve, prefetch -> ready -> a signal: accept nobody, let answers under way be given -> exit
+    bind -> serve, prefetch -> ready -> a signal: accept no more connections, finish open requests -> exit
 
 Rules
 -----
-1. Where it cannot serve it ends, at once and with 1: whoever started it outside Lambda starts it again.
-2. The first signal lets requests under way be answered, for as long as the grace lasts; the second does not.
+1. If it cannot serve, it exits with 1 at once: outside Lambda, a supervisor starts it again.
+2. After the first signal, open requests have the grace period to finish; a second signal ends it at once.
 """
 
 import argparse
@@ -18,12 +18,12 @@ import socket
 from typing import Any
 
 from secrets_cache.app import Application, running
-from secrets_cache.cli.inputs import configuration
-from secrets_cache.cli.notify import notify
+from secrets_cache.cli.inputs import read_configuration
+from secrets_cache.cli.systemd import notify
 from secrets_cache.config import Config
 from secrets_cache.system import logs
 from secrets_cache.system.limits import set_limits
-from secrets_cache.system.sockets import bind, opened
+from secrets_cache.system.sockets import bind, open_sockets
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 def run(given: argparse.Namespace) -> int:
     """Serve until a signal."""
     set_limits()
-    _, config = configuration(given, os.environ)
+    _, config = read_configuration(given, os.environ)
     logs.configure(config.log_level)
     for problem in config.problems:
         logger.error("config.invalid", problem.as_fields())
@@ -41,58 +41,58 @@ def run(given: argparse.Namespace) -> int:
 
 
 class _Signals:
-    """The signals to stop: `first` is set by one, `second` by another one after it."""
+    """Two events: the first signal to stop sets `first`, the next one `second`."""
 
     def __init__(self) -> None:
         self.first = asyncio.Event()
         self.second = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._received)
+            asyncio.get_running_loop().add_signal_handler(number, self._receive)
 
-    def _received(self) -> None:
+    def _receive(self) -> None:
         (self.second if self.first.is_set() else self.first).set()
 
 
 async def _serve_until_signal(config: Config, grace_seconds: float) -> int:
-    sockets, aws_sockets = _listening(config.port), _listening(config.aws_port) if config.aws_port else []
+    sockets, aws_sockets = _listen(config.port), _listen(config.aws_port) if config.aws_port else []
     if not sockets or (config.aws_port and not aws_sockets):
         return 1
     signals = _Signals()
     async with running(config, sockets=sockets, aws_sockets=aws_sockets, environ=os.environ, metrics=True) as app:
         if app.settling is not None:
-            await _first_of(signals.first, app.settling)
+            await _wait_for_first(signals.first, app.settling)
         if not signals.first.is_set():
             if config.strict and app.missing():
                 return 1
-            _ready(config, app)
+            _report_ready(config, app)
         await signals.first.wait()
         notify(os.environ, "STOPPING=1")
         draining = asyncio.ensure_future(app.drain(grace_seconds))
-        await _first_of(signals.second, draining)
+        await _wait_for_first(signals.second, draining)
         draining.cancel()
         await asyncio.gather(draining, return_exceptions=True)
         logger.info("serve.stopped", app.cache.counts.as_fields())
     return 0
 
 
-def _listening(port: int) -> list[socket.socket]:
-    """Return the sockets that listen on a port; none if it cannot be had."""
+def _listen(port: int) -> list[socket.socket]:
+    """Return the sockets that listen on a port; none if the port cannot be bound."""
     descriptors, errors = bind(port)
     for error in errors:
         logger.error("server.not_listening", {"port": port, "reason": error.strerror})
-    return opened(descriptors)
+    return open_sockets(descriptors)
 
 
-async def _first_of(event: asyncio.Event, other: "asyncio.Future[None]") -> None:
-    """Wait until an event is set, or something else has ended."""
+async def _wait_for_first(event: asyncio.Event, other: "asyncio.Future[None]") -> None:
+    """Wait until the event is set or the other one is done."""
     waiting = asyncio.ensure_future(event.wait())
     either: list[asyncio.Future[Any]] = [waiting, other]
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
 
 
-def _ready(config: Config, app: Application) -> None:
+def _report_ready(config: Config, app: Application) -> None:
     reports = app.cache.report()
     failed = sum(report.error is not None for report in reports)
     logger.info("serve.ready", {"port": config.port, "secrets": len(reports), "failed": failed})
-    notify(os.environ, f"READY=1\nSTATUS={len(reports)} secrets, {failed} of them could not be had")
+    notify(os.environ, f"READY=1\nSTATUS={len(reports)} secrets, {failed} of them failed")

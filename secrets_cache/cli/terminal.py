@@ -1,93 +1,115 @@
 """
-Text for a reader: tables, colours, and the progress of what takes long.
+Text for people: lines, tables and progress, by rich on a terminal and as plain text everywhere else.
 
 Rules
 -----
-1. Colour and progress only on a terminal that can: not with TERM=dumb, and no colour with NO_COLOR (no-color.org).
-2. What is not for a terminal is whole: only there a table is cut to the width.
-3. What AWS or a file said cannot steer the terminal: whatever is not printable is shown as such.
+1. Plain text does not need rich, which the layer does not have. It is whole: nothing is cut, wrapped or framed.
+2. A terminal with TERM=dumb gets plain text. NO_COLOR (no-color.org) switches off every style.
+3. Text from AWS or from a file cannot control the terminal: what is not printable is replaced, rich's markup is off.
 """
 
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
-from typing import NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-MIN_COLUMN = 8
-GAP = "  "
-ELLIPSIS = "\u2026"
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Style(Enum):
-    """How a text looks where there are colours; the values are SGR parameters (ECMA-48)."""
+    """How a text looks on a terminal; the values are rich's."""
 
     PLAIN = ""
-    HEADING = "1"
-    GOOD = "32"
-    BAD = "31"
-    FAINT = "2"
+    GOOD = "green"
+    BAD = "red"
+    FAINT = "dim"
 
 
 class Cell(NamedTuple):
-    """What stands in one column of one row."""
+    """The text in one column of one row."""
 
     text: str
     style: Style = Style.PLAIN
 
 
 class Screen:
-    """
-    Where text is written, and what can be done there.
+    """Writes lines and tables to `stream`."""
 
-    Args:
-        stream: Where to.
-        environ: The environment variables: NO_COLOR, TERM, COLUMNS.
-    """
-
-    def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self.is_terminal = stream.isatty() and environ.get("TERM") != "dumb"
-        self._has_colour = self.is_terminal and not environ.get("NO_COLOR")
-        self._width = shutil.get_terminal_size().columns if stream.isatty() else None
+        self._console = _open_console(stream)
 
     def line(self, text: str = "", style: Style = Style.PLAIN) -> None:
-        """Write one line, whole."""
-        self._stream.write(f"{self._painted(printable(text), style)}\n")
+        """Write one line."""
+        if self._console is None:
+            self._stream.write(f"{make_printable(text)}\n")
+        else:
+            self._console.print(make_printable(text), style=style.value, soft_wrap=True)
 
-    def table(self, headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-        """Write a table without the columns in which nothing stands."""
-        lines = [[Cell(heading, Style.HEADING) for heading in headings], *rows]
-        lines = [[Cell(printable(cell.text), cell.style) for cell in line] for line in lines]
-        used = [number for number in range(len(headings)) if any(line[number].text for line in lines[1:])]
-        widths = _fitting([max(len(line[number].text) for line in lines) for number in used], self._width)
+    def table(self, headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+        """Write a table, without the columns that are empty in every row."""
+        used = [number for number in range(len(headings)) if any(row[number].text for row in rows)]
+        headings = [headings[number] for number in used]
+        rows = [[row[number]._replace(text=make_printable(row[number].text)) for number in used] for row in rows]
+        if self._console is None:
+            self._write_columns([headings, *([cell.text for cell in row] for row in rows)])
+            return
+        from rich.table import Table  # noqa: PLC0415 - only on a terminal
+        from rich.text import Text  # noqa: PLC0415
+
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for heading in headings:
+            table.add_column(heading, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell.text, cell.style.value) for cell in row))
+        self._console.print(table)
+
+    def _write_columns(self, lines: Sequence[Sequence[str]]) -> None:
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         for line in lines:
-            cells = [self._cell(line[number], width) for number, width in zip(used, widths, strict=True)]
-            self._stream.write(GAP.join(cells).rstrip() + "\n")
+            padded = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
+            self._stream.write("  ".join(padded).rstrip() + "\n")
 
-    def progress(self, text: str) -> None:
-        """Show a text in place of the one before; an empty one ends that. Nothing, if this is no terminal."""
-        if self.is_terminal:
-            self._stream.write(f"\r\x1b[K{text}")
-            self._stream.flush()
+    @contextlib.contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """Give a function that shows how many of how many are done; it shows nothing in plain text."""
+        if self._console is None:
+            yield lambda _done, _total: None
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress  # noqa: PLC0415 - only on a terminal
 
-    def _cell(self, cell: Cell, width: int) -> str:
-        text = cell.text if len(cell.text) <= width else cell.text[: width - 1] + ELLIPSIS
-        return self._painted(text, cell.style) + " " * (width - len(text))
-
-    def _painted(self, text: str, style: Style) -> str:
-        return f"\x1b[{style.value}m{text}\x1b[0m" if self._has_colour and style.value and text else text
+        with Progress(what, BarColumn(), MofNCompleteColumn(), console=self._console, transient=True) as progress:
+            task = progress.add_task(what, total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def printable(text: str) -> str:
-    """Return a text in which everything that could steer a terminal is replaced."""
+def _open_console(stream: TextIO) -> "Console | None":
+    """Return rich's console; None for plain text."""
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return None
+    try:
+        from rich.console import Console  # noqa: PLC0415 - only on a terminal
+    except ImportError:
+        return None
+    return Console(
+        file=stream,
+        force_terminal=True,
+        # NO_COLOR alone would leave bold and dim.
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def print_error(text: str) -> None:
+    """Write one line to standard error."""
+    sys.stderr.write(f"secrets-cache: {make_printable(text)}\n")
+
+
+def make_printable(text: str) -> str:
+    """Return `text` with every character that could control a terminal replaced."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
-
-
-def _fitting(widths: list[int], room: int | None) -> list[int]:
-    """Return the widths of columns, the widest cut until all have room."""
-    while room is not None and widths and sum(widths) + len(GAP) * (len(widths) - 1) > room:
-        widest = max(widths)
-        if widest <= MIN_COLUMN:
-            break
-        widths[widths.index(widest)] -= 1
-    return widths

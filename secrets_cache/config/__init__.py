@@ -1,14 +1,17 @@
 """
-The configuration: config.yaml and the environment in, one frozen `Config` out, with every problem found.
+The configuration: config.yaml and the environment in, one frozen `Config` and every problem out.
 
-    bytes -> document (YAML nodes with their lines) -> schema (values and problems) -> Config
-                lane (the plain ones), else engine (PyYAML)                            ^
-    environ -> environment (values and problems) --------------------------------------'
+    bytes -> document -> nodes -> schema -> settings and problems --.
+             plain_yaml, else pyyaml                                 +-> environment.combine -> Config
+    environ ---------------------------------------------------------'
+
+`values` parses single values, and `node_reader` single nodes; `schema` knows the keys. `nodes` is a module of its own,
+so that `plain_yaml`, the fast path, and `pyyaml` make the same nodes and know nothing of each other.
 
 Rules
 -----
-1. Pure: no file is opened and no process environment is read here; both are handed in.
-2. Never fatal. Any bytes at all give a `Config`: what is valid counts, a bad setting takes its default, and every
+1. Pure: the file's bytes and the environment are arguments.
+2. Never fatal. Any bytes at all give a `Config`: valid settings count, an invalid one takes its default, and every
    problem is reported, not just the first.
 3. The environment beats the file.
 4. Only this package knows YAML.
@@ -17,32 +20,39 @@ Rules
 from collections.abc import Mapping
 
 from secrets_cache.config.document import compose
-from secrets_cache.config.environment import from_environment, layer_of, uses_fast_paths
-from secrets_cache.config.model import AwsLayer, Batch, Config, ListedSecret, Metrics, Problem, VariablesFrom, combine
+from secrets_cache.config.environment import combine, uses_fast_paths
+from secrets_cache.config.model import (
+    AwsLayer,
+    Batch,
+    Config,
+    ListedSecret,
+    Metrics,
+    Problem,
+    Token,
+    VariablesFrom,
+)
 from secrets_cache.config.nodes import DocumentError
-from secrets_cache.config.schema import FromFile, from_document
+from secrets_cache.config.schema import read_document
 
-__all__ = ["AwsLayer", "Batch", "Config", "ListedSecret", "Metrics", "Problem", "VariablesFrom", "parse"]
+__all__ = ["AwsLayer", "Batch", "Config", "ListedSecret", "Metrics", "Problem", "Token", "VariablesFrom", "parse"]
 
 
 def parse(data: bytes | None, *, file: str, environ: Mapping[str, str], unreadable: str | None = None) -> Config:
     """
-    Return the configuration that `data` and `environ` describe. Never raises.
+    Return the configuration in `data` and `environ`. Never raises.
 
     Args:
-        data: The bytes of config.yaml; None where there is no file, which is no problem.
+        data: The bytes of config.yaml; None if there is no file, which is not a problem.
         file: The file's path, for the problems.
         environ: The environment variables.
         unreadable: Why the file could not be read; None if it could, or if there is none.
     """
-    found = FromFile()
     if unreadable is not None:
-        found.problems.append(
-            Problem(file=file, line=None, key="", found=unreadable, allowed="a readable YAML file in UTF-8")
-        )
-    elif data is not None:
-        try:
-            found = from_document(compose(data, has_lane=uses_fast_paths(environ)), file)
-        except DocumentError as error:
-            found.problems.append(Problem(file=file, line=error.line, key="", found=error.found, allowed=error.allowed))
-    return combine(found.settings, found.problems, from_environment(environ), layer_of, environ)
+        return combine({}, [Problem(file, None, "", unreadable, "a readable YAML file in UTF-8")], environ)
+    if data is None:
+        return combine({}, [], environ)
+    try:
+        root = compose(data, is_fast=uses_fast_paths(environ))
+    except DocumentError as error:
+        return combine({}, [Problem(file, error.line, "", error.found, error.allowed)], environ)
+    return combine(*read_document(root, file), environ)

@@ -1,10 +1,9 @@
 """
-YAML bytes to YAML nodes. Nodes keep what the values lose: the text as written, and its line.
+YAML bytes to YAML nodes, which keep the text as written and its line.
 
 Rules
 -----
-1. Published examples are accepted as meant: an en or em dash, or a no-break space, where a list's dash or its
-   indentation belongs.
+1. Published examples are accepted as meant: an en or em dash as a list's dash, a no-break space as indentation.
 2. No message shows the text around an error: it might hold the token.
 """
 
@@ -20,16 +19,16 @@ _INDENT = re.compile(r"^[ \u00a0]*(?:[-\u2013\u2014](?:[ \u00a0]+|$))*", re.MULT
 _MEANT = {"\u2013": "-", "\u2014": "-", "\u00a0": " "}
 
 
-def compose(data: bytes, *, has_lane: bool) -> Node | None:
+def compose(data: bytes, *, is_fast: bool) -> Node | None:
     """
     Return the root node of the one YAML document in `data`, None if it is empty.
 
     Args:
         data: The bytes of the file.
-        has_lane: Whether PyYAML may be passed by for what is plain.
+        is_fast: Whether plain YAML may be read without PyYAML.
 
     Raises:
-        DocumentError: It is not UTF-8, or not one YAML document.
+        DocumentError: The bytes are not UTF-8, or not one YAML document.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -38,10 +37,10 @@ def compose(data: bytes, *, has_lane: bool) -> Node | None:
         raise DocumentError(line, f"byte 0x{data[error.start]:02x}, which is not UTF-8", "UTF-8") from None
     if not text.isascii():
         text = _INDENT.sub(lambda match: "".join(_MEANT.get(char, char) for char in match[0]), text)
-    if has_lane:
+    if is_fast:
         try:
             return plain_yaml.compose(text)
-        except plain_yaml.Unsure:
+        except plain_yaml.NotPlain:
             pass
     from secrets_cache.config import pyyaml  # noqa: PLC0415 - slow to import
 
@@ -49,20 +48,20 @@ def compose(data: bytes, *, has_lane: bool) -> Node | None:
 
 
 def describe(node: Node) -> str:
-    """Return what a node is, shortened, in words for a problem."""
+    """Describe a node in words for a problem, shortened."""
     if isinstance(node, Scalar):
-        text = shortened(node.value)
+        text = shorten(node.value)
         return repr(text) if text else "nothing"
-    return "a list" if isinstance(node, Sequence) else "a mapping"
+    return "a list" if isinstance(node, Sequence) else "keys with values"
 
 
-def shown(name: str) -> str:
-    """Return a key's name as part of a problem's key: shortened, and printable, so that a problem is one line."""
-    text = shortened(name)
+def show_key(name: str) -> str:
+    """Return a key's name for the key of a problem: shortened and printable, so that a problem is one line."""
+    text = shorten(name)
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     """Return the beginning of a text, for a problem."""
     return text if len(text) <= SHOWN_LENGTH else text[:SHOWN_LENGTH] + "..."
 

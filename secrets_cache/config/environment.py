@@ -1,15 +1,15 @@
-"""Environment variables to settings. They beat the file."""
+"""Environment variables to settings, and both sources to one `Config`: the environment beats the file."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secrets_cache.config import values
-from secrets_cache.config.model import UNREADABLE_TOKEN, AwsLayer, Problem
-from secrets_cache.config.values import Kind, Unacceptable
+from secrets_cache.config.model import HIDDEN, INVALID_TOKEN, AwsLayer, Config, Problem, Token
+from secrets_cache.config.values import InvalidValue, ValueType
 
-Variables = Mapping[str, tuple[str, Kind[Any]]]
+Variables = Mapping[str, tuple[str, ValueType[Any]]]
 
-# Variable: the setting in `Config`, and its kind. An empty variable counts as not set.
+# By variable: the setting in `Config`, and the type of its value. An empty variable counts as not set.
 VARIABLES: Variables = {
     "CACHE_TIMEOUT": ("ttl", values.TTL_MINUTES),
     "SECRETS_CACHE_PORT": ("port", values.Port()),
@@ -19,7 +19,7 @@ VARIABLES: Variables = {
     "SECRETS_CACHE_TOKEN": ("token", values.TOKEN),
     "SECRETS_CACHE_STRICT": ("strict", values.FLAG_VARIABLE),
 }
-# Those of AWS's own layer, which count where its protocol is spoken.
+# The variables of AWS's own layer. They count only if `aws_port` is set.
 # https://docs.aws.amazon.com/secretsmanager/latest/userguide/retrieving-secrets_lambda.html
 LAYER_VARIABLES: Variables = {
     "SECRETS_MANAGER_TTL": ("secret_ttl", values.LAYER_TTL),
@@ -31,43 +31,84 @@ LAYER_VARIABLES: Variables = {
     "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS": ("max_connections", values.LAYER_CONNECTIONS),
     "PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL": ("log_level", values.LAYER_LOG_LEVEL),
 }
-# What callers of AWS's layer, or of its agent, send as their token.
+# The variables with the tokens that callers of AWS's layer, or of its agent, send.
 LAYER_TOKENS = ("AWS_TOKEN", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+# The value of `server.token` that stands for the token of the function's own session.
+SESSION = "session"
+# Under SnapStart there is no AWS_SESSION_TOKEN; AWS's own agent takes the container's token there as well.
+SESSION_VARIABLES = ("AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 
 
 def uses_fast_paths(environ: Mapping[str, str]) -> bool:
-    """Return whether ordinary requests, calls and files may pass the libraries by: a switch for support and tests."""
+    """Return whether ordinary requests, calls and files may bypass the libraries: a switch for support and tests."""
     return environ.get("SECRETS_CACHE_LANES", "").strip() != "0"
 
 
-def from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
-    """Return the settings that `environ` makes, by their names in `Config`, and what is wrong with the others."""
-    return _read(VARIABLES, environ)
+def combine(of_file: Mapping[str, Any], problems_of_file: Sequence[Problem], environ: Mapping[str, str]) -> Config:
+    """
+    Return the configuration from both sources; what the environment sets wins.
+
+    Args:
+        of_file: The file's settings, by their names in `Config`.
+        problems_of_file: The file's problems.
+        environ: The environment variables.
+    """
+    of_environment, problems_of_environment = _read(VARIABLES, environ)
+    settings = {**of_file, **of_environment}
+    problems = [*problems_of_file, *problems_of_environment]
+    if settings.get("aws_port"):
+        of_layer, problems_of_layer = _read_layer(environ)
+        settings = {**of_layer, **settings}
+        problems += problems_of_layer
+    token = settings.pop("token", "")
+    if token is INVALID_TOKEN:
+        settings["tokens"] = ()
+    elif token == SESSION:
+        settings["tokens"] = _find_session_token(environ)
+        if not settings["tokens"]:
+            problems.append(
+                Problem(
+                    file="environment",
+                    line=None,
+                    key=SESSION_VARIABLES[0],
+                    found="nothing",
+                    allowed="the token that server.token: session stands for; without it, every request is refused",
+                )
+            )
+    elif token:
+        settings["tokens"] = (Token(token),)
+    return Config(**settings, problems=tuple(problems))
 
 
-def layer_of(environ: Mapping[str, str]) -> tuple[dict[str, Any], AwsLayer, Sequence[Problem]]:
-    """Return what the variables of AWS's own layer say: of the log level, of its listener, and what is wrong."""
+def _find_session_token(environ: Mapping[str, str]) -> tuple[Token, ...]:
+    return tuple(Token(environ[name]) for name in SESSION_VARIABLES if environ.get(name))[:1]
+
+
+def _read_layer(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
+    """Return the settings that the variables of AWS's own layer make, by their names in `Config`, and the problems."""
     settings, problems = _read(LAYER_VARIABLES, environ)
-    level = {"log_level": settings.pop("log_level")} if "log_level" in settings else {}
+    found = {"log_level": settings.pop("log_level")} if "log_level" in settings else {}
     for name in ("secret_timeout", "parameter_timeout"):
         # Milliseconds, and 0 for none.
         settings[name] = settings.get(name, 0) / 1000 or None
-    tokens = tuple(filter(None, (environ.get(name, "").strip() for name in LAYER_TOKENS)))
-    return level, AwsLayer(**settings, tokens=tokens), problems
+    tokens = tuple(Token(token) for name in LAYER_TOKENS if (token := environ.get(name, "").strip()))
+    return {**found, "aws_layer": AwsLayer(**settings, tokens=tokens)}, problems
 
 
 def _read(variables: Variables, environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
     settings: dict[str, Any] = {}
     problems: list[Problem] = []
-    for variable, (name, kind) in variables.items():
+    for variable, (name, value_type) in variables.items():
         text = environ.get(variable, "").strip()
         if not text:
             continue
         try:
-            settings[name] = kind.parse(text)
-        except Unacceptable:
+            settings[name] = value_type.parse(text)
+        except InvalidValue:
             if name == "token":
-                settings[name] = UNREADABLE_TOKEN
-            found = "something else" if name == "token" else repr(text[:60])
-            problems.append(Problem(file="environment", line=None, key=variable, found=found, allowed=kind.allowed))
+                settings[name] = INVALID_TOKEN
+            found = HIDDEN if name == "token" else repr(text[:60])
+            problems.append(
+                Problem(file="environment", line=None, key=variable, found=found, allowed=value_type.allowed)
+            )
     return settings, problems

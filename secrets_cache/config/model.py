@@ -1,11 +1,13 @@
-"""What a configuration is, once read: the values, their defaults, and how file and environment are put together."""
+"""The configuration as values, with their defaults, and what the cache needs of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from secrets_cache.core.secret import Ref, repr_without
+from secrets_cache.core.freshness import FreshnessPolicy
+from secrets_cache.core.registry import ListedEntry
+from secrets_cache.core.secret import Ref
 
 
 class Batch(Enum):
@@ -17,22 +19,45 @@ class Batch(Enum):
 
 
 class Metrics(Enum):
-    """In which form counts are written to the log, besides the line at the end: not at all, or CloudWatch's own."""
+    """The form in which metrics are written to the log: none, or CloudWatch's embedded metric format."""
 
     NONE = "none"
     EMF = "emf"
 
 
+class Token:
+    """
+    The text of a token. No repr, format or comparison shows it.
+
+    Attributes:
+        text: The token.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Token) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return "Token(...)"
+
+
 class Problem(NamedTuple):
     """
-    One thing that is wrong with the configuration.
+    One problem of the configuration.
 
     Attributes:
         file: The file's path, or "environment".
-        line: Line in the file, from 1; None if no line is to blame.
-        key: The setting, such as "secrets[2].ttl" or "CACHE_TIMEOUT"; empty for the file as a whole.
-        found: What stands there, shortened; never the value of a token.
-        allowed: What would be right.
+        line: The line in the file, from 1; None if the problem has no line.
+        key: The setting, such as "secrets[2].ttl" or "CACHE_TIMEOUT"; empty for the whole file.
+        found: What the setting holds, shortened; never the value of a token.
+        allowed: What the setting may hold.
     """
 
     file: str
@@ -54,13 +79,13 @@ class Problem(NamedTuple):
 
 class ListedSecret(NamedTuple):
     """
-    One secret, parameter or path of parameters that config.yaml lists.
+    One listed secret, parameter or path of parameters.
 
     Attributes:
-        ref: What AWS is asked for.
-        name: What it is served as; the id itself where no `name` is given.
+        ref: What to fetch from AWS.
+        name: The name in requests; the id where the configuration gives no `name`.
         ttl_seconds: Its own ttl; None for the general one.
-        required: Whether the init counts as failed without it.
+        required: Whether the init phase fails without it in strict mode.
     """
 
     ref: Ref
@@ -71,20 +96,20 @@ class ListedSecret(NamedTuple):
 
 class VariablesFrom(NamedTuple):
     """
-    An item of `env:`: what one secret or parameter becomes.
+    An item of `env:`: the variables to set from one secret or parameter.
 
     Attributes:
         id: Name or ARN.
-        is_parameter: Whether it is Parameter Store's; else, Secrets Manager's.
-        as_name: The variable that the whole value becomes; empty for one variable for each key.
-        prefix: What stands before a key.
-        include: The keys that count; empty for all.
-        exclude: Those that do not.
-        rename: The whole names of some.
-        upper: Whether names are put in capitals, but for those of `rename`.
-        override: Whether a variable that is there already is overridden.
-        required: Whether the function does not start without it.
-        allow_reserved: The names among Lambda's and the loader's own that may be set.
+        is_parameter: Whether it is a parameter of Parameter Store; else a secret of Secrets Manager.
+        as_name: The variable for the whole value; empty for one variable for each key.
+        prefix: The text before each key in the variable's name.
+        include: The keys to use; empty for all.
+        exclude: The keys to leave out.
+        rename: The variable's whole name, by key.
+        upper: Whether names become upper case, except those of `rename`.
+        override: Whether a variable that exists already is replaced.
+        required: Whether the function does not start without the value.
+        allow_reserved: The reserved names, of Lambda and of the program loader, that may be set.
     """
 
     id: str
@@ -102,16 +127,16 @@ class VariablesFrom(NamedTuple):
 
 class AwsLayer(NamedTuple):
     """
-    What the listener that speaks the protocol of AWS's own layer does, by the variables of that layer.
+    The settings of the listener for the protocol of AWS's layer, from that layer's variables.
 
     Attributes:
-        secret_ttl: The age in seconds at which a secret is too old there; None if it was not set.
-        parameter_ttl: The same of a parameter.
+        secret_ttl: The largest age of a secret in its answers, in seconds; None if not set.
+        parameter_ttl: The same for a parameter.
         secret_timeout: How long a caller waits for a secret, in seconds; None for as long as a fetch may take.
         parameter_timeout: The same for a parameter.
-        is_cached: Whether anything is kept for it at all.
-        cache_size: How many entries are kept besides the listed ones.
-        max_connections: How many connections to AWS there are; None for as many as otherwise.
+        is_cached: Whether its answers may come from the cache.
+        cache_size: The largest number of entries besides the listed ones; 0 keeps none for this listener.
+        max_connections: The largest number of connections to AWS; None for the usual one.
         tokens: The tokens that its callers may send, besides those of `Config.tokens`.
     """
 
@@ -122,26 +147,34 @@ class AwsLayer(NamedTuple):
     is_cached: bool = True
     cache_size: int = 1000
     max_connections: int | None = None
-    tokens: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return repr_without("tokens", self)
+    tokens: tuple[Token, ...] = ()
 
 
 class Config(NamedTuple):
     """
-    Everything that can be set. All times in seconds.
+    The whole configuration.
 
     Attributes:
+        secrets: The listed secrets.
+        parameters: The listed parameters and paths.
+        env: The items of `env:`.
+        allow: Patterns of further names that requests may ask for.
+        ttl: How long a value is fresh, in seconds, where an item has no ttl of its own.
         refresh_ahead: The share of the ttl, 0 to 1, in which a refresh is due before the value expires; 0 for never.
-        tokens: The tokens a caller may send; None if none is needed, empty if none can be right.
-        strict: Whether a problem fails the init instead of being reported and lived with.
-        aws_port: Where the protocol of AWS's own layer is spoken; 0 for nowhere.
-        aws_layer: What is done there.
-        log_level: A level of the logging module, by name.
-        metrics: In which form counts are written to the log.
-        metrics_namespace: What CloudWatch finds them under.
+        stale_while_revalidate: How long past its ttl a value is served during a refresh, in seconds.
+        stale_if_error: How long past its ttl a value is served while AWS cannot be reached, in seconds.
+        fetch_timeout: The longest time for one secret, all attempts together, in seconds.
+        batch: Whether the prefetch uses BatchGetSecretValue.
+        port: The TCP port of the cache.
+        aws_port: The TCP port of the listener for the protocol of AWS's layer; 0 for none.
+        aws_layer: The settings of that listener.
+        tokens: The tokens that callers may send; None if none is needed, empty if every request is refused.
+        log_level: The name of a level of the logging module.
+        metrics: The form in which metrics are written to the log.
+        metrics_namespace: Their namespace in CloudWatch.
         metrics_by_secret: Whether the names of secrets may be dimensions and labels of metrics.
+        strict: Whether the init phase fails if there is a problem.
+        problems: Everything that is wrong with the file and the environment.
     """
 
     secrets: tuple[ListedSecret, ...] = ()
@@ -157,7 +190,7 @@ class Config(NamedTuple):
     port: int = 8080
     aws_port: int = 0
     aws_layer: AwsLayer = AwsLayer()
-    tokens: tuple[str, ...] | None = None
+    tokens: tuple[Token, ...] | None = None
     log_level: str = "INFO"
     metrics: Metrics = Metrics.NONE
     metrics_namespace: str = "secrets-cache"
@@ -167,58 +200,38 @@ class Config(NamedTuple):
 
     @property
     def listed(self) -> tuple[ListedSecret, ...]:
-        """All that is kept at hand: the secrets, then the parameters."""
+        """All listed items: the secrets, then the parameters."""
         return (*self.secrets, *self.parameters)
 
-    def __repr__(self) -> str:
-        return repr_without("tokens", self)
+    def freshness(self, ttl_seconds: float | None = None) -> FreshnessPolicy:
+        """Return how long a value is good: with its own ttl, None for the general one."""
+        return FreshnessPolicy(
+            ttl_seconds=self.ttl if ttl_seconds is None else ttl_seconds,
+            refresh_ahead=self.refresh_ahead,
+            stale_while_revalidate_seconds=self.stale_while_revalidate,
+            stale_if_error_seconds=self.stale_if_error,
+        )
 
-
-TOKEN_OF_SESSION = "session"  # noqa: S105 - the word that stands for a token, not a token
-# Somebody wanted a token and wrote one that cannot be: that must not leave the door open.
-UNREADABLE_TOKEN = None
-
-
-def combine(
-    of_file: Mapping[str, Any],
-    problems_of_file: Sequence[Problem],
-    of_environment: tuple[Mapping[str, Any], Sequence[Problem]],
-    layer_of: Callable[[Mapping[str, str]], tuple[Mapping[str, Any], AwsLayer, Sequence[Problem]]],
-    environ: Mapping[str, str],
-) -> Config:
-    """
-    Return the configuration made of both; what the environment sets wins.
-
-    Args:
-        of_file: The settings of the file.
-        problems_of_file: What is wrong with it.
-        of_environment: The same two of the environment.
-        layer_of: Reads the variables of AWS's own layer, if its protocol is spoken.
-        environ: The environment variables.
-    """
-    settings: dict[str, Any] = {**of_file, **of_environment[0]}
-    problems = [*problems_of_file, *of_environment[1]]
-    if settings.get("aws_port"):
-        level, layer, problems_of_layer = layer_of(environ)
-        settings = {**level, **settings, "aws_layer": layer}
-        problems += problems_of_layer
-    token = settings.pop("token", "")
-    if token == TOKEN_OF_SESSION:
-        # Under SnapStart there is no AWS_SESSION_TOKEN; AWS's own agent takes the container token there as well.
-        names = ("AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
-        settings["tokens"] = tuple(filter(None, map(environ.get, names)))[:1]
-        if not settings["tokens"]:
-            problems.append(
-                Problem(
-                    file="environment",
-                    line=None,
-                    key=names[0],
-                    found="nothing",
-                    allowed="the token that server.token: session stands for; until then every request is refused",
-                )
+    def entries(self) -> list[ListedEntry]:
+        """Return the listed items as the cache takes them, each with its names: its `name` first, then its id."""
+        names = {item.name for item in self.listed}
+        return [
+            ListedEntry(
+                ref=item.ref,
+                names=(item.name, *(name for name in _list_ids(item.ref) if name not in names)),
+                policy=self.freshness(item.ttl_seconds),
             )
-    elif token is UNREADABLE_TOKEN:
-        settings["tokens"] = ()
-    elif token:
-        settings["tokens"] = (token,)
-    return Config(**settings, problems=tuple(problems))
+            for item in self.listed
+        ]
+
+
+def _list_ids(ref: Ref) -> list[str]:
+    """Return the names that an id gives. Many clients turn the `//` of `/cache//prod/x` into one slash."""
+    secret_id = ref.secret_id
+    return [secret_id, secret_id[1:]] if ref.is_parameter and secret_id[:1] == "/" else [secret_id]
+
+
+# A token was given, but it is no valid one. It must not count as no token: every request is refused.
+INVALID_TOKEN = None
+# In a problem, in place of a value that might be, or hold, a token.
+HIDDEN = "a value that is not shown"

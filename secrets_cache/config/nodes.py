@@ -1,14 +1,14 @@
-"""What YAML is made of, as the settings need it: scalars, sequences and mappings that know their line."""
+"""The nodes of a YAML document: scalars, sequences and mappings, each with its line."""
 
 
 class Scalar:
     """
-    One value, as the text that was written.
+    A single value, as the text that was written.
 
     Attributes:
         value: The text, without quotes.
         line: The line it starts in, from 1.
-        is_quoted: Whether it was written as a text, in quotes or as a block.
+        is_quoted: Whether it was written in quotes or as a block of text.
         is_null: Whether it is YAML's null.
     """
 
@@ -46,11 +46,11 @@ Node = Scalar | Sequence | Mapping
 
 class DocumentError(Exception):
     """
-    The bytes are no YAML document.
+    The bytes are not a YAML document.
 
     Attributes:
-        line: Where, from 1; None if it cannot be said.
-        found: What stands there.
+        line: The line of the error, from 1; None if it is unknown.
+        found: What is there.
         allowed: What would be right.
     """
 

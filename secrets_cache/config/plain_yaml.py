@@ -1,11 +1,11 @@
 """
-The YAML that most configurations are written in, read without PyYAML, whose import takes longer than our own.
+The fast path for plain YAML, without PyYAML, whose import takes longer than all of this package.
 
 Rules
 -----
-1. A lane, not a second grammar: what it reads, PyYAML reads alike, down to the line. The tests hold it to that.
-2. Whatever it is not sure of, it does not read: tabs, other than ASCII, anchors, tags, blocks of text, escapes, blanks
-   inside a text without quotes, texts of several lines, and everything that is wrong.
+1. Not a second grammar: what it reads, PyYAML reads alike, down to the line. Tests compare the two.
+2. It leaves to PyYAML everything else: tabs, characters beyond ASCII, anchors, tags, blocks of text, escapes, spaces in
+   text without quotes, text of several lines, and everything that is wrong.
 """
 
 import re
@@ -14,12 +14,12 @@ from secrets_cache.config.nodes import Mapping, Node, Scalar, Sequence
 
 # A simple key must end within 1,024 characters; nothing here is near it.
 MAX_LINE = 1000
-# As deep as anything in a configuration, and some more.
+# More than any configuration needs.
 MAX_DEPTH = 20
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _PRINTABLE = re.compile(r"[ -~\n]*")
-# Characters that mean nothing to YAML, wherever in a scalar they stand; a colon only between two of them.
+# Characters without a meaning in YAML, anywhere in a scalar; a colon only between two of them.
 _SCALAR = re.compile(
     r"""(?P<plain>[A-Za-z0-9/_.+=~](?:[A-Za-z0-9/_.+=@!*%~-]|:(?=[A-Za-z0-9/_.+=@!*%~-]))*)"""
     r"""|'(?P<single>[^']*)'(?!')|"(?P<double>[^"\\]*)\""""
@@ -29,19 +29,19 @@ _KEY_END = re.compile(r":(?= |$) *")
 _BLANKS = re.compile(r" *")
 
 
-class Unsure(Exception):
-    """The text is for the engine to read."""
+class NotPlain(Exception):
+    """The text is not plain: PyYAML must read it."""
 
 
 def compose(text: str) -> Node | None:
-    """Return the root node of the document in `text`, None if it is empty. Raises `Unsure`."""
+    """Return the root node of the document in `text`, None if it is empty. Raises `NotPlain`."""
     if not _PRINTABLE.fullmatch(text):
-        raise Unsure
+        raise NotPlain
     lines = []
     for number, line in enumerate(text.split("\n"), 1):
         content = line.lstrip(" ")
         if len(line) > MAX_LINE or content.startswith(("---", "...", "%")):
-            raise Unsure
+            raise NotPlain
         if content and not content.startswith("#"):
             lines.append(_Line(number, len(line) - len(content), content))
     if not lines:
@@ -49,12 +49,12 @@ def compose(text: str) -> Node | None:
     document = _Document(lines)
     root = document.collection(-1, 0)
     if document.lines:
-        raise Unsure
+        raise NotPlain
     return root
 
 
 class _Line:
-    """What is left to read of a line, and the column that it starts in."""
+    """The unread rest of a line, and the column that it starts in."""
 
     __slots__ = ("column", "content", "number")
 
@@ -69,7 +69,7 @@ class _Line:
 
 
 class _Document:
-    """The lines not read yet. Methods read a node each, and leave what follows it."""
+    """The unread lines. Each method reads one node, and leaves the lines after it."""
 
     def __init__(self, lines: list[_Line]) -> None:
         self.lines = lines[::-1]
@@ -78,7 +78,7 @@ class _Document:
         """Read a list or a mapping that is indented more than `outside`."""
         first = self.lines[-1]
         if first.column <= outside or depth > MAX_DEPTH:
-            raise Unsure
+            raise NotPlain
         return self.sequence(first, depth) if first.is_item else self.mapping(first, depth)
 
     def sequence(self, first: _Line, depth: int) -> Sequence:
@@ -89,7 +89,7 @@ class _Document:
             if not rest or rest.startswith("#"):
                 items.append(self.below(line, first.column, depth))
             elif _begins_mapping(rest):
-                # A mapping that begins behind the dash: its keys stand where the first one does.
+                # A mapping that begins after the dash: all its keys are in the column of the first one.
                 self.lines.append(_Line(line.number, line.column + len(line.content) - len(rest), rest))
                 items.append(self.collection(first.column, depth + 1))
             else:
@@ -103,10 +103,10 @@ class _Document:
             key, end = _scalar(line.content, 0, line.number)
             colon = _KEY_END.match(line.content, end)
             if colon is None:
-                raise Unsure
+                raise NotPlain
             rest = line.content[colon.end() :]
             if not rest or rest.startswith("#"):
-                # A list may stand right below its key, not indented.
+                # A list may follow its key without indentation.
                 below = self.lines[-1] if self.lines else None
                 outside = first.column - bool(below and below.is_item)
                 pairs.append((key, self.below(line, outside, depth)))
@@ -115,15 +115,15 @@ class _Document:
         return Mapping(pairs, first.number)
 
     def below(self, line: _Line, outside: int, depth: int) -> Node:
-        """Read what stands in the lines below a dash or a key: nothing, or a collection."""
+        """Read the lines below a dash or a key: nothing, or a collection."""
         if self.lines and self.lines[-1].column > outside:
             return self.collection(outside, depth + 1)
         return Scalar("", line.number, is_quoted=False, is_null=True)
 
     def _goes_on(self, column: int) -> bool:
         if self.lines and self.lines[-1].column > column:
-            # The next line of a text, or an indentation that fits nothing.
-            raise Unsure
+            # The next line of a text, or a wrong indentation.
+            raise NotPlain
         return bool(self.lines) and self.lines[-1].column == column
 
 
@@ -136,14 +136,14 @@ def _value(text: str, number: int) -> Node:
     """Read a scalar, or a collection in brackets, up to the line's end."""
     node, end = _flow(text, 0, number, 0)
     if not _END.match(text, end):
-        raise Unsure
+        raise NotPlain
     return node
 
 
 def _scalar(text: str, at: int, number: int) -> tuple[Scalar, int]:
     match = _SCALAR.match(text, at)
     if match is None:
-        raise Unsure
+        raise NotPlain
     plain = match["plain"]
     if plain is not None:
         return Scalar(plain, number, is_quoted=False, is_null=plain in _NULLS), match.end()
@@ -152,12 +152,12 @@ def _scalar(text: str, at: int, number: int) -> tuple[Scalar, int]:
 
 
 def _flow(text: str, at: int, number: int, depth: int) -> tuple[Node, int]:
-    """Read what begins at `at`: a scalar, or [...] or {...} within the line; return it and where it ends."""
+    """Read the scalar, the [...] or the {...} that begins at `at`; return it and where it ends."""
     closing = {"[": "]", "{": "}"}.get(text[at : at + 1])
     if closing is None:
         return _scalar(text, at, number)
     if depth > MAX_DEPTH:
-        raise Unsure
+        raise NotPlain
     items: list[Node] = []
     pairs: list[tuple[Node, Node]] = []
     at = _skip(text, at + 1)
@@ -168,14 +168,14 @@ def _flow(text: str, at: int, number: int, depth: int) -> tuple[Node, int]:
         else:
             key, at = _scalar(text, at, number)
             if text[at : at + 2] != ": ":
-                raise Unsure
+                raise NotPlain
             value, at = _flow(text, _skip(text, at + 1), number, depth + 1)
             pairs.append((key, value))
         at = _skip(text, at)
         if text[at : at + 1] == ",":
             at = _skip(text, at + 1)
         elif text[at : at + 1] != closing:
-            raise Unsure
+            raise NotPlain
     return (Sequence(items, number) if closing == "]" else Mapping(pairs, number)), at + 1
 
 

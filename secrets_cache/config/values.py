@@ -1,7 +1,7 @@
 """
-The kinds of value a setting can have: each parses one, and says in words what it allows.
+The types of value that settings have: each parses a text, and describes in words what it allows.
 
-The words are computed from the bounds, so that neither an error nor the documentation can disagree with the code.
+The words are computed from the bounds, so that errors and documentation always agree with the code.
 """
 
 import re
@@ -17,26 +17,26 @@ _DAY_SECONDS = 86400
 MAX_PORT = 65535
 
 
-class Unacceptable(ValueError):
-    """The text is not a value of this kind."""
+class InvalidValue(ValueError):
+    """The text is not a value of this type."""
 
 
-class Kind(Protocol[V_co]):
-    """A kind of value."""
+class ValueType(Protocol[V_co]):
+    """A type of value."""
 
     @property
     def allowed(self) -> str:
-        """Say in words what is allowed."""
+        """Describe in words what is allowed."""
         ...
 
     def parse(self, text: str) -> V_co:
-        """Return the value that `text` stands for, or raise `Unacceptable`."""
+        """Return the value that `text` stands for, or raise `InvalidValue`."""
         ...
 
 
 def _number(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?|\.[0-9]{1,9}", text):
-        raise Unacceptable
+        raise InvalidValue
     return float(text)
 
 
@@ -52,7 +52,7 @@ class Bounded:
         too_small = self._at_least is not None and number < self._at_least
         not_more = self._more_than is not None and number <= self._more_than
         if too_small or not_more or number > self._at_most:
-            raise Unacceptable
+            raise InvalidValue
         return number
 
     def _bounds(self, unit: str = "") -> str:
@@ -72,7 +72,7 @@ class Duration(Bounded):
 
     @property
     def allowed(self) -> str:
-        """Say in words what is allowed."""
+        """Describe in words what is allowed."""
         return f"a duration such as 30s, 5m, 2h, or a number of seconds; {self._bounds(' s')}"
 
     def parse(self, text: str) -> float:
@@ -86,7 +86,7 @@ class Minutes(Bounded):
 
     @property
     def allowed(self) -> str:
-        """Say in words what is allowed."""
+        """Describe in words what is allowed."""
         return f"a number of minutes, decimals allowed; {self._bounds()}"
 
     def parse(self, text: str) -> float:
@@ -99,7 +99,7 @@ class Share(Bounded):
 
     @property
     def allowed(self) -> str:
-        """Say in words what is allowed."""
+        """Describe in words what is allowed."""
         return f"a percentage such as 10%, {self._bounds('%')}; or 0"
 
     def parse(self, text: str) -> float:
@@ -107,7 +107,7 @@ class Share(Bounded):
         if text.endswith("%"):
             return self._check(_number(text[:-1])) / 100
         if _number(text) != 0:
-            raise Unacceptable
+            raise InvalidValue
         return 0.0
 
 
@@ -120,13 +120,13 @@ class Whole:
 
     @property
     def allowed(self) -> str:
-        """Say in words what is allowed."""
+        """Describe in words what is allowed."""
         return f"a whole number, at least {self._at_least}, at most {self._at_most}"
 
     def parse(self, text: str) -> int:
         """Return the number."""
         if not re.fullmatch(r"[0-9]{1,9}", text) or not self._at_least <= int(text) <= self._at_most:
-            raise Unacceptable
+            raise InvalidValue
         return int(text)
 
 
@@ -138,13 +138,13 @@ class Port:
 
     @property
     def allowed(self) -> str:
-        """Say in words what is allowed."""
+        """Describe in words what is allowed."""
         return f"a whole number from {self._at_least} to {MAX_PORT}"
 
     def parse(self, text: str) -> int:
         """Return the port."""
         if not re.fullmatch(r"[0-9]{1,5}", text) or not self._at_least <= int(text) <= MAX_PORT:
-            raise Unacceptable
+            raise InvalidValue
         return int(text)
 
 
@@ -160,7 +160,7 @@ class Choice(Generic[V_co]):
         try:
             return self._meanings[text.lower()]
         except KeyError:
-            raise Unacceptable from None
+            raise InvalidValue from None
 
 
 class Text:
@@ -174,7 +174,7 @@ class Text:
         """Return the text."""
         # Compiled when first used: most are not.
         if not re.fullmatch(self._pattern, text):
-            raise Unacceptable
+            raise InvalidValue
         return text
 
 
@@ -190,26 +190,24 @@ FETCH_TIMEOUT = Duration(more_than=0, at_most=60)
 REFRESH_AHEAD = Share(at_least=0, at_most=90)
 SECRET_ID = Text(f"{_NAME}|{_ARN}", "the name or ARN of a secret: 1 to 512 letters, digits and /_+=.@!-")
 PARAMETER_ID = Text(f"{_PARAMETER}|{_PARAMETER_ARN}", "the name, path or ARN of a parameter: letters, digits and /_.-")
-ALIAS = Text(_NAME, "a name to serve the secret as: 1 to 512 letters, digits and /_+=.@!-")
-PATTERN = Text(
-    r"[A-Za-z0-9/_+=.@!:*?\[\]-]{1,2048}", "a name or ARN in which *, ? and [...] stand for other characters"
-)
+ALIAS = Text(_NAME, "a name for requests: 1 to 512 letters, digits and /_+=.@!-")
+PATTERN = Text(r"[A-Za-z0-9/_+=.@!:*?\[\]-]{1,2048}", "a name or ARN, in which *, ? and [...] are wildcards")
 STAGE = Text(r"[^\s]{1,256}", "a staging label such as AWSCURRENT or AWSPREVIOUS")
 REGION = Text(r"[a-z]{2,}(-[a-z0-9]+)+-[0-9]+", "an AWS region such as eu-west-1")
 EXTERNAL_ID = Text(r"[\w+=,.@:/-]{2,1224}", "an external id: 2 to 1224 letters, digits and +=,.@:/_-")
-SESSION_NAME = Text(r"[\w+=,.@-]{2,64}", "the name of a session: 2 to 64 letters, digits and +=,.@_-")
-PARAMETER_VERSION = Text(r"[1-9][0-9]{0,18}", "the number of a version, from 1")
+SESSION_NAME = Text(r"[\w+=,.@-]{2,64}", "a session name: 2 to 64 letters, digits and +=,.@_-")
+PARAMETER_VERSION = Text(r"[1-9][0-9]{0,18}", "a version number, at least 1")
 PARAMETER_LABEL = Text(
-    r"[A-Za-z_.-][A-Za-z0-9_.-]{0,99}", "a label: at most 100 letters, digits and _.-, no digit first"
+    r"[A-Za-z_.-][A-Za-z0-9_.-]{0,99}", "a label: at most 100 letters, digits and _.-; the first is no digit"
 )
 ROLE = Text(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}", "the ARN of an IAM role")
-TOKEN = Text(r"[!-~]{1,4096}", "printable ASCII without blanks; or the word session")
+TOKEN = Text(r"[!-~]{1,4096}", "printable ASCII characters without spaces; or the word session")
 LOG_LEVEL = Choice({level: level for level in ("DEBUG", "INFO", "WARNING", "ERROR")})
 METRICS = Choice({member.value: member for member in Metrics})
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
 NAMESPACE = Text(
     r"(?!AWS/)[A-Za-z0-9._/#-][A-Za-z0-9._/#:-]{0,254}",
-    "a namespace of CloudWatch: 1 to 255 letters, digits and ._/#:-, the first no colon, and not AWS/...",
+    "a CloudWatch namespace: 1 to 255 letters, digits and ._/#:-; it starts with neither a colon nor AWS/",
 )
 YES_OR_NO = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 FLAG = Choice(YES_OR_NO)

@@ -1,11 +1,13 @@
 """
-Environment variables from secrets: which are wanted, from where, and what comes of them.
+Environment variables from secrets: which ones to set, from where, and to what.
 
-    env: and the environment -> rules -> sources (through the cache, or by a fetch of their own) -> assignments
-                                    channel: the extension's end of what the wrapper asks; alone: without an extension
+    env: and the environment -> rules -> reader (through the cache, or by its own fetch) -> assignments
+
+    via_extension   answers the wrapper from the extension, over `channel`
+    standalone      does the same in the wrapper's own process, where no extension answers
 
 Rules
 -----
-1. What a rule asks for and what a value gives are pure: `rules`, `assignments`.
-2. A value is never logged, nor is what it was made from; a key is.
+1. Reading rules and making variables of values are pure: `rules`, `assignments`.
+2. The log shows keys and names of variables, never a value.
 """

@@ -1,11 +1,11 @@
 """
-What values become: names and values of variables, as bytes. Pure.
+Makes variables of values: their names and values, as bytes. Pure.
 
 Rules
 -----
-1. Text and binary arrive as they are. Of JSON, strings arrive bare, everything else in compact JSON notation, with the
-   digits it was written with; null is left out.
-2. What cannot be a variable, or must not, is refused by name, and the rest goes on.
+1. Text and binary stay as they are. Of a JSON object, strings become bare text and everything else compact JSON, with
+   the digits as written; null is left out.
+2. A variable that cannot or must not be set is refused by name, and the others are set.
 """
 
 import logging
@@ -31,52 +31,52 @@ RESERVED = frozenset(
 )
 
 
-def assigned(rule: Rule, value: bytes, present: Container[bytes]) -> dict[bytes, bytes | None]:
+def assign(rule: Rule, value: bytes, present: Container[bytes]) -> dict[bytes, bytes | None]:
     """
-    Return the variables that a value becomes, None for one to be unset.
+    Return the variables that `rule` makes of a value; None for a variable to unset.
 
     Args:
-        rule: What is to become of it.
-        value: The value, as AWS has it.
-        present: The names of the variables that there are already.
+        rule: Which variables to set.
+        value: The value, as AWS stores it.
+        present: The names of the variables that exist already.
 
     Raises:
-        KeyNotFound: It has not the key, or one of the keys, that the rule names.
-        VariablesFailed: It is no JSON object, and keys are wanted.
+        KeyNotFound: The value lacks a key that the rule names.
+        VariablesFailed: The rule needs keys, and the value is not a JSON object.
     """
     spread = rule.spread
     pairs: list[tuple[str, str, bytes | str | None]]
     try:
         if rule.key:
-            pairs = [(rule.key, spread.as_name, _at(value, rule.key))]
+            pairs = [(rule.key, spread.as_name, _select(value, rule.key))]
         elif spread.as_name:
             pairs = [("", spread.as_name, value)]
         else:
-            pairs = [(key, variable_of(rule, key), item) for key, item in _chosen(rule, value)]
+            pairs = [(key, name_variable(rule, key), item) for key, item in _choose(rule, value)]
     except NotJson:
         raise VariablesFailed(
-            f"{rule.origin}: {_what(rule)} is no JSON object, so it has no keys to make variables of; "
-            "for the whole value use `as` under env:, or a reference without #"
+            f"{rule.origin}: {_describe(rule)} is not a JSON object, so it has no keys; "
+            "for the whole value, use `as` under env:, or a reference without #"
         ) from None
     result: dict[bytes, bytes | None] = {}
     for key, name, item in pairs:
-        reason = _why_refused(rule, name, item)
+        reason = _find_refusal(rule, name, item)
         if reason:
             logger.warning("variable.refused", {"source": rule.wanted.id, "key": key, "name": name, "reason": reason})
             continue
-        # Null is left out; a reference to null must not stay as it is, either.
+        # Null sets nothing, but a reference to null must not keep the text of the reference.
         is_free = spread.override or name.encode() not in present or name.encode() == NEXT_WRAPPER
         if (item is not None or rule.key) and is_free:
             result[name.encode()] = item.encode() if isinstance(item, str) else item
     return result
 
 
-def _what(rule: Rule) -> str:
+def _describe(rule: Rule) -> str:
     return f"{'parameter' if rule.wanted.is_parameter else 'secret'} {rule.wanted.id!r}"
 
 
-def _at(value: bytes, key: str) -> str | None:
-    text = _text(value)
+def _select(value: bytes, key: str) -> str | None:
+    text = _decode(value)
     try:
         found, is_json = select(text, key)
     except NoSuchKey:
@@ -84,9 +84,9 @@ def _at(value: bytes, key: str) -> str | None:
     return None if is_json and found == "null" else found
 
 
-def _chosen(rule: Rule, value: bytes) -> list[tuple[str, str | None]]:
-    """Return the keys that the rule wants, with what they hold."""
-    found, spread = members(_text(value)), rule.spread
+def _choose(rule: Rule, value: bytes) -> list[tuple[str, str | None]]:
+    """Return the keys that the rule chooses, with their values."""
+    found, spread = members(_decode(value)), rule.spread
     for key in (*spread.include, *spread.rename):
         if key not in found:
             raise KeyNotFound("", key)
@@ -94,15 +94,15 @@ def _chosen(rule: Rule, value: bytes) -> list[tuple[str, str | None]]:
     return [(key, item) for key, item in found.items() if key in wanted and key not in spread.exclude]
 
 
-def _text(value: bytes) -> str:
+def _decode(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
         raise NotJson from None
 
 
-def variable_of(rule: Rule, key: str) -> str:
-    """Return the name of the variable that a key becomes."""
+def name_variable(rule: Rule, key: str) -> str:
+    """Return the name of the variable for a key."""
     spread = rule.spread
     if key in spread.rename:
         return spread.rename[key]
@@ -112,16 +112,16 @@ def variable_of(rule: Rule, key: str) -> str:
     return name.upper() if spread.upper else name
 
 
-def _why_refused(rule: Rule, name: str, item: bytes | str | None) -> str:
-    """Return why there can be no such variable, or must not; empty if it may be."""
+def _find_refusal(rule: Rule, name: str, item: bytes | str | None) -> str:
+    """Return why the variable cannot or must not be set; empty if it may be set."""
     try:
         encoded, value = name.encode(), item.encode() if isinstance(item, str) else item
     except UnicodeEncodeError:
-        return "it is not Unicode: half of a surrogate pair"
+        return "the name or the value is not valid Unicode: it has half of a surrogate pair"
     if not encoded or b"=" in encoded or b"\0" in encoded:
-        return "a variable's name is not empty, and has no = and no NUL in it"
+        return "the name is empty, or contains = or NUL"
     if value is not None and b"\0" in value:
-        return "a variable's value has no NUL in it"
+        return "the value contains NUL"
     if encoded in RESERVED and name not in rule.spread.allow_reserved:
-        return "it is Lambda's or the loader's own; allow_reserved under env: can list it"
+        return "the name is reserved for Lambda or the program loader; allow_reserved under env: can permit it"
     return ""

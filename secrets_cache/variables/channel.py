@@ -1,14 +1,14 @@
 """
-The extension's end of what the wrapper asks: a socket without a file and without a port.
+The extension's end of the connection to the wrapper: a Unix socket in the abstract namespace, without file or port.
 
-An abstract Unix socket cannot be reached by HTTP, and so by no caller that a function was tricked into making; whoever
-runs code in the sandbox as our user could read the function's environment as well.
+No HTTP client can reach such a socket, so a function that is tricked into making a request cannot either. Code that
+runs in the sandbox as the same user could read the function's environment anyway.
 
 Rules
 -----
-1. Only our own user, and root, are answered.
-2. A value is sent once it is known and kept nowhere here.
-3. A connection that is not answered is closed: the wrapper then fetches by itself.
+1. Only processes of the same user and of root are answered.
+2. A value is sent as soon as it is known, and not kept here.
+3. A connection that gets no answer is closed; the wrapper then fetches the values itself.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ from secrets_cache.system.logs import describe
 logger = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
-# Given the variables that say what is wanted, and the names of all, returns what is to be set.
+# Takes the variables that name secrets, and the names of all variables; returns the variables to set.
 Answer = Callable[[Mapping[str, str], set[bytes]], Awaitable[dict[bytes, bytes | None]]]
 
 
 class Channel:
     """
-    Answers wrappers. An async context manager: entered, it listens; left, it stops at once.
+    Answers wrappers. An async context manager: it listens from entry to exit, and stops at once.
 
     Args:
-        listener: A socket that listens, non-blocking.
-        answer: Makes the answers; may raise `VariablesFailed`.
+        listener: A listening, non-blocking socket.
+        answer: Makes an answer; may raise `VariablesFailed`.
     """
 
     def __init__(self, listener: socket.socket, answer: Answer) -> None:
@@ -60,39 +60,39 @@ class Channel:
         except OSError:
             return
         connection.setblocking(False)
-        task = asyncio.get_running_loop().create_task(self._converse(connection))
+        task = asyncio.get_running_loop().create_task(self._serve(connection))
         self._tasks.add(task)
-        task.add_done_callback(functools.partial(self._ended, connection))
+        task.add_done_callback(functools.partial(self._finish, connection))
 
-    async def _converse(self, connection: socket.socket) -> None:
+    async def _serve(self, connection: socket.socket) -> None:
         with connection:
-            if _may_ask(connection):
-                await asyncio.get_running_loop().sock_sendall(connection, await self._reply(connection))
+            if _is_allowed(connection):
+                await asyncio.get_running_loop().sock_sendall(connection, await self._make_reply(connection))
 
-    def _ended(self, connection: socket.socket, task: "asyncio.Task[None]") -> None:
-        # One that did not even begin has not closed it.
+    def _finish(self, connection: socket.socket, task: "asyncio.Task[None]") -> None:
+        # A task that was cancelled before it began has not closed it.
         connection.close()
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        # Who is not in there any more was ended by us.
+        # Tasks that __aexit__ has cancelled are no longer in the set.
         if task in self._tasks and error is not None and not isinstance(error, ConnectionError):
             logger.error("internal.error", {"where": "variables", **describe(error)})
         self._tasks.discard(task)
 
-    async def _reply(self, connection: socket.socket) -> bytes:
-        environ, names = parse(await _received(connection))
+    async def _make_reply(self, connection: socket.socket) -> bytes:
+        environ, names = parse_request(await _receive(connection))
         try:
-            return encoded(await self._answer(environ, names))
+            return encode_answer(await self._answer(environ, names))
         except VariablesFailed as error:
             return b"!" + str(error).encode("utf-8", "backslashreplace").replace(b"\0", b"") + b"\0.\0"
 
 
-def _may_ask(connection: socket.socket) -> bool:
+def _is_allowed(connection: socket.socket) -> bool:
     # unix(7): struct ucred, process, user, group.
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return struct.unpack("3i", credentials)[1] in {os.getuid(), 0}
 
 
-async def _received(connection: socket.socket) -> bytes:
+async def _receive(connection: socket.socket) -> bytes:
     received = b""
     while chunk := await asyncio.get_running_loop().sock_recv(connection, 1 << 18):
         received += chunk
@@ -101,8 +101,8 @@ async def _received(connection: socket.socket) -> bytes:
     return received
 
 
-def parse(request: bytes) -> tuple[dict[str, str], set[bytes]]:
-    """Return the variables of a request that came with their values, and the names of all."""
+def parse_request(request: bytes) -> tuple[dict[str, str], set[bytes]]:
+    """Return the variables whose values the request holds, and the names of all variables."""
     environ, names = {}, set()
     for entry in request.split(b"\0"):
         name, equals, value = entry.partition(b"=")
@@ -112,7 +112,7 @@ def parse(request: bytes) -> tuple[dict[str, str], set[bytes]]:
     return environ, names
 
 
-def encoded(values: Mapping[bytes, bytes | None]) -> bytes:
-    """Return an answer as `wrapper.answered` reads it."""
+def encode_answer(values: Mapping[bytes, bytes | None]) -> bytes:
+    """Return an answer in the form that the wrapper reads."""
     records = (b"-" + name if value is None else b"+" + name + b"=" + value for name, value in values.items())
     return b"\0".join([*records, b".", b""])

@@ -1,4 +1,4 @@
-"""The wrapper without an extension: the same rules, the same fetches, in its own process."""
+"""The variables without an extension: the same rules and fetches, in the wrapper's own process."""
 
 import asyncio
 import logging
@@ -10,21 +10,21 @@ from secrets_cache.errors import VariablesFailed
 from secrets_cache.system import logs
 from secrets_cache.system.clock import SystemClock
 from secrets_cache.system.files import read_config
-from secrets_cache.variables.resolve import resolved
-from secrets_cache.variables.sources import SecretReader
+from secrets_cache.variables.reader import SecretReader
+from secrets_cache.variables.resolve import resolve
 
 logger = logging.getLogger(__name__)
 
 
-def resolve(environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
+def resolve_standalone(environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
     """
-    Return the variables that are to be set, None for one to be unset.
+    Return the variables to set; None for a variable to unset.
 
     Args:
-        environ: The function's environment variables, all of them.
+        environ: All of the function's environment variables.
 
     Raises:
-        VariablesFailed: One that is required cannot be had; or the configuration is strict, and wrong.
+        VariablesFailed: A required value could not be read; or strict mode is on and the configuration has problems.
     """
     file = read_config(environ)
     config = parse(file.data, file=file.path, environ=environ, unreadable=file.unreadable)
@@ -32,7 +32,7 @@ def resolve(environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
     for problem in config.problems:
         logger.error("config.invalid", problem.as_fields())
     if config.strict and config.problems:
-        raise VariablesFailed("the configuration is wrong, and SECRETS_CACHE_STRICT is set")
+        raise VariablesFailed("the configuration has problems, and SECRETS_CACHE_STRICT is set")
     # Not asyncio.run: its end waits for threads.
     return asyncio.new_event_loop().run_until_complete(_resolve(config, environ))
 
@@ -45,5 +45,5 @@ async def _resolve(config: Config, environ: Mapping[str, str]) -> dict[bytes, by
         environ=environ,
         budget_seconds=config.fetch_timeout,
         clock=SystemClock(),
-    ) as sources:
-        return await resolved(config.env, environ, present, sources)
+    ) as reader:
+        return await resolve(config.env, environ, present, reader)

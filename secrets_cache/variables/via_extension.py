@@ -1,8 +1,8 @@
 """
-The wrapper with an extension beside it: the extension's part.
+The extension's answers to the wrapper.
 
-What the wrapper will ask for is known from the configuration and the environment, so it is fetched with the rest. What
-that takes is imported only if there is a wrapper.
+The configuration and the environment name the values that the wrapper will need, so they are prefetched. The modules
+for that are imported only if there is a wrapper.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from secrets_cache.errors import VariablesFailed
 from secrets_cache.variables.channel import Channel
 
 if TYPE_CHECKING:
-    from secrets_cache.variables.sources import SecretReader
+    from secrets_cache.variables.reader import SecretReader
 
 WRAPPER = "get-secrets-layer"
 
@@ -29,11 +29,11 @@ class VariablesServer:
     Answers the wrapper. An async context manager.
 
     Args:
-        listener: The socket that it connects to.
-        config: Whose `env:` counts.
+        listener: The socket that the wrapper connects to.
+        config: The configuration, of which `env:` and the listed items count.
         environ: The environment variables.
-        cache: The secrets kept at hand.
-        clock: What time it is.
+        cache: The cache.
+        clock: The clock.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class VariablesServer:
         self._cache = cache
         self._clock = clock
         self._stack = AsyncExitStack()
-        self._opened: SecretReader | None = None
-        self._asking = 0
+        self._reader: SecretReader | None = None
+        self._requests = 0
 
     async def __aenter__(self) -> Self:
-        if is_expected(self._environ):
+        if expects_wrapper(self._environ):
             await self._prefetch()
         await self._stack.enter_async_context(Channel(self._listener, self._answer))
         return self
@@ -58,44 +58,44 @@ class VariablesServer:
         await self._stack.aclose()
 
     async def _prefetch(self) -> None:
-        from secrets_cache.variables.rules import rules_of  # noqa: PLC0415 - only with a wrapper
+        from secrets_cache.variables.rules import make_rules  # noqa: PLC0415 - only with a wrapper
 
-        sources = await self._sources()
-        # Whoever asks is told.
+        reader = await self._open_reader()
+        # The wrapper gets the error when it asks.
         with contextlib.suppress(VariablesFailed):
-            for rule in rules_of(self._config.env, self._environ):
-                sources.start(rule.wanted)
+            for rule in make_rules(self._config.env, self._environ):
+                reader.start(rule.wanted)
 
-    async def _sources(self) -> "SecretReader":
-        from secrets_cache.variables.sources import SecretReader  # noqa: PLC0415 - only with a wrapper
+    async def _open_reader(self) -> "SecretReader":
+        from secrets_cache.variables.reader import SecretReader  # noqa: PLC0415 - only with a wrapper
 
-        if self._opened is None:
-            sources = SecretReader(
-                # Asking it would bring all that is listed into the snapshot.
+        if self._reader is None:
+            reader = SecretReader(
+                # The first request makes the cache fetch everything, and the snapshot would then hold it.
                 cache=None if _is_snapshot(self._environ) else self._cache,
                 listed=self._config.listed,
                 environ=self._environ,
                 budget_seconds=self._config.fetch_timeout,
                 clock=self._clock,
             )
-            self._opened = await self._stack.enter_async_context(sources)
-        return self._opened
+            self._reader = await self._stack.enter_async_context(reader)
+        return self._reader
 
     async def _answer(self, environ: Mapping[str, str], names: set[bytes]) -> dict[bytes, bytes | None]:
-        from secrets_cache.variables.resolve import resolved  # noqa: PLC0415 - only with a wrapper
+        from secrets_cache.variables.resolve import resolve  # noqa: PLC0415 - only with a wrapper
 
-        sources = await self._sources()
-        self._asking += 1
+        reader = await self._open_reader()
+        self._requests += 1
         try:
-            return await resolved(self._config.env, environ, names, sources)
+            return await resolve(self._config.env, environ, names, reader)
         finally:
-            self._asking -= 1
-            if not self._asking:
-                await sources.forget()
+            self._requests -= 1
+            if not self._requests:
+                await reader.clear()
 
 
-def is_expected(environ: Mapping[str, str]) -> bool:
-    """Return whether a wrapper will ask during the init. Under SnapStart nothing is fetched before it does."""
+def expects_wrapper(environ: Mapping[str, str]) -> bool:
+    """Return whether a wrapper will ask during the init phase. False under SnapStart: nothing is prefetched there."""
     if _is_snapshot(environ):
         return False
     paths = [environ.get("AWS_LAMBDA_EXEC_WRAPPER", ""), *environ.get("SECRETS_CACHE_NEXT_WRAPPER", "").split(":")]

@@ -23,7 +23,7 @@ PRIVATE = "secrets-cache"
 WRAPPER = "get-secrets-layer"
 
 # Of the standard library, what a server without a terminal, a window, a database or a build never imports, and what is
-# for other systems: modules and folders.
+# for other systems: modules and folders. timeit and wsgiref stay: prometheus_client imports them, which the image adds.
 STDLIB_LEFT_OUT = frozenset({
     "__hello__", "__phello__", "_aix_support", "_android_support", "_apple_support", "_ios_support", "_osx_support",
     "_pyrepl", "antigravity", "asyncio/windows_events", "asyncio/windows_utils", "bdb", "cProfile", "cgitb", "cmd",
@@ -32,8 +32,8 @@ STDLIB_LEFT_OUT = frozenset({
     "ftplib", "idlelib", "imaplib", "imghdr", "lib2to3", "mailbox", "modulefinder", "msilib", "multiprocessing",
     "nntplib", "nturl2path", "optparse", "pdb", "pickletools", "plistlib", "poplib", "profile", "pstats", "pty",
     "pyclbr", "pydoc", "pydoc_data", "rlcompleter", "sched", "shelve", "site-packages", "smtplib", "sqlite3",
-    "sre_compile", "sre_constants", "sre_parse", "symtable", "tabnanny", "telnetlib", "test", "this", "timeit",
-    "tkinter", "trace", "turtle", "turtledemo", "unittest", "venv", "wave", "webbrowser", "wsgiref", "xdrlib",
+    "sre_compile", "sre_constants", "sre_parse", "symtable", "tabnanny", "telnetlib", "test", "this",
+    "tkinter", "trace", "turtle", "turtledemo", "unittest", "venv", "wave", "webbrowser", "xdrlib",
     "xml/dom", "xml/sax", "xmlrpc", "zipapp",
 })  # fmt: skip
 EXTENSIONS_LEFT_OUT = (

@@ -6,6 +6,7 @@ architectures and goes to the registry that is in its name.
 """
 
 import argparse
+import importlib.metadata
 import platform
 import re
 import shutil
@@ -22,6 +23,8 @@ from tools.publish.archives import Archive
 FOLDER = ROOT / "tools" / "release"
 # What Docker calls the architectures.
 DOCKER = {"x86_64": "amd64", "arm64": "arm64"}
+# What the image has besides the layer: pure Python, the same on each architecture, of the version that dev.txt locks.
+PACKAGES = ("prometheus-client",)
 # As a reference of an image is: lower case, parts between slashes, a host with a port first.
 NAME = r"[a-z0-9.-]+(:[0-9]+/[a-z0-9._-]+)?(/[a-z0-9._-]+)*"
 
@@ -97,14 +100,21 @@ def build(image: str, found: Sequence[Archive], *, is_pushed: bool) -> None:
 
 
 def lay_out(context: Path, found: Sequence[Archive]) -> None:
-    """Make a folder the build's context: the tree of each architecture, readable by every user, and the command."""
+    """Make a folder the build's context: the tree of each architecture, the packages of the image, and the command."""
     for archive in found:
-        tree = context / DOCKER[archive.architecture]
-        unpack(archive.path, tree)
-        for path in (tree, *tree.rglob("*")):
-            if path.is_dir():
-                path.chmod(0o755)
+        unpack(archive.path, context / DOCKER[archive.architecture])
+    for package in PACKAGES:
+        for file in importlib.metadata.files(package) or ():
+            if file.suffix != ".pyc":
+                target = context / "packages" / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(str(file.locate()), target)
+                target.chmod(0o644)
     shutil.copy(FOLDER / "secrets-cache", context)
+    for path in (context, *context.rglob("*")):
+        if path.is_dir():
+            # Every user of the image may read it.
+            path.chmod(0o755)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`secrets-cache policy`: what it prints, and when it prints nothing. What is in a policy: test_policy.py."""
+"""`secrets-cache policy`: what it prints, and when it prints nothing. What is in a policy: test_policy_document.py."""
 
 import io
 import json
@@ -10,7 +10,7 @@ import pytest
 
 from secrets_cache.cli import main
 from tests.support.upstream import ACCOUNT
-from tests.unit.cli.test_iam_policy import FOREIGN, ROLE
+from tests.unit.cli.test_policy_document import FOREIGN, ROLE
 
 HERE = ("--region", "eu-west-1", "--account", ACCOUNT)
 
@@ -53,13 +53,13 @@ def test_the_region_may_be_that_of_the_environment(capfd, file, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--region", "eu-west-1"), "in which account it is meant is not known; --account says it"),
-        (("--account", ACCOUNT), "in which region it is meant is not known; --region says it"),
+        (("--region", "eu-west-1"), "give it with --account"),
+        (("--account", ACCOUNT), "give it with --region"),
         (("--region", "nowhere"), "--region: found 'nowhere'; allowed: an AWS region such as eu-west-1"),
         ((*HERE, "--account", "12"), "--account: found '12'; allowed: the 12 digits of an AWS account"),
-        ((*HERE, "--partition", "x"), "--partition: found 'x'; allowed: a partition such as aws or aws-cn"),
+        ((*HERE, "--partition", "x"), "--partition: found 'x'; allowed: an AWS partition such as aws or aws-cn"),
         ((*HERE, "--role", "x"), "--role: found 'x'; allowed: the ARN of an IAM role"),
-        ((*HERE, "--role", ROLE), "allowed: one of none, as no role is assumed"),
+        ((*HERE, "--role", ROLE), "allowed: nothing, since the configuration assumes no role"),
         ((*HERE, "--environment", "/nonexistent"), "--environment /nonexistent: No such file or directory"),
     ],
 )
@@ -78,7 +78,7 @@ def test_what_makes_no_sense_is_wrong_usage(capfd, file, monkeypatch, options, s
     ("text", "said"),
     [
         ("secretes: [db]", ":1: secretes: found unknown key 'secretes'"),
-        ("ttl: 5m", "found no secret and no pattern; allowed: at least one under secrets, parameters, allow or env"),
+        ("ttl: 5m", "found no entries; allowed: at least one under secrets, parameters, allow or env"),
         (None, "found no such file"),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_role_has_a_policy_of_its_own(capfd, file):
     of_role, silence = printed(capfd, file, *HERE, "--role", ROLE)
 
     assert ("sts:AssumeRole", [ROLE]) == (own["Statement"][-1]["Action"], own["Statement"][-1]["Resource"])
-    assert "printed with --role" in note
+    assert "with --role" in note
     assert ROLE in note
     assert ["arn:aws:secretsmanager:eu-west-1:999999999999:secret:theirs-??????"] == of_role["Statement"][0]["Resource"]
     assert "" == silence
@@ -126,4 +126,4 @@ def test_variables_that_cannot_be_meant_are_a_problem(capfd, file, tmp_path):
     variables.write_text("KEY=ssm://what?\n", encoding="utf-8")
 
     assert 1 == main(["policy", "--config", str(file), *HERE, "--environment", str(variables)])
-    assert "KEY names 'what?'" in capfd.readouterr().err
+    assert "KEY: found 'what?'" in capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""The lane for plain YAML, held to PyYAML: what it reads, PyYAML reads alike."""
+"""The fast path for plain YAML, held to PyYAML: what it reads, PyYAML reads alike."""
 
 from pathlib import Path
 
@@ -26,10 +26,10 @@ def tree(node: Node | None) -> object:
 
 
 def is_read_alike(text: str) -> bool:
-    """Return whether the lane reads it, having checked that the engine reads the same."""
+    """Return whether the fast path reads it, having checked that the library reads the same."""
     try:
         root = plain_yaml.compose(text)
-    except plain_yaml.Unsure:
+    except plain_yaml.NotPlain:
         return False
     assert tree(root) == tree(pyyaml.compose(text)), text
     return True
@@ -115,7 +115,7 @@ def test_the_example_needs_no_pyyaml() -> None:
         "a: `b`",
     ],
 )
-def test_what_is_not_plain_is_left_to_the_engine(text: str) -> None:
+def test_what_is_not_plain_is_left_to_pyyaml(text: str) -> None:
     """Right or wrong: PyYAML says which."""
     assert not is_read_alike(text)
 
@@ -197,22 +197,22 @@ def test_anything_that_looks_like_a_configuration_is_read_alike_or_left(text: st
 
 @pytest.mark.parametrize("text", ["secrets: [a, {id: b, ttl: soon}]\nport: 1", "secrets: [a", "a: \t- b"])
 def test_the_switch_changes_no_configuration(text: str) -> None:
-    """With the lane or without it: the same values, and the same problems."""
-    with_lane = parse(text.encode(), file="config.yaml", environ={})
-    assert with_lane == parse(text.encode(), file="config.yaml", environ={"SECRETS_CACHE_LANES": "0"})
-    assert with_lane.problems
+    """With the fast path or without it: the same values, and the same problems."""
+    with_fast_path = parse(text.encode(), file="config.yaml", environ={})
+    assert with_fast_path == parse(text.encode(), file="config.yaml", environ={"SECRETS_CACHE_LANES": "0"})
+    assert with_fast_path.problems
 
 
-def test_the_switch_turns_the_lane_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine then reads everything, and says what it has always said."""
+def test_the_switch_turns_the_fast_path_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library then reads everything, and says what it has always said."""
 
     def never(_: str) -> None:
         raise AssertionError
 
     monkeypatch.setattr(plain_yaml, "compose", never)
-    root = document.compose(b"a: b", has_lane=False)
+    root = document.compose(b"a: b", is_fast=False)
     assert isinstance(root, Mapping)
     with pytest.raises(AssertionError):
-        document.compose(b"a: b", has_lane=True)
+        document.compose(b"a: b", is_fast=True)
     with pytest.raises(DocumentError):
-        document.compose(b"a: [", has_lane=False)
+        document.compose(b"a: [", is_fast=False)

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from secrets_cache.config import VariablesFrom
 from secrets_cache.errors import KeyNotFound, VariablesFailed
-from secrets_cache.variables.assignments import RESERVED, assigned
+from secrets_cache.variables.assignments import RESERVED, assign
 from secrets_cache.variables.rules import Rule, Wanted
 
 
 def assigned_by(value, *, present=(), key="", **spread):
     """Return what a value becomes."""
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return assigned(Rule(Wanted("db"), VariablesFrom("db", **spread), key, "env: db"), data, set(present))
+    return assign(Rule(Wanted("db"), VariablesFrom("db", **spread), key, "env: db"), data, set(present))
 
 
 def test_every_top_level_key_becomes_a_variable():
@@ -99,7 +99,7 @@ def test_no_object_has_no_keys(value):
     with pytest.raises(VariablesFailed) as caught:
         assigned_by(value)
 
-    assert "env: db: secret 'db' is no JSON object" in str(caught.value)
+    assert "env: db: secret 'db' is not a JSON object" in str(caught.value)
     assert "use `as`" in str(caught.value)
 
 

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.system.sockets import CHANNEL, bind_channel, opened
+from secrets_cache.system.sockets import CHANNEL, bind_channel, open_sockets
 from secrets_cache.variables import channel
 from secrets_cache.variables.channel import Channel
 from tests.support.fakes import CANARY
@@ -15,7 +15,7 @@ from tests.support.fakes import CANARY
 
 async def ask(answer, request=b"A=1\0B", *, address="test"):
     """Serve with `answer`; return what comes back for a request."""
-    (listener,) = opened(bind_channel(address))
+    (listener,) = open_sockets(bind_channel(address))
     async with Channel(listener, answer):
         reader, writer = await asyncio.open_unix_connection(sock=connected(address))
         writer.write(request)
@@ -77,7 +77,7 @@ async def test_another_user_is_told_nothing():
         asked.append(1)
         return {}
 
-    (listener,) = opened(bind_channel("other"))
+    (listener,) = open_sockets(bind_channel("other"))
     async with Channel(listener, answer):
         for user, said in ((65534, b""), (0, b".\0")):
             os.seteuid(user)
@@ -110,7 +110,7 @@ async def test_leaving_stops_who_is_still_waiting():
         begun.set()
         await asyncio.Event().wait()
 
-    (listener,) = opened(bind_channel("leaving"))
+    (listener,) = open_sockets(bind_channel("leaving"))
     async with Channel(listener, answer):
         connection = connected("leaving")
         connection.shutdown(socket.SHUT_WR)
@@ -123,7 +123,7 @@ async def test_leaving_stops_who_is_still_waiting():
 
 def test_a_name_that_is_taken_gives_no_channel():
     """Whoever has it, the extension goes on without."""
-    (listener,) = opened(bind_channel("taken"))
+    (listener,) = open_sockets(bind_channel("taken"))
     with listener:
         assert [] == bind_channel("taken")
     assert [] == bind_channel("x" * 200)

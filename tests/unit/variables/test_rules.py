@@ -4,7 +4,7 @@ import pytest
 
 from secrets_cache.config import VariablesFrom
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.variables.rules import Wanted, rules_of
+from secrets_cache.variables.rules import Wanted, make_rules
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf"
 ELSEWHERE = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf"
@@ -13,7 +13,7 @@ ROLE = "arn:aws:iam::123456789012:role/reader"
 
 def wanted(env=(), **environ):
     """Return what is wanted in eu-west-1."""
-    return [rule.wanted for rule in rules_of(env, {"AWS_REGION": "eu-west-1", **environ})]
+    return [rule.wanted for rule in make_rules(env, {"AWS_REGION": "eu-west-1", **environ})]
 
 
 def test_nothing_is_wanted_where_nothing_says_so():
@@ -71,7 +71,7 @@ def test_the_region_is_the_one_given_else_the_arns_else_ours(secret_id, more, re
 )
 def test_a_reference_names_its_value(value, expected):
     """What stands behind the first # is a key, or a JSON pointer."""
-    rule = rules_of([], {"DB": value})[0]
+    rule = make_rules([], {"DB": value})[0]
 
     assert expected == (rule.wanted.id, rule.wanted.is_parameter, rule.key)
     assert ("DB", "DB") == (rule.spread.as_name, rule.origin)
@@ -80,14 +80,17 @@ def test_a_reference_names_its_value(value, expected):
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"DB": "secretsmanager://"}, "DB names ''; allowed: the name or ARN of a secret"),
-        ({"DB": "ssm://a b"}, "DB names 'a b'; allowed: the name, path or ARN of a parameter"),
-        ({"SECRET_ARN": "a,b c"}, "SECRET_ARN names 'b c'; allowed: the name or ARN"),
-        ({"SECRET_ARN": "a", "SECRET_REGION": "here"}, "SECRET_REGION names 'here'; allowed: an AWS region"),
-        ({"SECRET_ARN": "a", "ASSUME_ROLE_ARN": "me"}, "ASSUME_ROLE_ARN names 'me'; allowed: the ARN of an IAM role"),
-        ({"SECRET_ARN": "a", "API_TIMEOUT": "5s"}, "API_TIMEOUT is '5s'; allowed: milliseconds, more than 0"),
-        ({"SECRET_ARN": "a", "API_TIMEOUT": "nan"}, "API_TIMEOUT is 'nan'"),
-        ({"SECRET_ARN": "a", "API_TIMEOUT": "0"}, "API_TIMEOUT is '0'"),
+        ({"DB": "secretsmanager://"}, "DB: found ''; allowed: the name or ARN of a secret"),
+        ({"DB": "ssm://a b"}, "DB: found 'a b'; allowed: the name, path or ARN of a parameter"),
+        ({"SECRET_ARN": "a,b c"}, "SECRET_ARN: found 'b c'; allowed: the name or ARN"),
+        ({"SECRET_ARN": "a", "SECRET_REGION": "here"}, "SECRET_REGION: found 'here'; allowed: an AWS region"),
+        ({"SECRET_ARN": "a", "ASSUME_ROLE_ARN": "me"}, "ASSUME_ROLE_ARN: found 'me'; allowed: the ARN of an IAM role"),
+        (
+            {"SECRET_ARN": "a", "API_TIMEOUT": "5s"},
+            "API_TIMEOUT: found '5s'; allowed: a number of milliseconds, more than 0",
+        ),
+        ({"SECRET_ARN": "a", "API_TIMEOUT": "nan"}, "API_TIMEOUT: found 'nan'"),
+        ({"SECRET_ARN": "a", "API_TIMEOUT": "0"}, "API_TIMEOUT: found '0'"),
     ],
 )
 def test_what_cannot_be_meant_says_where_and_what_is_allowed(environ, said):

@@ -1,4 +1,4 @@
-"""What systemd is told of the service's state, where it asks for that: sd_notify(3), `Type=notify`."""
+"""The service's state, for systemd where it asks for it: sd_notify(3), `Type=notify`."""
 
 import logging
 import socket
@@ -8,11 +8,11 @@ logger = logging.getLogger(__name__)
 
 
 def notify(environ: Mapping[str, str], state: str) -> None:
-    """Send a state, such as "READY=1", to the socket that $NOTIFY_SOCKET names, if it names one. Never raises."""
+    """Send a state such as "READY=1" to the socket in $NOTIFY_SOCKET, if it is set. Never raises."""
     address = environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
-    # An abstract socket is written with @ in place of its NUL.
+    # The variable writes the NUL of an abstract socket as @.
     path = f"\0{address[1:]}" if address.startswith("@") else address
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:

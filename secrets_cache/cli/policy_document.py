@@ -1,0 +1,188 @@
+"""
+The least-privilege IAM policy document of a configuration. Pure.
+
+    Config and the function's variables -> refs and patterns -> the calls that `AwsSource` makes for them -> statements
+
+Rules
+-----
+1. A policy belongs to one role: the function's own, or one that the configuration assumes. They share no statement.
+2. It grants the calls that are made: the thresholds for batch calls come from the code that makes the calls.
+3. Nothing is granted twice: a resource that a pattern covers is not listed.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from secrets_cache.aws.iam_resources import (
+    PARAMETERS,
+    SECRETS,
+    Place,
+    allowed_by,
+    parameter_arn,
+    region_of,
+    secret_arn,
+)
+from secrets_cache.aws.parameterstore import BATCH_SIZE
+from secrets_cache.aws.source import batch_above
+from secrets_cache.config import Config
+from secrets_cache.core.secret import AwsContext, Ref
+from secrets_cache.variables.rules import find_ref, index_names, make_rules
+
+# A parameter of this name is a secret: https://docs.aws.amazon.com/systems-manager/latest/userguide/integration-ps-secretsmanager.html
+REFERENCE = "/aws/reference/secretsmanager/"
+
+
+class _Reads(NamedTuple):
+    """What is read from one service: statement name, action and resource of each read, and the regions."""
+
+    service: str
+    used: tuple[tuple[str, str, str], ...]
+    regions: tuple[str, ...]
+
+
+def find_roles(config: Config, environ: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """Return the ARNs of the roles that the configuration assumes, sorted. Raises `VariablesFailed`."""
+    return sorted({ref.context.role_arn for ref in _collect_refs(config, environ, "")} - {""})
+
+
+def build_policy(
+    config: Config, place: Place, *, environ: Mapping[str, str] = MappingProxyType({}), role: str = ""
+) -> dict[str, Any]:
+    """
+    Return the policy document for `config` and `environ`.
+
+    An ARN that ends in a hyphen and six characters is complete, and is the resource as it is. `[...]` in a pattern,
+    which IAM does not know, becomes `?`: slightly more than the pattern, but still one character.
+
+    Args:
+        config: The listed items, the `allow` patterns and `env:`.
+        place: The region, account and partition of the function.
+        environ: The function's variables, of which SECRET_ARN, SECRET_REGION, ASSUME_ROLE_ARN and references count.
+        role: The ARN of an assumed role, for the policy of that role; empty for the function's own role.
+
+    Raises:
+        PlaceUnknown: A bare name was given, but its region or account is unknown.
+        VariablesFailed: A variable in `environ` has an invalid value.
+    """
+    refs = _collect_refs(config, environ, place.region)
+    if role:
+        place = Place(place.region, role.split(":")[4], role.split(":")[1])
+    mine = [ref for ref in refs if ref.context.role_arn == role]
+    allowed = [one for pattern in config.allow for one in allowed_by(pattern, place)] if not role else []
+    statements = [
+        *_make_statements(_read_secrets(mine, allowed, place), place),
+        *_make_statements(_read_parameters(config, mine, allowed, place, role), place),
+    ]
+    threshold = batch_above(config.batch)
+    batches = _group_batches([item.ref for item in config.secrets], place, role)
+    if threshold is not None and any(len(together) > threshold for together in batches):
+        # IAM takes no other resource for it; by itself it gives access to nothing.
+        statements.append(_make_statement("ReadSecretsTogether", "secretsmanager:BatchGetSecretValue", "*"))
+    assumed = sorted({ref.context.role_arn for ref in refs} - {""})
+    if assumed and not role:
+        statements.append(_make_statement("AssumeRoles", "sts:AssumeRole", assumed))
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+# What is read.
+
+
+def _collect_refs(config: Config, environ: Mapping[str, str], region: str) -> list[Ref]:
+    """Return everything that is fetched without a request: the listed items, and the values of variables."""
+    listed = index_names(config.listed)
+    rules = make_rules(config.env, {**environ, "AWS_REGION": region})
+    return [*(item.ref for item in config.listed), *(find_ref(rule.wanted, listed) for rule in rules)]
+
+
+def _group_batches(refs: Iterable[Ref], place: Place, role: str) -> list[list[Ref]]:
+    """Return the refs that `AwsSource` may fetch in one batch call: one region and role each, current versions only."""
+    together: dict[AwsContext, list[Ref]] = {}
+    for ref in refs:
+        if ref.context.role_arn == role and ref.version_id is None and ref.version_stage is None and not ref.is_path:
+            together.setdefault(ref.context._replace(region=region_of(ref, place)), []).append(ref)
+    return list(together.values())
+
+
+def _read_secrets(refs: Sequence[Ref], allowed: Sequence[tuple[str, str, str]], place: Place) -> _Reads:
+    named = [ref for ref in refs if not ref.is_parameter]
+    named += [
+        ref._replace(secret_id=ref.secret_id.removeprefix(REFERENCE), is_parameter=False)
+        for ref in refs
+        if ref.is_parameter and ref.secret_id.startswith(REFERENCE)
+    ]
+    used = [("Secrets", "secretsmanager:GetSecretValue", secret_arn(ref, place)) for ref in named]
+    patterns = [one for one in allowed if one[1].startswith(SECRETS)]
+    regions = (*(region_of(ref, place) for ref in named), *(resource.split(":")[3] for _, _, resource in patterns))
+    return _Reads(SECRETS, (*used, *patterns), regions)
+
+
+def _read_parameters(
+    config: Config, refs: Sequence[Ref], allowed: Sequence[tuple[str, str, str]], place: Place, role: str
+) -> _Reads:
+    named = [ref for ref in refs if ref.is_parameter]
+    single = [ref for ref in named if not ref.is_path]
+    chunks = [
+        here[start : start + BATCH_SIZE]
+        for here in _group_batches((item.ref for item in config.parameters), place, role)
+        for start in range(0, len(here), BATCH_SIZE)
+    ]
+    together = [ref for chunk in chunks if len(chunk) > 1 for ref in chunk]
+    used = [
+        *(("Parameters", "ssm:GetParameter", parameter_arn(ref, place)) for ref in single),
+        *(("ParametersTogether", "ssm:GetParameters", parameter_arn(ref, place)) for ref in together),
+        # Permission for a path covers every parameter below it.
+        *(("Paths", "ssm:GetParametersByPath", parameter_arn(ref, place)) for ref in named if ref.is_path),
+    ]
+    patterns = [one for one in allowed if one[1].startswith(PARAMETERS)]
+    regions = (*(region_of(ref, place) for ref in named), *(resource.split(":")[3] for _, _, resource in patterns))
+    return _Reads(PARAMETERS, (*used, *patterns), regions)
+
+
+# The statements.
+
+
+def _make_statements(reads: _Reads, place: Place) -> list[dict[str, Any]]:
+    """Return the statements for reading, and for decryption through the service that is read from."""
+    by_action: dict[tuple[str, str], list[str]] = {}
+    for what, action, resource in reads.used:
+        by_action.setdefault((what, action), []).append(resource)
+    if not by_action:
+        return []
+    regions = set(reads.regions)
+    keys = [f"arn:{place.partition}:kms:{region}:*:key/*" for region in regions]
+    through = [f"{reads.service}.{region}.amazonaws.com" for region in regions]
+    decrypt = _make_statement(
+        "Secrets" if reads.service == SECRETS else "Parameters", "kms:Decrypt", _drop_covered(keys)
+    )
+    return [
+        *(
+            _make_statement(f"Read{what}", action, _drop_covered(resources))
+            for (what, action), resources in by_action.items()
+        ),
+        {
+            **decrypt,
+            "Sid": f"Decrypt{decrypt['Sid']}",
+            "Condition": {"StringLike": {"kms:ViaService": _drop_covered(through)}},
+        },
+    ]
+
+
+def _make_statement(sid: str, action: str, resource: "str | list[str]") -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def _drop_covered(texts: Iterable[str]) -> list[str]:
+    """Return the patterns, sorted, without those that another one covers. `*` and `?` are wildcards."""
+    kept = sorted(set(texts))
+    for text in list(kept):
+        if any(other != text and _covers(other, text) for other in kept):
+            kept.remove(text)
+    return kept
+
+
+def _covers(pattern: str, text: str) -> bool:
+    """Return whether `pattern` matches everything that `text`, perhaps a pattern itself, matches."""
+    meanings = {"*": ".*", "?": "[^*]"}
+    return re.fullmatch("".join(meanings.get(char) or re.escape(char) for char in pattern), text) is not None

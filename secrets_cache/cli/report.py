@@ -1,0 +1,71 @@
+"""
+What `check` reports: one mapping of plain values for each problem, listed item and variable. Pure.
+
+The keys are those of `check --json`, and stay; docs/command-line.md lists them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from secrets_cache.config import Config, ListedSecret, Problem
+from secrets_cache.core.secret import Ref
+from secrets_cache.errors import VariablesFailed
+from secrets_cache.variables.assignments import name_variable
+from secrets_cache.variables.rules import Names, Rule, find_ref
+
+Row = dict[str, Any]
+
+
+def report_problem(problem: Problem) -> Row:
+    """Return a problem of the configuration."""
+    return {**problem._asdict(), "text": str(problem)}
+
+
+def report_failure(error: VariablesFailed) -> Row:
+    """Return a problem of the variables that name secrets, in the form of the other problems."""
+    text = f"environment: {error.reason}"
+    return {"file": "environment", "line": None, "key": "", "found": "", "allowed": "", "text": text}
+
+
+def report_listed(config: Config, item: ListedSecret) -> Row:
+    """Return what a listed item means. None: the function's own region or role, or the current version."""
+    return {
+        "name": item.name,
+        "kind": _name_kind(item.ref),
+        "id": item.ref.secret_id,
+        "version": item.ref.version_id or item.ref.version_stage,
+        "region": item.ref.context.region or None,
+        "role_arn": item.ref.context.role_arn or None,
+        "ttl_seconds": config.ttl if item.ttl_seconds is None else item.ttl_seconds,
+        "required": item.required,
+    }
+
+
+def report_rule(rule: Rule, names: Names) -> Row:
+    """Return which variables a rule would set and from where, as far as that is known without the value."""
+    wanted = rule.wanted
+    context = find_ref(wanted, names).context
+    return {
+        "variables": _list_patterns(rule),
+        "source": "reference" if rule.spread.as_name == rule.origin else rule.origin.partition(":")[0],
+        "kind": _name_kind(Ref(wanted.id, is_parameter=wanted.is_parameter)),
+        "id": wanted.id,
+        "key": rule.key or None,
+        "region": context.region or None,
+        "role_arn": context.role_arn or None,
+        "override": rule.spread.override,
+        "required": rule.spread.required,
+    }
+
+
+def _name_kind(ref: Ref) -> str:
+    return "path" if ref.is_path else "parameter" if ref.is_parameter else "secret"
+
+
+def _list_patterns(rule: Rule) -> Sequence[str]:
+    """Return the names of the variables; a star stands for keys that only the value knows."""
+    spread = rule.spread
+    if spread.as_name:
+        return [spread.as_name]
+    keys = [*spread.include, *spread.rename] if spread.include else ["*", *spread.rename]
+    return [name_variable(rule, key) for key in dict.fromkeys(keys) if key not in spread.exclude]

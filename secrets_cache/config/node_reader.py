@@ -1,0 +1,109 @@
+"""
+Reads YAML nodes of one form each: a list, a mapping, a single value. Collects the problems on the way.
+
+Rules
+-----
+1. A wrong node costs only itself.
+2. The work is bounded, however much a few aliases repeat in a small file.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from secrets_cache.config import document, nodes
+from secrets_cache.config.model import HIDDEN, Problem
+from secrets_cache.config.nodes import Node
+from secrets_cache.config.values import InvalidValue, ValueType
+
+MAX_ITEMS = 20_000
+
+
+class NodeReader:
+    """
+    Reads the nodes of one document. Methods take a node and its key in the document, such as "secrets[2].ttl".
+
+    Args:
+        file: The document's path, for the problems.
+
+    Attributes:
+        problems: The problems found so far.
+    """
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._items_left = MAX_ITEMS
+        self.problems: list[Problem] = []
+
+    def problem(self, node: Node, key: str, allowed: str, found: str = "") -> None:
+        """Note a problem; without `found`, the node itself is described."""
+        found = found or document.describe(node)
+        self.problems.append(Problem(file=self._file, line=node.line, key=key, found=found, allowed=allowed))
+
+    def mapping(
+        self, node: Node, key: str, known: tuple[str, ...] | Mapping[str, Any] | None, *, hidden: bool = False
+    ) -> dict[str, Node]:
+        """
+        Return a mapping's nodes by key.
+
+        Args:
+            node: The mapping.
+            key: Its key in the document.
+            known: The keys that may occur; None for any.
+            hidden: Whether keys and values might be, or hold, a token, so that no problem may show them.
+        """
+        if not isinstance(node, nodes.Mapping):
+            names = "any keys with values" if known is None else f"the keys {', '.join(known)}"
+            self.problem(node, key, names, found=HIDDEN if hidden else "")
+            return {}
+        parts: dict[str, Node] = {}
+        for name_node, value in self._take(node, key):
+            name = name_node.value if isinstance(name_node, nodes.Scalar) else ""
+            at = (f"{key}." if key else "") + document.show_key(name)
+            said = repr(document.shorten(name))
+            if known is not None and name not in known and hidden:
+                self.problem(name_node, key, f"the keys {', '.join(known)}", found="an unknown key")
+            elif known is not None and name not in known:
+                self.problem(name_node, at, f"the keys {', '.join(known)}", found=f"unknown key {said}")
+            elif name in parts:
+                self.problem(name_node, at, "each key only once", found=f"a second key {said}")
+            else:
+                parts[name] = value
+        return parts
+
+    def items(self, node: Node, key: str) -> list[tuple[Node, str]]:
+        """Return a list's items with their keys; null counts as an empty list."""
+        if document.is_null(node):
+            return []
+        if not isinstance(node, nodes.Sequence):
+            self.problem(node, key, "a list")
+            return []
+        return [(item, f"{key}[{number}]") for number, item in enumerate(self._take(node, key))]
+
+    def _take(self, node: nodes.Sequence | nodes.Mapping, key: str) -> list[Any]:
+        """Return the items of a list or the pairs of a mapping, as many as the bound leaves."""
+        taken: list[Any] = [*node.value[: self._items_left]]
+        if len(taken) < len(node.value) and self._items_left:
+            self.problem(node, key, f"at most {MAX_ITEMS} items and keys in all", found="more")
+        self._items_left -= len(taken)
+        return taken
+
+    def scalar(
+        self,
+        node: Node,
+        key: str,
+        value_type: ValueType[Any],
+        into: dict[str, Any],
+        *,
+        store_as: str = "",
+        hidden: bool = False,
+    ) -> None:
+        """Store the value of a node in `into`, under the last part of its key or `store_as`; or note a problem."""
+        # `token: null` is not a token with the text "null".
+        if isinstance(node, nodes.Scalar) and not (hidden and document.is_null(node)):
+            try:
+                into[store_as or key.rpartition(".")[2]] = value_type.parse(node.value)
+            except InvalidValue:
+                pass
+            else:
+                return
+        self.problem(node, key, value_type.allowed, found=HIDDEN if hidden else "")

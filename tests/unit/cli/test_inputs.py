@@ -1,0 +1,34 @@
+"""The files that the commands read."""
+
+import pytest
+
+from secrets_cache.cli.arguments import Usage
+from secrets_cache.cli.inputs import read_function_variables
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        ("A=1\n# B=2\n\nC=x=y\nno\n", {"A": "1", "C": "x=y"}),
+        ("A=1\0B=two\nlines\0", {"A": "1", "B": "two\nlines"}),
+        ('{"A": "1"}', {"A": "1"}),
+        ('{"Variables": {"A": "1"}}', {"A": "1"}),
+        ('{"FunctionName": "f", "Environment": {"Variables": {"A": "1"}}}', {"A": "1"}),
+        ("null\n", {}),
+        ('{"A": 1, "B": "2"}', {"B": "2"}),
+        ("{=1", {"{": "1"}),
+    ],
+)
+def test_the_functions_variables_are_read_as_they_are_at_hand(tmp_path, text, expected):
+    """As the AWS CLI shows them, as `env` does, or as an environment file has them."""
+    file = tmp_path / "variables"
+    file.write_text(text, encoding="utf-8")
+
+    assert expected == read_function_variables(str(file))
+
+
+def test_variables_that_cannot_be_read_are_wrong_usage(tmp_path):
+    """And say why."""
+    with pytest.raises(Usage, match="No such file"):
+        read_function_variables(str(tmp_path / "nope"))

@@ -1,0 +1,149 @@
+"""What environment variables set, that they beat the file, and the token."""
+
+import pytest
+
+from secrets_cache.config import AwsLayer, Metrics, Token
+from tests.support.configuration import good, only_problem, read
+from tests.support.fakes import CANARY
+
+
+def test_the_token_may_come_from_the_file_the_environment_or_the_session():
+    """The environment beats the file; the word session stands for AWS's own token."""
+    assert None is good("server: {token: ''}").tokens
+    assert (Token("abc"),) == good("server: {token: abc}").tokens
+    assert (Token("xyz"),) == good("server: {token: abc}", SECRETS_CACHE_TOKEN="xyz").tokens
+    assert (Token("s"),) == good("server: {token: session}", AWS_SESSION_TOKEN="s").tokens
+    assert (Token("c"),) == good("", SECRETS_CACHE_TOKEN="session", AWS_CONTAINER_AUTHORIZATION_TOKEN="c").tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("server: {token: [a]}", {}),
+        (f"server: {{token: '{CANARY} with blanks'}}", {}),
+        ("", {"SECRETS_CACHE_TOKEN": f"{CANARY} with blanks"}),
+        ("server: {token: session}", {}),
+        ("server:\n  token: #abc", {}),
+        ("server:\n  token: !abc", {}),
+        ("server:\n  token: &abc", {}),
+        ("server: {token: }", {}),
+        ("server: {token: null}", {}),
+        (f"server: {{token:{CANARY}}}", {}),
+        (f"server:\n  token:{CANARY}", {}),
+        (f"server:\n  ? {CANARY}", {}),
+        (f"server: {{token: {CANARY}, port: x}}", {}),
+    ],
+)
+def test_a_token_that_cannot_be_read_refuses_everybody_and_is_never_shown(text, environ):
+    """Wanting a token and misspelling it must not open the door."""
+    config = read(text, **environ)
+
+    assert CANARY not in repr(config)
+    assert CANARY not in str(only_problem(config))
+    assert config.tokens in {(), (Token(CANARY),)}
+    assert (config.tokens == ()) is ("port" not in text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("10", 600), ("0.5", 30), (".001", 0.06), (" 5 ", 300), ("43200", 2592000), ("", 600)]
+)
+def test_cache_timeout_is_minutes_and_beats_the_file(text, seconds):
+    """Decimals allowed; an empty variable is none."""
+    assert pytest.approx(seconds) == good("", CACHE_TIMEOUT=text).ttl
+    assert pytest.approx(seconds if text else 7) == good("ttl: 7", CACHE_TIMEOUT=text).ttl
+
+
+@pytest.mark.parametrize("text", ["abc", "0", "-1", "NaN", "inf", "1e3", "10m", "43201", "1,5", "٣", "1" * 400])
+def test_a_bad_cache_timeout_takes_the_default_and_says_so(text):
+    """The original took it as "never refresh" without a word."""
+    config = read("", CACHE_TIMEOUT=text)
+
+    assert 600 == config.ttl
+    problem = only_problem(config)
+    assert ("environment", None, "CACHE_TIMEOUT") == (problem.file, problem.line, problem.key)
+    assert "a number of minutes, decimals allowed; more than 0, at most 43200" == problem.allowed
+    assert str(problem).startswith("environment: CACHE_TIMEOUT: found ")
+
+
+@pytest.mark.parametrize(("text", "strict"), [("1", True), ("true", True), ("Yes", True), ("0", False), ("off", False)])
+def test_strict_is_a_flag(text, strict):
+    """Written as people write flags."""
+    assert strict is good("", SECRETS_CACHE_STRICT=text).strict
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "expected"),
+    [
+        ("", {}, (Metrics.NONE, "secrets-cache", False)),
+        ("metrics: emf", {}, (Metrics.EMF, "secrets-cache", False)),
+        ("metrics: EMF", {"SECRETS_CACHE_METRICS": "none"}, (Metrics.NONE, "secrets-cache", False)),
+        ("", {"SECRETS_CACHE_METRICS": "Emf"}, (Metrics.EMF, "secrets-cache", False)),
+        ("metrics: {by_secret: yes}", {}, (Metrics.NONE, "secrets-cache", True)),
+        ("metrics: {namespace: a/b}", {"SECRETS_CACHE_METRICS": "emf"}, (Metrics.EMF, "a/b", False)),
+        ("metrics:\n  format: emf\n  namespace: x:y\n", {}, (Metrics.EMF, "x:y", False)),
+    ],
+)
+def test_metrics_are_a_format_or_a_mapping_and_the_environment_beats_the_format(text, environ, expected):
+    """What the environment does not say stays as the file has it."""
+    config = good(text, **environ)
+
+    assert expected == (config.metrics, config.metrics_namespace, config.metrics_by_secret)
+
+
+def test_log_level_and_port_come_from_the_environment():
+    """In any case of letters; the port beats the file's."""
+    config = good("server: {port: 1}", SECRETS_CACHE_LOG_LEVEL="debug", SECRETS_CACHE_PORT="9090")
+
+    assert ("DEBUG", 9090) == (config.log_level, config.port)
+
+
+# The variables of AWS's own layer.
+
+LAYER = {
+    "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "2773",
+    "SECRETS_MANAGER_TTL": "60",
+    "SSM_PARAMETER_STORE_TTL": "0",
+    "SECRETS_MANAGER_TIMEOUT_MILLIS": "1500",
+    "PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED": "false",
+    "PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE": "10",
+    "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS": "3",
+    "PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL": "warn",
+    "AWS_SESSION_TOKEN": "s",
+}
+
+
+def test_the_variables_of_awss_layer_set_its_listener():
+    """Time-outs are milliseconds there and seconds here; 0, or none, is no time-out. Each token counts."""
+    config = good("", **LAYER)
+
+    assert (2773, "WARNING") == (config.aws_port, config.log_level)
+    assert config.aws_layer == AwsLayer(
+        secret_ttl=60,
+        parameter_ttl=0,
+        secret_timeout=1.5,
+        parameter_timeout=None,
+        is_cached=False,
+        cache_size=10,
+        max_connections=3,
+        tokens=(Token("s"),),
+    )
+
+
+def test_without_that_listener_they_do_not_count():
+    """Whoever leaves AWS's layer may leave its variables."""
+    port = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": ""}
+
+    assert (AwsLayer(), "INFO") == (good("", **LAYER | port).aws_layer, good("", **LAYER | port).log_level)
+
+
+def test_our_own_log_level_beats_that_of_the_layer():
+    """It is set for this program."""
+    assert "ERROR" == good("", **LAYER, SECRETS_CACHE_LOG_LEVEL="error").log_level
+
+
+def test_a_bad_variable_of_the_layer_is_a_problem():
+    """It takes its default; the others count."""
+    config = read("", **LAYER | {"SECRETS_MANAGER_TTL": "301"})
+
+    assert "SECRETS_MANAGER_TTL" == only_problem(config).key
+    assert (None, 10) == (config.aws_layer.secret_ttl, config.aws_layer.cache_size)

@@ -1,0 +1,49 @@
+"""What a problem shows of a node, and the bound of the work."""
+
+import pytest
+
+from secrets_cache.config.node_reader import MAX_ITEMS
+from tests.support.configuration import good, only_problem, read
+
+
+def test_long_values_are_shortened():
+    """A problem is one readable line."""
+    assert 70 > len(only_problem(read(f"ttl: {'x' * 5000}")).found)
+
+
+def test_keys_are_shown_shortened_and_in_one_line():
+    """Whatever stands there: an alias could else make hundreds of megabytes of problems of a small file."""
+    renamed = "env: [{secret: a, rename: {" + "x" * 500 + ": '='}}]"
+    config = read(f"{renamed}\n'{'y' * 900}': 1\n" + r'"a\nb\ud800": 1')
+
+    assert [f"env[0].rename.{'x' * 60}...", "y" * 60 + "...", r"a\nb\ud800"] == [one.key for one in config.problems]
+    assert all(str(problem).isprintable() and len(str(problem)) < 500 for problem in config.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("secrets: &a [" + "x," * 15_000 + "]\nallow: *a", "allow"),
+        (
+            "CacheManager: [{secrets: &a [" + "x," * 5_000 + "]}," + "{secrets: *a}," * 500 + "]",
+            "CacheManager[3].secrets",
+        ),
+        ("- &a {" + "".join(f"k{number}: x," for number in range(3_000)) + "}\n" + "- *a\n" * 3_000, "[5]"),
+    ],
+    ids=["list", "groups", "keys"],
+)
+def test_what_aliases_make_of_a_small_file_is_bounded(text, key):
+    """So many keys and items in all: beyond them one problem, and an end."""
+    config = read(text)
+
+    bound = [problem for problem in config.problems if problem.found == "more"]
+    assert [key] == [problem.key for problem in bound]
+    assert f"at most {MAX_ITEMS} items and keys in all" == bound[0].allowed
+    assert len(config.problems) <= MAX_ITEMS + 1
+
+
+def test_as_many_secrets_as_fit_are_read():
+    """Each in its long form."""
+    text = "secrets:\n" + "".join(f"  - {{id: s{number}, ttl: 5m}}\n" for number in range(4_000))
+
+    assert 4_000 == len(good(text).secrets)

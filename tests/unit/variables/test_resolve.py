@@ -1,0 +1,85 @@
+"""From rules to variables: what wins, what fails, and what the one line of a failure says."""
+
+import json
+from typing import Any
+
+import pytest
+
+from secrets_cache.config import VariablesFrom
+from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, VariablesFailed
+from secrets_cache.variables.resolve import resolve
+
+
+class FakeReader:
+    """Gives values and errors by id, and remembers what was started."""
+
+    def __init__(self, **results: object) -> None:
+        self._results = results
+        self.started: list[str] = []
+
+    def start(self, wanted):
+        self.started.append(wanted.id)
+
+    async def read(self, wanted):
+        result = self._results[wanted.id]
+        if isinstance(result, Exception):
+            raise result
+        return json.dumps(result).encode()
+
+
+def reading(**results: object) -> Any:
+    """Return a stand-in for what reads values."""
+    return FakeReader(**results)
+
+
+def about(error: SecretError, what: str) -> SecretError:
+    """Return an error of a secret, a parameter or a role."""
+    error.what = what
+    return error
+
+
+async def test_a_later_rule_wins_and_every_value_is_started_first():
+    """So that no value waits for another one."""
+    reader = reading(a={"X": "1", "Y": "1"}, b={"Y": "2"})
+    found = await resolve([VariablesFrom("a"), VariablesFrom("b")], {}, [], reader)
+
+    assert {b"X": b"1", b"Y": b"2"} == found
+    assert ["a", "b"] == reader.started
+
+
+async def test_an_optional_value_that_fails_is_skipped_and_logged(caplog):
+    """The others are set."""
+    reader = reading(a=SecretNotFound("a"), b={"Y": "2"})
+    found = await resolve([VariablesFrom("a", required=False), VariablesFrom("b")], {}, [], reader)
+
+    assert {b"Y": b"2"} == found
+    (record,) = caplog.records
+    assert ("variables.skipped", "a") == (record.msg, record.args["source"])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SecretNotFound("a"), "check its name and its region (SECRET_REGION)"),
+        (SecretRefused("a", code="AccessDeniedException"), "give the role secretsmanager:GetSecretValue on it"),
+        (
+            SecretRefused("a", code="AccessDeniedException", aws_message="Access to KMS is not allowed"),
+            "give the role kms:Decrypt on the key that encrypts it",
+        ),
+        (about(SecretRefused("r", code="AccessDenied"), "role"), "that role needs sts:AssumeRole on it"),
+        (SecretTimeout("a", budget_seconds=5), "in a VPC, is there a NAT gateway or an endpoint for Secrets Manager?"),
+        (VariablesFailed("as it is"), "as it is"),
+    ],
+)
+async def test_a_failure_says_what_to_do(error, said):
+    """One sentence, which begins with the setting where that is known."""
+    with pytest.raises(VariablesFailed) as caught:
+        await resolve([], {"SECRET_ARN": "a"}, [], reading(a=error))
+
+    assert str(caught.value).endswith(said)
+
+
+async def test_a_missing_key_names_the_value():
+    """The error itself knows only the key."""
+    with pytest.raises(VariablesFailed, match=r"^R: secret 'a' has no key 'nope'$"):
+        await resolve([], {"R": "secretsmanager://a#nope"}, [], reading(a={"X": "1"}))
