@@ -1,5 +1,6 @@
 """Fixtures, and the rule that no test's secrets may show."""
 
+import functools
 import logging
 import os
 import re
@@ -8,22 +9,26 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 
-from secrets_cache.aws.direct import ELSEWHERE, in_front_of
-from secrets_cache.aws.engine import Engine
+from secrets_cache.aws.direct import choose_client
+from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES
+from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.system.clock import SystemClock
 from tests.support.fakes import CANARY, FakeClock, FakeSource
 from tests.support.lambda_api import LambdaApi
+from tests.support.locks import locked
 from tests.support.upstream import Upstream
 from tools import sandbox
 from tools.emulator import ROOT, built_layer, unpack
 from tools.layer import interpreter
 
-# One factor for every wait in the tests.
-PATIENCE_SECONDS = 10 * float(os.environ.get("SECRETS_CACHE_TEST_PATIENCE", "1"))
+# The bound of every wait in the tests, by one factor: long enough where several tests share a core.
+PATIENCE_SECONDS = 30 * float(os.environ.get("SECRETS_CACHE_TEST_PATIENCE", "1"))
 # And one for the examples of every property test: `make fuzz` has more of them.
 EXAMPLES = int(os.environ.get("SECRETS_CACHE_TEST_EXAMPLES", "1"))
 settings.register_profile("ours", max_examples=100 * EXAMPLES, deadline=None)
@@ -43,6 +48,14 @@ os.environ.update(
 )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give xdist what tells its processes which test is next."""
+    from tests.support.scheduling import Scheduling
+
+    return Scheduling(config, log)
+
+
 @pytest.fixture(autouse=True)
 def no_secret_shows(
     request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
@@ -57,9 +70,17 @@ def no_secret_shows(
         assert CANARY not in written
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _parsed_once() -> Iterator[None]:
+    """Let botocore parse each of its data files once: most of what a client costs, and tests make a thousand."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(JSONFileLoader, "load_file", staticmethod(functools.cache(JSONFileLoader().load_file)))
+        yield
+
+
 @pytest.fixture(name="remembering")
 def _remembering(no_secret_shows: None) -> None:
-    """Let the answer lane remember, which it does not where each request is logged."""
+    """Let the fast path remember, which it does not where each request is logged."""
     logging.getLogger("secrets_cache").setLevel(logging.INFO)
 
 
@@ -87,8 +108,15 @@ def _opt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if reason is not None and not os.environ.get("CI"):
         pytest.skip(f"there can be no /opt of its own here: {reason}")
     assert reason is None
-    opt = tmp_path_factory.mktemp("layer") / "opt"
-    unpack(built_layer(), opt)
+    # One for all processes that run tests: whichever comes first unpacks it.
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    opt = shared / "layer" / "opt"
+    with locked(shared / "layer.lock"):
+        if not opt.exists():
+            partial = opt.with_name("partial")
+            unpack(built_layer(), partial)
+            partial.rename(opt)
     return opt
 
 
@@ -119,15 +147,15 @@ def _script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return script
 
 
-@pytest.fixture(name="lanes", params=["1", "0"], ids=["lane", "engine"])
-def _lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run a test on the lanes, and on the engines."""
-    for name in ELSEWHERE:
+@pytest.fixture(name="fast_paths", params=["1", "0"], ids=["fast", "library"])
+def _fast_paths(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a test on the fast paths, and on the libraries."""
+    for name in BOTOCORE_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/nonexistent")
     monkeypatch.setenv("SECRETS_CACHE_LANES", request.param)
-    engine = Engine(timeout_seconds=1, region=None, clock=SystemClock())
-    assert (request.param == "1") == (in_front_of(engine, os.environ, SystemClock()) is not engine)
+    fallback = LazyClient(timeout_seconds=1, region=None, clock=SystemClock())
+    assert (request.param == "1") == (choose_client(fallback, os.environ, SystemClock()) is not fallback)
 
 
 @pytest.fixture(name="api")

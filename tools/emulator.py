@@ -7,6 +7,7 @@ The binary is the one in the wheel of aws-sam-cli, whose version and hash are in
 """
 
 import contextlib
+import itertools
 import json
 import os
 import platform
@@ -63,11 +64,19 @@ def unpack(archive: Path, opt: Path) -> None:
             Path(file.extract(entry, opt)).chmod(entry.external_attr >> 16 & 0o777)
 
 
+# Processes begin at different ports, all below those that the kernel gives away by itself: nobody else takes a port
+# between the moment in which it is found free and the one in which it is used.
+FIRST_PORT, PORTS = 10_000, 22_000
+_numbers = itertools.count(os.getpid() * 977)
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on at the moment; another one each time."""
+    while True:
+        port = FIRST_PORT + next(_numbers) % PORTS
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Log:
@@ -248,18 +257,23 @@ def wait_for_port(port: int, process: "subprocess.Popen[bytes]") -> None:
 @contextlib.contextmanager
 def moto_server() -> Iterator[str]:
     """Give the URL of a Secrets Manager of our own, in this process."""
-    from moto.server import ThreadedMotoServer
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+    from werkzeug.serving import make_server
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    application = DomainDispatcherApplication(create_backend_app)
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
+    # moto's own server takes half a second to end.
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
     try:
-        host, port = server.get_host_and_port()
-        url = f"http://{host}:{port}"
+        url = f"http://127.0.0.1:{server.server_port}"
         # Its secrets live in this process and would outlive the server.
         urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST")).close()
         yield url
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 if __name__ == "__main__":

@@ -15,9 +15,8 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from secrets_cache.aws.errors import from_aws
-from secrets_cache.aws.parameterstore import TOGETHER
-from secrets_cache.aws.secretsmanager import BATCH_SIZE
+from secrets_cache.aws import parameterstore, secretsmanager
+from secrets_cache.aws.errors import classify
 
 
 class Operation(Enum):
@@ -119,13 +118,9 @@ class Account:
             self.throttled[operation, int(now)] += 1
         await asyncio.sleep(self._random.uniform(*LATENCY_SECONDS))
         if is_out:
-            raise from_aws(name, _error("ServiceUnavailable", 503))
+            raise classify(name, status=503, code="ServiceUnavailable", message="")
         if is_throttled:
-            raise from_aws(name, _error("ThrottlingException", 400))
-
-
-def _error(code: str, status: int) -> dict[str, Any]:
-    return {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+            raise classify(name, status=400, code="ThrottlingException", message="")
 
 
 class SimulatedCalls:
@@ -150,18 +145,18 @@ class SimulatedCalls:
             case "get_secret_value":
                 return _value(arguments["SecretId"])
             case "batch_get_secret_value":
-                assert len(arguments["SecretIdList"]) <= BATCH_SIZE
+                assert len(arguments["SecretIdList"]) <= secretsmanager.BATCH_SIZE
                 return {"SecretValues": [_value(name) for name in arguments["SecretIdList"]]}
             case "get_parameter":
                 return {"Parameter": _parameter(arguments["Name"])}
             case "get_parameters":
-                assert len(arguments["Names"]) <= TOGETHER
+                assert len(arguments["Names"]) <= parameterstore.BATCH_SIZE
                 return {"Parameters": [_parameter(name) for name in arguments["Names"]]}
             case _:
                 return self._page(int(arguments.get("NextToken", 0)))
 
     def _page(self, start: int) -> Mapping[str, Any]:
-        end = start + TOGETHER
+        end = start + parameterstore.PAGE_SIZE
         answer: dict[str, Any] = {"Parameters": [_parameter(name) for name in self._below[start:end]]}
         return {**answer, "NextToken": str(end)} if end < len(self._below) else answer
 

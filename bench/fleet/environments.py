@@ -86,7 +86,7 @@ class WithCache:
     async def _settled(self) -> None:
         """Wait until every fetch has ended."""
         await asyncio.sleep(0)
-        while self._cache.counts.refreshes != self._cache.generation:
+        while self._cache.in_flight:
             self._cache.changed.clear()
             await self._cache.changed.wait()
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bench.fleet.aws import Operation
 from bench.fleet.scenarios import Design, Run, Scenario, Start
-from secrets_cache.aws.parameterstore import TOGETHER
+from secrets_cache.aws.parameterstore import BATCH_SIZE
 
 USD_A_CALL = 0.05 / 10_000
 USD_A_SECRET = 0.40
@@ -101,7 +101,7 @@ def figures(run: Run) -> Figures:
 def _price(scenario: Scenario) -> float:
     """Return what a call costs: with higher throughput each parameter in its answer, with the default one nothing."""
     if scenario.design is Design.PARAMETERS_HIGHER:
-        return USD_A_CALL * scenario.secrets / math.ceil(scenario.secrets / TOGETHER)
+        return USD_A_CALL * scenario.secrets / math.ceil(scenario.secrets / BATCH_SIZE)
     return 0.0 if scenario.design.is_of_parameters else USD_A_CALL
 
 
@@ -132,5 +132,5 @@ def on_paper(scenario: Scenario) -> float:
     """
     ahead = 0.0 if scenario.design.is_plain else REFRESH_AHEAD * 0.75
     is_together = scenario.design.is_of_parameters and not scenario.design.is_plain
-    calls = math.ceil(scenario.secrets / TOGETHER) if is_together else scenario.secrets
+    calls = math.ceil(scenario.secrets / BATCH_SIZE) if is_together else scenario.secrets
     return scenario.environments * calls / (scenario.ttl * (1 - ahead) + 1 / scenario.per_second)

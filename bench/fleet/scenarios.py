@@ -166,11 +166,11 @@ class _Fleet:
         calls = SimulatedCalls(self.account, below=self._below, is_higher=design is Design.PARAMETERS_HIGHER)
         budget = self._config.fetch_timeout
         if design.is_of_parameters:
-            return ParameterStore(budget_seconds=budget, calls=calls, clock=self._clock, random=self._chance)
+            return ParameterStore(budget_seconds=budget, client=calls, clock=self._clock, random=self._chance)
         return SecretsManager(
             budget_seconds=budget,
             batch_above=None if design is Design.NO_BATCH else BATCH_ABOVE,
-            calls=calls,
+            client=calls,
             clock=self._clock,
             random=self._chance,
         )

@@ -1,5 +1,6 @@
 """The pages about the command line and the sidecar, held to the parser and to the tools that read such files."""
 
+import argparse
 import json
 import re
 import shlex
@@ -12,36 +13,35 @@ from typing import Any
 import pytest
 import yaml
 
-from secrets_cache.cli.arguments import made_parser
-from secrets_cache.cli.completion import Command, commands_of
-from tests.docs.test_docs import COMMAND_LINE, PAGES, Block, blocks_of, sections_of
+from secrets_cache.cli.arguments import make_parser
+from tests.support.command_line import commands_of
+from tests.support.pages import COMMAND_LINE, PAGES, Block, blocks_of, sections_of
 from tools.emulator import ROOT
 
 SIDECAR = ROOT / "docs" / "sidecar.md"
 DOCKERFILE = (ROOT / "tools" / "release" / "Dockerfile").read_text(encoding="utf-8")
-COMMANDS = [command for command in commands_of(made_parser()) if command.name]
+COMMANDS = commands_of(make_parser())
 
 
-def options_of(command: Command) -> set[str]:
+def options_of(command: argparse.ArgumentParser) -> set[str]:
     """Return the options as a page writes them, but for --help, which all have."""
-    named = {option.names[-1]: option.metavar for option in command.options if option.names}
-    del named["--help"]
-    return {f"{name} {value}".strip() for name, value in named.items()}
+    options = [one for one in command._actions if one.option_strings and one.dest != "help"]  # noqa: SLF001
+    return {f"{one.option_strings[-1]} {one.metavar or ''}".strip() for one in options}
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_its_section_and_every_option_its_row(command):
     """With the same name for its value, and none that is not there."""
-    section = sections_of(COMMAND_LINE)[f"secrets-cache {command.name}"]
+    section = sections_of(COMMAND_LINE)[f"secrets-cache {command}"]
 
-    assert options_of(command) == set(re.findall(r"\| `(--[^`]+)` \|", section))
+    assert options_of(COMMANDS[command]) == set(re.findall(r"\| `(--[^`]+)` \|", section))
 
 
 def test_no_section_is_about_a_command_that_is_not_there():
     """What is gone is gone from the page."""
     named = {heading for heading in sections_of(COMMAND_LINE) if heading.startswith("secrets-cache ")}
 
-    assert {f"secrets-cache {command.name}" for command in COMMANDS} == named
+    assert {f"secrets-cache {command}" for command in COMMANDS} == named
 
 
 def test_the_exit_codes_are_in_the_page():
@@ -63,7 +63,7 @@ def shown() -> Iterator[tuple[Block, list[str]]]:
 @pytest.mark.parametrize(("block", "arguments"), [*shown()], ids=str)
 def test_every_command_that_is_shown_can_be_parsed(block, arguments):
     """In whichever page."""
-    assert made_parser().parse_args(arguments).command
+    assert make_parser().parse_args(arguments).command
 
 
 # What runs it as a sidecar.
@@ -78,7 +78,7 @@ def only(language: str) -> str:
 def parsed(command: list[str]) -> str:
     """Return which of our commands a command line is."""
     assert "secrets-cache" == command[0]
-    return str(made_parser().parse_args(command[1:]).command)
+    return str(make_parser().parse_args(command[1:]).command)
 
 
 def test_the_pod_has_a_native_sidecar():

@@ -46,7 +46,7 @@ def ended_well(emulator: Emulator) -> None:
     """Shut the environment down: the extension must stop at once, by itself, and nothing secret be written."""
     began = time.monotonic()
     emulator.shut_down()
-    assert 2 > time.monotonic() - began
+    assert PATIENCE_SECONDS / 4 > time.monotonic() - began
     assert "extension.stopped" == emulator.log.events()[-1]["event"]
     assert CANARY not in emulator.log.text
 
@@ -192,7 +192,7 @@ def test_an_upstream_that_fails_does_not_fail_the_function(function, upstream, f
         ended_well(emulator)
 
     assert status == result["at_import"]["status"]
-    assert 3000 > result["at_import"]["ms"]
+    assert 1000 * PATIENCE_SECONDS / 4 > result["at_import"]["ms"]
     assert (200, CANARY) == (answer["now"]["status"], answer["now"]["body"])
 
 

@@ -6,9 +6,9 @@ import re
 import yaml
 
 from secrets_cache.config import Config
-from secrets_cache.core.results import Stats
+from secrets_cache.core.stats import Stats
 from secrets_cache.system.emf import LATENCY, NAMES
-from tests.docs.test_docs import ROOT, blocks_of, codes_in, rows_of
+from tests.support.pages import ROOT, blocks_of, codes_in, rows_of
 from tests.unit.server.test_prometheus import parsed, report, write
 from tests.unit.system.test_emf import checked
 

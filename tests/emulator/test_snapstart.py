@@ -11,11 +11,8 @@ import json
 import os
 import shutil
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -23,6 +20,7 @@ from tests.faults.test_freeze import callers, shut_down
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY
 from tests.support.processes import EXTENSION, Clocks, Process, config, frozen, pid_of_extension
+from tests.support.stub_server import HttpServer, Request
 from tools.emulator import ROOT, Emulator, free_port
 
 DAYS = 14 * 24 * 3600.0
@@ -36,9 +34,9 @@ exec /opt/launcher/secrets-cache
 """
 
 
-class Container:
+class Container(HttpServer):
     """
-    A container's credentials endpoint. A context manager.
+    A container's credentials endpoint.
 
     Attributes:
         key: The access key that it gives.
@@ -47,41 +45,17 @@ class Container:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.key = "AKIDOFTHESNAPSHOT"
         self.given: list[str] = []
         self.tokens: set[str] = set()
-        container = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-            def do_GET(self) -> None:
-                container.answer(self)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/credentials"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
+    def handle(self, request: Request) -> None:
+        """Give credentials."""
         self.given.append(self.key)
         self.tokens.add(request.headers["Authorization"])
-        expiration = "2099-01-01T00:00:00Z"
         credentials = {"AccessKeyId": self.key, "SecretAccessKey": f"{CANARY} key", "Token": f"{CANARY} token"}
-        body = json.dumps({**credentials, "Expiration": expiration}).encode()
-        request.send_response(200)
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
+        request.answer(200, json.dumps({**credentials, "Expiration": "2099-01-01T00:00:00Z"}).encode())
 
 
 @pytest.fixture(name="container")
@@ -148,7 +122,7 @@ def _function(opt, upstream, container, tmp_path):
     (ours / "launcher").mkdir()
     (ours / "extensions" / "secrets-cache").rename(ours / "launcher" / "secrets-cache")
     launcher = ours / "extensions" / "secrets-cache"
-    launcher.write_text(LAUNCHER.format(url=container.url), encoding="utf-8")
+    launcher.write_text(LAUNCHER.format(url=f"{container.url}/credentials"), encoding="utf-8")
     launcher.chmod(0o755)
     port = free_port()
     return Emulator(
@@ -227,7 +201,7 @@ def _start(api, upstream, container, tmp_path):
         environ = {
             "AWS_LAMBDA_RUNTIME_API": api.address,
             "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.url,
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/credentials",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": "of-the-container",
             **NO_KEYS,
             **config(tmp_path, "secrets: [db]"),

@@ -1,4 +1,4 @@
-"""The fault matrix: every fault, at every moment, on the lanes and on the engines."""
+"""The fault matrix: every fault, at every moment, on the fast paths and on the libraries."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.support.fault_tables import PAGE, written
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
-async def test_a_fault_has_the_outcome_that_the_table_states(fault: Fault, lanes, monkeypatch, tmp_path):
+async def test_a_fault_has_the_outcome_that_the_table_states(fault: Fault, fast_paths, monkeypatch, tmp_path):
     """What callers get, how fast, what is logged, how many calls arrive, and how it recovers."""
     moments = moments_of(fault)
     with staged(fault, monkeypatch, tmp_path) as (stage, certificate):

@@ -9,11 +9,11 @@ from tests.emulator.test_runtimes import every_python
 from tests.support.aws_layer_clients import CLIENTS, Client
 from tests.support.aws_layer_table import TOKEN, parameter_store
 from tests.support.aws_listener import listeners, send
+from tests.support.extension import broken, get, next_is_open, shut_down
 from tests.support.fakes import CANARY
 from tests.support.processes import Process, config
 from tests.support.runtimes import CLIENTS as PROGRAMS
 from tests.support.runtimes import RUNTIMES, Runtime
-from tests.unit.extension.test_start import broken, get, next_is_open, shut_down
 from tools.emulator import ROOT, Emulator, free_port
 
 LANGUAGES = [runtime for runtime in RUNTIMES if runtime.name != "shell"]
@@ -27,7 +27,7 @@ def _aws(upstream):
     return upstream
 
 
-@pytest.mark.usefixtures("lanes", "aws")
+@pytest.mark.usefixtures("fast_paths", "aws")
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 async def test_what_published_code_sends_gets_what_it_reads(client: Client):
     """Its very bytes, and its own checks; twice on its connection, if it keeps that, and then on another one."""
@@ -126,7 +126,9 @@ def test_the_last_resort_answers_there_too(api, aws, tmp_path):
 
 def test_without_the_listener_nothing_of_it_is_imported(tmp_path):
     """Who does not use it does not pay for it."""
-    code = "import sys, secrets_cache.extension.lifecycle; print('secrets_cache.server.aws_layer' in sys.modules)"
+    code = (
+        "import sys, secrets_cache.extension.lifecycle; print('secrets_cache.server.aws_layer_handler' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
 
     assert "False\n" == done.stdout

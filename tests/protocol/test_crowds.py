@@ -11,16 +11,16 @@ from typing import Self
 import pytest
 
 from tests.conftest import PATIENCE_SECONDS
+from tests.support.extension import get, next_is_open, shut_down
 from tests.support.fakes import CANARY
 from tests.support.processes import EXTENSION, Process, config
-from tests.unit.extension.test_start import get, next_is_open, shut_down
 
 DESCRIPTORS = 128
 LARGE = CANARY + "x" * 65_000
 HEAD = b"GET /cache/db HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 
 
-@pytest.fixture(name="crowded", params=["1", "0"], ids=["lane", "engine"])
+@pytest.fixture(name="crowded", params=["1", "0"], ids=["fast", "library"])
 def _crowded(api, upstream, tmp_path, request) -> Iterator[Process]:
     """Give an extension that may have few descriptors open."""
     upstream.put("db", CANARY)

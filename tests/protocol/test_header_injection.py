@@ -12,14 +12,14 @@ import pytest
 from secrets_cache.app import running
 from secrets_cache.config import parse
 from secrets_cache.system.logs import JsonFormatter
-from secrets_cache.system.sockets import bind, opened
+from secrets_cache.system.sockets import bind, open_sockets
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY, FakeClock
+from tests.support.http_server import Setup
 from tests.support.upstream import Answer, Upstream, arn_of
-from tests.unit.server.test_server import Setup
 
-pytestmark = pytest.mark.usefixtures("lanes")
+pytestmark = pytest.mark.usefixtures("fast_paths")
 
 INJECTED = "X-Injected"
 LINE_ENDS = {
@@ -49,7 +49,7 @@ OTHERS = {
 async def serving(text: str) -> AsyncIterator[Setup]:
     """Run the graph of a configuration; only the connection of what it gives is of use."""
     config = parse(text.encode(), file="config.yaml", environ=os.environ)
-    sockets = opened(bind(0)[0])
+    sockets = open_sockets(bind(0)[0])
     setup = Setup(FakeClock())
     setup.port, setup.callers = sockets[0].getsockname()[1], []
     async with running(config, sockets=sockets, environ=os.environ):
@@ -96,7 +96,7 @@ async def test_what_is_no_name_no_version_and_no_code_is_no_answer(
     upstream.fault = lambda call: answers[call.ids[0]]
     codes = set()
     # They are asked for again and again until the time is up, all at once.
-    async with serving(f"secrets: {[*answers]}\nbatch: never\nfetch_timeout: {0.2 * PATIENCE_SECONDS}s") as setup:
+    async with serving(f"secrets: {[*answers]}\nbatch: never\nfetch_timeout: {PATIENCE_SECONDS / 15}s") as setup:
         for name in answers:
             head, body = await answer(setup, f"/cache/{name}")
             assert_clean(head, caplog)

@@ -9,12 +9,12 @@ from collections import Counter
 
 import pytest
 
-from secrets_cache.server.access import TOKEN_HEADER, knows_token
+from secrets_cache.server.access import TOKEN_HEADER, accepts_token
 from secrets_cache.system.logs import JsonFormatter
 from tests.conftest import PATIENCE_SECONDS
 from tests.support.fakes import CANARY, FakeClock
 from tests.support.hostile import FAMILIES, MARK, TOKEN, Family, Hostile, rows
-from tests.unit.server.test_server import Setup
+from tests.support.http_server import Setup
 from tools.emulator import ROOT
 
 LAST = f"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{TOKEN_HEADER}: {TOKEN}\r\n\r\n".encode()
@@ -135,14 +135,14 @@ class Conversation:
         return "; ".join(faults)
 
 
-@pytest.mark.parametrize("has_lane", [True, False], ids=["lane", "engine"])
+@pytest.mark.parametrize("is_fast", [True, False], ids=["fast", "library"])
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 async def test_a_hostile_request_gets_what_it_should_and_nobody_else_notices(
-    clock: FakeClock, caplog: pytest.LogCaptureFixture, family: Family, *, has_lane: bool
+    clock: FakeClock, caplog: pytest.LogCaptureFixture, family: Family, *, is_fast: bool
 ) -> None:
     """Exact answers, an end where there must be one, others served, nothing secret, nothing echoed, no forged line."""
     setup = Setup(clock)
-    setup.has_lane = has_lane
+    setup.uses_fast_path = is_fast
     setup.tokens = (TOKEN,) if family.needs_token else None
     places = asyncio.Semaphore(AT_ONCE)
 
@@ -207,5 +207,5 @@ def test_a_guess_is_compared_with_every_token_in_constant_time(sent: str, *, is_
     """Whichever fits, and whether one does: how long it takes tells nothing."""
     tokens = [Once("first"), Once("second"), Once("last")]
 
-    assert is_known == knows_token(tokens, [Once(sent)])
+    assert is_known == accepts_token(tokens, [Once(sent)])
     assert [1, 1, 1] == [token.times for token in tokens]

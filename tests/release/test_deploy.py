@@ -24,8 +24,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secrets_cache.aws.arn import Place
-from secrets_cache.cli.iam_policy import policy
+from secrets_cache.aws.iam_resources import Place
+from secrets_cache.cli.policy_document import build_policy
 from secrets_cache.config import parse, values
 from tests.support.aws_cli import CLI, Change, set_up_the_cli, zip_of
 from tests.support.deploying import PROGRAMS, SCRIPT, Lambda, an_account, folder_with, run
@@ -210,7 +210,7 @@ def test_minutes_are_those_that_the_extension_takes(text, without_cli):
     try:
         values.TTL_MINUTES.parse(text)
         expected = 1
-    except values.Unacceptable:
+    except values.InvalidValue:
         expected = 2
 
     assert expected == run("--cache-timeout", text, "f", PATH=without_cli, bash=(f"{without_cli}/bash",)).returncode
@@ -730,7 +730,7 @@ def inline_policy(account: Lambda, name: str) -> Any:
 
 def policy_of(text: str) -> dict[str, Any]:
     """Return the policy for a configuration."""
-    return policy(parse(text.encode(), file="config.yaml", environ={}), Place("eu-west-1", ACCOUNT))
+    return build_policy(parse(text.encode(), file="config.yaml", environ={}), Place("eu-west-1", ACCOUNT))
 
 
 def test_grant_puts_the_policy_of_the_configuration(account):
@@ -753,7 +753,7 @@ def test_grant_puts_the_policy_of_the_configuration(account):
 def test_grant_refuses_a_configuration_with_a_problem(account, tmp_path):
     """It might grant less than what is meant. So does a file that lists nothing, or that is not there."""
     config = tmp_path / "config.yaml"
-    for text, said in (("secretes: [db]", "secretes"), ("ttl: 5m", "found no secret"), (None, "no such file")):
+    for text, said in (("secretes: [db]", "secretes"), ("ttl: 5m", "found no entries"), (None, "no such file")):
         config.unlink(missing_ok=True)
         if text is not None:
             config.write_text(text, encoding="utf-8")

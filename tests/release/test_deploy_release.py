@@ -22,7 +22,8 @@ from tests.conftest import PATIENCE_SECONDS
 from tests.support.aws_cli import zip_of
 from tests.support.deploying import BASH, PROGRAMS, SCRIPT, Lambda, an_account, folder_with
 from tests.support.fakes import CANARY
-from tests.support.releases import VERSION, ZIPS, Fault, Handler, Releases
+from tests.support.releases import VERSION, ZIPS, Fault, Releases
+from tests.support.stub_server import Request
 from tests.support.upstream import write_certificate
 from tools.emulator import free_port
 
@@ -126,7 +127,7 @@ def test_a_dry_run_downloads_and_changes_nothing(account, machine, releases):
     name = account.function()
     answers = iter([503])
 
-    def once(handler: Handler) -> None:
+    def once(handler: Request) -> None:
         for status in answers:
             return handler.answer(status, b"")
         return handler.answer(200, releases.files["SHA256SUMS"])
@@ -153,22 +154,22 @@ def test_removing_downloads_nothing(account, machine, releases):
 DAMAGED = b"<html>Sign in to the network</html>"
 
 
-def ends_early(handler: Handler) -> None:
+def ends_early(handler: Request) -> None:
     """Send less than was announced."""
     handler.answer(200, b"PK", length=1000)
 
 
-def is_damaged(handler: Handler) -> None:
+def is_damaged(handler: Request) -> None:
     """Send something else than the file."""
     handler.answer(200, DAMAGED)
 
 
-def redirects_for_ever(handler: Handler) -> None:
+def redirects_for_ever(handler: Request) -> None:
     """Redirect to the same address."""
     handler.redirect(handler.path)
 
 
-def redirects_to_a_file(handler: Handler) -> None:
+def redirects_to_a_file(handler: Request) -> None:
     """Redirect to the reader's own disk."""
     handler.redirect("file:///etc/hostname")
 
@@ -300,7 +301,7 @@ def test_ended_in_the_middle_of_a_download(machine, releases):
     """Nothing is left behind then either."""
     asked, ended = threading.Event(), threading.Event()
 
-    def hang(_: Handler) -> None:
+    def hang(_: Request) -> None:
         asked.set()
         ended.wait(PATIENCE_SECONDS)
 
@@ -337,7 +338,7 @@ def test_https_redirects_to_https_only(account, machine, certificate):
     with Releases(certificate) as secure:
         secure.files = machine.releases.files
         secure.faults[ARM] = secure.faults[INTEL] = lambda handler: handler.redirect(
-            f"{machine.releases.url()}/assets/{INTEL}"
+            f"{machine.releases.url}/assets/{INTEL}"
         )
         # The certificate is for 127.0.0.1.
         secure.faults["SHA256SUMS"] = lambda handler: handler.answer(200, secure.files["SHA256SUMS"])

@@ -19,17 +19,18 @@ import pytest
 
 from secrets_cache import __version__
 from tests.conftest import PATIENCE_SECONDS
-from tests.docs.test_docs import blocks_of
 from tests.release.test_infrastructure import instructions_of
 from tests.release.test_publish import layer_zip
 from tests.support.aws_cli import set_up_the_cli
 from tests.support.fakes import CANARY
+from tests.support.pages import blocks_of
 from tools import sandbox
 from tools.emulator import MACHINES, ROOT, Log, free_port
 from tools.publish import archives
 from tools.publish.archives import ARCHITECTURES
-from tools.release.image import DOCKER, FOLDER, main
+from tools.release.image import DOCKER, FOLDER, lay_out, main
 
+LIBRARY = "/usr/local/lib/secrets-cache"
 HERE = DOCKER[MACHINES[platform.machine()]]
 DOCKER_SCRIPT = """#!/bin/sh
 printf '%s\\n' "$@" > {folder}/arguments
@@ -107,7 +108,7 @@ def _built(tmp_path, monkeypatch) -> Built:
 
 
 def test_the_context_has_what_the_dockerfile_copies(built, instructions):
-    """The trees of both architectures as the zips have them, and the command; the image's user can read all of it."""
+    """The trees of both architectures, what /metrics needs, and the command; every user of the image can read it."""
     before = os.umask(0o077)
     try:
         assert 0 == built.run(image="ghcr.io/owner/secrets-cache", push="1")
@@ -120,8 +121,16 @@ def test_the_context_has_what_the_dockerfile_copies(built, instructions):
         for source, _ in copied:
             assert (context / source.replace("${TARGETARCH}", architecture)).exists()
         assert (context / architecture / archives.LAUNCHER).is_file()
-    assert [["${TARGETARCH}/", "/opt/"], ["secrets-cache", "/usr/local/bin/secrets-cache"]] == copied
+    assert [
+        ["${TARGETARCH}/", "/opt/"],
+        ["packages/", f"{LIBRARY}/"],
+        ["secrets-cache", "/usr/local/bin/secrets-cache"],
+    ] == copied
+    assert (context / "packages" / "prometheus_client" / "__init__.py").is_file()
+    assert [*(context / "packages").glob("prometheus_client-*.dist-info/**/LICENSE")]
     for path in context.rglob("*"):
+        if path.is_file() and path.is_relative_to(context / "packages"):
+            assert 0o644 == stat.S_IMODE(path.stat().st_mode), path
         if path.is_dir():
             assert 0o755 == stat.S_IMODE(path.stat().st_mode), path
     assert 0o755 == stat.S_IMODE((context / "secrets-cache").stat().st_mode)
@@ -213,6 +222,9 @@ class Container:
 mount -t tmpfs -o mode=755 none /usr/local/bin
 install -m 755 {FOLDER / "secrets-cache"} {entry}
 cat {folder / "config.yaml"} > /usr/local/bin/config
+mount -t tmpfs -o mode=755 none /usr/local/lib
+mkdir {LIBRARY}
+cp -R {folder / "packages"}/. {LIBRARY}
 mount -t tmpfs -o mode=755 none /etc
 echo 127.0.0.1 localhost > /etc/hosts
 mkdir /etc/secrets-cache
@@ -244,6 +256,7 @@ def test_the_image_serves_as_its_user_and_its_health_check_agrees(opt, upstream,
     port = free_port()
     (tmp_path / "config.yaml").write_text(f"secrets: [db]\nserver: {{port: {port}}}\n")
     said = dict(instructions)
+    lay_out(tmp_path, [])
     container = Container(
         opt,
         tmp_path,
@@ -262,6 +275,8 @@ def test_the_image_serves_as_its_user_and_its_health_check_agrees(opt, upstream,
         log.wait_for('"serve.ready"')
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/cache/db", timeout=PATIENCE_SECONDS) as answer:
             assert CANARY == answer.read().decode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_SECONDS) as answer:
+            assert b"secrets_cache_hits_total" in answer.read()
         status = Path(f"/proc/{process.pid}/status").read_text()
         (ids,) = [line.split()[1:] for line in status.splitlines() if line.startswith("Uid:")]
         assert {said["USER"].split(":")[0]} == set(ids)

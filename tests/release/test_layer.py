@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,10 +21,10 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
 from tests.conftest import PATIENCE_SECONDS
+from tests.support.extension import get, next_is_open
 from tests.support.fakes import CANARY
 from tests.support.lambda_api import LambdaApi
 from tests.support.processes import config
-from tests.unit.extension.test_start import get, next_is_open
 from tools import sandbox
 from tools.emulator import ROOT, Log, built_layer, free_port, unpack
 from tools.layer import check, elf, interpreter, sbom, tree
@@ -65,6 +66,19 @@ def in_the_tree(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run the interpreter of the tree that the layer under test was made of, isolated."""
     program = built_layer().parent / f"layer-{HOST}" / "secrets-cache" / "bin" / "python3"
     return subprocess.run([program, "-I", "-S", *arguments], env={}, capture_output=True, text=True, check=True)
+
+
+def test_the_layers_dependencies_are_those_of_the_distribution():
+    """The group `layer`, which is locked for the layer, has the same bounds; it has nothing for people or pages."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    layer = set(project["dependency-groups"]["layer"])
+
+    assert layer <= set(project["project"]["dependencies"])
+    assert {"prometheus-client", "rich", "shtab"} == {
+        Requirement(one).name for one in set(project["project"]["dependencies"]) - layer
+    }
+    locked = (ROOT / "requirements" / "runtime.txt").read_text("utf-8")
+    assert not [name for name in ("prometheus", "rich", "shtab", "cyclonedx") if name in locked]
 
 
 # What is in it.
@@ -150,27 +164,6 @@ def test_byte_code_is_never_checked_and_knows_only_paths_in_lambda(archive, abou
     )
 
 
-def test_the_same_inputs_give_the_same_bytes(tmp_path, about, request):
-    """Built again: elsewhere, later, under another umask, another seed of hashes, and with a strip that ruins files."""
-    is_local = Path(built_layer().parent / str(HOST)).read_text().startswith("The layer under test: this machine's own")
-    kind = ["local"] if is_local else ["uv", "--python-version", about["python"]]
-    (tmp_path / "strip").write_text("#!/bin/sh\nfor last; do :; done; echo ruined >>$last\n")
-    (tmp_path / "strip").chmod(0o755)
-    output = tmp_path / "test" / "er"
-    command = [sys.executable, "-m", "tools.layer", "--interpreter", *kind, "--output", str(output)]
-    script = f"umask 077; exec {' '.join(command)}"
-    environ = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(["sh", "-c", script], cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
-
-    assert 0 == done.returncode, done.stderr
-    (again,) = output.glob("*.zip")
-    assert built_layer().read_bytes() == again.read_bytes()
-    assert "bytes unpacked; the largest:" in done.stdout
-    assert re.search(
-        rf"^Run on {HOST}: \d+ modules imported, \d+ shared objects loaded, nothing on", done.stdout, re.MULTILINE
-    )
-
-
 def test_the_bill_of_materials_names_what_is_linked_into_the_interpreter(archive, real):
     """A scanner must find each library, with its version where it can be told; nothing else tells of them."""
     bill = json.loads(archive.read("secrets-cache/sbom.cdx.json"))
@@ -203,15 +196,6 @@ def test_a_libpython_that_nobody_loads_is_left_out(archive, real):
     assert list((real.stdlib.parent).glob("libpython3*.so*"))
     assert () == real.libraries
     assert [] == [name for name in archive.namelist() if "libpython" in name]
-
-
-def test_a_libpython_that_the_program_loads_goes_along(real, tmp_path):
-    """Builds of 2024 load it, from the lib folder beside the program, which nothing else makes."""
-    library = next(real.stdlib.parent.glob("libpython3.*.so.*"))
-    tree.lay_out(tmp_path / "opt", dataclasses.replace(real, libraries=(library,)), tmp_path)
-
-    assert library.read_bytes() == (tmp_path / "opt" / "secrets-cache" / "lib" / library.name).read_bytes()
-    assert check.run(tmp_path / "opt", str(HOST)).startswith(f"Run on {HOST}: ")
 
 
 def test_what_a_program_loads_from_its_own_folder_is_read_from_the_program(real, tmp_path):

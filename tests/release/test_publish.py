@@ -4,9 +4,7 @@
 What moto never does (credentials that end half-way, an answer that is no JSON) comes from a stand-in for `aws`.
 """
 
-import functools
 import hashlib
-import http.server
 import itertools
 import json
 import os
@@ -16,7 +14,6 @@ import signal
 import struct
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +25,7 @@ from secrets_cache import __version__
 from tests.support.aws_cli import CLI, Proxy, cli_environ, set_up_the_cli, zip_of
 from tests.support.fakes import CANARY
 from tests.support.releases import Releases
+from tests.support.stub_server import HttpServer, Request
 from tests.support.upstream import write_certificate
 from tools.emulator import ROOT, moto_server
 from tools.publish import PublishError, archives, awscli, page, regions, releases, runtimes
@@ -122,7 +120,6 @@ class Publisher:
 
 @pytest.fixture(scope="module", name="aws")
 def _aws() -> Iterator[tuple[str, Proxy]]:
-    set_up_the_cli()
     with moto_server() as url, Proxy(url) as proxy:
         yield url, proxy
 
@@ -132,6 +129,7 @@ def _publisher(aws, tmp_path, monkeypatch) -> Iterator[Publisher]:
     url, proxy = aws
     for name, value in cli_environ(AWS_ENDPOINT_URL=proxy.url).items():
         monkeypatch.setenv(name, value)
+    proxy.asked.clear()
     yield Publisher(url, proxy, tmp_path)
     proxy.refuse_in.clear()
 
@@ -250,24 +248,27 @@ def test_a_region_that_does_not_answer_has_one_line_for_each_architecture(publis
 # A release.
 
 
+class Folder(HttpServer):
+    """A folder, served as the project's releases."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def handle(self, request: Request) -> None:
+        """Give a file."""
+        file = self._folder / request.path.lstrip("/")
+        request.answer(*((200, file.read_bytes()) if file.is_file() else (404, b"")))
+
+
 @pytest.fixture(name="releases_url")
 def _releases_url(tmp_path, monkeypatch) -> Iterator[Path]:
     """Serve a folder as the project's releases; give the folder of version 9.9.9."""
     folder = tmp_path / "releases" / "v9.9.9"
     folder.mkdir(parents=True)
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    handler = functools.partial(Quiet, directory=str(folder.parent))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        monkeypatch.setenv(releases.VARIABLE, f"http://127.0.0.1:{server.server_port}/")
+    with Folder(folder.parent) as server:
+        monkeypatch.setenv(releases.VARIABLE, f"{server.url}/")
         yield folder
-        server.shutdown()
-        thread.join()
 
 
 def release(folder: Path, version: str = "9.9.9") -> None:

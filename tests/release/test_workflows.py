@@ -13,7 +13,6 @@ That the files are of GitHub's form is what `make workflows` checks. That GitHub
 
 import os
 import re
-import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -197,43 +196,6 @@ def test_without_go_actionlint_is_left_out_but_not_in_ci(ci, code, end):
 
     assert code == done.returncode
     assert f"actionlint: there is no go in PATH to build it with: {end}\n" == done.stdout
-
-
-# File, what it has, what would be wrong, and what the linter that looks for it says.
-FAULTS = [
-    ("workflows/ci.yml", "matrix.runner", "matrix.machine", 'property "machine" is not defined'),
-    ("workflows/ci.yml", "- run: make lint", "- run: echo $x | make lint", "shellcheck reported issue"),
-    ("workflows/publish.yml", "run: make publish", "run: make publish ${{ inputs.regions }}", "template-injection"),
-    ("workflows/publish.yml", "@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "@main", "unpinned-uses"),
-    ("workflows/publish.yml", "environment: aws", "environments: aws", "('environments' was unexpected)"),
-    ("dependabot.yml", "default-days: 7", "default-days: 700", "700 is greater than the maximum of 90"),
-    ("ISSUE_TEMPLATE/bug.yml", "type: textarea", "type: text", "'text' is not one of"),
-    ("ISSUE_TEMPLATE/config.yml", "contact_links", "contacts", "'contacts' was unexpected"),
-]
-
-
-def test_each_linter_finds_its_fault_and_fails(tmp_path):
-    """A copy with a fault for each of them; make goes on after each failure, to show them all."""
-    if shutil.which("go") is None and not os.environ.get("CI"):
-        pytest.skip("this machine has no go to build actionlint with")
-    shutil.copytree(GITHUB, tmp_path / ".github")
-    for name in ("Makefile", ".pre-commit-config.yaml"):
-        shutil.copy(ROOT / name, tmp_path)
-    for name in (".cache", ".venv"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    for name in ("requirements", "pyproject.toml"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    for name, right, wrong, _ in FAULTS:
-        file = tmp_path / ".github" / name
-        text = file.read_text(encoding="utf-8")
-        assert right in text, right
-        file.write_text(text.replace(right, wrong), encoding="utf-8")
-
-    done = make("workflows", "--ignore-errors", folder=tmp_path)
-
-    for *_, finding in FAULTS:
-        assert finding in done.stdout + done.stderr
-    assert 6 == len(re.findall(r"Error \d+ \(ignored\)", done.stderr))
 
 
 @pytest.mark.parametrize("restricted", [True, False])

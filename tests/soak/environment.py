@@ -74,7 +74,7 @@ class Environment:
         environ = {
             "AWS_LAMBDA_RUNTIME_API": self._api.address,
             "AWS_ENDPOINT_URL": self._upstream.url,
-            "SECRETS_CACHE_LANES": "1" if self.policy.is_lane else "0",
+            "SECRETS_CACHE_LANES": "1" if self.policy.is_fast else "0",
             "SOAK_REPORT": str(self._report),
             **config(self._folder, self.policy.config()),
         }
@@ -152,7 +152,7 @@ class Environment:
         await self._callers.all_at_once()
 
     async def _have_all(self) -> None:
-        """Wait until all that is listed has been fetched: on a slow machine the engine's import uses the budget up."""
+        """Wait until all that is listed has been fetched: on a slow machine the library's import uses the budget up."""
         deadline = time.monotonic() + 6 * PATIENCE_SECONDS
         async with Connection(self._process.port) as connection:
             while (await connection.ask(Request("ready", "/health"))).status != 200:

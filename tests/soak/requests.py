@@ -22,7 +22,7 @@ from tests.soak.world import (
 DISTINCT_ON_DEMAND = 1500
 KEYS = tuple(parts_of(str(value_of("", Form.JSON, 1))))
 HEADERS: tuple[tuple[str, ...], ...] = ((), ("Accept: */*", "User-Agent: soak"), ("accept-encoding: gzip",))
-# What the answer lane leaves to the engine.
+# What the fast path leaves to the library.
 ODD_HEADERS = ("X-Odd: 1", "If-Modified-Since: Mon, 23 Nov 2026 06:40:55 GMT")
 
 INVALID = (400, "invalid-request")
@@ -120,7 +120,7 @@ class Requests:
         return self._of("If-None-Match", listed, entity_tag=self.chance.choice([*tags, '"another"', "*"]))
 
     def odd(self) -> Request:
-        """Return one that the answer lane leaves to the engine: by its headers, or in two pieces."""
+        """Return one that the fast path leaves to the library: by its headers, or in two pieces."""
         listed = self.chance.choice(LISTED)
         if self.chance.random() < 0.5:
             return self._of("odd", listed, headers=(self.chance.choice(ODD_HEADERS),))

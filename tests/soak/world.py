@@ -98,7 +98,7 @@ class Policy:
 
     Attributes:
         ttl: For what is not listed.
-        is_lane: Whether the fast lanes are on.
+        is_fast: Whether the fast paths are on.
     """
 
     name: str
@@ -108,7 +108,7 @@ class Policy:
     stale_if_error: float
     fetch_timeout: float
     batch: str
-    is_lane: bool
+    is_fast: bool
 
     def stale_seconds(self, *, has_failed: bool) -> float:
         """Return for how long past its ttl a value may be served, where AWS could, or could not, be asked."""
@@ -139,9 +139,9 @@ def _item(listed: Listed) -> str:
 
 
 POLICIES = (
-    Policy("ahead", 2, 30, 0, 6, 1.5, "auto", is_lane=True),
-    Policy("revalidate", 3, 0, 1.5, 4, 1.5, "never", is_lane=True),
-    Policy("engine", 2, 10, 0.5, 0, 1.5, "always", is_lane=False),
+    Policy("ahead", 2, 30, 0, 6, 1.5, "auto", is_fast=True),
+    Policy("revalidate", 3, 0, 1.5, 4, 1.5, "never", is_fast=True),
+    Policy("library", 2, 10, 0.5, 0, 1.5, "always", is_fast=False),
 )
 
 

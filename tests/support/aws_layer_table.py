@@ -578,7 +578,7 @@ FAILURES = (
         "as the agent",
         SECRET + "db",
         502,
-        error("ConnectionError", "secret 'db' is unavailable: AWS closed the connection before it had answered"),
+        error("ConnectionError", "secret 'db' is unavailable: AWS closed the connection before it answered"),
         fault=RESET,
         why="an old value is served instead, where there is one",
     ),
@@ -671,7 +671,7 @@ RULES = (
         "-",
         "at most 20, then 400 `MaxRolesExceeded`; none is ever forgotten",
         "the same; a region besides the function's own counts as a role does",
-        ("test_more_than_twenty_places_are_refused",),
+        ("test_more_than_twenty_roles_and_regions_are_refused",),
     ),
 )
 

@@ -11,7 +11,7 @@ from typing import Any
 from secrets_cache.app import Application, running
 from secrets_cache.config import parse
 from secrets_cache.core.clock import Clock
-from secrets_cache.system.sockets import bind, opened
+from secrets_cache.system.sockets import bind, open_sockets
 from tests.conftest import PATIENCE_SECONDS
 from tests.support.aws_layer_table import GOOD
 
@@ -83,7 +83,7 @@ async def listeners(
     """Run the graph that a configuration and variables describe."""
     environ = {**os.environ, "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "2773", **(variables or {})}
     config = parse(text.encode(), file="config.yaml", environ=environ)
-    sockets, aws_sockets = (opened(bind(0)[0]) for _ in range(2))
+    sockets, aws_sockets = (open_sockets(bind(0)[0]) for _ in range(2))
     port, other_port = (both[0].getsockname()[1] for both in (aws_sockets, sockets))
     async with running(config, sockets=sockets, aws_sockets=aws_sockets, environ=environ, clock=clock) as application:
         yield Listeners(application, port, other_port)

@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 
-from tests.support.aws_cli import CLI, Proxy, cli_environ, set_up_the_cli, zip_of
+from tests.support.aws_cli import Proxy, aws_folder, cli_environ, zip_of
 from tests.support.fakes import CANARY
 from tools.emulator import ROOT, moto_server
 
@@ -112,7 +112,7 @@ def folder_with(folder: Path, *programs: str) -> str:
     """Make a folder of links to these programs, for PATH."""
     folder.mkdir(exist_ok=True)
     for program in programs:
-        found = shutil.which(program, path=f"{CLI / 'bin'}{os.pathsep}{os.environ['PATH']}")
+        found = shutil.which(program, path=f"{aws_folder()}{os.pathsep}{os.environ['PATH']}")
         assert found is not None
         (folder / program).symlink_to(found)
     return str(folder)
@@ -121,6 +121,5 @@ def folder_with(folder: Path, *programs: str) -> str:
 @contextmanager
 def an_account(folder: Path) -> Iterator[Lambda]:
     """Give an account, which writes its zips into a folder."""
-    set_up_the_cli()
     with moto_server() as url, Proxy(url) as proxy:
         yield Lambda(url, proxy, folder)

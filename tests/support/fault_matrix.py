@@ -71,7 +71,7 @@ class Fault(NamedTuple):
         calls: How many requests of one fetch arrive at AWS, or at what answers in its place.
         batch_calls: The same for one BatchGetSecretValue.
         how: What AWS answers, or what is wrong with the way to it.
-        has_lane: Whether the fetch lane is taken: a proxy is the engine's.
+        is_fast: Whether the direct client is taken: a proxy is the library's.
     """
 
     what: str
@@ -84,8 +84,8 @@ class Fault(NamedTuple):
     route: Route = Route.PLAIN
 
     @property
-    def has_lane(self) -> bool:
-        """Whether the fetch lane is taken where it is switched on: through a proxy, it never is."""
+    def is_fast(self) -> bool:
+        """Whether the direct client is taken where it is switched on: through a proxy, it never is."""
         return self.route not in {Route.PROXY, Route.TUNNEL}
 
     @property

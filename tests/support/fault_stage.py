@@ -26,15 +26,15 @@ import pytest
 
 from secrets_cache.app import Application, running
 from secrets_cache.config import parse
-from secrets_cache.system.sockets import bind, opened
+from secrets_cache.system.sockets import bind, open_sockets
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY, FakeClock
 from tests.support.fault_matrix import BATCHED, Fault, Kind, Logged, Moment, Network, Outcome, Route, Speed, Told
 
 HOST = "secretsmanager.test"
-# The engine's own time-outs, a second longer, are on the machine's clock: a slow machine needs more.
-FETCH_TIMEOUT_SECONDS = PATIENCE_SECONDS / 10
+# The library's own time-outs, a second longer, are on the machine's clock: a slow machine needs more.
+FETCH_TIMEOUT_SECONDS = PATIENCE_SECONDS / 7.5
 # Time passes twice as fast as it really does, in steps that add up without error.
 STEP_SECONDS = 1 / 8
 TTL_SECONDS = 600
@@ -162,7 +162,7 @@ def staged(fault: Fault, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Itera
         }
         monkeypatch.setenv("AWS_ENDPOINT_URL", urls.get(fault.route, upstream.url))
         monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
-        if not fault.has_lane:
+        if not fault.is_fast:
             monkeypatch.setenv("HTTP_PROXY" if fault.route is Route.PROXY else "HTTPS_PROXY", upstream.url)
         try:
             yield Stage(fault, upstream, resolver, other), certificate
@@ -304,7 +304,7 @@ class Cell:
         cache = self.application.cache
         if self.application.settling is not None:
             await self.application.settling
-        await _until(lambda: cache.counts.refreshes <= cache.generation)
+        await _until(lambda: not cache.in_flight)
 
     async def _let_time_pass(self) -> None:
         """Let the time pass in which a call that has arrived is not answered, and no other."""
@@ -326,7 +326,7 @@ async def cell(moment: Moment, fault: Fault, stage: Stage, log: Log) -> AsyncIte
     text = f"{CONFIGS[moment]}\nttl: {TTL_SECONDS}\nfetch_timeout: {FETCH_TIMEOUT_SECONDS}"
     config = parse(text.encode(), file="config.yaml", environ=os.environ)
     assert () == config.problems
-    clock, sockets = FakeClock(), opened(bind(0)[0])
+    clock, sockets = FakeClock(), open_sockets(bind(0)[0])
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     async with (
         running(config, sockets=sockets, environ=os.environ, clock=clock) as application,

@@ -3,21 +3,16 @@
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.stub_server import HttpServer, Request
 
 IDENTIFIER = "0d2f6a4e-0000-4000-8000-000000000000"
+Answer = tuple[int, dict[str, str], bytes]
 
 
-class _Server(ThreadingHTTPServer):
-    """A server that is not surprised when who asked has gone: the processes of these tests come and go."""
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Call:
     """One request that arrived."""
 
@@ -32,8 +27,7 @@ class Call:
         return json.loads(self.body)["events"]
 
 
-@dataclass
-class LambdaApi:
+class LambdaApi(HttpServer):
     """
     The stub. A context manager; `address` is its AWS_LAMBDA_RUNTIME_API.
 
@@ -43,39 +37,17 @@ class LambdaApi:
         event: The event that `/event/next` gives once `release` is set.
     """
 
-    calls: list[Call] = field(default_factory=list)
-    answers: dict[str, list[tuple[int, dict[str, str], bytes] | None]] = field(default_factory=dict)
-    event: dict[str, Any] = field(default_factory=lambda: {"eventType": "SHUTDOWN", "shutdownReason": "spindown"})
-    release: threading.Event = field(default_factory=threading.Event)
-    arrived: threading.Condition = field(default_factory=threading.Condition)
-    address: str = ""
-
-    def __enter__(self) -> Self:
-        api = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-            def _handle(self) -> None:
-                api.handle(self)
-
-            do_GET = do_POST = _handle  # noqa: N815 - the names are http.server's
-
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-        return self
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        self.answers: dict[str, list[Answer | None]] = {}
+        self.event: dict[str, Any] = {"eventType": "SHUTDOWN", "shutdownReason": "spindown"}
+        self.release = threading.Event()
+        self._arrived = threading.Condition()
 
     def __exit__(self, *_: object) -> None:
         self.release.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__()
 
     def paths(self) -> list[str]:
         """Return the paths asked for so far, without the version."""
@@ -83,35 +55,29 @@ class LambdaApi:
 
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait until a condition on the calls holds; return whether it does."""
-        with self.arrived:
-            return self.arrived.wait_for(condition, seconds)
+        with self._arrived:
+            return self._arrived.wait_for(condition, seconds)
 
-    def handle(self, request: BaseHTTPRequestHandler) -> None:
+    def handle(self, request: Request) -> None:
         """Answer one request."""
-        body = request.rfile.read(int(request.headers.get("Content-Length", "0")))
         headers = {name.lower(): value for name, value in request.headers.items()}
+        with self._arrived:
+            self.calls.append(Call(request.command, request.path, headers, request.body))
+            self._arrived.notify_all()
         path = request.path.removeprefix("/2020-01-01/extension")
-        with self.arrived:
-            self.calls.append(Call(request.command, request.path, headers, body))
-            self.arrived.notify_all()
-        scripted = self.answers.get(path)
-        if scripted:
-            answer = scripted.pop(0)
-        elif path == "/register":
-            answer = (200, {"Lambda-Extension-Identifier": IDENTIFIER}, b'{"functionName":"f"}')
-        elif path == "/event/next":
-            self.release.wait()
-            answer = (200, {}, json.dumps(self.event).encode())
-        else:
-            answer = (202, {}, b'{"status":"OK"}')
+        answer = self._answer(path)
         if answer is None:
             request.close_connection = True
             return
-        status, extra, content = answer
-        request.send_response(status)
-        for name, value in extra.items():
-            request.send_header(name, value)
-        if "Transfer-Encoding" not in extra and "Connection" not in extra:
-            request.send_header("Content-Length", str(len(content)))
-        request.end_headers()
-        request.wfile.write(content)
+        status, more, body = answer
+        request.answer(status, body, more)
+
+    def _answer(self, path: str) -> Answer | None:
+        if self.answers.get(path):
+            return self.answers[path].pop(0)
+        if path == "/register":
+            return 200, {"Lambda-Extension-Identifier": IDENTIFIER}, b'{"functionName":"f"}'
+        if path == "/event/next":
+            self.release.wait()
+            return 200, {}, json.dumps(self.event).encode()
+        return 202, {}, b'{"status":"OK"}'

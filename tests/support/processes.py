@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from secrets_cache.aws.direct import ELSEWHERE
+from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES
 from tests.conftest import PATIENCE_SECONDS
 from tools.emulator import ROOT, Log, free_port
 
@@ -38,8 +38,8 @@ class Process:
         under: Sequence[str] = (),
     ) -> None:
         self.port = port or free_port()
-        # As plain as in Lambda: what this machine sets for other programs would keep the fetch lane out.
-        plain = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+        # As plain as in Lambda: what this machine sets for other programs would keep the direct client out.
+        plain = {name: value for name, value in os.environ.items() if name not in BOTOCORE_VARIABLES}
         self._environ = {**plain, "HOME": "/nonexistent", "SECRETS_CACHE_PORT": str(self.port), **environ}
         self._command = [*under, sys.executable, *arguments]
         self.url = f"http://127.0.0.1:{self.port}"

@@ -5,61 +5,20 @@ Like GitHub, it answers a download with a redirect to another host.
 """
 
 import hashlib
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
 
 from tests.support.aws_cli import zip_of
-from tests.support.upstream import tls_context
+from tests.support.stub_server import HttpServer, Request
 
 VERSION = "1.2.3"
 ZIPS = {f"secrets-cache-layer-{architecture}.zip": architecture for architecture in ("x86_64", "arm64")}
 PATH = f"/o/r/releases/download/v{VERSION}/"
 
-Fault = Callable[["Handler"], None]
+Fault = Callable[[Request], None]
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers by redirects and files, but for the faults of its page."""
-
-    protocol_version = "HTTP/1.1"
-    page: "Releases"
-
-    def do_GET(self) -> None:
-        """Answer one request."""
-        self.page.asked.append(self.path)
-        name = self.path.rpartition("/")[2]
-        fault = self.page.faults.get(name)
-        if fault:
-            fault(self)
-        elif self.path == PATH + name and name in self.page.files:
-            self.redirect(f"{self.page.url(host='localhost')}/assets/{name}")
-        elif self.path == f"/assets/{name}" and name in self.page.files:
-            self.answer(200, self.page.files[name])
-        else:
-            self.answer(404, b"Not Found")
-
-    def redirect(self, address: str) -> None:
-        """Send on to another address."""
-        self.answer(302, b"", Location=address)
-
-    def answer(self, status: int, body: bytes, length: int | None = None, **headers: str) -> None:
-        """Answer; a length that is not the body's is sent all the same."""
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
-
-
-class Releases:
+class Releases(HttpServer):
     """
     The releases' page.
 
@@ -70,23 +29,29 @@ class Releases:
     """
 
     def __init__(self, certificate: Path | None = None) -> None:
+        super().__init__(certificate)
         self.files: dict[str, bytes] = {}
         self.faults: dict[str, Fault] = {}
         self.asked: list[str] = []
-        self._scheme = "https" if certificate else "http"
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Ours", (Handler,), {"page": self}))
-        if certificate:
-            self._server.socket = tls_context(certificate).wrap_socket(self._server.socket, server_side=True)
-            self._server.handle_error = lambda *_: None  # type: ignore[method-assign] # a caller that refuses it
-
-    def url(self, host: str = "127.0.0.1") -> str:
-        """Return the address of the server."""
-        return f"{self._scheme}://{host}:{self._server.server_port}"
 
     @property
     def base(self) -> str:
-        """Return the address of the releases."""
-        return f"{self.url()}/o/r/releases/download"
+        """The address of the releases."""
+        return f"{self.url}/o/r/releases/download"
+
+    def handle(self, request: Request) -> None:
+        """Answer by redirects and files, but for the faults."""
+        self.asked.append(request.path)
+        name = request.path.rpartition("/")[2]
+        fault = self.faults.get(name)
+        if fault:
+            fault(request)
+        elif request.path == PATH + name and name in self.files:
+            request.redirect(f"{self.url.replace('127.0.0.1', 'localhost')}/assets/{name}")
+        elif request.path == f"/assets/{name}" and name in self.files:
+            request.answer(200, self.files[name])
+        else:
+            request.answer(404, b"Not Found")
 
     def release(self, *contents: str) -> None:
         """Publish the release anew: a zip for each architecture, with these contents, and their sums."""
@@ -104,13 +69,3 @@ class Releases:
     def downloaded(self) -> list[str]:
         """Return the names of the files that were asked for, redirects not counted."""
         return [path.removeprefix(PATH) for path in self.asked if path.startswith(PATH)]
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.locks import locked
 from tools.emulator import ROOT
 
 EXAMPLES = ROOT / "example_function"
@@ -72,12 +73,13 @@ def _kept(name: str, sources: Sequence[Path], build: Callable[[Path], None]) -> 
     """Return the folder that `build` filled, built only if `sources` have changed since."""
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     folder = KEPT / f"{name}-{digest}"
-    if not folder.exists():
-        partial = folder.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        build(partial)
-        partial.rename(folder)
+    with locked(KEPT / f"{name}.lock"):
+        if not folder.exists():
+            partial = folder.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            build(partial)
+            partial.rename(folder)
     return folder
 
 

@@ -44,7 +44,7 @@ class Seam:
     answers: dict[str, list[tuple[int, dict[str, str], bytes] | None]] = field(default_factory=dict)
 
 
-ENGINES = {"SECRETS_CACHE_LANES": "0"}
+LIBRARIES = {"SECRETS_CACHE_LANES": "0"}
 INTERNAL = "internal.error"
 IN_EXTENSION = (INTERNAL, "extension")
 
@@ -122,25 +122,25 @@ IMPORTS = (
         _import("aiohttp", "MemoryError(b.CANARY)"),
     ),
     Seam(
-        "the import of `aiohttp`, without the lanes",
+        "the import of `aiohttp`, without the fast paths",
         Callers.LAST_RESORT,
         (*IN_EXTENSION, "MemoryError"),
         _import("aiohttp", "MemoryError(b.CANARY)"),
-        environ=ENGINES,
+        environ=LIBRARIES,
     ),
     Seam(
-        "the import of `aiobotocore`, without the lanes",
+        "the import of `aiobotocore`, without the fast paths",
         Callers.REFUSED,
         ("secret.fetch_failed", "internal-error", "ImportError"),
         _import("aiobotocore", "ImportError(b.CANARY)"),
-        environ=ENGINES,
+        environ=LIBRARIES,
     ),
     Seam(
-        "the import of `aiobotocore`, which ends the process, without the lanes",
+        "the import of `aiobotocore`, which ends the process, without the fast paths",
         Callers.REFUSED,
         (INTERNAL, "loop", "SystemExit"),
         _import("aiobotocore", "SystemExit(b.CANARY)"),
-        environ=ENGINES,
+        environ=LIBRARIES,
     ),
     Seam(
         "the import of `yaml`, for a configuration that needs it",

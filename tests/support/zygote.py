@@ -101,13 +101,13 @@ class Probe:
 
 def _live(life: dict[str, Any]) -> int:
     from secrets_cache.extension.extensions_api import ExtensionsApi
-    from secrets_cache.extension.start import live
+    from secrets_cache.extension.start import run
 
     error = eval(life["error"])
     probe = Probe(life["broken_at"], error)
     sys.setprofile(probe)
     try:
-        return live(ExtensionsApi(os.environ["AWS_LAMBDA_RUNTIME_API"], "secrets-cache"), os.environ)
+        return run(ExtensionsApi(os.environ["AWS_LAMBDA_RUNTIME_API"], "secrets-cache"), os.environ)
     finally:
         sys.setprofile(None)
         Path(life["notes"]).write_text(json.dumps({"points": probe.points, "has_raised": probe.has_raised}))

@@ -1,1 +1,0 @@
-"""The simulation of many environments against AWS's quotas."""

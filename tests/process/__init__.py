@@ -1,0 +1,1 @@
+"""Real processes of the extension, the wrapper and the command line; no emulator."""

@@ -1,0 +1,60 @@
+"""The command line as a process: its start, which modules it imports, and a reader who has had enough."""
+
+import subprocess
+import sys
+
+import pytest
+
+from secrets_cache import __version__
+from tools.emulator import ROOT
+
+SLOW = (
+    "asyncio",
+    "aiohttp",
+    "botocore",
+    "http.client",
+    "logging",
+    "rich",
+    "shtab",
+    "ssl",
+    "yaml",
+    "secrets_cache.config",
+)
+
+
+def imported_by(code: str) -> set[str]:
+    """Return the slow modules that code imports."""
+    script = f"import sys\n{code}\nsys.stderr.write(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    return {*SLOW, "prometheus_client"} & set(done.stderr.split())
+
+
+def test_it_is_started_as_a_module():
+    """`python -m secrets_cache` is the command line."""
+    command = [sys.executable, "-m", "secrets_cache", "version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+    assert (0, f"secrets-cache {__version__}\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["version"]])
+def test_what_needs_no_secret_imports_nothing_slow(arguments):
+    """Help and version are answered at once: neither asyncio nor what reads a configuration is imported."""
+    code = f"from secrets_cache.cli import main\ntry: main({arguments!r})\nexcept SystemExit: pass"
+
+    assert set() == imported_by(code)
+
+
+@pytest.mark.parametrize("command", ["check", "completion", "get", "health", "policy", "serve"])
+def test_no_command_imports_the_libraries_for_people_before_it_needs_them(command):
+    """Rich only for a terminal, shtab only for a script: the layer and the image have neither."""
+    assert not {"rich", "shtab", "prometheus_client"} & imported_by(f"import secrets_cache.cli.{command}")
+
+
+def test_a_reader_who_has_had_enough_gets_no_complaint():
+    """`secrets-cache completion bash | head -1` is silent, whatever is still to be written."""
+    command = f"{sys.executable} -m secrets_cache completion bash | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)
+
+    assert "" == done.stderr
+    assert done.returncode in {0, 1}

@@ -1,0 +1,240 @@
+"""`secrets-cache serve`: it serves, and ends, as whoever runs services expects."""
+
+import contextlib
+import functools
+import json
+import os
+import resource
+import signal
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PATIENCE_SECONDS
+from tests.support.extension import get
+from tests.support.fakes import CANARY
+from tests.support.processes import Process, config
+from tests.support.upstream import HANG
+from tools.emulator import free_port
+
+OLD = "/cache/db?version_id=old"
+
+
+def serve(tmp_path, text: str, *options: str, port: int | None = None, **environ: str) -> Process:
+    """Return a process that serves a configuration."""
+    file = config(tmp_path, text)["SECRETS_CACHE_CONFIG"]
+    return Process(("-m", "secrets_cache", "serve", "--config", file, *options), environ, port=port)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_serves_until_it_is_told_to_stop(upstream, tmp_path, number):
+    """The same server without Lambda; a signal ends it with 0."""
+    upstream.put("db", CANARY)
+    with serve(tmp_path, "secrets: [db]") as process:
+        assert 1 == process.event("serve.ready")["secrets"]
+        assert (200, CANARY) == get(f"{process.url}/cache/db")
+        process.process.send_signal(number)
+        assert 0 == process.exit_code()
+        assert 1 == process.event("serve.stopped")["hits"]
+
+
+def test_serve_makes_no_core_dump(upstream, tmp_path):
+    """Memory holds secrets, and a core dump is memory on a disk."""
+    with serve(tmp_path, "") as process:
+        process.event("serve.ready")
+        assert (0, 0) == resource.prlimit(process.process.pid, resource.RLIMIT_CORE)
+
+
+def test_serve_goes_on_with_a_broken_configuration_unless_it_is_strict(upstream, tmp_path):
+    """As in Lambda; exit code 1 under strict."""
+    with serve(tmp_path, "ttl: soon", SECRETS_CACHE_STRICT="1") as process:
+        assert 1 == process.exit_code()
+        assert "ttl" == process.event("config.invalid")["key"]
+    with serve(tmp_path, "ttl: soon") as process:
+        process.event("serve.ready")
+        assert 503 == get(f"{process.url}/health")[0]
+
+
+def test_serve_without_a_required_secret(upstream, tmp_path):
+    """Said in one line; under strict it ends with 1."""
+    text = "secrets: [{id: missing, required: true}]"
+    with serve(tmp_path, text, SECRETS_CACHE_STRICT="1") as process:
+        assert 1 == process.exit_code()
+        assert "missing" == process.event("secret.required_missing")["secret"]
+    with serve(tmp_path, text) as process:
+        process.event("serve.ready")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_stops_while_it_still_waits_for_aws(upstream, tmp_path, number):
+    """Neither the prefetch nor its failure is waited for, and nothing is said to have failed that did not."""
+    upstream.fault = HANG
+    with serve(tmp_path, "secrets: [db]\nfetch_timeout: 60s", "--grace", "3600") as process:
+        assert upstream.arrived.wait(PATIENCE_SECONDS)
+        process.process.send_signal(number)
+        assert 0 == process.exit_code()
+        process.event("serve.stopped")
+        process.log.join()
+
+        assert ["serve.stopped"] == [line["event"] for line in process.log.events()]
+
+
+def test_serve_on_a_taken_port_ends_with_1(tmp_path):
+    """Outside Lambda, ending is the clearest word."""
+    with socket.create_server(("127.0.0.1", 0)) as other, serve(tmp_path, "", port=other.getsockname()[1]) as process:
+        assert 1 == process.exit_code()
+        assert "Address already in use" == process.event("server.not_listening")["reason"]
+
+
+def test_serve_speaks_the_protocol_of_awss_own_layer_too(upstream, tmp_path):
+    """On the other port, with its token; where that cannot be had it ends with 1, though the first one could."""
+    upstream.put("db", CANARY)
+    port = free_port()
+    text = f"secrets: [db]\nserver: {{aws_port: {port}, token: t}}"
+    with serve(tmp_path, text) as process:
+        process.event("serve.ready")
+        request = urllib.request.Request(
+            f"http://localhost:{port}/secretsmanager/get?secretId=db", headers={"X-Aws-Parameters-Secrets-Token": "t"}
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
+            assert CANARY == json.load(response)["SecretString"]
+        process.process.send_signal(signal.SIGTERM)
+        assert 0 == process.exit_code()
+    with socket.create_server(("127.0.0.1", port)), serve(tmp_path, text) as process:
+        assert 1 == process.exit_code()
+        assert port == process.event("server.not_listening")["port"]
+
+
+# Stopping with requests under way.
+
+
+class Asking(threading.Thread):
+    """A caller, who waits for an answer; `got` is its status and body, or why there is none."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+        self.got: tuple[int, str] | str = ""
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.got = get(self._url)
+        except (OSError, urllib.error.URLError) as error:
+            self.got = type(error).__name__
+
+
+@contextlib.contextmanager
+def stopping(upstream, tmp_path, *options: str, delay: float) -> Iterator[tuple[Process, Asking]]:
+    """Give a server that has been told to stop, and a caller whose answer is still on its way from AWS."""
+    upstream.put("db", CANARY)
+    with serve(tmp_path, "secrets: [db]\nfetch_timeout: 60s", *options) as process:
+        process.event("serve.ready")
+        upstream.arrived.clear()
+        upstream.delay = delay
+        asking = Asking(process.url + OLD)
+        assert upstream.arrived.wait(PATIENCE_SECONDS)
+        process.process.send_signal(signal.SIGTERM)
+        yield process, asking
+        asking.join()
+
+
+def test_who_has_asked_before_the_signal_is_answered(upstream, tmp_path):
+    """The server ends with 0 once the answer is given, long before the grace has passed."""
+    with stopping(upstream, tmp_path, "--grace", "3600", delay=1.0) as (process, asking):
+        assert 0 == process.exit_code()
+    assert (200, CANARY) == asking.got
+
+
+def test_nobody_is_let_in_after_the_signal(upstream, tmp_path):
+    """Whoever balances load then knows at once."""
+    with stopping(upstream, tmp_path, "--grace", "3600", delay=1.5) as (process, asking):
+        until_refused(process.port)
+        assert process.process.poll() is None
+        assert 0 == process.exit_code()
+    assert (200, CANARY) == asking.got
+
+
+def until_refused(port: int) -> None:
+    """Return once nobody listens on a port."""
+    for _ in range(10_000):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            return
+        except ConnectionResetError:
+            # It was in the backlog of the socket that was just closed.
+            continue
+    pytest.fail("it still lets callers in")
+
+
+def test_answers_are_taken_whole(upstream, tmp_path):
+    """A caller who has begun to read an answer gets all of it, more than the kernel holds for it."""
+    upstream.parameters.update({f"/big/{number}": CANARY.ljust(4096, "x") for number in range(1900)})
+    with serve(tmp_path, "parameters: [/big/]", "--grace", "3600") as process:
+        process.event("serve.ready")
+        with socket.socket() as caller:
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            caller.settimeout(PATIENCE_SECONDS)
+            caller.connect(("127.0.0.1", process.port))
+            caller.sendall(b"GET /cache/big/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            first = caller.recv(1000)
+            process.process.send_signal(signal.SIGTERM)
+            until_refused(process.port)
+            answer = first + b"".join(iter(functools.partial(caller.recv, 1 << 16), b""))
+        assert 0 == process.exit_code()
+
+    assert upstream.parameters == {
+        f"/big/{name}": value for name, value in json.loads(answer.partition(b"\r\n\r\n")[2]).items()
+    }
+
+
+@pytest.mark.parametrize("how", ["grace", "signal"])
+def test_the_wait_has_an_end(upstream, tmp_path, how):
+    """When the grace has passed, or at the second signal; with 0, and the caller's connection is ended."""
+    options = ("--grace", "0.2" if how == "grace" else "3600")
+    with stopping(upstream, tmp_path, *options, delay=3600) as (process, asking):
+        if how == "signal":
+            until_refused(process.port)
+            process.process.send_signal(signal.SIGINT)
+        assert 0 == process.exit_code()
+    assert isinstance(asking.got, str)
+
+
+# systemd.
+
+
+@pytest.fixture(name="supervisor", params=["file", "abstract"])
+def _supervisor(request, tmp_path) -> Iterator[tuple[socket.socket, str]]:
+    """Give the socket on which systemd listens for what a service tells, and its address."""
+    address = str(tmp_path / "notify") if request.param == "file" else f"@secrets-cache-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(address.replace("@", "\0", 1))
+        listener.settimeout(PATIENCE_SECONDS)
+        yield listener, address
+
+
+def test_systemd_is_told_when_it_is_ready_and_when_it_stops(upstream, tmp_path, supervisor):
+    """Ready is when every secret has been tried, and not before."""
+    listener, address = supervisor
+    upstream.put("db", CANARY)
+    with serve(tmp_path, "secrets: [db, missing]", NOTIFY_SOCKET=address) as process:
+        told = listener.recv(1000).decode()
+        assert upstream.count("missing")
+        process.process.send_signal(signal.SIGTERM)
+        assert b"STOPPING=1" == listener.recv(1000)
+        assert 0 == process.exit_code()
+
+    assert "READY=1\nSTATUS=2 secrets, 1 of them failed" == told
+
+
+def test_a_supervisor_that_cannot_be_told_is_no_reason_to_end(upstream, tmp_path):
+    """It is said in the log."""
+    with serve(tmp_path, "", NOTIFY_SOCKET=str(Path(tmp_path, "nobody"))) as process:
+        assert "No such file or directory" == process.event("serve.not_notified")["reason"]
+        assert 200 == get(f"{process.url}/health")[0]

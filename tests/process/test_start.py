@@ -1,0 +1,113 @@
+"""The extension's process up to the registration: ports, registration, what is not imported yet."""
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import PATIENCE_SECONDS
+from tests.support.extension import get, next_is_open, shut_down
+from tests.support.fakes import CANARY
+from tools.emulator import ROOT, free_port
+
+
+def test_the_port_is_open_when_the_registration_arrives(api, start):
+    """The function starts when we have registered: a connection must not be refused from then on."""
+    seen = []
+    with start() as extension:
+        assert api.wait_until(lambda: bool(api.calls), PATIENCE_SECONDS)
+        with socket.create_connection(("127.0.0.1", extension.port), 1):
+            seen.append("open")
+        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        shut_down(api, extension)
+
+    assert ["open"] == seen
+
+
+def test_nothing_heavy_is_imported_before_the_registration():
+    """What the function's start waits for is measured in modules as well."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import secrets_cache.extension.start; print(*sys.modules)"
+    loaded = subprocess.run(
+        # Without the environment, a coverage measurement does not begin in there, and import what it needs.
+        [sys.executable, "-I", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={},
+    ).stdout.split()
+
+    heavy = {
+        "asyncio",
+        "ssl",
+        "logging",
+        "json",
+        "yaml",
+        "aiohttp",
+        "botocore",
+        "dataclasses",
+        "http.client",
+        "inspect",
+        "typing",
+        "re",
+        "enum",
+        "socket",
+    }
+    assert set() == heavy & set(loaded)
+
+
+def test_a_taken_port_is_said_and_the_process_stays(api, start):
+    """Exiting would fail the function; it may not even ask us."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with start(port=port) as extension:
+            line = extension.event("server.not_listening")
+            assert next_is_open(api)
+            shut_down(api, extension)
+
+    assert (port, "Address already in use", "ERROR") == (line["port"], line["reason"], line["level"])
+
+
+def test_the_port_may_come_from_the_file(api, start, tmp_path):
+    """Then the file is parsed before the ports are bound."""
+    port = free_port()
+    with start(f"secrets: [db]\nserver: {{port: {port}}}", port=port, SECRETS_CACHE_PORT="") as extension:
+        assert next_is_open(api)
+        assert (200, CANARY) == get(f"http://127.0.0.1:{port}/cache/db")
+        shut_down(api, extension)
+
+
+def test_a_registration_that_fails_is_said_and_made_up_for(api, start):
+    """The cache is served all the same."""
+    api.answers["/register"] = [(403, {}, b'{"errorType":"Extension.InvalidExtensionName"}')]
+    with start() as extension:
+        line = extension.event("extensions_api.failed")
+        assert next_is_open(api)
+        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        shut_down(api, extension)
+
+    assert "Extension.InvalidExtensionName" in line["reason"]
+    assert "registered_ms" not in extension.event("extension.ready")
+    assert ["/register", "/register", "/event/next"] == api.paths()
+
+
+def test_sigterm_ends_the_imports(start):
+    """From the registration on it is a good end, before there is an event loop too."""
+    with start() as extension:
+        status = Path(f"/proc/{extension.process.pid}/status")
+        bit = 1 << (signal.SIGTERM - 1)
+        while not bit & int(status.read_text().partition("SigCgt:")[2].split()[0], 16):
+            assert extension.process.poll() is None
+        extension.process.send_signal(signal.SIGTERM)
+        assert 0 == extension.exit_code()
+
+
+def test_without_standard_output_no_socket_takes_its_place(api, start):
+    """What is logged would go to whoever is connected."""
+    with start(before="import os; os.close(0); os.close(1); os.close(2)") as extension:
+        assert next_is_open(api)
+        opened = [str(Path(f"/proc/{extension.process.pid}/fd/{number}").readlink()) for number in (0, 1, 2)]
+        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        shut_down(api, extension)
+
+    assert ["/dev/null"] * 3 == opened

@@ -1,0 +1,315 @@
+"""The wrapper and the extension of the same environment, as processes: one fetch for both."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import time
+
+import boto3
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secrets_cache.variables.assignments import RESERVED
+from tests.conftest import EXAMPLES, PATIENCE_SECONDS
+from tests.support import upstream as stub
+from tests.support.fakes import CANARY
+from tests.support.processes import EXTENSION, Process, config
+from tests.support.wrapper import environ_in, plain, run
+from tools.emulator import moto_server
+
+WRAPPER = "/opt/get-secrets-layer"
+ASSUMED = b"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+<AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>of-the-role</SecretAccessKey>
+<SessionToken>of-the-role</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>
+</Credentials></AssumeRoleResult></AssumeRoleResponse>"""
+ROLE = "arn:aws:iam::123456789012:role/reader"
+
+
+@pytest.fixture(name="beside")
+def _beside(api, upstream, tmp_path, script):
+    """Give a function that runs the wrapper beside an extension of the same environment."""
+
+    def beside(text: str, **environ: str) -> tuple[subprocess.CompletedProcess[bytes], Process]:
+        environ = {
+            "AWS_ENDPOINT_URL": upstream.url,
+            "AWS_LAMBDA_RUNTIME_API": api.address,
+            "AWS_LAMBDA_EXEC_WRAPPER": WRAPPER,
+            **config(tmp_path, text),
+            **environ,
+        }
+        with Process(EXTENSION, environ) as extension:
+            extension.event("extension.ready")
+            done = run(script, plain(**environ))
+            api.release.set()
+            assert 0 == extension.exit_code()
+        return done, extension
+
+    return beside
+
+
+@pytest.mark.shows_secrets("the runtime's environment is what is tested")
+def test_cache_and_variables_share_each_fetch(beside, upstream):
+    """Whatever is wanted twice, or by both, is fetched once; and all of it by the extension."""
+    upstream.put("listed", f'{{"A": "{CANARY}"}}')
+    upstream.put("only", '{"B": "2"}')
+    done, extension = beside(
+        "secrets: [listed]\nenv: [{secret: listed}, {secret: only}, {secret: only, as: WHOLE}]",
+        SECRET_ARN=stub.arn_of("listed"),
+        REF="secretsmanager://listed#A",
+    )
+    found = environ_in(done.stdout)
+
+    assert (CANARY.encode(), b"2", b'{"B": "2"}', CANARY.encode()) == (
+        found[b"A"], found[b"B"], found[b"WHOLE"], found[b"REF"],
+    )  # fmt: skip
+    assert (1, 1) == (upstream.count("listed"), upstream.count("only"))
+    assert CANARY not in extension.log.text
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="=\0"), min_size=1).filter(
+    lambda name: name.encode() not in RESERVED
+)
+
+
+@pytest.mark.shows_secrets("the runtime's environment is what is tested")
+def test_any_secret_arrives_to_the_byte(api, upstream, tmp_path, script):
+    """From AWS's answer through the extension, the wrapper and the kernel."""
+    environ = {
+        "AWS_ENDPOINT_URL": upstream.url,
+        "AWS_LAMBDA_RUNTIME_API": api.address,
+        "SECRET_ARN": "db",
+        **config(tmp_path, ""),
+    }
+
+    @settings(max_examples=25 * EXAMPLES)
+    @given(st.dictionaries(NAMES, TEXTS, max_size=5))
+    def arrives(pairs):
+        upstream.put("db", json.dumps(pairs))
+        done = run(script, plain(**environ))
+        expected = {**plain(**environ), **{name.encode(): value.encode() for name, value in pairs.items()}}
+        del expected[b"AWS_LAMBDA_EXEC_WRAPPER"]
+        assert expected == environ_in(done.stdout)
+
+    with Process(EXTENSION, environ) as extension:
+        extension.event("extension.ready")
+        arrives()
+        api.release.set()
+        assert 0 == extension.exit_code()
+
+
+def test_what_only_the_variables_want_is_not_served(beside, upstream, script, api, tmp_path):
+    """It is not configured for callers, and forgotten once it has been handed on."""
+    upstream.put("only", '{"B": "2"}')
+    environ = {
+        "AWS_ENDPOINT_URL": upstream.url,
+        "AWS_LAMBDA_RUNTIME_API": api.address,
+        **config(tmp_path, "env: [{secret: only}]"),
+    }
+    with Process(EXTENSION, environ) as extension:
+        extension.event("extension.ready")
+        for count in (1, 2):
+            assert b"2" == environ_in(run(script, plain(**environ)).stdout)[b"B"]
+            assert count == upstream.count("only")
+        served = subprocess.run(
+            ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"{extension.url}/cache/only"],
+            capture_output=True,
+            check=False,
+        )
+    assert b"404" == served.stdout
+
+
+def test_a_name_means_the_same_with_and_without_an_extension(beside, upstream, script, tmp_path):
+    """One that the configuration gives means what it says there; anything else is an id, and the current version."""
+    for name in ("prod/db", "other", "third"):
+        upstream.put(name, f'{{"{name[0].upper()}": "{name}"}}')
+    arn = stub.arn_of("third")
+    text = f"""secrets:
+  - {{id: prod/db, name: db, version_stage: AWSPREVIOUS}}
+  - {{id: other, name: mine}}
+  - {{id: third, version_stage: AWSPREVIOUS}}
+env: [{{secret: db}}, {{secret: prod/db}}, {{secret: mine}}, {{secret: third}}, {{secret: "{arn}"}}]
+"""
+    expected = {
+        ("prod/db", "AWSPREVIOUS"), ("prod/db", None), ("other", None), ("third", "AWSPREVIOUS"),
+    }  # fmt: skip
+
+    def calls() -> set[tuple[str, str | None]]:
+        return {(call.ids[0], call.arguments.get("VersionStage")) for call in upstream.calls}
+
+    done, _ = beside(text)
+    assert expected <= calls()
+    assert {("third", None), (arn, None)} & (calls() - expected)
+    upstream.calls.clear()
+    alone = run(script, plain(AWS_ENDPOINT_URL=upstream.url, **config(tmp_path, text)))
+    assert {*expected, (arn, None)} == calls()
+    for one in (done, alone):
+        assert (b"prod/db", b"other") == (environ_in(one.stdout)[b"P"], environ_in(one.stdout)[b"O"])
+
+
+@pytest.fixture(name="asking")
+def _asking(api, upstream, tmp_path, script):
+    """Give a function that starts an extension, and a wrapper that waits for it."""
+
+    @contextlib.contextmanager
+    def asking(**environ: str):
+        environ = {
+            "AWS_ENDPOINT_URL": upstream.url,
+            "AWS_LAMBDA_RUNTIME_API": api.address,
+            **config(tmp_path, ""),
+            **environ,
+        }
+        with Process(EXTENSION, environ) as extension:
+            extension.event("extension.ready")
+            command = [str(script), "/bin/true"]
+            with subprocess.Popen(command, env=plain(**environ), stdout=subprocess.PIPE) as wrapper:
+                assert upstream.arrived.wait(PATIENCE_SECONDS)
+                yield extension, wrapper
+
+    return asking
+
+
+def test_shutdown_waits_for_no_wrapper(api, upstream, asking):
+    """Nor for AWS."""
+    upstream.fault = stub.HANG
+    with asking(SECRET_ARN="db", API_TIMEOUT="30000") as (extension, wrapper):
+        began = time.monotonic()
+        api.release.set()
+        assert 0 == extension.exit_code()
+        assert 5 > time.monotonic() - began
+        wrapper.kill()
+
+
+def test_a_failure_that_is_known_waits_for_nothing_else(api, upstream, asking):
+    """What is under way for the same wrapper is of no use any more."""
+    upstream.faults.append(stub.aws_error("ResourceNotFoundException", "no"))
+    upstream.fault = stub.HANG
+    began = time.monotonic()
+    with asking(SECRET_ARN="nope", LATER="secretsmanager://hangs", API_TIMEOUT="30000") as (extension, wrapper):
+        assert 1 == wrapper.wait(PATIENCE_SECONDS)
+        assert 5 > time.monotonic() - began
+        api.release.set()
+        assert 0 == extension.exit_code()
+
+
+def test_many_values_of_one_service_share_a_client(beside, upstream, monkeypatch):
+    """Making one takes long, and much memory: thirty parameters need no thirty."""
+    parameters = {f"P{number}": f"ssm:///p{number}" for number in range(30)}
+    upstream.fault = stub.Answer(body=b'{"Parameter": {"Value": "v"}}')
+    done, _ = beside("", **parameters)
+
+    assert {b"v"} == {environ_in(done.stdout)[name.encode()] for name in parameters}
+    assert 30 == upstream.count(operation="GetParameter")
+    # One pool of connections.
+    assert upstream.connections <= 20
+
+
+def test_under_snapstart_only_what_the_variables_want_is_fetched(beside, upstream):
+    """What is listed is not in the snapshot."""
+    for name in ("a", "b", "c"):
+        upstream.put(name, f'{{"{name.upper()}": "1"}}')
+    done, _ = beside(
+        "secrets: [a, {id: b, name: bee}]",
+        SECRET_ARN="c,bee",
+        AWS_LAMBDA_INITIALIZATION_TYPE="snap-start",
+    )
+
+    assert (b"1", b"1") == (environ_in(done.stdout)[b"C"], environ_in(done.stdout)[b"B"])
+    assert (0, 1, 1) == tuple(map(upstream.count, ("a", "b", "c")))
+
+
+def test_a_failure_is_told_to_the_wrapper(beside, upstream):
+    """It writes the line, and ends with 1; the extension goes on."""
+    upstream.put("db", "text")
+    done, extension = beside("", SECRET_ARN="db")
+
+    assert 1 == done.returncode
+    assert b"SECRET_ARN: secret 'db' is not a JSON object" in done.stdout
+    assert ["extension.ready", "extension.stopped"] == [line["event"] for line in extension.log.events()]
+
+
+def test_what_is_refused_is_logged_by_the_extension(beside, upstream):
+    """And what is not required is left out."""
+    upstream.put("db", '{"LD_PRELOAD": "x", "A": "1"}')
+    done, extension = beside("env: [{secret: db}, {secret: nope, required: false}]")
+
+    assert b"1" == environ_in(done.stdout)[b"A"]
+    assert {"variable.refused", "variables.skipped"} <= {line["event"] for line in extension.log.events()}
+
+
+def test_a_wrong_setting_is_the_wrappers_failure(beside):
+    """The prefetch leaves it to be told there."""
+    done, extension = beside("", SECRET_ARN="a", API_TIMEOUT="soon")
+
+    assert b"API_TIMEOUT: found 'soon'" in done.stdout
+    assert "internal.error" not in extension.log.text
+
+
+def test_an_extension_without_a_port_lets_the_wrapper_fetch(api, upstream, tmp_path, script):
+    """The channel is closed at once, so that nobody waits for it."""
+    upstream.put("db", '{"A": "1"}')
+    environ = {"AWS_ENDPOINT_URL": upstream.url, "AWS_LAMBDA_RUNTIME_API": api.address, "SECRET_ARN": "db"}
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        Process(EXTENSION, environ, port=other.getsockname()[1]) as extension,
+    ):
+        extension.event("server.not_listening")
+        assert b"1" == environ_in(run(script, plain(**environ)).stdout)[b"A"]
+        api.release.set()
+        assert 0 == extension.exit_code()
+
+
+def test_a_role_is_assumed_once_and_reads_in_its_region(api, tmp_path, script, monkeypatch):
+    """Role, secret and parameter against moto: what reads the secret is the role's session, in the region given."""
+    with moto_server() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        for region in ("eu-west-1", "us-east-1"):
+            client = boto3.client("secretsmanager", region_name=region)
+            client.create_secret(Name="db", SecretString=f'{{"WHERE": "{region}"}}')
+        boto3.client("ssm", region_name="eu-west-1").put_parameter(Name="/flag", Value="on", Type="SecureString")
+        environ = {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_LAMBDA_RUNTIME_API": api.address,
+            "SECRET_ARN": "db",
+            "SECRET_REGION": "us-east-1",
+            "ASSUME_ROLE_ARN": ROLE,
+            "HERE": "secretsmanager://db#WHERE",
+            "FLAG": "ssm:///flag",
+        }
+        with Process(EXTENSION, environ) as extension:
+            extension.event("extension.ready")
+            beside = environ_in(run(script, plain(**environ)).stdout)
+            api.release.set()
+            extension.exit_code()
+        alone = environ_in(run(script, plain(**environ)).stdout)
+
+    for found in (beside, alone):
+        assert (b"us-east-1", b"eu-west-1", b"on") == (found[b"WHERE"], found[b"HERE"], found[b"FLAG"])
+
+
+def test_the_roles_credentials_read_and_no_others(upstream, script):
+    """One AssumeRole for several secrets, in a session that CloudTrail shows as ours."""
+    assumes = []
+
+    def assume(call):
+        if call.operation != "AssumeRole":
+            return None
+        assumes.append(call.arguments)
+        return stub.Answer(body=ASSUMED)
+
+    upstream.put("a", '{"A": "1"}')
+    upstream.put("b", '{"B": "2"}')
+    upstream.fault = assume
+    environ = plain(
+        AWS_ENDPOINT_URL=upstream.url, SECRET_ARN="a,b", ASSUME_ROLE_ARN=ROLE, AWS_LAMBDA_FUNCTION_NAME="my function"
+    )
+    done = run(script, environ)
+
+    assert 0 == done.returncode
+    assert [(ROLE, "secrets-cache-my-function")] == [(one["RoleArn"], one["RoleSessionName"]) for one in assumes]
+    reads = [call.headers for call in upstream.calls if call.operation == "GetSecretValue"]
+    assert 2 == len(reads)
+    assert all("Credential=ASIAROLE" in headers["authorization"] for headers in reads)
+    assert all(headers["x-amz-security-token"] == "of-the-role" for headers in reads)

@@ -1,0 +1,254 @@
+"""The wrapper's process: the real script, with this project's interpreter in its first line."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from secrets_cache.variables.channel import encode_answer
+from tests.conftest import EXAMPLES
+from tests.support import upstream as stub
+from tests.support.fakes import CANARY
+from tests.support.wrapper import CONTENTS, NAMES, RUNTIME, Extension, environ_in, plain, run
+
+
+@settings(max_examples=25 * EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(values=st.dictionaries(NAMES, CONTENTS, max_size=8), own=st.dictionaries(NAMES, CONTENTS, max_size=4))
+def test_whatever_the_extension_gives_arrives_to_the_byte(script, values, own):
+    """And nothing else is changed, added or left out: no LC_ALL of an interpreter's, no SHLVL of a shell's."""
+    with Extension(encode_answer(values)) as extension:
+        environ = {**own, b"AWS_LAMBDA_RUNTIME_API": extension.address.encode()}
+        done = run(script, environ, "an argument", "")
+
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert {**environ, **values} == environ_in(done.stdout)
+    assert done.stdout.endswith(b"\0an argument\0")
+
+
+@pytest.mark.shows_secrets("the runtime's environment is what is tested")
+def test_without_an_extension_it_fetches_by_itself(script, upstream, tmp_path):
+    """The three sources, the later ones winning; the same secret once."""
+    upstream.put("db", f'{{"A": "1", "B": "{CANARY}\\n$`|\\"", "C": 1.50}}')
+    upstream.put("key", "whole")
+    config = tmp_path / "config.yaml"
+    config.write_text("env:\n  - {secret: db, include: [A], rename: {A: B}}\n  - {secret: key, as: KEY}")
+    environ = plain(
+        SECRET_ARN="db", REF="secretsmanager://db#C", SECRETS_CACHE_CONFIG=str(config), AWS_ENDPOINT_URL=upstream.url
+    )
+    found = environ_in(run(script, environ).stdout)
+
+    changed = {b"A": b"1", b"B": b"1", b"C": b"1.50", b"KEY": b"whole", b"REF": b"1.50"}
+    expected = {**environ, **changed}
+    del expected[b"AWS_LAMBDA_EXEC_WRAPPER"]
+    assert expected == found
+
+
+@pytest.mark.parametrize("answer", [b"", b"+A=1\0", b"+A=1\0.", b"garbage"])
+def test_an_extension_that_dies_is_as_none(script, upstream, answer):
+    """Half an answer sets nothing: the wrapper fetches by itself."""
+    upstream.put("db", '{"A": "of our own"}')
+    with Extension(answer) as extension:
+        environ = plain(SECRET_ARN="db", AWS_ENDPOINT_URL=upstream.url, AWS_LAMBDA_RUNTIME_API=extension.address)
+        assert b"of our own" == environ_in(run(script, environ).stdout)[b"A"]
+
+
+def failure(done: subprocess.CompletedProcess[bytes]) -> str:
+    """Return the one line of a wrapper that has failed."""
+    assert 1 == done.returncode
+    assert b"" == done.stderr
+    (line,) = done.stdout.decode().splitlines()
+    assert '"event": "variables.failed"' in line
+    assert CANARY not in line
+    return line
+
+
+def test_what_the_extension_says_is_said(script):
+    """Exit code 1, one line, and no runtime."""
+    with Extension(b"!SECRET_ARN: it is gone\0.\0") as extension:
+        done = run(script, plain(AWS_LAMBDA_RUNTIME_API=extension.address))
+    assert "SECRET_ARN: it is gone" in failure(done)
+
+
+ROLE_DENIED = stub.Answer(
+    status=403,
+    body=b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized</Message></Error></ErrorResponse>",
+)
+
+
+@pytest.mark.parametrize(
+    ("fault", "more", "said"),
+    [
+        (None, {"SECRET_ARN": "dbb"}, "secret 'dbb' was not found in AWS Secrets Manager"),
+        (None, {"SECRET_ARN": "text"}, "secret 'text' is not a JSON object"),
+        (None, {"X": "secretsmanager://db#nope"}, "X: secret 'db' has no key 'nope'"),
+        (None, {"X": "secretsmanager://a b"}, "X: found 'a b'; allowed: the name or ARN of a secret"),
+        (stub.ACCESS_DENIED, {"SECRET_ARN": "db"}, "give the role secretsmanager:GetSecretValue on it"),
+        (
+            stub.aws_error("AccessDeniedException", "Access to KMS is not allowed"),
+            {"SECRET_ARN": "db"},
+            "give the role kms:Decrypt on the key that encrypts it",
+        ),
+        (stub.HANG, {"SECRET_ARN": "db", "API_TIMEOUT": "300"}, "within 0.3 s (API_TIMEOUT); in a VPC, is there"),
+        (
+            stub.HANG,
+            {"SECRET_ARN": "db", "ASSUME_ROLE_ARN": "arn:aws:iam::123456789012:role/reader", "API_TIMEOUT": "2000"},
+            "AWS did not answer within 2 s (API_TIMEOUT); in a VPC, is there a NAT gateway or an endpoint for STS?",
+        ),
+        (
+            stub.aws_error("AccessDeniedException", "arn:aws:sts::1:assumed-role/kms-reader/x is not authorized"),
+            {"SECRET_ARN": "db"},
+            "give the role secretsmanager:GetSecretValue on it",
+        ),
+        (stub.ACCESS_DENIED, {"X": "ssm:///p"}, "X: AWS refused parameter '/p' with AccessDeniedException"),
+        (stub.ACCESS_DENIED, {"X": "ssm:///p"}, "give the role ssm:GetParameter on it"),
+        (stub.aws_error("ParameterNotFound"), {"X": "ssm:///p"}, "X: parameter '/p' was not found in Parameter Store"),
+        (
+            ROLE_DENIED,
+            {"SECRET_ARN": "db", "ASSUME_ROLE_ARN": "arn:aws:iam::123456789012:role/reader"},
+            "with AccessDenied: not authorized; its trust policy must trust the function's role",
+        ),
+    ],
+)
+def test_a_failure_says_what_is_wrong_and_what_to_do(script, upstream, fault, more, said):
+    """In one line, which Lambda shows as the init error."""
+    upstream.put("db", f'{{"A": "{CANARY}"}}')
+    upstream.put("text", CANARY)
+    upstream.fault = fault
+    assert said in failure(run(script, plain(AWS_ENDPOINT_URL=upstream.url, **more)))
+
+
+def test_what_is_not_required_is_left_out(script, upstream, tmp_path):
+    """With one WARNING; the function starts."""
+    upstream.put("db", '{"A": "1"}')
+    config = tmp_path / "config.yaml"
+    config.write_text("env: [{secret: nope, required: false}, {secret: db}]")
+    done = run(script, plain(AWS_ENDPOINT_URL=upstream.url, SECRETS_CACHE_CONFIG=str(config)))
+
+    assert 0 == done.returncode
+    assert b'"event": "variables.skipped"' in done.stdout.splitlines()[0]
+    assert b"A=1\0" in done.stdout
+
+
+def test_a_wrong_configuration_is_reported_and_lived_with_unless_strict(script, tmp_path):
+    """As the extension does."""
+    config = tmp_path / "config.yaml"
+    config.write_text("env: [{secret: a, parameter: b}]")
+    done = run(script, plain(SECRETS_CACHE_CONFIG=str(config)))
+    assert 0 == done.returncode
+    assert b"either secret or parameter" in done.stdout
+
+    strict = run(script, plain(SECRETS_CACHE_CONFIG=str(config), SECRETS_CACHE_STRICT="1"))
+    assert 1 == strict.returncode
+    assert b"SECRETS_CACHE_STRICT is set" in strict.stdout
+
+
+@pytest.mark.parametrize(("size", "fits"), [(131072 - len("BIG=") - 1, True), (131072 - len("BIG="), False)])
+def test_a_value_may_be_as_large_as_the_kernel_takes_it(script, size, fits):
+    """128 KiB with its name and its end; one byte more is too large, and said with the sizes."""
+    with Extension(encode_answer({b"BIG": b"x" * size})) as extension:
+        done = run(script, plain(AWS_LAMBDA_RUNTIME_API=extension.address))
+    if fits:
+        assert size == len(environ_in(done.stdout)[b"BIG"])
+    else:
+        line = failure(done)
+        assert "the largest 'BIG' with 131073; allowed: 131072 for one" in line
+
+
+def test_an_environment_that_is_too_large_is_said_with_the_sizes(script):
+    """All of it counts."""
+    values = {b"V%d" % number: b"x" * 100_000 for number in range(40)}
+    with Extension(encode_answer(values)) as extension:
+        line = failure(run(script, plain(AWS_LAMBDA_RUNTIME_API=extension.address)))
+    assert "the environment is too large: 4000" in line
+
+
+def test_a_command_that_is_not_there_is_said(script):
+    """Whether a path or a name."""
+    with Extension(b".\0") as extension:
+        environ = plain(AWS_LAMBDA_RUNTIME_API=extension.address, PATH="/nonexistent:/bin")
+        for command in ("/nonexistent/x", "no-such-program"):
+            done = subprocess.run([str(script), command], env=environ, capture_output=True, check=False)
+            assert f"'{command}' cannot be run: No such file or directory" in failure(done)
+        done = subprocess.run([str(script), "echo", "found"], env=environ, capture_output=True, check=False)
+        assert b"found\n" == done.stdout
+    assert "nothing to run" in failure(subprocess.run([str(script)], env=environ, capture_output=True, check=False))
+
+
+def test_the_runtime_finds_its_signals_as_they_were(script):
+    """Python ignores SIGPIPE, and what is ignored stays so in whatever is executed."""
+    with Extension(b".\0") as extension:
+        environ = plain(AWS_LAMBDA_RUNTIME_API=extension.address)
+        command = [str(script), "/bin/grep", "SigIgn", "/proc/self/status"]
+        done = subprocess.run(command, env=environ, capture_output=True, check=False)
+    # subprocess gives these two back as well; what else this process ignores, its children do.
+    ours = int(Path("/proc/self/status").read_text().partition("SigIgn:")[2].split()[0], 16)
+    given_back = sum(1 << (number - 1) for number in (signal.SIGPIPE, signal.SIGXFSZ))
+    # Ignored by the C library itself wherever it spawns by posix_spawn, as Python 3.13 does with a newer one.
+    internal = sum(1 << (number - 1) for number in (32, 33))
+    assert ours & ~given_back & ~internal == int(done.stdout.split()[1], 16) & ~internal
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_somebody_elses_socket_is_not_believed(script, upstream):
+    """It may have our name, but not our user: the wrapper fetches by itself."""
+    upstream.put("db", '{"A": "of our own"}')
+    os.seteuid(65534)
+    try:
+        extension = Extension(encode_answer({b"A": b"of somebody else"}))
+    finally:
+        os.seteuid(0)
+    with extension:
+        environ = plain(SECRET_ARN="db", AWS_ENDPOINT_URL=upstream.url, AWS_LAMBDA_RUNTIME_API=extension.address)
+        assert b"of our own" == environ_in(run(script, environ).stdout)[b"A"]
+
+
+def test_an_entry_without_a_name_is_left_out(script):
+    """No program can be given one by this way."""
+    with Extension(b".\0") as extension:
+        found = answered_with(script, extension, [b"=x", b"A=1", b"A=2", b"no equals"])
+
+    assert {b"A": b"1", b"AWS_LAMBDA_RUNTIME_API": extension.address.encode()} == found
+
+
+def answered_with(script: Path, extension: Extension, entries: list[bytes]) -> dict[bytes, bytes]:
+    """Run the wrapper with an environment that `subprocess` would not give; return what the runtime found."""
+    import ctypes
+
+    read, write = os.pipe()
+    every = [b"AWS_LAMBDA_RUNTIME_API=" + extension.address.encode(), *entries]
+    command = [bytes(script), sys.executable.encode(), b"-I", b"-c", RUNTIME.encode()]
+    libc = ctypes.CDLL(None)
+    argv = (ctypes.c_char_p * (len(command) + 1))(*command, None)
+    envp = (ctypes.c_char_p * (len(every) + 1))(*every, None)
+    child = os.fork()
+    if child == 0:
+        os.dup2(write, 1)
+        libc.execve(command[0], argv, envp)
+        os._exit(9)
+    os.close(write)
+    with os.fdopen(read, "rb") as file:
+        output = file.read()
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return environ_in(output)
+
+
+def test_a_name_is_looked_for_along_the_whole_path(script, tmp_path):
+    """Past what may not be run; an empty place is the current folder."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "tool").write_text("no program")
+    program = tmp_path / "tool"
+    program.write_text("#!/bin/sh\necho found\n")
+    program.chmod(0o755)
+    with Extension(b".\0") as extension:
+        for path in (f"{tmp_path}/here:{tmp_path}", f"{tmp_path}/here:"):
+            environ = plain(AWS_LAMBDA_RUNTIME_API=extension.address, PATH=path)
+            done = subprocess.run([str(script), "tool"], env=environ, cwd=tmp_path, capture_output=True, check=False)
+            assert b"found\n" == done.stdout
+        environ = plain(AWS_LAMBDA_RUNTIME_API=extension.address, PATH=f"{tmp_path}/here:/nonexistent")
+        done = subprocess.run([str(script), "tool"], env=environ, capture_output=True, check=False)
+        assert "'tool' cannot be run: Permission denied" in failure(done)
