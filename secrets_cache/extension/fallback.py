@@ -17,7 +17,7 @@ import select
 import time
 
 from secrets_cache.extension.extensions_api import RETRY_SECONDS, ExtensionsApi
-from secrets_cache.http1.exchange import Wait, milliseconds_until
+from secrets_cache.http1.exchange import READ_BYTES, Wait, milliseconds_until
 
 # Not from typing, whose import takes longer than the registration itself.
 TYPE_CHECKING = False
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 CALLER_SECONDS = 5.0
 MAX_CALLERS = 256
 MAX_HEAD_BYTES = 65536
-# Small: a lack of memory may be the reason for the fallback.
-READ_BYTES = 4096
 # After there was no descriptor left for a caller.
 ACCEPT_PAUSE_SECONDS = 0.1
 BODY = (

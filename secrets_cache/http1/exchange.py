@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 65536
-# Small: the end must be heard of even when there is no memory left.
-READ_BYTES = 4096
+# Small: the end must be heard of even when no memory is left. As bytes, with their header, so many are still a small
+# object of CPython's, which comes from memory that the interpreter already holds.
+READ_BYTES = 448
 
 
 class Wait:
