@@ -17,7 +17,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from secrets_cache.aws.source import AwsSource, batch_above
+from secrets_cache.aws.source import AwsSource, choose_batch_threshold
 from secrets_cache.config import Config, Metrics
 from secrets_cache.config.environment import uses_fast_paths
 from secrets_cache.core.cache import MAX_UNLISTED, Cache, Source
@@ -97,8 +97,8 @@ async def running(
     """
     clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        source = await stack.enter_async_context(source_of(config, environ, clock))
-        cache = cache_of(config, source, clock)
+        source = await stack.enter_async_context(build_source(config, environ, clock))
+        cache = build_cache(config, source, clock)
         stack.push_async_callback(cache.aclose)
         emf = _observe(config, cache, environ, clock) if config.metrics is Metrics.EMF else None
         application = Application(config, cache)
@@ -169,18 +169,18 @@ def _read_token(text: str) -> str | None:
         return None
 
 
-def source_of(config: Config, environ: Mapping[str, str], clock: Clock) -> AwsSource:
+def build_source(config: Config, environ: Mapping[str, str], clock: Clock) -> AwsSource:
     """Return AWS as the source of the secrets, configured."""
     return AwsSource(
         environ,
         budget_seconds=config.fetch_timeout,
-        batch_above=batch_above(config.batch),
+        batch_threshold=choose_batch_threshold(config.batch),
         max_connections=config.aws_layer.max_connections,
         clock=clock,
     )
 
 
-def cache_of(config: Config, source: Source, clock: Clock, random: Callable[[], float] = random_fraction) -> Cache:
+def build_cache(config: Config, source: Source, clock: Clock, random: Callable[[], float] = random_fraction) -> Cache:
     """Return the cache that a configuration describes."""
     return Cache(
         listed=config.entries(),

@@ -15,9 +15,9 @@ from bench.fleet.aws import Account, Operation, Outage, SimulatedCalls
 from bench.fleet.environments import Environment, Plain, WithCache
 from bench.fleet.simulated import SimulatedClock, simulate
 from bench.fleet.tally import Tally
-from secrets_cache.app import cache_of
+from secrets_cache.app import build_cache
 from secrets_cache.aws.parameterstore import ParameterStore
-from secrets_cache.aws.secretsmanager import BATCH_ABOVE, SecretsManager
+from secrets_cache.aws.secretsmanager import BATCH_THRESHOLD, SecretsManager
 from secrets_cache.config import Config
 from secrets_cache.config.model import ListedSecret
 from secrets_cache.core.cache import Cache, Source
@@ -156,7 +156,7 @@ class _Fleet:
 
     def _cache(self) -> Cache:
         """Return a cache as the product makes it, but for the source, the clock and chance."""
-        return cache_of(self._config, self._source(), self._clock, self._chance)
+        return build_cache(self._config, self._source(), self._clock, self._chance)
 
     def _chance(self) -> float:
         return 0.5 if self._scenario.design is Design.NO_JITTER else self._random.random()
@@ -169,7 +169,7 @@ class _Fleet:
             return ParameterStore(budget_seconds=budget, client=calls, clock=self._clock, random=self._chance)
         return SecretsManager(
             budget_seconds=budget,
-            batch_above=None if design is Design.NO_BATCH else BATCH_ABOVE,
+            batch_threshold=None if design is Design.NO_BATCH else BATCH_THRESHOLD,
             client=calls,
             clock=self._clock,
             random=self._chance,

@@ -91,7 +91,7 @@ def classify(
         message: AWS's message; the same.
         hidden: The credentials that signed the request.
     """
-    code = _safe_code(code, hidden)
+    code = _clean_code(code, hidden)
     if code in NOT_FOUND:
         return SecretNotFound(name, code=code)
     if code in EXPIRED_SIGNATURE or (code in WRONG_SIGNATURE and _EXPIRED.search(message)):
@@ -112,7 +112,7 @@ def classify(
     if code in WRONG_SIGNATURE:
         # AWS's message repeats everything that was signed, the session token included.
         return SecretRefused(name, code=code, aws_message="is AWS_SECRET_ACCESS_KEY correct?")
-    return SecretRefused(name, code=code, aws_message=_safe_message(message, hidden))
+    return SecretRefused(name, code=code, aws_message=_clean_message(message, hidden))
 
 
 def is_about_permission(error: SecretRefused) -> bool:
@@ -126,11 +126,11 @@ def is_about_key(error: SecretRefused) -> bool:
     return error.code in DECRYPTION or "kms:" in text or "access to kms" in text
 
 
-def _safe_code(code: str, hidden: Iterable[str]) -> str:
+def _clean_code(code: str, hidden: Iterable[str]) -> str:
     return code if _CODE.fullmatch(code) and not any(secret in code for secret in hidden if secret) else ""
 
 
-def _safe_message(message: str, hidden: Iterable[str]) -> str:
+def _clean_message(message: str, hidden: Iterable[str]) -> str:
     for secret in filter(None, hidden):
         message = message.replace(secret, "...")
     return " ".join(message.split())[:MAX_MESSAGE]

@@ -31,40 +31,40 @@ class Place(NamedTuple):
     partition: str = "aws"
 
 
-def partition_of(region: str) -> str:
+def find_partition(region: str) -> str:
     """Return the partition that a region is in."""
     return next((name for prefix, name in PARTITIONS.items() if region.startswith(prefix)), "aws")
 
 
-def region_of(ref: Ref, place: Place) -> str:
+def resolve_region(ref: Ref, place: Place) -> str:
     """Return the region where `ref` is read. Raises `PlaceUnknown`."""
     arn = Arn.parse(ref.secret_id)
-    return _known("region", ref.context.region or (arn.region if arn else place.region), ref.secret_id)
+    return _require("region", ref.context.region or (arn.region if arn else place.region), ref.secret_id)
 
 
-def _known(what: str, value: str, name: str) -> str:
+def _require(what: str, value: str, name: str) -> str:
     if not value:
         raise PlaceUnknown(what, name)
     return value
 
 
-def _prefix(service: str, name: str, place: Place, region: str = "") -> str:
-    account = _known("account", place.account, name)
-    return f"arn:{place.partition}:{service}:{_known('region', region or place.region, name)}:{account}"
+def _build_prefix(service: str, name: str, place: Place, region: str = "") -> str:
+    account = _require("account", place.account, name)
+    return f"arn:{place.partition}:{service}:{_require('region', region or place.region, name)}:{account}"
 
 
-def secret_arn(ref: Ref, place: Place) -> str:
+def build_secret_arn(ref: Ref, place: Place) -> str:
     """Return the ARN of a secret. Raises `PlaceUnknown`."""
     if Arn.parse(ref.secret_id) is not None:
-        return _with_suffix(ref.secret_id)
-    return f"{_prefix(SECRETS, ref.secret_id, place, region_of(ref, place))}:secret:{ref.secret_id}{SUFFIX}"
+        return _add_suffix(ref.secret_id)
+    return f"{_build_prefix(SECRETS, ref.secret_id, place, resolve_region(ref, place))}:secret:{ref.secret_id}{SUFFIX}"
 
 
-def _with_suffix(arn: str) -> str:
+def _add_suffix(arn: str) -> str:
     return arn if arn.endswith("*") or re.search(r"-[A-Za-z0-9?]{6}$", arn) else arn + SUFFIX
 
 
-def parameter_arn(ref: Ref, place: Place) -> str:
+def build_parameter_arn(ref: Ref, place: Place) -> str:
     """
     Return the ARN of a parameter or a path. Raises `PlaceUnknown`.
 
@@ -72,11 +72,13 @@ def parameter_arn(ref: Ref, place: Place) -> str:
     """
     name = ref.secret_id
     if Arn.parse(name) is None:
-        name = f"{_prefix(PARAMETERS, name, place, region_of(ref, place))}:parameter/{name.removeprefix('/')}"
+        name = (
+            f"{_build_prefix(PARAMETERS, name, place, resolve_region(ref, place))}:parameter/{name.removeprefix('/')}"
+        )
     return name if name.endswith(":parameter/") else name.rstrip("/")
 
 
-def allowed_by(pattern: str, place: Place) -> list[tuple[str, str, str]]:
+def list_grants(pattern: str, place: Place) -> list[tuple[str, str, str]]:
     """
     Return what a pattern of `allow` makes possible: statement, action, resource. Raises `PlaceUnknown`.
 
@@ -86,12 +88,12 @@ def allowed_by(pattern: str, place: Place) -> list[tuple[str, str, str]]:
     read = ("Secrets", "secretsmanager:GetSecretValue")
     arn = Arn.parse(pattern)
     if arn is None:
-        return [(*read, f"{_prefix(SECRETS, pattern, place)}:secret:{pattern}{SUFFIX}")]
+        return [(*read, f"{_build_prefix(SECRETS, pattern, place)}:secret:{pattern}{SUFFIX}")]
     # IAM refuses what has fewer fields than an ARN: such a pattern covers every ARN.
     is_complete = pattern.count(":") >= COLONS
     found = []
     if fnmatchcase(SECRETS, arn.service or "*"):
-        resource = _with_suffix(str(arn._replace(service=SECRETS))) if is_complete else ""
+        resource = _add_suffix(str(arn._replace(service=SECRETS))) if is_complete else ""
         found.append((*read, resource or f"arn:{place.partition}:{SECRETS}:*:*:secret:*"))
     if fnmatchcase(PARAMETERS, arn.service or "*"):
         resource = str(arn._replace(service=PARAMETERS)) if is_complete else ""

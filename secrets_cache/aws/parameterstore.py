@@ -108,7 +108,7 @@ class ParameterStore:
         arguments = {"Names": list(by_name), "WithDecryption": True}
         answer = await self._call("get_parameters", name, arguments, self._budget_seconds)
         found: dict[Ref, FetchResult] = {}
-        for item in _mappings(answer.get("Parameters")):
+        for item in _find_mappings(answer.get("Parameters")):
             try:
                 secret = _to_parameter(name, item)
             except RetryableError:
@@ -117,7 +117,7 @@ class ParameterStore:
             if ref is not None:
                 found[ref] = secret
         for invalid in filter(by_name.__contains__, answer.get("InvalidParameters") or ()):
-            found[by_name[invalid]] = _name_parameter(SecretNotFound(invalid, code="ParameterNotFound"))
+            found[by_name[invalid]] = _mark_as_parameter(SecretNotFound(invalid, code="ParameterNotFound"))
         return found
 
     def share_failure(self, ref: Ref, error: SecretError) -> SecretError | None:
@@ -125,9 +125,9 @@ class ParameterStore:
         if error.what == "role":
             return error
         if isinstance(error, SecretTimeout):
-            return _name_parameter(SecretTimeout(ref.secret_id, budget_seconds=error.budget_seconds))
+            return _mark_as_parameter(SecretTimeout(ref.secret_id, budget_seconds=error.budget_seconds))
         if isinstance(error, SecretUnavailable):
-            return _name_parameter(SecretUnavailable(ref.secret_id, code=error.code, cause=error.cause))
+            return _mark_as_parameter(SecretUnavailable(ref.secret_id, code=error.code, cause=error.cause))
         return None
 
     async def _fetch_path(self, ref: Ref, budget_seconds: float) -> Secret:
@@ -143,14 +143,14 @@ class ParameterStore:
         members: dict[str, Secret] = {}
         for _ in range(MAX_PAGES):
             answer = await self._call("get_parameters_by_path", ref.secret_id, arguments, budget_seconds)
-            parameters = [_to_parameter(ref.secret_id, item) for item in _mappings(answer.get("Parameters"))]
+            parameters = [_to_parameter(ref.secret_id, item) for item in _find_mappings(answer.get("Parameters"))]
             members.update((parameter.name, parameter) for parameter in parameters)
             token = answer.get("NextToken")
             if not token:
                 return _to_path(path, members)
             arguments = {**arguments, "NextToken": token}
         cause = f"there are more than {MAX_PAGES * PAGE_SIZE} parameters below it"
-        raise _name_parameter(SecretUnavailable(ref.secret_id, code="too-many-parameters", cause=cause))
+        raise _mark_as_parameter(SecretUnavailable(ref.secret_id, code="too-many-parameters", cause=cause))
 
     async def _call(
         self, operation: str, name: str, arguments: Mapping[str, Any], budget_seconds: float
@@ -165,17 +165,17 @@ class ParameterStore:
         try:
             return await self._limiter.run(name, attempt, budget_seconds)
         except SecretError as error:
-            raise _name_parameter(error) from None
+            raise _mark_as_parameter(error) from None
 
 
-def _name_parameter(error: SecretError) -> SecretError:
+def _mark_as_parameter(error: SecretError) -> SecretError:
     # A role's failure stays the role's.
     if error.what == "secret":
         error.what = "parameter"
     return error
 
 
-def _mappings(value: object) -> list[Mapping[str, Any]]:
+def _find_mappings(value: object) -> list[Mapping[str, Any]]:
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
@@ -202,23 +202,23 @@ def _to_parameter(name: str, item: object) -> Secret:
     version = version if isinstance(version, int) else 0
     return Secret(
         # A reference to Secrets Manager has no ARN.
-        arn=_text(item, "ARN") or "",
-        name=_text(item, "Name") or name,
+        arn=_find_text(item, "ARN") or "",
+        name=_find_text(item, "Name") or name,
         version_id=str(version),
         created_at=read_timestamp(item.get("LastModifiedDate")),
         value=stored,
         is_text=True,
         parameter=ParameterFacts(
-            type=_text(item, "Type") or "String",
+            type=_find_text(item, "Type") or "String",
             version=version,
-            data_type=_text(item, "DataType"),
-            selector=_text(item, "Selector"),
-            source_result=_text(item, "SourceResult"),
+            data_type=_find_text(item, "DataType"),
+            selector=_find_text(item, "Selector"),
+            source_result=_find_text(item, "SourceResult"),
         ),
     )
 
 
-def _text(item: Mapping[str, Any], key: str) -> str | None:
+def _find_text(item: Mapping[str, Any], key: str) -> str | None:
     value = item.get(key)
     return value if isinstance(value, str) else None
 

@@ -24,7 +24,7 @@ from secrets_cache.errors import SecretError, SecretRefused
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
 BATCH_SIZE = 20
-BATCH_ABOVE = 10
+BATCH_THRESHOLD = 10
 # What goes into header fields and log lines.
 _PRINTABLE = re.compile(r"[\x21\x23-\x7e]{1,2048}")
 # What Secrets Manager appends to a name in the ARN: a hyphen and six characters.
@@ -38,7 +38,7 @@ class SecretsManager:
     Args:
         client: Makes the calls; closed with this.
         budget_seconds: The time for one secret, all attempts together.
-        batch_above: With more secrets than this, `fetch_many` asks for batches; None for never.
+        batch_threshold: With more secrets than this, `fetch_many` asks for batches; None for never.
         clock: Tells the time.
         random: Returns numbers between 0 and 1: spreads the pauses between attempts.
         max_connections: How many calls may be under way at once.
@@ -51,7 +51,7 @@ class SecretsManager:
         *,
         client: ServiceClient,
         budget_seconds: float,
-        batch_above: int | None,
+        batch_threshold: int | None,
         clock: Clock,
         random: Callable[[], float],
         max_connections: int = MAX_CONNECTIONS,
@@ -59,7 +59,7 @@ class SecretsManager:
         self._client = client
         self._budget_seconds = budget_seconds
         self._limiter = Limiter(max_connections, budget_seconds=budget_seconds, clock=clock, random=random)
-        limits = BatchLimits(threshold=batch_above, smallest=1, largest=BATCH_SIZE)
+        limits = BatchLimits(threshold=batch_threshold, smallest=1, largest=BATCH_SIZE)
         self._batcher = Batcher(self, limits, budget_seconds=budget_seconds, clock=clock)
 
     async def __aenter__(self) -> Self:

@@ -18,7 +18,7 @@ from secrets_cache.aws.client import MAX_CONNECTIONS, ServiceClient
 from secrets_cache.aws.direct import choose_client
 from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.aws.merge import merge
-from secrets_cache.aws.secretsmanager import BATCH_ABOVE, SecretsManager
+from secrets_cache.aws.secretsmanager import BATCH_THRESHOLD, SecretsManager
 from secrets_cache.config import Batch
 from secrets_cache.core.arn import Arn
 from secrets_cache.core.clock import Clock
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from secrets_cache.aws.sts import Role
 
 
-def batch_above(batch: Batch) -> int | None:
+def choose_batch_threshold(batch: Batch) -> int | None:
     """Return the batching threshold for each service, region and role; None for never."""
-    return {Batch.AUTO: BATCH_ABOVE, Batch.ALWAYS: 0, Batch.NEVER: None}[batch]
+    return {Batch.AUTO: BATCH_THRESHOLD, Batch.ALWAYS: 0, Batch.NEVER: None}[batch]
 
 
 class _ClientKey(NamedTuple):
@@ -51,7 +51,7 @@ class AwsSource:
     Args:
         environ: The environment variables: region, credentials, endpoints.
         budget_seconds: The time for one secret or parameter, the role's credentials included, all attempts together.
-        batch_above: The batching threshold for each region and role; None for never.
+        batch_threshold: The batching threshold for each region and role; None for never.
         clock: Tells the time.
         max_connections: How many calls of one client may be under way at once; None for the usual number.
     """
@@ -61,7 +61,7 @@ class AwsSource:
         environ: Mapping[str, str],
         *,
         budget_seconds: float,
-        batch_above: int | None,
+        batch_threshold: int | None,
         clock: Clock,
         max_connections: int | None = None,
     ) -> None:
@@ -69,7 +69,7 @@ class AwsSource:
         self._budget_seconds = budget_seconds
         # The budget ends an attempt; this ends a call that outlives its attempt.
         self._call_timeout_seconds = budget_seconds + 1
-        self._batch_above = batch_above
+        self._batch_threshold = batch_threshold
         self._clock = clock
         self._max_connections = min(max_connections or MAX_CONNECTIONS, MAX_CONNECTIONS)
         self._stack = AsyncExitStack()
@@ -110,7 +110,7 @@ class AwsSource:
             async for ref, result in results:
                 yield ref, result if isinstance(result, Secret) else self._complete(ref, result)
 
-    def timeout_of(self, ref: Ref, budget_seconds: float, setting: str = "fetch_timeout") -> SecretTimeout:
+    def create_timeout(self, ref: Ref, budget_seconds: float, setting: str = "fetch_timeout") -> SecretTimeout:
         """Return the error of a fetch of `ref` that took too long. It names the role if STS did not answer."""
         context = self._find_key(ref).context
         role = self._roles.get(context)
@@ -123,7 +123,7 @@ class AwsSource:
     def _complete(self, ref: Ref, error: SecretError) -> SecretError:
         """Return an error with what only the source knows: who did not answer, and where there is no such secret."""
         if isinstance(error, SecretTimeout):
-            return self.timeout_of(ref, error.budget_seconds)
+            return self.create_timeout(ref, error.budget_seconds)
         if isinstance(error, SecretNotFound):
             context = self._find_key(ref).context
             error.region, error.role_arn = context.region, context.role_arn
@@ -168,7 +168,7 @@ class AwsSource:
         return SecretsManager(
             client=client,
             budget_seconds=self._budget_seconds,
-            batch_above=self._batch_above,
+            batch_threshold=self._batch_threshold,
             clock=self._clock,
             random=random_fraction,
             max_connections=self._max_connections,

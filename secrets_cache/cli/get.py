@@ -78,13 +78,13 @@ def _narrow(config: Config, file: ConfigFile, name: str) -> Config:
 
 async def _fetch(config: Config, target: str) -> Answer:
     # Slow to import, and only needed without a server.
-    from secrets_cache.app import cache_of, source_of  # noqa: PLC0415
+    from secrets_cache.app import build_cache, build_source  # noqa: PLC0415
     from secrets_cache.server import NativeHandler, Request  # noqa: PLC0415
     from secrets_cache.system.clock import SystemClock  # noqa: PLC0415
 
     clock = SystemClock()
-    async with source_of(config, os.environ, clock) as source:
-        cache = cache_of(config, source, clock)
+    async with build_source(config, os.environ, clock) as source:
+        cache = build_cache(config, source, clock)
         try:
             replies = NativeHandler(cache=cache, tokens=None, list_problems=tuple, clock=clock)
             reply = await replies.handle(Request(method="GET", target=target, hosts=["localhost"]))

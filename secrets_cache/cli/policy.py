@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from secrets_cache.aws.iam_resources import Place, partition_of
+from secrets_cache.aws.iam_resources import Place, find_partition
 from secrets_cache.cli.arguments import Usage
 from secrets_cache.cli.inputs import read_configuration, read_function_variables
 from secrets_cache.cli.policy_document import build_policy, find_roles
@@ -61,7 +61,7 @@ def _read_place(given: argparse.Namespace) -> Place:
                 value_type.parse(text)
         except values.InvalidValue:
             raise Usage(f"--{option}: found {text!r}; allowed: {value_type.allowed}") from None
-    return Place(region, given.account, given.partition or partition_of(region))
+    return Place(region, given.account, given.partition or find_partition(region))
 
 
 def _find_emptiness(path: str, config: Config, environ: dict[str, str]) -> list[str]:

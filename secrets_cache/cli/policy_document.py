@@ -19,13 +19,13 @@ from secrets_cache.aws.iam_resources import (
     PARAMETERS,
     SECRETS,
     Place,
-    allowed_by,
-    parameter_arn,
-    region_of,
-    secret_arn,
+    build_parameter_arn,
+    build_secret_arn,
+    list_grants,
+    resolve_region,
 )
 from secrets_cache.aws.parameterstore import BATCH_SIZE
-from secrets_cache.aws.source import batch_above
+from secrets_cache.aws.source import choose_batch_threshold
 from secrets_cache.config import Config
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.variables.rules import find_ref, index_names, make_rules
@@ -70,12 +70,12 @@ def build_policy(
     if role:
         place = Place(place.region, role.split(":")[4], role.split(":")[1])
     mine = [ref for ref in refs if ref.context.role_arn == role]
-    allowed = [one for pattern in config.allow for one in allowed_by(pattern, place)] if not role else []
+    allowed = [one for pattern in config.allow for one in list_grants(pattern, place)] if not role else []
     statements = [
         *_make_statements(_read_secrets(mine, allowed, place), place),
         *_make_statements(_read_parameters(config, mine, allowed, place, role), place),
     ]
-    threshold = batch_above(config.batch)
+    threshold = choose_batch_threshold(config.batch)
     batches = _group_batches([item.ref for item in config.secrets], place, role)
     if threshold is not None and any(len(together) > threshold for together in batches):
         # IAM takes no other resource for it; by itself it gives access to nothing.
@@ -101,7 +101,7 @@ def _group_batches(refs: Iterable[Ref], place: Place, role: str) -> list[list[Re
     together: dict[AwsContext, list[Ref]] = {}
     for ref in refs:
         if ref.context.role_arn == role and ref.version_id is None and ref.version_stage is None and not ref.is_path:
-            together.setdefault(ref.context._replace(region=region_of(ref, place)), []).append(ref)
+            together.setdefault(ref.context._replace(region=resolve_region(ref, place)), []).append(ref)
     return list(together.values())
 
 
@@ -112,9 +112,9 @@ def _read_secrets(refs: Sequence[Ref], allowed: Sequence[tuple[str, str, str]], 
         for ref in refs
         if ref.is_parameter and ref.secret_id.startswith(REFERENCE)
     ]
-    used = [("Secrets", "secretsmanager:GetSecretValue", secret_arn(ref, place)) for ref in named]
+    used = [("Secrets", "secretsmanager:GetSecretValue", build_secret_arn(ref, place)) for ref in named]
     patterns = [one for one in allowed if one[1].startswith(SECRETS)]
-    regions = (*(region_of(ref, place) for ref in named), *(resource.split(":")[3] for _, _, resource in patterns))
+    regions = (*(resolve_region(ref, place) for ref in named), *(resource.split(":")[3] for _, _, resource in patterns))
     return _Reads(SECRETS, (*used, *patterns), regions)
 
 
@@ -130,13 +130,13 @@ def _read_parameters(
     ]
     together = [ref for chunk in chunks if len(chunk) > 1 for ref in chunk]
     used = [
-        *(("Parameters", "ssm:GetParameter", parameter_arn(ref, place)) for ref in single),
-        *(("ParametersTogether", "ssm:GetParameters", parameter_arn(ref, place)) for ref in together),
+        *(("Parameters", "ssm:GetParameter", build_parameter_arn(ref, place)) for ref in single),
+        *(("ParametersTogether", "ssm:GetParameters", build_parameter_arn(ref, place)) for ref in together),
         # Permission for a path covers every parameter below it.
-        *(("Paths", "ssm:GetParametersByPath", parameter_arn(ref, place)) for ref in named if ref.is_path),
+        *(("Paths", "ssm:GetParametersByPath", build_parameter_arn(ref, place)) for ref in named if ref.is_path),
     ]
     patterns = [one for one in allowed if one[1].startswith(PARAMETERS)]
-    regions = (*(region_of(ref, place) for ref in named), *(resource.split(":")[3] for _, _, resource in patterns))
+    regions = (*(resolve_region(ref, place) for ref in named), *(resource.split(":")[3] for _, _, resource in patterns))
     return _Reads(PARAMETERS, (*used, *patterns), regions)
 
 

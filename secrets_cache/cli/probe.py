@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Self
 
-from secrets_cache.app import cache_of, source_of
+from secrets_cache.app import build_cache, build_source
 from secrets_cache.cli.report import Row
 from secrets_cache.config import Config
 from secrets_cache.core.cache import Source
@@ -97,9 +97,9 @@ async def probe(
     """
     clock = SystemClock()
     counter = _Counter(len(config.listed) + len({rule.wanted for rule in rules}), progress)
-    async with source_of(config, os.environ, clock) as source:
+    async with build_source(config, os.environ, clock) as source:
         timed = TimedSource(source, clock, counter.step)
-        cache = cache_of(config, timed, clock)
+        cache = build_cache(config, timed, clock)
         try:
             await cache.prefetch()
             reports = {report.name: report for report in cache.report()}

@@ -20,7 +20,7 @@ from secrets_cache.core.clock import Clock, Instant, elapsed
 from secrets_cache.core.entry import Entry
 from secrets_cache.core.fetcher import Fetcher, Source
 from secrets_cache.core.freshness import CachedValue, Failure, FreshnessPolicy
-from secrets_cache.core.registry import ListedEntry, Registry, member_name
+from secrets_cache.core.registry import ListedEntry, Registry, find_member_name
 from secrets_cache.core.results import CacheResult, CacheStatus, EntryReport
 from secrets_cache.core.secret import Ref
 from secrets_cache.core.stats import FetchEvent, Stats
@@ -112,11 +112,11 @@ class Cache:
             SecretUnavailable: AWS gave no usable answer, and no usable value is held.
         """
         self.start_prefetch()
-        awaited = self._registry.may_turn_out_as(name)
+        awaited = self._registry.list_candidates(name)
         if awaited:
             await self._fetcher.settle(awaited)
-        entry = self._registry.find(name, version_id, version_stage)
-        return _of_member(await self._answer(entry, math.inf, refresh=refresh), entry, name)
+        entry = self._registry.find_by_name(name, version_id, version_stage)
+        return _select_member(await self._answer(entry, math.inf, refresh=refresh), entry, name)
 
     async def get_any(self, ref: Ref, *, max_age_seconds: float = math.inf, refresh: bool = False) -> CacheResult:
         """
@@ -134,15 +134,15 @@ class Cache:
             SecretNotFound, SecretRefused, SecretUnavailable: As `get` does.
         """
         self.start_prefetch()
-        awaited = self._registry.may_be_meant_by(ref)
+        awaited = self._registry.list_candidates_of_ref(ref)
         if awaited:
             await self._fetcher.settle(awaited)
-        entry = self._registry.find_any(ref)
-        return _of_member(await self._answer(entry, max_age_seconds, refresh=refresh), entry, ref.secret_id)
+        entry = self._registry.find_by_ref(ref)
+        return _select_member(await self._answer(entry, max_age_seconds, refresh=refresh), entry, ref.secret_id)
 
     def is_listed(self, ref: Ref) -> bool:
         """Return whether the configuration lists what `ref` means, so that the ttl in the configuration counts."""
-        return self._registry.meant_by(ref) in self._registry.listed
+        return self._registry.resolve_ref(ref) in self._registry.listed
 
     async def _answer(self, entry: Entry, max_age_seconds: float, *, refresh: bool) -> CacheResult:
         now = self._clock.now()
@@ -215,13 +215,13 @@ class Cache:
         """Start a fetch unless one is under way: of a parameter, together with others that are soon due."""
         if entry.ref in self._fetcher:
             return
-        together = self._due_with(entry)
+        together = self._find_due_with(entry)
         if len(together) > 1:
             self._fetcher.start_round(together)
         else:
             self._fetcher.start(entry)
 
-    def _due_with(self, entry: Entry) -> list[Entry]:
+    def _find_due_with(self, entry: Entry) -> list[Entry]:
         """Return the entry and what to fetch with it: Parameter Store has a small quota, and gives ten in one call."""
         ref, now = entry.ref, self._clock.now()
         if not ref.is_parameter or ref.is_path or ref not in self._registry.listed:
@@ -281,9 +281,9 @@ class Cache:
         await self._fetcher.aclose()
 
 
-def _of_member(answer: CacheResult, entry: Entry, name: str) -> CacheResult:
+def _select_member(answer: CacheResult, entry: Entry, name: str) -> CacheResult:
     """Return the answer for the parameter below a path that `name` means; for anything else, the answer as it is."""
-    full = member_name(entry.ref, name) if entry.ref.is_path else None
+    full = find_member_name(entry.ref, name) if entry.ref.is_path else None
     if full is None:
         return answer
     member = (answer.secret.members or {}).get(full)

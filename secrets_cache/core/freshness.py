@@ -117,15 +117,15 @@ class Failure(NamedTuple):
         """Return the failure that follows `earlier`: the back-off is 1 s, doubled to at most 60 s, with jitter."""
         in_a_row = 1 if earlier is None else earlier.in_a_row + 1
         refused = not isinstance(error, SecretUnavailable) or (earlier is not None and earlier.refused)
-        backoff_seconds = _doubled(in_a_row) * (1 - JITTER + 2 * JITTER * random())
+        backoff_seconds = _double_backoff(in_a_row) * (1 - JITTER + 2 * JITTER * random())
         return cls(error, now, in_a_row, backoff_seconds, refused)
 
     @property
     def shortest_backoff_seconds(self) -> float:
         """The shortest back-off that the jitter could have given."""
-        return _doubled(self.in_a_row) * (1 - JITTER)
+        return _double_backoff(self.in_a_row) * (1 - JITTER)
 
 
-def _doubled(in_a_row: int) -> float:
+def _double_backoff(in_a_row: int) -> float:
     # Cut off before the jitter is added: the longest back-offs are those that a fleet must not make in step.
     return min(math.ldexp(BACKOFF_SECONDS, min(in_a_row - 1, 16)), MAX_BACKOFF_SECONDS / (1 + JITTER))

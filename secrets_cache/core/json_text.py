@@ -26,13 +26,13 @@ class _Number(str):
     __slots__ = ()
 
 
-def _no_constant(_: str) -> None:
+def _refuse_constant(_: str) -> None:
     raise NotJson
 
 
 def _parse(text: str) -> object:
     try:
-        return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_no_constant)
+        return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         # From None: the original error holds the text, which is a secret.
         raise NotJson from None
@@ -75,7 +75,7 @@ def select(text: str, key: str) -> tuple[str, bool]:
     else:
         value = _step(value, key)
     try:
-        return _shown(value)
+        return _write(value)
     except RecursionError:
         raise NotJson from None
 
@@ -91,14 +91,14 @@ def members(text: str) -> dict[str, str | None]:
     if not isinstance(value, dict):
         raise NotJson
     try:
-        return {key: None if item is None else _shown(item)[0] for key, item in value.items()}
+        return {key: None if item is None else _write(item)[0] for key, item in value.items()}
     except RecursionError:
         raise NotJson from None
 
 
-def _shown(value: object) -> tuple[str, bool]:
+def _write(value: object) -> tuple[str, bool]:
     is_string = isinstance(value, str) and not isinstance(value, _Number)
-    return (str(value), False) if is_string else (_compact(value), True)
+    return (str(value), False) if is_string else (_write_json(value), True)
 
 
 def _step(value: object, step: str) -> object:
@@ -115,13 +115,13 @@ _SCALARS: dict[object, str] = {None: "null", True: "true", False: "false"}
 _quote: Callable[[str], str] = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def _compact(value: object) -> str:
+def _write_json(value: object) -> str:
     if isinstance(value, _Number):
         return value
     if isinstance(value, str):
         return _quote(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{_quote(key)}:{_compact(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{_quote(key)}:{_write_json(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(_compact, value)) + "]"
+        return "[" + ",".join(map(_write_json, value)) + "]"
     return _SCALARS[value]

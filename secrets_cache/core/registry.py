@@ -73,64 +73,64 @@ class Registry:
         # By name: the listed entries that may turn out to have it, in their order.
         self._bearers: dict[str, list[Ref]] = {}
         for ref in filter(self._is_meant_by_id, self.listed):
-            for name in _names_within(ref.secret_id):
+            for name in _list_names(ref.secret_id):
                 self._bearers.setdefault(name, []).append(ref)
 
     # Names that callers of listed and allowed secrets use.
 
-    def may_turn_out_as(self, name: str) -> Sequence[Ref]:
+    def list_candidates(self, name: str) -> Sequence[Ref]:
         """Return the listed entries of which `name` may be the other name. Their first fetch will tell."""
         if name in self._names or name in self._learned or (not _is_arn(name) and self._allows(name)):
             return ()
-        refs = {ref: None for other in _names_within(name) for ref in self._bearers.get(other, ())}
+        refs = {ref: None for other in _list_names(name) for ref in self._bearers.get(other, ())}
         return [ref for ref in refs if _is_arn(ref.secret_id) != _is_arn(name)]
 
-    def find(self, name: str, version_id: str | None, version_stage: str | None) -> Entry:
+    def find_by_name(self, name: str, version_id: str | None, version_stage: str | None) -> Entry:
         """
         Return the entry that `name` and a version mean; make one if `allow` covers the name.
 
         Raises:
             SecretNotConfigured: `name` is neither known nor allowed.
         """
-        ref = self.resolve(name)
+        ref = self.resolve_name(name)
         if ref is None:
             if not self._allows(name):
                 raise SecretNotConfigured(name)
-            ref = _ref_of(name)
+            ref = _to_ref(name)
         policy = self.listed[ref].policy if ref in self.listed else self._policy
         if version_id is not None or version_stage is not None:
             is_current = version_id is None and version_stage == "AWSCURRENT"
-            ref = self._version_of(ref, name, version_id, None if is_current else version_stage)
+            ref = self._select_version(ref, name, version_id, None if is_current else version_stage)
         return self.listed.get(ref) or self._find_unlisted(ref, name, policy)
 
-    def resolve(self, name: str) -> Ref | None:
+    def resolve_name(self, name: str) -> Ref | None:
         """Return what `name` is listed or was learned as, or the listed path that it is below, if any."""
         return self._names.get(name) or self._find_learned(name) or self._find_path(name)
 
     # Refs, of callers who may ask for anything.
 
-    def find_any(self, ref: Ref) -> Entry:
+    def find_by_ref(self, ref: Ref) -> Entry:
         """Return the entry that `ref` means; make one if there is none."""
-        meant = self.meant_by(ref)
+        meant = self.resolve_ref(ref)
         return self.listed.get(meant) or self._find_unlisted(meant, ref.secret_id, self._policy)
 
-    def meant_by(self, ref: Ref) -> Ref:
+    def resolve_ref(self, ref: Ref) -> Ref:
         """Return what `ref` means: its id may be a name of a listed entry, or be below a listed path."""
-        known = self.resolve(ref.secret_id)
+        known = self.resolve_name(ref.secret_id)
         if known is None or known.is_parameter != ref.is_parameter or ref.context != AwsContext():
             return ref
         if not ref.is_decrypted and not self._is_plain(known, ref):
             return ref
         # An id alone means its current version to AWS, also where another version is listed under that id.
-        return self._version_of(known, ref.secret_id, ref.version_id, ref.version_stage)
+        return self._select_version(known, ref.secret_id, ref.version_id, ref.version_stage)
 
-    def may_be_meant_by(self, ref: Ref) -> Sequence[Ref]:
+    def list_candidates_of_ref(self, ref: Ref) -> Sequence[Ref]:
         """Return the listed entries that `ref` may mean. Their first fetch will tell."""
         if ref.context != AwsContext():
             return ()
-        known = self.resolve(ref.secret_id)
+        known = self.resolve_name(ref.secret_id)
         if known is None or ref.is_decrypted:
-            return self.may_turn_out_as(ref.secret_id)
+            return self.list_candidates(ref.secret_id)
         return (known,) if known in self.listed and self.listed[known].held is None else ()
 
     def _is_plain(self, known: Ref, ref: Ref) -> bool:
@@ -138,21 +138,21 @@ class Registry:
         held = self.listed[known].held if known in self.listed else None
         if held is None or ref.version_id is not None or ref.version_stage is not None:
             return False
-        member = member_name(known, ref.secret_id) if known.is_path else None
+        member = find_member_name(known, ref.secret_id) if known.is_path else None
         secret = held.secret if member is None else (held.secret.members or {}).get(member)
         return secret is not None and secret.parameter is not None and not secret.parameter.is_encrypted
 
-    def _version_of(self, ref: Ref, name: str, version_id: str | None, version_stage: str | None) -> Ref:
+    def _select_version(self, ref: Ref, name: str, version_id: str | None, version_stage: str | None) -> Ref:
         """Return the version of `ref` that a caller asks for by `name`; with neither id nor stage, the current one."""
         is_version = version_id is not None or version_stage is not None
         # A path has no versions, but its members have.
-        member = member_name(ref, name) if ref.is_path and is_version else None
+        member = find_member_name(ref, name) if ref.is_path and is_version else None
         return ref._replace(secret_id=member or ref.secret_id, version_id=version_id, version_stage=version_stage)
 
     def _find_path(self, name: str) -> Ref | None:
         if not self._paths or self._allows(name):
             return None
-        return next((ref for ref in self._paths if member_name(ref, name) is not None), None)
+        return next((ref for ref in self._paths if find_member_name(ref, name) is not None), None)
 
     def _allows(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self._allow)
@@ -163,12 +163,12 @@ class Registry:
             return next(iter(having), None)
         if self._allows(name):
             return None
-        first = self._first_listed(name)
+        first = self._find_first_listed(name)
         if first is not None:
             return first if first in having else None
         return next(iter(having)) if len(set(having.values())) == 1 else None
 
-    def _first_listed(self, name: str) -> Ref | None:
+    def _find_first_listed(self, name: str) -> Ref | None:
         """Return the first listed ARN that has this name, or may have it because it was not yet fetched."""
         for ref in self._bearers.get(name, ()):
             if _is_arn(ref.secret_id) and (ref in self._learned.get(name, ()) or self.listed[ref].held is None):
@@ -177,7 +177,7 @@ class Registry:
 
     def _is_meant_by_id(self, ref: Ref) -> bool:
         """Return whether the id alone means this entry. Of several listed versions of a secret, one is meant so."""
-        return ref == self._names.get(ref.secret_id, _ref_of(ref.secret_id))
+        return ref == self._names.get(ref.secret_id, _to_ref(ref.secret_id))
 
     def _find_unlisted(self, ref: Ref, name: str, policy: FreshnessPolicy) -> Entry:
         entry = self._unlisted.setdefault(ref, Entry(ref, name, policy))
@@ -204,17 +204,17 @@ class Registry:
         """Return whether a listed secret's own name means another entry, so that only its ARN or alias reaches it."""
         if entry.ref not in self.listed or not self._is_meant_by_id(entry.ref) or not _is_arn(entry.ref.secret_id):
             return False
-        owner = self._names.get(secret.name) or self._first_listed(secret.name)
+        owner = self._names.get(secret.name) or self._find_first_listed(secret.name)
         return owner not in {None, entry.ref}
 
 
-def member_name(path: Ref, name: str) -> str | None:
+def find_member_name(path: Ref, name: str) -> str | None:
     """Return the full name of the parameter below `path` that `name` means; None if it means none."""
-    below, full = _parameter_name(path.secret_id), _parameter_name(name)
+    below, full = _expand_parameter_name(path.secret_id), _expand_parameter_name(name)
     return full if full.startswith(below) and full != below else None
 
 
-def _parameter_name(name: str) -> str:
+def _expand_parameter_name(name: str) -> str:
     """Return a parameter's full name, given that name with or without its leading slash, or an ARN."""
     arn = Arn.parse(name)
     if arn is not None:
@@ -226,13 +226,13 @@ def _is_arn(secret_id: str) -> bool:
     return Arn.parse(secret_id) is not None
 
 
-def _ref_of(secret_id: str) -> Ref:
+def _to_ref(secret_id: str) -> Ref:
     """Return what an id alone means: only an ARN can tell that it is a parameter's."""
     arn = Arn.parse(secret_id)
     return Ref(secret_id, is_parameter=arn is not None and arn.is_parameter)
 
 
-def _names_within(secret_id: str) -> tuple[str, ...]:
+def _list_names(secret_id: str) -> tuple[str, ...]:
     """Return the names that a secret with this id may have: the name itself, or the names that its ARN may hold."""
     arn = Arn.parse(secret_id)
     if arn is None:

@@ -83,7 +83,7 @@ class SecretReader:
                 cached = await self._read_cached(wanted)
                 return cached if cached is not None else (await source.fetch(ref)).value
         except TimeoutError:
-            raise source.timeout_of(ref, wanted.budget_seconds or self._budget_seconds, "API_TIMEOUT") from None
+            raise source.create_timeout(ref, wanted.budget_seconds or self._budget_seconds, "API_TIMEOUT") from None
 
     async def _read_cached(self, wanted: Wanted) -> bytes | None:
         """Return the value that the cache holds or fetches under this name; None if it does not serve the name."""
@@ -103,6 +103,6 @@ class SecretReader:
         # One second more, so that the time-out in `_fetch` comes first: it names the setting.
         budget = self._budget_seconds if wanted.budget_seconds is None else wanted.budget_seconds + 1
         if budget not in self._sources:
-            source = AwsSource(self._environ, budget_seconds=budget, batch_above=None, clock=self._clock)
+            source = AwsSource(self._environ, budget_seconds=budget, batch_threshold=None, clock=self._clock)
             self._sources[budget] = await self._stack.enter_async_context(source)
         return self._sources[budget]

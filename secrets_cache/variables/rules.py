@@ -10,7 +10,7 @@ from typing import NamedTuple
 from secrets_cache.config import ListedSecret, VariablesFrom, values
 from secrets_cache.config.values import InvalidValue
 from secrets_cache.core.arn import Arn
-from secrets_cache.core.registry import member_name
+from secrets_cache.core.registry import find_member_name
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.errors import VariablesFailed
 
@@ -92,7 +92,7 @@ def find_listed(wanted: Wanted, names: Names) -> Ref | None:
     if wanted.region or wanted.role_arn:
         return None
     for path in (ref for ref in names.values() if ref.is_path and wanted.is_parameter):
-        full = member_name(path, wanted.id)
+        full = find_member_name(path, wanted.id)
         if full is not None and (True, wanted.id) not in names:
             return path._replace(secret_id=full)
     return names.get((wanted.is_parameter, wanted.id))

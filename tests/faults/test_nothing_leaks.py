@@ -346,7 +346,7 @@ def test_no_value_shows_in_the_traceback_of_an_error_chain(aws):
     names = ("denied", "late-garbage", "late-signature", "late-500", "nothing")
 
     async def fail(name: str) -> str:
-        async with AwsSource(environ, budget_seconds=1, batch_above=None, clock=SystemClock()) as source:
+        async with AwsSource(environ, budget_seconds=1, batch_threshold=None, clock=SystemClock()) as source:
             try:
                 await source.fetch(Ref(name))
             except Exception as error:  # noqa: BLE001 - whatever it is

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from secrets_cache.app import cache_of, source_of
+from secrets_cache.app import build_cache, build_source
 from secrets_cache.aws.iam_resources import Place
 from secrets_cache.cli.policy_document import build_policy, find_roles
 from secrets_cache.config import Config, parse
@@ -130,8 +130,8 @@ async def everything(config: Config, environ: Mapping[str, str], names: tuple[st
         "HOME": "/nonexistent",
     }
     clock = SystemClock()
-    async with source_of(config, ours, clock) as source:
-        cache = cache_of(config, source, clock)
+    async with build_source(config, ours, clock) as source:
+        cache = build_cache(config, source, clock)
         await cache.prefetch()
         for item in config.listed:
             await source.fetch(item.ref)

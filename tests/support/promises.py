@@ -163,7 +163,7 @@ CACHE = (
     ),
     Promise(
         "That while is at most 60 s.",
-        Mutation("_doubled", "MAX_BACKOFF_SECONDS / (1 + JITTER)", "1e9"),
+        Mutation("_double_backoff", "MAX_BACKOFF_SECONDS / (1 + JITTER)", "1e9"),
         [
             "test_after_a_failure_nobody_asks_for_a_while",
             "test_the_longest_back_off_is_at_most_a_minute_and_spread_as_any_other",
@@ -171,7 +171,11 @@ CACHE = (
     ),
     Promise(
         "The back-off has jitter.",
-        Mutation("Failure.after", "_doubled(in_a_row) * (1 - JITTER + 2 * JITTER * random())", "_doubled(in_a_row)"),
+        Mutation(
+            "Failure.after",
+            "_double_backoff(in_a_row) * (1 - JITTER + 2 * JITTER * random())",
+            "_double_backoff(in_a_row)",
+        ),
         ["test_the_back_off_is_spread"],
     ),
     Promise(
@@ -249,7 +253,7 @@ CACHE = (
     ),
     Promise(
         "Only what is listed or allowed is asked for.",
-        Mutation("Registry.find", "not self._allows(name)", "False"),
+        Mutation("Registry.find_by_name", "not self._allows(name)", "False"),
         ["test_a_name_that_is_neither_listed_nor_allowed"],
     ),
     Promise(

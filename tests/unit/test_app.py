@@ -7,7 +7,7 @@ import json
 import aiohttp
 import pytest
 
-from secrets_cache.app import cache_of, fetches_late, refresh_when_due, running
+from secrets_cache.app import build_cache, fetches_late, refresh_when_due, running
 from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES
 from secrets_cache.config import parse
 from secrets_cache.core.secret import Ref
@@ -93,7 +93,7 @@ async def test_a_thousand_names_besides_the_listed_ones_are_kept(source, clock):
     names = ["listed", *(f"n{number}" for number in range(1001))]
     source.values.update(dict.fromkeys(names, 1))
     config = parse(b"secrets: [listed]\nallow: ['n*']", file="config.yaml", environ={})
-    cache = cache_of(config, source, clock)
+    cache = build_cache(config, source, clock)
     for name in (*names, "listed", "n1000", "n1", "n0"):
         await cache.get(name)
     await cache.aclose()

@@ -45,7 +45,7 @@ async def secrets_manager(clock: Clock | None = None, budget_seconds: float = 5.
         yield SecretsManager(
             client=client,
             budget_seconds=budget_seconds,
-            batch_above=10,
+            batch_threshold=10,
             clock=clock or SystemClock(),
             random=random_fraction,
         )

@@ -91,13 +91,13 @@ def parameter(name: str, value: str) -> dict[str, Any]:
 
 
 def manager(
-    client: FakeClient, budget_seconds: float = 5.0, batch_above: int | None = 10, clock: Clock | None = None
+    client: FakeClient, budget_seconds: float = 5.0, batch_threshold: int | None = 10, clock: Clock | None = None
 ) -> SecretsManager:
     """Return the secrets that a fake client gives."""
     return SecretsManager(
         client=client,
         budget_seconds=budget_seconds,
-        batch_above=batch_above,
+        batch_threshold=batch_threshold,
         clock=clock or SystemClock(),
         random=lambda: 0.5,
     )

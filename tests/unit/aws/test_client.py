@@ -189,7 +189,7 @@ async def test_a_pooled_connection_that_died_is_replaced(upstream):
     upstream.close_after_answer = True
     async with secrets_client() as client:
         source = SecretsManager(
-            client=client, budget_seconds=5, batch_above=None, clock=SystemClock(), random=lambda: 0.5
+            client=client, budget_seconds=5, batch_threshold=None, clock=SystemClock(), random=lambda: 0.5
         )
         for _ in range(3):
             assert CANARY.encode() == (await source.fetch(Ref("db"))).value
@@ -206,7 +206,7 @@ async def test_no_more_connections_than_planned(upstream):
     upstream.delay = 0.5
     async with secrets_client() as client:
         source = SecretsManager(
-            client=client, budget_seconds=5, batch_above=None, clock=SystemClock(), random=lambda: 0.5
+            client=client, budget_seconds=5, batch_threshold=None, clock=SystemClock(), random=lambda: 0.5
         )
         found = await fetch_all(source, refs)
 

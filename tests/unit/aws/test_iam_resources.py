@@ -2,7 +2,14 @@
 
 import pytest
 
-from secrets_cache.aws.iam_resources import Place, allowed_by, parameter_arn, partition_of, region_of, secret_arn
+from secrets_cache.aws.iam_resources import (
+    Place,
+    build_parameter_arn,
+    build_secret_arn,
+    find_partition,
+    list_grants,
+    resolve_region,
+)
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.errors import PlaceUnknown
 
@@ -22,21 +29,21 @@ PREFIX = "arn:aws:secretsmanager:eu-west-1:123456789012:secret"
 )
 def test_a_region_is_the_one_given_else_the_arns_else_the_functions(ref, region):
     """As the source has it."""
-    assert region == region_of(ref, PLACE)
+    assert region == resolve_region(ref, PLACE)
 
 
 @pytest.mark.parametrize(("ref", "place"), [(Ref("db"), Place("", "1")), (Ref("arn:aws:ssm"), PLACE)])
 def test_a_region_that_is_not_known_is_not_guessed(ref, place):
     """A star would grant more than was asked for."""
     with pytest.raises(PlaceUnknown):
-        region_of(ref, place)
+        resolve_region(ref, place)
 
 
 def test_a_secrets_arn_has_six_characters_more_than_its_name():
     """They are added where they are missing."""
-    assert f"{PREFIX}:db-??????" == secret_arn(Ref("db"), PLACE)
+    assert f"{PREFIX}:db-??????" == build_secret_arn(Ref("db"), PLACE)
     assert [f"{ARN}-??????", f"{ARN}-AbCdEf", f"{ARN}-*"] == [
-        secret_arn(Ref(arn), PLACE) for arn in (ARN, f"{ARN}-AbCdEf", f"{ARN}-*")
+        build_secret_arn(Ref(arn), PLACE) for arn in (ARN, f"{ARN}-AbCdEf", f"{ARN}-*")
     ]
 
 
@@ -45,7 +52,7 @@ def test_a_secrets_arn_has_six_characters_more_than_its_name():
 )
 def test_a_parameters_arn_has_one_slash_between(name, resource):
     """The last slash of a path is not in it."""
-    found = parameter_arn(Ref(name, is_parameter=True), PLACE)
+    found = build_parameter_arn(Ref(name, is_parameter=True), PLACE)
     assert f"arn:aws:ssm:eu-west-1:123456789012:{resource}" == found
 
 
@@ -69,10 +76,10 @@ def test_a_parameters_arn_has_one_slash_between(name, resource):
 )
 def test_what_a_pattern_makes_possible(pattern, allowed):
     """Of names secrets only; of ARNs what their service is."""
-    assert allowed == [(action, resource) for _, action, resource in allowed_by(pattern, PLACE)]
+    assert allowed == [(action, resource) for _, action, resource in list_grants(pattern, PLACE)]
 
 
 def test_a_partition_is_its_regions():
     """China, GovCloud, the isolated ones, and everything else."""
     regions = ("eu-west-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1")
-    assert ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b"] == [partition_of(region) for region in regions]
+    assert ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b"] == [find_partition(region) for region in regions]

@@ -170,14 +170,14 @@ def values(found) -> dict[Ref, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("count", "batch_above", "batches", "singles"),
+    ("count", "batch_threshold", "batches", "singles"),
     [(0, 10, 0, 0), (10, 10, 0, 10), (11, 10, 1, 0), (45, 10, 3, 0), (45, None, 0, 45), (1, 0, 1, 0)],
 )
-async def test_above_the_limit_secrets_are_asked_for_twenty_at_a_time(count, batch_above, batches, singles):
+async def test_above_the_limit_secrets_are_asked_for_twenty_at_a_time(count, batch_threshold, batches, singles):
     """auto, never and always."""
     client = FakeClient()
     refs = fill(client, count)
-    found = await fetch_all(manager(client, batch_above=batch_above), refs)
+    found = await fetch_all(manager(client, batch_threshold=batch_threshold), refs)
 
     assert expected(refs) == values(found)
     assert (batches, singles) == (client.count("batch_get_secret_value"), client.count("get_secret_value"))

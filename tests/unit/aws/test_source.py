@@ -15,7 +15,7 @@ from tests.unit.aws.test_sts import DENIED, ROLE
 OTHER_REGION = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf"
 
 
-def source(upstream, budget_seconds=5.0, batch_above=None, clock=None, **environ):
+def source(upstream, budget_seconds=5.0, batch_threshold=None, clock=None, **environ):
     """Return AWS, as the stub plays it. On the machine's clock, a busy machine looks frozen, and calls are repeated."""
     environ = {
         "AWS_REGION": "eu-west-1",
@@ -25,7 +25,9 @@ def source(upstream, budget_seconds=5.0, batch_above=None, clock=None, **environ
         "HOME": "/nonexistent",
         **environ,
     }
-    return AwsSource(environ, budget_seconds=budget_seconds, batch_above=batch_above, clock=clock or FakeClock())
+    return AwsSource(
+        environ, budget_seconds=budget_seconds, batch_threshold=batch_threshold, clock=clock or FakeClock()
+    )
 
 
 async def test_results_come_as_soon_as_they_are_known(upstream):
@@ -69,7 +71,7 @@ async def test_secrets_and_parameters_of_many_places_come_at_once(upstream):
         Ref("/b", is_parameter=True),
         Ref("theirs", context=AwsContext(role_arn=ROLE)),
     ]
-    async with source(upstream, batch_above=10) as aws:
+    async with source(upstream, batch_threshold=10) as aws:
         found = await fetch_all(aws, refs)
 
     assert {ref: f"{CANARY} {ref.secret_id}".encode() for ref in refs} == {

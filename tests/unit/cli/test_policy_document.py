@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from secrets_cache.aws.iam_resources import Place, partition_of
+from secrets_cache.aws.iam_resources import Place, find_partition
 from secrets_cache.cli.policy_document import build_policy
 from secrets_cache.config import Config, parse
 from secrets_cache.errors import PlaceUnknown
@@ -83,4 +83,4 @@ def test_a_name_needs_a_place():
 )
 def test_a_region_says_its_partition(region, partition):
     """As the ARNs there have it."""
-    assert partition == partition_of(region)
+    assert partition == find_partition(region)

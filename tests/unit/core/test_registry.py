@@ -20,7 +20,7 @@ def entries(*secrets, allow=(), max_unlisted=10) -> Registry:
 
 def fetched(found: Registry, secret_id: str, name: str = "") -> None:
     """Let an entry hold what AWS gives for its id."""
-    entry = found.find(secret_id, None, None)
+    entry = found.find_by_name(secret_id, None, None)
     own_name = name or secret_id.rpartition(":")[2].removesuffix("-AbCdEf")
     value = with_fields(secret(own_name), arn=secret_id if name == "" else arn_of(name))
     entry.held = CachedValue(value, FakeClock().now(), 0.0, 0.0)
@@ -32,43 +32,43 @@ def test_patterns_allow_names_on_demand(name):
     """A star stands for anything, slashes included; an ARN is matched as it is written."""
     found = entries(allow=("prod/*", "arn:aws:secretsmanager:*:123456789012:secret:shared-*"))
 
-    assert Ref(name) == found.find(name, None, None).ref
+    assert Ref(name) == found.find_by_name(name, None, None).ref
 
 
 @pytest.mark.parametrize("name", ["dev/a", "PROD/a", arn_of("prod/a")])
 def test_patterns_allow_nothing_else(name):
     """A pattern for names does not cover the ARN of somebody's secret of that name; case counts."""
     with pytest.raises(SecretNotConfigured):
-        entries(allow=("prod/*",)).find(name, None, None)
+        entries(allow=("prod/*",)).find_by_name(name, None, None)
 
 
 def test_current_is_the_version_without_a_stage():
     """AWSCURRENT, asked for by its name, is the same entry."""
     found = entries(listed("db"))
 
-    assert found.find("db", None, "AWSCURRENT") is found.find("db", None, None)
-    assert Ref("db", version_stage="X") == found.find("db", None, "X").ref
-    assert Ref("db", version_id="V") == found.find("db", "V", None).ref
+    assert found.find_by_name("db", None, "AWSCURRENT") is found.find_by_name("db", None, None)
+    assert Ref("db", version_stage="X") == found.find_by_name("db", None, "X").ref
+    assert Ref("db", version_id="V") == found.find_by_name("db", "V", None).ref
 
 
 def test_what_is_learned_never_takes_a_listed_name():
     """A secret whose real name is another one's alias does not get it."""
     found = entries(listed("api", "db"), listed(arn_of("api")))
 
-    found.learn(found.find(arn_of("api"), None, None), secret("api"))
+    found.learn(found.find_by_name(arn_of("api"), None, None), secret("api"))
 
-    assert Ref("db") == found.find("api", None, None).ref
+    assert Ref("db") == found.find_by_name("api", None, None).ref
 
 
 def test_learning_is_for_entries_that_are_kept():
     """An entry that was evicted meanwhile leaves no name behind."""
     found = entries(allow=("*",), max_unlisted=1)
-    gone = found.find("a", None, None)
-    found.find("b", None, None)
+    gone = found.find_by_name("a", None, None)
+    found.find_by_name("b", None, None)
 
     found.learn(gone, secret("a"))
 
-    assert Ref(arn_of("a")) == found.find(arn_of("a"), None, None).ref
+    assert Ref(arn_of("a")) == found.find_by_name(arn_of("a"), None, None).ref
 
 
 def foreign(name: str) -> str:
@@ -84,11 +84,11 @@ def test_one_name_in_two_accounts_belongs_to_the_first_listed(order):
     for number in order:
         if number == 1:
             with contextlib.suppress(SecretNotConfigured):
-                assert Ref(ids[0]) == found.find("db", None, None).ref
+                assert Ref(ids[0]) == found.find_by_name("db", None, None).ref
         fetched(found, ids[number])
 
-    assert Ref(ids[0]) == found.find("db", None, None).ref
-    assert Ref(ids[1]) == found.find(ids[1], None, None).ref
+    assert Ref(ids[0]) == found.find_by_name("db", None, None).ref
+    assert Ref(ids[1]) == found.find_by_name(ids[1], None, None).ref
 
 
 def test_a_foreign_secret_never_answers_to_a_name_that_aws_is_to_resolve():
@@ -97,19 +97,19 @@ def test_a_foreign_secret_never_answers_to_a_name_that_aws_is_to_resolve():
 
     fetched(found, foreign("db"))
 
-    assert Ref("db") == found.find("db", None, None).ref
+    assert Ref("db") == found.find_by_name("db", None, None).ref
 
 
 def test_of_two_unlisted_secrets_with_one_name_neither_has_it():
     """Who asked first must not decide what others get."""
     found = entries(allow=("arn:*",))
     fetched(found, arn_of("db"))
-    assert Ref(arn_of("db")) == found.find("db", None, None).ref
+    assert Ref(arn_of("db")) == found.find_by_name("db", None, None).ref
 
     fetched(found, foreign("db"))
 
     with pytest.raises(SecretNotConfigured):
-        found.find("db", None, None)
+        found.find_by_name("db", None, None)
 
 
 def test_an_arn_without_its_last_six_characters_has_its_name():
@@ -119,20 +119,20 @@ def test_an_arn_without_its_last_six_characters_has_its_name():
     for secret_id, name in ((partial, "my-secret"), (arn_of("my"), "my")):
         fetched(found, secret_id, name)
 
-    assert Ref(partial) == found.find("my-secret", None, None).ref
-    assert Ref(arn_of("my")) == found.find("my", None, None).ref
+    assert Ref(partial) == found.find_by_name("my-secret", None, None).ref
+    assert Ref(arn_of("my")) == found.find_by_name("my", None, None).ref
 
 
 def test_what_may_turn_out_to_have_a_name():
     """A listed ARN that ends in it; for an ARN, a listed name that it ends in. Nothing, once that is known."""
     found = entries(listed("db"), listed(arn_of("api")), listed(arn_of("allowed")), allow=("allowed",))
 
-    assert [Ref(arn_of("api"))] == found.may_turn_out_as("api")
-    assert [Ref("db")] == found.may_turn_out_as(arn_of("db"))
+    assert [Ref(arn_of("api"))] == found.list_candidates("api")
+    assert [Ref("db")] == found.list_candidates(arn_of("db"))
     for name in ("db", "other", "allowed", arn_of("other")):
-        assert [] == list(found.may_turn_out_as(name))
+        assert [] == list(found.list_candidates(name))
     fetched(found, arn_of("api"))
-    assert [] == list(found.may_turn_out_as("api"))
+    assert [] == list(found.list_candidates("api"))
 
 
 # Parameters.
@@ -157,19 +157,19 @@ PARAMETER_ARN = "arn:aws:ssm:eu-west-1:123456789012:parameter"
 )
 def test_what_is_below_a_path_is_the_innermost_paths(name, path):
     """By any of its names, and before anything was fetched."""
-    assert path.ref == entries(PATH, INNER).find(name, None, None).ref
+    assert path.ref == entries(PATH, INNER).find_by_name(name, None, None).ref
 
 
 @pytest.mark.parametrize("name", ["/application", "/other/x", "app", "/app", "arn:", f"{PARAMETER_ARN}/other"])
 def test_what_only_begins_alike_is_below_no_path(name):
     """A path ends in its slash."""
     with pytest.raises(SecretNotConfigured):
-        entries(PATH).find(name, None, None)
+        entries(PATH).find_by_name(name, None, None)
 
 
 def test_a_version_of_what_is_below_a_path_is_a_parameter_of_its_own():
     """The path has no versions; its ttl counts."""
-    entry = entries(PATH).find("app/x", "3", None)
+    entry = entries(PATH).find_by_name("app/x", "3", None)
 
     assert Ref("/app/x", "3", is_parameter=True) == entry.ref
     assert PATH.policy == entry.policy
@@ -177,7 +177,7 @@ def test_a_version_of_what_is_below_a_path_is_a_parameter_of_its_own():
 
 def test_the_arn_of_a_parameter_is_no_secrets():
     """Where a pattern allows it, Parameter Store is asked."""
-    found = entries(allow=("arn:aws:ssm:*",)).find(f"{PARAMETER_ARN}/x", None, None)
+    found = entries(allow=("arn:aws:ssm:*",)).find_by_name(f"{PARAMETER_ARN}/x", None, None)
 
     assert Ref(f"{PARAMETER_ARN}/x", is_parameter=True) == found.ref
 
@@ -186,7 +186,7 @@ def test_a_listed_parameter_answers_to_the_name_that_its_arn_has():
     """Once it is fetched; before that, whoever asks waits for it."""
     found = entries(ListedEntry(ref=Ref(f"{PARAMETER_ARN}/a/b", is_parameter=True), names=("p",), policy=policy()))
 
-    assert [Ref(f"{PARAMETER_ARN}/a/b", is_parameter=True)] == found.may_turn_out_as("/a/b")
+    assert [Ref(f"{PARAMETER_ARN}/a/b", is_parameter=True)] == found.list_candidates("/a/b")
 
 
 # For whoever may ask for anything.
@@ -196,27 +196,27 @@ def test_anything_shares_what_is_listed_under_its_id():
     """And is not served to others because of that."""
     found = entries(listed("db"), PATH)
 
-    assert found.find("db", None, None) is found.find_any(Ref("db"))
-    assert PATH.ref == found.find_any(Ref("/app/x", is_parameter=True)).ref
-    assert Ref("db", is_parameter=True) == found.find_any(Ref("db", is_parameter=True)).ref
+    assert found.find_by_name("db", None, None) is found.find_by_ref(Ref("db"))
+    assert PATH.ref == found.find_by_ref(Ref("/app/x", is_parameter=True)).ref
+    assert Ref("db", is_parameter=True) == found.find_by_ref(Ref("db", is_parameter=True)).ref
     assert (
         Ref("/app/x", is_parameter=True, is_decrypted=False)
-        == found.find_any(Ref("/app/x", is_parameter=True, is_decrypted=False)).ref
+        == found.find_by_ref(Ref("/app/x", is_parameter=True, is_decrypted=False)).ref
     )
-    fetched_any = found.find_any(Ref("other"))
+    fetched_any = found.find_by_ref(Ref("other"))
     fetched_any.held = CachedValue(secret("other"), FakeClock().now(), 0.0, 0.0)
     found.learn(fetched_any, secret("other"))
     for name in ("other", arn_of("other")):
         with pytest.raises(SecretNotConfigured):
-            found.find(name, None, None)
+            found.find_by_name(name, None, None)
 
 
 def test_a_stage_that_is_listed_under_an_id_is_not_what_the_id_means():
     """AWS would give the current version."""
     staged = ListedEntry(ref=Ref("db", version_stage="AWSPREVIOUS"), names=("db",), policy=policy())
 
-    assert Ref("db") == entries(staged).find_any(Ref("db")).ref
-    assert staged.ref == entries(staged).find_any(Ref("db", version_stage="AWSPREVIOUS")).ref
+    assert Ref("db") == entries(staged).find_by_ref(Ref("db")).ref
+    assert staged.ref == entries(staged).find_by_ref(Ref("db", version_stage="AWSPREVIOUS")).ref
 
 
 PARAMETER = ListedEntry(ref=Ref("/one", is_parameter=True), names=("/one",), policy=policy())
@@ -232,16 +232,16 @@ def undecrypted(name: str) -> Ref:
 def test_an_undecrypted_parameter_is_the_listed_one_if_that_was_never_encrypted(name, listed_as, kind, is_shared):
     """Whether it was, its first fetch tells: until then, callers wait for it."""
     found = entries(PARAMETER, PATH)
-    entry = found.find(name, None, None)
-    assert [listed_as.ref] == list(found.may_be_meant_by(undecrypted(name)))
+    entry = found.find_by_name(name, None, None)
+    assert [listed_as.ref] == list(found.list_candidates_of_ref(undecrypted(name)))
     parameter = with_fields(secret(name), parameter=ParameterFacts(kind, 1))
     value = with_fields(parameter, parameter=None, members={name: parameter}) if listed_as is PATH else parameter
     entry.held = CachedValue(value, FakeClock().now(), 0.0, 0.0)
 
-    assert [] == list(found.may_be_meant_by(undecrypted(name)))
-    assert (listed_as.ref if is_shared else undecrypted(name)) == found.meant_by(undecrypted(name))
+    assert [] == list(found.list_candidates_of_ref(undecrypted(name)))
+    assert (listed_as.ref if is_shared else undecrypted(name)) == found.resolve_ref(undecrypted(name))
     a_version = undecrypted(name)._replace(version_id="3")
-    assert a_version == found.meant_by(a_version)
+    assert a_version == found.resolve_ref(a_version)
 
 
 def test_what_another_role_or_region_asks_for_is_never_what_is_listed():
@@ -249,5 +249,5 @@ def test_what_another_role_or_region_asks_for_is_never_what_is_listed():
     elsewhere = Ref("db", context=AwsContext(region="eu-north-1"))
     found = entries(listed("db"))
 
-    assert elsewhere == found.meant_by(elsewhere)
-    assert [] == list(found.may_be_meant_by(elsewhere))
+    assert elsewhere == found.resolve_ref(elsewhere)
+    assert [] == list(found.list_candidates_of_ref(elsewhere))
