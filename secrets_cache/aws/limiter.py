@@ -51,28 +51,26 @@ class Limiter:
                 budget: that is what users have set.
             SecretUnavailable: The last attempt failed for a reason that may pass.
         """
+        seconds = self._budget_seconds if budget_seconds is None else budget_seconds
         try:
-            await self._wait()
-            return await self._run(attempt, self._budget_seconds if budget_seconds is None else budget_seconds)
+            # A free slot needs no timer.
+            await (self._wait_for_slot() if self._slots.locked() else self._slots.acquire())
+            try:
+                result = await retry_within_budget(
+                    attempt, budget_seconds=seconds, clock=self._clock, random=self._random
+                )
+            except SecretError as error:
+                # A refusal is an answer too.
+                self._answered += not isinstance(error, SecretUnavailable)
+                raise
+            finally:
+                self._slots.release()
         except TimeoutError:
             raise SecretTimeout(name, budget_seconds=self._budget_seconds) from None
+        self._answered += 1
+        return result
 
-    async def _run(self, attempt: Callable[[], Coroutine[Any, Any, T]], budget_seconds: float) -> T:
-        try:
-            result = await retry_within_budget(
-                attempt, budget_seconds=budget_seconds, clock=self._clock, random=self._random
-            )
-        except SecretError as error:
-            # A refusal is an answer too.
-            self._answered += not isinstance(error, SecretUnavailable)
-            raise
-        else:
-            self._answered += 1
-            return result
-        finally:
-            self._slots.release()
-
-    async def _wait(self) -> None:
+    async def _wait_for_slot(self) -> None:
         while True:
             answered = self._answered
             try:

@@ -80,6 +80,7 @@ class Cache:
             stats=self.counts,
             observe=self._note_fetch,
         )
+        self._flights = self._fetcher.flights
 
     @property
     def in_flight(self) -> int:
@@ -114,7 +115,7 @@ class Cache:
         self.start_prefetch()
         awaited = self._registry.list_candidates(name)
         if awaited:
-            await self._fetcher.settle(awaited)
+            await self._flights.settle(awaited)
         entry = self._registry.find_by_name(name, version_id, version_stage)
         return _select_member(await self._answer(entry, math.inf, refresh=refresh), entry, name)
 
@@ -136,7 +137,7 @@ class Cache:
         self.start_prefetch()
         awaited = self._registry.list_candidates_of_ref(ref)
         if awaited:
-            await self._fetcher.settle(awaited)
+            await self._flights.settle(awaited)
         entry = self._registry.find_by_ref(ref)
         return _select_member(await self._answer(entry, max_age_seconds, refresh=refresh), entry, ref.secret_id)
 
@@ -145,29 +146,22 @@ class Cache:
         return self._registry.resolve_ref(ref) in self._registry.listed
 
     async def _answer(self, entry: Entry, max_age_seconds: float, *, refresh: bool) -> CacheResult:
+        """Answer as the held value's age demands. A failure in force forbids a fetch."""
         now = self._clock.now()
         failure = entry.failure_in_force(now)
-        if refresh:
-            if failure is not None:
-                return self._answer_after_failure(entry, failure, now, max_age_seconds)
-            if entry.ref in self._fetcher or entry.may_force(now):
-                return await self._answer_after_fetch(entry, CacheStatus.FORCED, now, max_age_seconds)
-        return await self._answer_by_age(entry, failure, now, max_age_seconds)
-
-    async def _answer_by_age(
-        self, entry: Entry, failure: Failure | None, now: Instant, max_age_seconds: float
-    ) -> CacheResult:
-        """Answer as the held value's age demands. A `failure` forbids a fetch."""
-        if entry.is_fresh(now) and entry.age(now) < max_age_seconds:
+        is_forced = refresh and (failure is not None or entry.ref in self._flights or entry.may_force(now))
+        is_young = not is_forced and entry.age(now) < max_age_seconds
+        if is_young and entry.is_fresh(now):
             if failure is None and entry.is_refresh_due(now):
                 self._start_fetch(entry)
             return self._answer_from_memory(entry, CacheStatus.HIT, max_age_seconds)
         if failure is not None:
             return self._answer_after_failure(entry, failure, now, max_age_seconds)
-        if entry.may_serve_while_revalidating(now) and entry.age(now) < max_age_seconds:
+        if is_young and entry.may_serve_while_revalidating(now):
             self._start_fetch(entry)
             return self._answer_from_memory(entry, CacheStatus.STALE)
-        return await self._answer_after_fetch(entry, CacheStatus.EXPIRED, now, max_age_seconds)
+        reason = CacheStatus.FORCED if is_forced else CacheStatus.EXPIRED
+        return await self._answer_after_fetch(entry, reason, now, max_age_seconds)
 
     def _answer_from_memory(self, entry: Entry, served: CacheStatus, max_age_seconds: float = math.inf) -> CacheResult:
         if served is CacheStatus.STALE:
@@ -185,15 +179,15 @@ class Cache:
         """Wait for the entry's one fetch. `served` is the reason for it where a value was held before `asked`."""
         if entry.held is None:
             served = CacheStatus.MISS
-        if served is CacheStatus.FORCED and entry.ref not in self._fetcher:
+        if served is CacheStatus.FORCED and entry.ref not in self._flights:
             entry.forced = self._clock.now()
         self._start_fetch(entry)
-        outcome = await self._fetcher.wait(entry)
+        outcome = await self._flights.wait(entry.ref)
         ttl_seconds, timeout_seconds = entry.policy.ttl_seconds, self._fetch_timeout_seconds
         if isinstance(outcome, CachedValue) and outcome.had_expired(asked, ttl_seconds, timeout_seconds):
             # That fetch was under way when the process was frozen; the next one is sent after the thaw.
             self._start_fetch(entry)
-            outcome = await self._fetcher.wait(entry)
+            outcome = await self._flights.wait(entry.ref)
         if isinstance(outcome, CachedValue):
             self.counts.misses += 1
             return CacheResult(outcome, served)
@@ -213,7 +207,7 @@ class Cache:
 
     def _start_fetch(self, entry: Entry) -> None:
         """Start a fetch unless one is under way: of a parameter, together with others that are soon due."""
-        if entry.ref in self._fetcher:
+        if entry.ref in self._flights:
             return
         together = self._find_due_with(entry)
         if len(together) > 1:
@@ -232,7 +226,7 @@ class Cache:
             for other in others
             if other.ref.is_parameter
             and other.ref.context == ref.context
-            and other.ref not in self._fetcher
+            and other.ref not in self._flights
             and other.is_refresh_near(now)
         ]
 
@@ -249,7 +243,7 @@ class Cache:
         A second call waits for the first one's fetches. Cancelling a caller harms no other.
         """
         self.start_prefetch()
-        await self._fetcher.settle(self._registry.listed)
+        await self._flights.settle(self._registry.listed)
 
     def start_prefetch(self) -> None:
         """Start the prefetch unless it was started before."""
@@ -261,13 +255,13 @@ class Cache:
         """Start a refresh of every listed secret for which one is due."""
         now = self._clock.now()
         for entry in self._registry.listed.values():
-            if entry.ref not in self._fetcher and entry.seconds_to_refresh(now) <= 0:
+            if entry.ref not in self._flights and entry.seconds_to_refresh(now) <= 0:
                 self._start_fetch(entry)
 
     def seconds_to_next_refresh(self) -> float | None:
         """Return the seconds until the next listed secret is due; None if none will be before something changes."""
         now = self._clock.now()
-        idle = (entry for entry in self._registry.listed.values() if entry.ref not in self._fetcher)
+        idle = (entry for entry in self._registry.listed.values() if entry.ref not in self._flights)
         soonest = min((entry.seconds_to_refresh(now) for entry in idle), default=math.inf)
         return None if soonest == math.inf else max(soonest, 0.0)
 
@@ -278,7 +272,7 @@ class Cache:
 
     async def aclose(self) -> None:
         """Cancel every fetch under way and wait until all have ended. Callers who wait are cancelled, too."""
-        await self._fetcher.aclose()
+        await self._flights.aclose()
 
 
 def _select_member(answer: CacheResult, entry: Entry, name: str) -> CacheResult:

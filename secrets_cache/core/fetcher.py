@@ -64,7 +64,8 @@ class Fetcher:
         observe: Called with each fetch that has ended; raises nothing.
 
     Attributes:
-        in_flight: How many fetches are under way.
+        flights: The fetches under way, to be waited for. A failed fetch has a result too: a `Failure`.
+        in_flight: How many there are.
     """
 
     def __init__(
@@ -83,41 +84,26 @@ class Fetcher:
         self._registry = registry
         self._stats = stats
         self._observe = observe
-        self._flights: SingleFlight[Ref, CachedValue | Failure] = SingleFlight()
+        self.flights: SingleFlight[Ref, CachedValue | Failure] = SingleFlight()
         self.in_flight = 0
-
-    def __contains__(self, ref: Ref) -> bool:
-        return ref in self._flights
 
     def start(self, entry: Entry) -> None:
         """Start the fetch of one entry that has no fetch under way."""
-        self._flights.start(entry.ref, lambda: self._fetch_one(entry))
+        self.flights.start(entry.ref, lambda: self._fetch_one(entry))
         # Counted before the first step of any: the first fetch to end must know of the others.
         self.in_flight += 1
         self._stats.refreshes += 1
 
     def start_round(self, entries: Iterable[Entry]) -> None:
-        """Start one round for entries that have no fetch under way; `wait` may be called for each of them at once."""
+        """Start one round for entries that have no fetch under way."""
         by_ref = {entry.ref: entry for entry in entries}
-        self._flights.start_round(by_ref, functools.partial(self._fetch_round, by_ref))
+        self.flights.start_round(by_ref, functools.partial(self._fetch_round, by_ref))
         self.in_flight += len(by_ref)
         self._stats.refreshes += len(by_ref)
 
-    async def wait(self, entry: Entry) -> CachedValue | Failure:
-        """Return what comes of the fetch of this entry that is under way."""
-        return await self._flights.wait(entry.ref)
-
-    async def settle(self, refs: Iterable[Ref]) -> None:
-        """Wait until the fetches under way for `refs` have ended, however they end."""
-        await self._flights.settle(refs)
-
-    async def aclose(self) -> None:
-        """Cancel every fetch under way and wait until all have ended."""
-        await self._flights.aclose()
-
     async def _fetch_one(self, entry: Entry) -> CachedValue | Failure:
         sent = self._clock.now()
-        result: Secret | SecretError
+        result: FetchResult
         try:
             result = await self._source.fetch(entry.ref)
         except SecretError as error:
@@ -133,14 +119,12 @@ class Fetcher:
         self, left: dict[Ref, Entry], flights: "dict[Ref, asyncio.Future[CachedValue | Failure]]"
     ) -> None:
         sent = self._clock.now()
-        # Parameters that came together are due together: one draw for all, not the earliest of ten draws.
         shared = functools.cache(self._random)
         results = self._source.fetch_many(tuple(left))
         try:
             async for ref, result in results:
                 if (entry := left.pop(ref, None)) is not None:
-                    random = shared if ref.is_parameter else self._random
-                    flights[ref].set_result(self._keep(entry, result, sent, random))
+                    flights[ref].set_result(self._keep(entry, result, sent, shared))
         except BaseException as error:
             if _is_ending(error):
                 self.in_flight -= len(left)
@@ -149,13 +133,15 @@ class Fetcher:
             await results.aclose()
         for ref, entry in left.items():
             missed = SecretUnavailable(ref.secret_id, code="internal-error", cause="it was not fetched")
-            flights[ref].set_result(self._keep(entry, missed, sent, shared if ref.is_parameter else self._random))
+            flights[ref].set_result(self._keep(entry, missed, sent, shared))
 
     def _keep(
-        self, entry: Entry, result: Secret | SecretError, sent: Instant, random: Callable[[], float]
+        self, entry: Entry, result: FetchResult, sent: Instant, shared: Callable[[], float]
     ) -> CachedValue | Failure:
         """Keep in the entry what its fetch brought, count the fetch, and tell of it."""
         now = self._clock.now()
+        # Parameters that came together are due together: one draw for all, not the earliest of ten draws.
+        random = shared if entry.ref.is_parameter else self._random
         outcome: CachedValue | Failure
         try:
             if isinstance(result, Secret):

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from secrets_cache.core.clock import Clock, Elapsed, Instant, elapsed
 from secrets_cache.errors import SecretUnavailable
@@ -60,54 +60,79 @@ class RetryableError(Exception):
         return base * math.ldexp(0.75 + random() / 2, failed - 1)
 
 
-class _Watch(Generic[T]):
+async def retry_within_budget(
+    attempt: Callable[[], Coroutine[Any, Any, T]],
+    *,
+    budget_seconds: float,
+    clock: Clock,
+    random: Callable[[], float],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> T:
     """
-    One attempt under way, and the time it takes.
+    Return what `attempt` returns, after up to three attempts; those that a freeze interrupted do not count.
 
-    Attributes:
-        spent_seconds: The time so far; at most two heartbeats of a freeze count.
-        was_frozen: Whether the process was frozen in between, or the wall clock went back, which looks the same.
+    `attempt` raises `RetryableError` if another attempt makes sense; any other error ends the retries. The pauses count
+    against the budget, and `random`, which returns a number from 0 to 1, spreads them.
+
+    Raises:
+        TimeoutError: The budget is used up.
+        SecretUnavailable: The last attempt raised `RetryableError`; this is its `error`.
     """
-
-    def __init__(self, attempt: Coroutine[Any, Any, T], clock: Clock) -> None:
-        self._task = asyncio.get_running_loop().create_task(attempt)
-        self._clock = clock
-        self.spent_seconds = 0.0
-        self.was_frozen = False
-
-    async def result(self, budget_seconds: float) -> T:
-        """
-        Return what the attempt returns, and raise what it raises.
-
-        Raises:
-            TimeoutError: The attempt did not end within the budget, or, once frozen, within its grace.
-        """
+    left, failed, thaws = budget_seconds, 0, 0
+    while True:
+        task = asyncio.get_running_loop().create_task(attempt())
+        spent_seconds, was_frozen = 0.0, False
         try:
-            while not self._task.done() and self.spent_seconds < budget_seconds and not self.was_frozen:
-                await self._beat(min(HEARTBEAT_SECONDS, budget_seconds - self.spent_seconds))
-            if self.was_frozen:
-                await asyncio.wait({self._task}, timeout=GRACE_SECONDS)
-            if not self._task.done():
-                raise TimeoutError
-            return _result(self._task)
+            spent_seconds, was_frozen = await _wait_for(task, left, clock)
+            return _read_result(task)
+        except (RetryableError, TimeoutError) as reason:
+            if was_frozen and thaws < MAX_THAWS:
+                left, thaws = budget_seconds, thaws + 1
+                continue
+            if not isinstance(reason, RetryableError):
+                raise
+            failed += 1
+            pause = reason.pause_seconds(failed, budget_seconds, random)
+            left -= spent_seconds + pause
+            if failed >= MAX_ATTEMPTS or left <= 0:
+                raise reason.error from None
+            await sleep(pause)
         finally:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _beat(self, seconds: float) -> None:
-        began = self._clock.now()
-        await asyncio.wait({self._task}, timeout=seconds)
-        took = elapsed(began, self._clock.now())
-        self.was_frozen = _was_frozen(took, seconds)
-        self.spent_seconds += min(took.seconds, seconds + HEARTBEAT_SECONDS)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
-def _result(task: "asyncio.Task[T]") -> T:
+async def _wait_for(task: "asyncio.Task[T]", budget_seconds: float, clock: Clock) -> tuple[float, bool]:
+    """
+    Wait until an attempt has ended, or the budget is used up, or, once frozen, the grace.
+
+    Return the seconds that count, at most two heartbeats of a freeze among them, and whether the process was frozen
+    meanwhile. A wall clock that went back looks the same.
+    """
+    spent_seconds, was_frozen = 0.0, False
+    while not task.done() and spent_seconds < budget_seconds and not was_frozen:
+        pause, began = min(HEARTBEAT_SECONDS, budget_seconds - spent_seconds), clock.now()
+        await asyncio.wait({task}, timeout=pause)
+        took = elapsed(began, clock.now())
+        was_frozen = _was_frozen(took, pause)
+        spent_seconds += min(took.seconds, pause + HEARTBEAT_SECONDS)
+    if was_frozen:
+        await asyncio.wait({task}, timeout=GRACE_SECONDS)
+    return spent_seconds, was_frozen
+
+
+def _read_result(task: "asyncio.Task[T]") -> T:
+    if not task.done():
+        raise TimeoutError
     try:
         return task.result()
     except (asyncio.CancelledError, SystemExit, KeyboardInterrupt) as error:
         # It was not cancelled from here, and no attempt may end the process: it is an error like any other.
         raise RuntimeError(type(error).__name__) from None
+
+
+def _was_frozen(took: Elapsed, planned_seconds: float) -> bool:
+    return took.backwards or took.seconds > planned_seconds + FROZEN_SECONDS
 
 
 @contextlib.asynccontextmanager
@@ -136,46 +161,3 @@ async def timeout_awake(seconds: float, clock: Clock) -> AsyncIterator[None]:
             yield
         finally:
             timer.cancel()
-
-
-def _was_frozen(took: Elapsed, planned_seconds: float) -> bool:
-    return took.backwards or took.seconds > planned_seconds + FROZEN_SECONDS
-
-
-async def retry_within_budget(
-    attempt: Callable[[], Coroutine[Any, Any, T]],
-    *,
-    budget_seconds: float,
-    clock: Clock,
-    random: Callable[[], float],
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> T:
-    """
-    Return what `attempt` returns, after up to three attempts; those that a freeze interrupted do not count.
-
-    `attempt` raises `RetryableError` if another attempt makes sense; any other error ends the retries. The pauses count
-    against the budget, and `random`, which returns a number from 0 to 1, spreads them.
-
-    Raises:
-        TimeoutError: The budget is used up.
-        SecretUnavailable: The last attempt raised `RetryableError`; this is its `error`.
-    """
-    left, failed, thaws = budget_seconds, 0, 0
-    while True:
-        watch = _Watch(attempt(), clock)
-        try:
-            result = await watch.result(left)
-        except (RetryableError, TimeoutError) as reason:
-            if watch.was_frozen and thaws < MAX_THAWS:
-                left, thaws = budget_seconds, thaws + 1
-                continue
-            if not isinstance(reason, RetryableError):
-                raise
-            failed += 1
-            pause = reason.pause_seconds(failed, budget_seconds, random)
-            left -= watch.spent_seconds + pause
-            if failed >= MAX_ATTEMPTS or left <= 0:
-                raise reason.error from None
-            await sleep(pause)
-        else:
-            return result

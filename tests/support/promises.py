@@ -30,7 +30,7 @@ CACHE = (
     # Fresh, and how old.
     Promise(
         "A fresh value is answered from memory: AWS is not asked.",
-        Mutation("Cache._answer_by_age", "entry.is_fresh(now) and entry.age(now) < max_age_seconds", "False"),
+        Mutation("Cache._answer", "is_young and entry.is_fresh(now)", "False"),
         ["test_a_fresh_value_is_answered_from_memory"],
     ),
     Promise(
@@ -101,7 +101,7 @@ CACHE = (
     Promise(
         "While a refresh ahead is under way, callers get the fresh value at once.",
         Mutation(
-            "Cache._answer_by_age",
+            "Cache._answer",
             "if failure is None and entry.is_refresh_due(now): self._start_fetch(entry)",
             "if failure is None and entry.is_refresh_due(now): "
             "await self._answer_after_fetch(entry, CacheStatus.HIT, now, max_age_seconds)",
@@ -207,7 +207,7 @@ CACHE = (
     # Attempts and batches.
     Promise(
         "A call that a freeze broke is made again, invisibly to the caller.",
-        Mutation("retry_within_budget", "watch.was_frozen and thaws < MAX_THAWS", "False"),
+        Mutation("retry_within_budget", "was_frozen and thaws < MAX_THAWS", "False"),
         [
             "test_an_attempt_that_was_frozen_is_made_again_at_once_with_the_whole_budget",
             "test_frozen_for_longer_than_the_budget_in_the_middle_of_a_fetch",
@@ -226,7 +226,7 @@ CACHE = (
     ),
     Promise(
         "An attempt for one secret never outlives `fetch_timeout`.",
-        Mutation("retry_within_budget", "watch.result(left)", "watch.result(math.inf)"),
+        Mutation("retry_within_budget", "_wait_for(task, left, clock)", "_wait_for(task, math.inf, clock)"),
         ["test_an_attempt_that_hangs_ends_with_the_budget"],
     ),
     Promise(
