@@ -4,7 +4,7 @@ AWS, for the rest of the program: secrets and parameters from AWS's own services
     source              chooses the service, region and role that a secret belongs to
       secretsmanager    requests to Secrets Manager; its answers become secrets
       parameterstore    the same for Systems Manager Parameter Store
-      batch             many secrets or parameters in few calls
+      store             what the two share: one secret in one call, or many in few
       merge             results of several calls, in the order in which they arrive
       limiter           a bounded number of calls at once, each within its budget
     client              the interface of everything that makes calls, and the shape of requests and answers

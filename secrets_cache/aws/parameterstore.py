@@ -15,18 +15,18 @@ Longer than most modules here: a parameter, a batch and a path are three request
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, TypeVar
 
-from secrets_cache.aws.batch import Batcher, BatchLimits
-from secrets_cache.aws.client import MAX_CONNECTIONS, ServiceClient, read_timestamp
+from secrets_cache.aws.client import read_timestamp
 from secrets_cache.aws.errors import malformed_answer
-from secrets_cache.aws.limiter import Limiter
+from secrets_cache.aws.store import Store
 from secrets_cache.core.arn import Arn
-from secrets_cache.core.clock import Clock
-from secrets_cache.core.fetcher import FetchResult, FetchResults
+from secrets_cache.core.fetcher import FetchResult
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import ParameterFacts, Ref, Secret
 from secrets_cache.errors import SecretError, SecretNotFound, SecretTimeout, SecretUnavailable
+
+T = TypeVar("T")
 
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html
 BATCH_SIZE = 10
@@ -36,79 +36,41 @@ PAGE_SIZE = 10
 MAX_PAGES = 200
 
 
-class ParameterStore:
-    """
-    The parameters of one region, read with one set of credentials. An async context manager.
-
-    Args:
-        client: Makes the calls; closed with this.
-        budget_seconds: The time for one parameter, all attempts together.
-        clock: Tells the time.
-        random: Returns numbers between 0 and 1: spreads the pauses between attempts.
-        max_connections: How many calls may be under way at once.
-    """
+class ParameterStore(Store):
+    """The parameters of one region, read with one set of credentials."""
 
     plural = "parameters"
+    smallest_batch = 2
+    largest_batch = BATCH_SIZE
 
-    def __init__(
-        self,
-        *,
-        client: ServiceClient,
-        budget_seconds: float,
-        clock: Clock,
-        random: Callable[[], float],
-        max_connections: int = MAX_CONNECTIONS,
-    ) -> None:
-        self._client = client
-        self._budget_seconds = budget_seconds
-        self._limiter = Limiter(max_connections, budget_seconds=budget_seconds, clock=clock, random=random)
-        limits = BatchLimits(threshold=0, smallest=2, largest=BATCH_SIZE)
-        self._batcher = Batcher(self, limits, budget_seconds=budget_seconds, clock=clock)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
-
-    async def fetch(self, ref: Ref) -> Secret:
-        """
-        Return one parameter, or a path with all parameters below it.
-
-        Raises:
-            SecretNotFound, SecretRefused: AWS said so.
-            SecretUnavailable: AWS could not be asked, or gave no usable answer.
-        """
-        return await self.fetch_single(ref, self._budget_seconds)
-
-    def fetch_many(self, refs: Sequence[Ref]) -> FetchResults:
-        """Yield each of `refs` once with its parameter or error, as soon as it is known."""
-        return self._batcher.fetch_many(refs)
-
-    # What `Batcher` needs.
-
-    def fits_batch(self, ref: Ref) -> bool:
-        """Return whether a batch can hold `ref`: a batch gives current versions of parameters, decrypted."""
+    def _fits_batch(self, ref: Ref) -> bool:
+        # A batch gives current versions of parameters, decrypted.
         return not ref.is_path and ref == Ref(ref.secret_id, context=ref.context, is_parameter=True)
 
-    async def fetch_single(self, ref: Ref, budget_seconds: float) -> Secret:
-        """Return one parameter, or a path. Raises as `fetch`."""
+    async def fetch(self, ref: Ref, budget_seconds: float | None = None) -> Secret:
+        """Return one parameter, or a path with all parameters below it, as `Store.fetch` says."""
         if ref.is_path:
             return await self._fetch_path(ref, budget_seconds)
         selector = ref.version_id or ref.version_stage
         selected = f"{ref.secret_id}:{selector}" if selector else ref.secret_id
         arguments = {"Name": selected, "WithDecryption": ref.is_decrypted}
-        answer = await self._call("get_parameter", ref.secret_id, arguments, budget_seconds)
-        return _to_parameter(ref.secret_id, answer.get("Parameter"))
 
-    async def fetch_batch(self, refs: Sequence[Ref]) -> Mapping[Ref, FetchResult]:
-        """Return what one GetParameters gives, and which parameters it says there are none of. Raises `SecretError`."""
+        def read(answer: Mapping[str, Any]) -> Secret:
+            return _to_parameter(ref.secret_id, answer.get("Parameter"))
+
+        return await self._call("get_parameter", ref.secret_id, arguments, read, budget_seconds)
+
+    async def _fetch_batch(self, refs: Sequence[Ref]) -> Mapping[Ref, FetchResult]:
         name = f"{len(refs)} parameters"
         by_name = {ref.secret_id: ref for ref in refs}
         arguments = {"Names": list(by_name), "WithDecryption": True}
-        answer = await self._call("get_parameters", name, arguments, self._budget_seconds)
+
+        def read(answer: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], Sequence[str]]:
+            return _list_items(name, answer), answer.get("InvalidParameters") or ()
+
+        items, invalid_names = await self._call("get_parameters", name, arguments, read)
         found: dict[Ref, FetchResult] = {}
-        for item in _find_mappings(answer.get("Parameters")):
+        for item in items:
             try:
                 secret = _to_parameter(name, item)
             except RetryableError:
@@ -116,12 +78,11 @@ class ParameterStore:
             ref = by_name.get(secret.name) or by_name.get(secret.arn)
             if ref is not None:
                 found[ref] = secret
-        for invalid in filter(by_name.__contains__, answer.get("InvalidParameters") or ()):
+        for invalid in filter(by_name.__contains__, invalid_names):
             found[by_name[invalid]] = _mark_as_parameter(SecretNotFound(invalid, code="ParameterNotFound"))
         return found
 
-    def share_failure(self, ref: Ref, error: SecretError) -> SecretError | None:
-        """Return a passing failure as that of `ref`, and the role's refusal as it is; None for any other refusal."""
+    def _share_failure(self, ref: Ref, error: SecretError) -> SecretError | None:
         if error.what == "role":
             return error
         if isinstance(error, SecretTimeout):
@@ -130,7 +91,7 @@ class ParameterStore:
             return _mark_as_parameter(SecretUnavailable(ref.secret_id, code=error.code, cause=error.cause))
         return None
 
-    async def _fetch_path(self, ref: Ref, budget_seconds: float) -> Secret:
+    async def _fetch_path(self, ref: Ref, budget_seconds: float | None) -> Secret:
         # The call takes no ARN. Where it is no parameter's, AWS refuses it: an empty path would mean all parameters.
         arn = Arn.parse(ref.secret_id)
         path = (arn and arn.parameter_name) or ref.secret_id
@@ -140,12 +101,15 @@ class ParameterStore:
             "WithDecryption": True,
             "MaxResults": PAGE_SIZE,
         }
+
+        def read(answer: Mapping[str, Any]) -> tuple[list[Secret], object]:
+            items = _list_items(ref.secret_id, answer)
+            return [_to_parameter(ref.secret_id, item) for item in items], answer.get("NextToken")
+
         members: dict[str, Secret] = {}
         for _ in range(MAX_PAGES):
-            answer = await self._call("get_parameters_by_path", ref.secret_id, arguments, budget_seconds)
-            parameters = [_to_parameter(ref.secret_id, item) for item in _find_mappings(answer.get("Parameters"))]
-            members.update((parameter.name, parameter) for parameter in parameters)
-            token = answer.get("NextToken")
+            page, token = await self._call("get_parameters_by_path", ref.secret_id, arguments, read, budget_seconds)
+            members.update((parameter.name, parameter) for parameter in page)
             if not token:
                 return _to_path(path, members)
             arguments = {**arguments, "NextToken": token}
@@ -153,13 +117,16 @@ class ParameterStore:
         raise _mark_as_parameter(SecretUnavailable(ref.secret_id, code="too-many-parameters", cause=cause))
 
     async def _call(
-        self, operation: str, name: str, arguments: Mapping[str, Any], budget_seconds: float
-    ) -> Mapping[str, Any]:
-        async def attempt() -> Mapping[str, Any]:
-            answer = await self._client.call(operation, name, arguments)
-            # An answer that is not in the documented form is worth another attempt, so it is checked here.
-            _check(name, answer)
-            return answer
+        self,
+        operation: str,
+        name: str,
+        arguments: Mapping[str, Any],
+        read: Callable[[Mapping[str, Any]], T],
+        budget_seconds: float | None = None,
+    ) -> T:
+        async def attempt() -> T:
+            # An answer that is not in the documented form is worth another attempt.
+            return read(await self._client.call(operation, name, arguments))
 
         await self._client.prepare()
         try:
@@ -175,16 +142,12 @@ def _mark_as_parameter(error: SecretError) -> SecretError:
     return error
 
 
-def _find_mappings(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
-def _check(name: str, answer: Mapping[str, Any]) -> None:
-    """Raise `RetryableError` unless an answer holds what one of the operations gives."""
-    if "Parameter" in answer:
-        _to_parameter(name, answer["Parameter"])
-    elif not isinstance(answer.get("Parameters"), list):
+def _list_items(name: str, answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the parameters of an answer that holds several. Raises `RetryableError` if there is no list of them."""
+    items = answer.get("Parameters")
+    if not isinstance(items, list):
         raise malformed_answer(name)
+    return [item for item in items if isinstance(item, Mapping)]
 
 
 def _to_parameter(name: str, item: object) -> Secret:

@@ -9,15 +9,13 @@ Rules
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from secrets_cache.aws.batch import Batcher, BatchLimits
-from secrets_cache.aws.client import MAX_CONNECTIONS, ServiceClient, read_timestamp
+from secrets_cache.aws.client import read_timestamp
 from secrets_cache.aws.errors import malformed_answer
-from secrets_cache.aws.limiter import Limiter
-from secrets_cache.core.clock import Clock
-from secrets_cache.core.fetcher import FetchResult, FetchResults
+from secrets_cache.aws.store import Store
+from secrets_cache.core.fetcher import FetchResult
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.errors import SecretError, SecretRefused
@@ -31,65 +29,19 @@ _PRINTABLE = re.compile(r"[\x21\x23-\x7e]{1,2048}")
 _SUFFIX_LENGTH = 7
 
 
-class SecretsManager:
-    """
-    The secrets of one region, read with one set of credentials. An async context manager.
-
-    Args:
-        client: Makes the calls; closed with this.
-        budget_seconds: The time for one secret, all attempts together.
-        batch_threshold: With more secrets than this, `fetch_many` asks for batches; None for never.
-        clock: Tells the time.
-        random: Returns numbers between 0 and 1: spreads the pauses between attempts.
-        max_connections: How many calls may be under way at once.
-    """
+class SecretsManager(Store):
+    """The secrets of one region, read with one set of credentials."""
 
     plural = "secrets"
+    smallest_batch = 1
+    largest_batch = BATCH_SIZE
 
-    def __init__(
-        self,
-        *,
-        client: ServiceClient,
-        budget_seconds: float,
-        batch_threshold: int | None,
-        clock: Clock,
-        random: Callable[[], float],
-        max_connections: int = MAX_CONNECTIONS,
-    ) -> None:
-        self._client = client
-        self._budget_seconds = budget_seconds
-        self._limiter = Limiter(max_connections, budget_seconds=budget_seconds, clock=clock, random=random)
-        limits = BatchLimits(threshold=batch_threshold, smallest=1, largest=BATCH_SIZE)
-        self._batcher = Batcher(self, limits, budget_seconds=budget_seconds, clock=clock)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
-
-    async def fetch(self, ref: Ref) -> Secret:
-        """
-        Return one secret, asking up to three times within the budget.
-
-        Raises:
-            SecretNotFound, SecretRefused: AWS said so.
-            SecretUnavailable: AWS could not be asked, or gave no usable answer.
-        """
-        return await self.fetch_single(ref, self._budget_seconds)
-
-    def fetch_many(self, refs: Sequence[Ref]) -> FetchResults:
-        """Yield each of `refs` once with its secret or error, as soon as it is known."""
-        return self._batcher.fetch_many(refs)
-
-    # What `Batcher` needs.
-
-    def fits_batch(self, ref: Ref) -> bool:
-        """Return whether a batch can hold `ref`: a batch gives current versions only."""
+    def _fits_batch(self, ref: Ref) -> bool:
+        # A batch gives current versions only.
         return ref.version_id is None and ref.version_stage is None
 
-    async def fetch_single(self, ref: Ref, budget_seconds: float) -> Secret:
-        """Return one secret. Raises as `fetch`."""
+    async def fetch(self, ref: Ref, budget_seconds: float | None = None) -> Secret:
+        """Return one secret, asking up to three times within the budget, as `Store.fetch` says."""
         arguments = {"SecretId": ref.secret_id, "VersionId": ref.version_id, "VersionStage": ref.version_stage}
         given = {key: value for key, value in arguments.items() if value is not None}
 
@@ -99,8 +51,7 @@ class SecretsManager:
         await self._client.prepare()
         return await self._limiter.run(ref.secret_id, attempt, budget_seconds)
 
-    async def fetch_batch(self, refs: Sequence[Ref]) -> Mapping[Ref, FetchResult]:
-        """Return what one BatchGetSecretValue gives. Raises `SecretError`."""
+    async def _fetch_batch(self, refs: Sequence[Ref]) -> Mapping[Ref, FetchResult]:
         name = f"{len(refs)} secrets"
 
         async def attempt() -> Mapping[str, Any]:
@@ -126,8 +77,8 @@ class SecretsManager:
                 continue
         return match(refs, secrets)
 
-    def share_failure(self, ref: Ref, error: SecretError) -> SecretError | None:  # noqa: ARG002 - a role's failure names the role
-        """Return the refusal of the role that reads all secrets; None for any other failure."""
+    def _share_failure(self, ref: Ref, error: SecretError) -> SecretError | None:  # noqa: ARG002 - a role's failure names the role
+        # The role reads all of them: its refusal is that of each.
         return error if error.what == "role" and isinstance(error, SecretRefused) else None
 
 

@@ -1,11 +1,11 @@
 """
 AWS as one source of secrets and parameters: each is fetched from its service, in its region, by its role.
 
-    ref -> service, region and role -> the one client for these -> SecretsManager | ParameterStore
+    ref -> service, region and role -> the one store for these: a SecretsManager or a ParameterStore
 
 Rules
 -----
-1. One client for each service, region and role, created when first needed: that takes long, and much memory.
+1. One store for each service, region and role, created when first needed: its client takes long, and much memory.
 2. One `Role` for each role and way to assume it, however many clients use it: it is assumed once.
 3. The common function needs neither Parameter Store nor roles: these modules are imported when first needed.
 """
@@ -19,6 +19,7 @@ from secrets_cache.aws.direct import choose_client
 from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.aws.merge import merge
 from secrets_cache.aws.secretsmanager import BATCH_THRESHOLD, SecretsManager
+from secrets_cache.aws.store import Store
 from secrets_cache.config import Batch
 from secrets_cache.core.arn import Arn
 from secrets_cache.core.clock import Clock
@@ -28,7 +29,6 @@ from secrets_cache.errors import SecretError, SecretNotFound, SecretTimeout
 from secrets_cache.system.clock import random_fraction
 
 if TYPE_CHECKING:
-    from secrets_cache.aws.parameterstore import ParameterStore
     from secrets_cache.aws.sts import Role
 
 
@@ -37,8 +37,8 @@ def choose_batch_threshold(batch: Batch) -> int | None:
     return {Batch.AUTO: BATCH_THRESHOLD, Batch.ALWAYS: 0, Batch.NEVER: None}[batch]
 
 
-class _ClientKey(NamedTuple):
-    """What one client serves. A region that is the function's own is empty."""
+class _StoreKey(NamedTuple):
+    """What one store serves. A region that is the function's own is empty."""
 
     is_parameter: bool
     context: AwsContext
@@ -73,7 +73,7 @@ class AwsSource:
         self._clock = clock
         self._max_connections = min(max_connections or MAX_CONNECTIONS, MAX_CONNECTIONS)
         self._stack = AsyncExitStack()
-        self._clients: dict[_ClientKey, SecretsManager | ParameterStore] = {}
+        self._stores: dict[_StoreKey, Store] = {}
         self._roles: dict[AwsContext, Role] = {}
 
     async def __aenter__(self) -> Self:
@@ -91,7 +91,7 @@ class AwsSource:
             SecretUnavailable: AWS could not be asked, or gave no usable answer.
         """
         try:
-            return await self._find_client(self._find_key(ref)).fetch(ref)
+            return await self._find_store(self._find_key(ref)).fetch(ref)
         except SecretError as error:
             raise self._complete(ref, error) from None
 
@@ -102,10 +102,10 @@ class AwsSource:
         Refs of one service, region and role are fetched in batches. Closing the generator, or cancelling its consumer,
         ends the calls under way.
         """
-        together: dict[_ClientKey, list[Ref]] = {}
+        together: dict[_StoreKey, list[Ref]] = {}
         for ref in refs:
             together.setdefault(self._find_key(ref), []).append(ref)
-        all_results = (self._find_client(key).fetch_many(same) for key, same in together.items())
+        all_results = (self._find_store(key).fetch_many(same) for key, same in together.items())
         async with aclosing(merge(all_results)) as results:
             async for ref, result in results:
                 yield ref, result if isinstance(result, Secret) else self._complete(ref, result)
@@ -129,20 +129,20 @@ class AwsSource:
             error.region, error.role_arn = context.region, context.role_arn
         return error
 
-    def _find_key(self, ref: Ref) -> _ClientKey:
+    def _find_key(self, ref: Ref) -> _StoreKey:
         arn = Arn.parse(ref.secret_id)
         region = ref.context.region or (arn.region if arn else "")
         is_own = region == self._environ.get("AWS_REGION", "")
-        return _ClientKey(ref.is_parameter, ref.context._replace(region="" if is_own else region))
+        return _StoreKey(ref.is_parameter, ref.context._replace(region="" if is_own else region))
 
-    def _find_client(self, key: _ClientKey) -> "SecretsManager | ParameterStore":
-        client = self._clients.get(key)
-        if client is None:
-            client = self._clients[key] = self._create_client(key)
-            self._stack.push_async_exit(client)
-        return client
+    def _find_store(self, key: _StoreKey) -> Store:
+        store = self._stores.get(key)
+        if store is None:
+            store = self._stores[key] = self._create_store(key)
+            self._stack.push_async_exit(store)
+        return store
 
-    def _create_client(self, key: _ClientKey) -> "SecretsManager | ParameterStore":
+    def _create_store(self, key: _StoreKey) -> Store:
         role = self._find_role(key.context) if key.context.role_arn else None
         environ = {**self._environ, "AWS_REGION": key.context.region} if key.context.region else self._environ
         client: ServiceClient = LazyClient(
@@ -152,23 +152,18 @@ class AwsSource:
             role=role,
             clock=self._clock,
         )
+        kind: type[Store] = SecretsManager
         if key.is_parameter:
             from secrets_cache.aws.parameterstore import ParameterStore  # noqa: PLC0415 - rule 3
 
-            return ParameterStore(
-                client=client,
-                budget_seconds=self._budget_seconds,
-                clock=self._clock,
-                random=random_fraction,
-                max_connections=self._max_connections,
-            )
-        if role is None:
+            kind = ParameterStore
+        elif role is None:
             # The direct client signs with the credentials of the environment.
             client = choose_client(client, environ, self._clock)
-        return SecretsManager(
+        return kind(
             client=client,
             budget_seconds=self._budget_seconds,
-            batch_threshold=self._batch_threshold,
+            batch_threshold=0 if key.is_parameter else self._batch_threshold,
             clock=self._clock,
             random=random_fraction,
             max_connections=self._max_connections,

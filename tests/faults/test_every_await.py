@@ -72,7 +72,7 @@ UNREACHABLE = {
 }
 # Asynchronous generators that wait for another one: where the error is raised that one runs still, and to close it is a
 # RuntimeError, which takes the place of the error.
-NESTED = {"aws/batch.py:Batcher.fetch_many goes on", "aws/source.py:AwsSource.fetch_many goes on"}
+NESTED = {"aws/store.py:Store.fetch_many goes on", "aws/source.py:AwsSource.fetch_many goes on"}
 # The connection is there, but not yet, or no longer, what could answer on it: it is closed.
 CLOSED = "closed"
 

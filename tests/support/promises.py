@@ -124,7 +124,7 @@ CACHE = (
     ),
     Promise(
         "A call for ten parameters that AWS throttles, or that it cannot answer now, is not followed by ten calls.",
-        Mutation("Batcher._fetch_batch", "self._service.share_failure(ref, error)", "None"),
+        Mutation("Store._yield_batch", "self._share_failure(ref, error)", "None"),
         ["test_what_may_pass_is_the_failure_of_all_ten"],
     ),
     # After a failure.
@@ -236,7 +236,7 @@ CACHE = (
     ),
     Promise(
         "What a batch refuses is asked for one by one.",
-        Mutation("Batcher._fetch_batch", "(self._fetch_single(ref, left) for ref in batch if ref not in found)", "()"),
+        Mutation("Store._yield_batch", "(self._yield_single(ref, left) for ref in batch if ref not in found)", "()"),
         [
             "test_what_a_batch_refuses_is_asked_for_one_by_one",
             "test_one_secret_that_a_batch_does_not_give_concerns_only_itself",

@@ -207,12 +207,13 @@ async def test_a_path_without_end_is_given_up():
     assert MAX_PAGES == len(client.calls)
 
 
-async def test_a_page_that_fails_is_asked_for_again_and_not_the_whole_path():
-    """The other pages are kept."""
+@pytest.mark.parametrize("fault", [fakes.INTERNAL, {}, {"Parameters": [{"Name": "/p/x", "Value": 1}]}])
+async def test_a_page_that_fails_is_asked_for_again_and_not_the_whole_path(fault):
+    """The other pages are kept. A page that holds something malformed has failed."""
     client = FakeClient()
     first = {"Parameters": [fakes.parameter(f"/p/{number}", CANARY) for number in range(10)], "NextToken": "more"}
     last = {"Parameters": [fakes.parameter(f"/p/{number}", CANARY) for number in range(10, 15)]}
-    pages = iter([first, fakes.INTERNAL, last])
+    pages = iter([first, fault, last])
     client.fault = lambda *_: next(pages)
     path = await store(client).fetch(ref("/p/"))
 
@@ -245,6 +246,11 @@ async def test_a_path_by_its_arn(arn, asked):
         (fakes.THROTTLED, SecretUnavailable, "parameter 'p' is unavailable: AWS is throttling"),
         ("hang", SecretTimeout, "parameter 'p' is unavailable: AWS did not answer within 0.5 s"),
         ({}, SecretUnavailable, "parameter 'p' is unavailable: AWS's answer is not in the documented form"),
+        (
+            {"Parameters": []},
+            SecretUnavailable,
+            "parameter 'p' is unavailable: AWS's answer is not in the documented form",
+        ),
         ({"Parameter": []}, SecretUnavailable, "parameter 'p' is unavailable"),
         ({"Parameter": {"Value": 1}}, SecretUnavailable, "parameter 'p' is unavailable"),
         ({"Parameter": {"Value": "\ud800"}}, SecretUnavailable, "parameter 'p' is unavailable"),
