@@ -15,6 +15,7 @@ import pytest
 from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 
+from secrets_cache.aws.client import ClientSettings
 from secrets_cache.aws.direct import choose_client
 from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES
 from secrets_cache.aws.lazy_client import LazyClient
@@ -154,7 +155,7 @@ def _fast_paths(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/nonexistent")
     monkeypatch.setenv("SECRETS_CACHE_LANES", request.param)
-    fallback = LazyClient(timeout_seconds=1, region=None, clock=SystemClock())
+    fallback = LazyClient(ClientSettings("secretsmanager", None, 1, SystemClock()))
     assert (request.param == "1") == (choose_client(fallback, os.environ, SystemClock()) is not fallback)
 
 

@@ -40,9 +40,9 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from secrets_cache.aws.client import MAX_CONNECTIONS, RoleCredentials, Service
+from secrets_cache.aws.client import MAX_CONNECTIONS, ClientSettings
 from secrets_cache.aws.errors import EXPIRED_CREDENTIALS, classify, malformed_answer, unavailable_error
-from secrets_cache.core.clock import Clock, elapsed
+from secrets_cache.core.clock import elapsed
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.single_flight import SingleFlight
 from secrets_cache.errors import SecretError, SecretUnavailable
@@ -58,35 +58,13 @@ MIN_CREDENTIAL_LENGTH = 8
 
 
 class AiobotocoreClient:
-    """
-    A `ServiceClient` of any service, under any settings.
+    """A `ServiceClient` of any service, under any settings."""
 
-    Args:
-        timeout_seconds: Time for connecting, and time for an answer: it ends a call that nobody waits for any more.
-        keepalive_seconds: How long an idle connection is kept.
-        region: The value of AWS_REGION, which botocore does not read; None for the region that botocore finds.
-        service: The service that is called.
-        role: The role that makes the calls; None for the credentials that botocore finds.
-        clock: Tells the time.
-    """
-
-    def __init__(
-        self,
-        *,
-        timeout_seconds: float,
-        keepalive_seconds: float,
-        region: str | None,
-        service: Service,
-        role: RoleCredentials | None,
-        clock: Clock,
-    ) -> None:
-        self._timeout_seconds = timeout_seconds
-        self._keepalive_seconds = keepalive_seconds
-        self._region = region
-        self._service = service
-        self._role = role
-        self._clock = clock
-        self._used = clock.now()
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self._clock = settings.clock
+        self._role = settings.role
+        self._used = settings.clock.now()
         self._open_client: _OpenClient | None = None
         self._opening: SingleFlight[str, _OpenClient] = SingleFlight()
 
@@ -126,14 +104,14 @@ class AiobotocoreClient:
     async def _open(self) -> "_OpenClient":
         config = AioConfig(
             # The budget ends an attempt; these end a call that outlives its attempt.
-            connect_timeout=self._timeout_seconds,
-            read_timeout=self._timeout_seconds,
+            connect_timeout=self._settings.timeout_seconds,
+            read_timeout=self._settings.timeout_seconds,
             retries={"total_max_attempts": 1, "mode": "standard"},
             max_pool_connections=MAX_CONNECTIONS,
             # AWS judges requests, not a copy of its rules.
             parameter_validation=False,
             # After a freeze a name may have another address; the clock of aiohttp's DNS cache stands still in it.
-            connector_args={"keepalive_timeout": self._keepalive_seconds, "use_dns_cache": False},
+            connector_args={"keepalive_timeout": self._settings.keepalive_seconds, "use_dns_cache": False},
             http_session_cls=StrictSession,
             user_agent_extra="secrets-cache",
         )
@@ -144,14 +122,14 @@ class AiobotocoreClient:
         credentials = await session.get_credentials()
         stack = AsyncExitStack()
         calls = await stack.enter_async_context(
-            session.create_client(self._service, region_name=self._region, config=config)
+            session.create_client(self._settings.service, region_name=self._settings.region, config=config)
         )
         self._open_client = _OpenClient(calls, stack, credentials)
         return self._open_client
 
     async def _discard_outdated(self) -> None:
         """Discard a client whose idle connections are too old, where their pool would still use them."""
-        now, keepalive = self._clock.now(), self._keepalive_seconds
+        now, keepalive = self._clock.now(), self._settings.keepalive_seconds
         is_old = elapsed(self._used, now).seconds >= keepalive
         if self._open_client is not None and is_old and now.monotonic - self._used.monotonic < keepalive:
             await self._discard(self._open_client)

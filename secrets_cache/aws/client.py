@@ -22,7 +22,9 @@ an answer. Keys that are not listed are ignored. An answer is checked by its rea
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
+
+from secrets_cache.core.clock import Clock
 
 Service = Literal["secretsmanager", "ssm", "sts"]
 
@@ -70,6 +72,27 @@ class RoleCredentials(Protocol):
     def forget(self) -> None:
         """Drop the credentials, so that the next call of `credentials` assumes the role again."""
         ...
+
+
+class ClientSettings(NamedTuple):
+    """
+    What a client by aiobotocore is created with.
+
+    Attributes:
+        service: The service that is called.
+        region: The value of AWS_REGION, which botocore does not read; None for the region that botocore finds.
+        timeout_seconds: Time for connecting, and time for an answer: it ends a call that nobody waits for any more.
+        clock: Tells the time.
+        role: The role that makes the calls; None for the credentials that botocore finds.
+        keepalive_seconds: How long an idle connection is kept.
+    """
+
+    service: Service
+    region: str | None
+    timeout_seconds: float
+    clock: Clock
+    role: RoleCredentials | None = None
+    keepalive_seconds: float = KEEPALIVE_SECONDS
 
 
 def read_timestamp(value: object) -> float | None:

@@ -103,14 +103,19 @@ class DirectClient:
             "X-Amz-Target": f"{SERVICE}.{OPERATIONS[operation]}",
         }
         body = json.dumps(arguments).encode()
+        signed = sign(
+            headers,
+            body,
+            credentials=self._credentials,
+            region=self._region,
+            service=SERVICE,
+            at_seconds=self._clock.now().wall,
+        )
         try:
-            try:
-                return await self._send(headers, body)
-            except ssl.SSLCertVerificationError:
-                if not self._trust.widen():
-                    raise
-                return await self._send(headers, body)
-        except ssl.SSLError:
+            return await self._connections.post({**signed, "User-Agent": f"secrets-cache/{__version__}"}, body)
+        except ssl.SSLError as error:
+            if isinstance(error, ssl.SSLCertVerificationError) and self._trust.widen():
+                return await self._post(operation, name, arguments)
             raise unavailable_error(name, "tls-failed") from None
         except (FileNotFoundError, UnicodeError):
             # There is no file of roots; the host's name is invalid.
@@ -121,13 +126,6 @@ class DirectClient:
             raise unavailable_error(name, "connection-failed") from None
         except BadResponse:
             raise malformed_answer(name) from None
-
-    async def _send(self, headers: Mapping[str, str], body: bytes) -> Response:
-        now = self._clock.now().wall
-        signed = sign(
-            headers, body, credentials=self._credentials, region=self._region, service=SERVICE, at_seconds=now
-        )
-        return await self._connections.post({**signed, "User-Agent": f"secrets-cache/{__version__}"}, body)
 
     def _interpret(self, name: str, response: Response) -> Mapping[str, Any]:
         try:

@@ -8,8 +8,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from secrets_cache.aws.client import KEEPALIVE_SECONDS, RoleCredentials, Service
-from secrets_cache.core.clock import Clock
+from secrets_cache.aws.client import ClientSettings
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.errors import SecretUnavailable
 from secrets_cache.system.lazy_import import LazyImport
@@ -19,38 +18,11 @@ if TYPE_CHECKING:
 
 
 class LazyClient:
-    """
-    A `ServiceClient` by aiobotocore, imported when first needed. Takes what `AiobotocoreClient` takes.
+    """A `ServiceClient` by aiobotocore, imported when first needed."""
 
-    Args:
-        timeout_seconds: Time for connecting, and time for an answer.
-        keepalive_seconds: How long an idle connection is kept.
-        region: The value of AWS_REGION, which botocore does not read; None for the region that botocore finds.
-        service: The service that is called.
-        role: The role that makes the calls; None for the credentials that botocore finds.
-        clock: Tells the time.
-    """
-
-    def __init__(
-        self,
-        *,
-        timeout_seconds: float,
-        keepalive_seconds: float = KEEPALIVE_SECONDS,
-        region: str | None,
-        service: Service = "secretsmanager",
-        role: RoleCredentials | None = None,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, settings: ClientSettings) -> None:
         self._client: LazyImport[AiobotocoreClient] = LazyImport(
-            "secrets_cache.aws.aiobotocore",
-            lambda module: module.AiobotocoreClient(
-                timeout_seconds=timeout_seconds,
-                keepalive_seconds=keepalive_seconds,
-                region=region,
-                service=service,
-                role=role,
-                clock=clock,
-            ),
+            "secrets_cache.aws.aiobotocore", lambda module: module.AiobotocoreClient(settings)
         )
 
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from secrets_cache.aws.client import MAX_CONNECTIONS, ServiceClient
+from secrets_cache.aws.client import MAX_CONNECTIONS, ClientSettings, Service, ServiceClient
 from secrets_cache.aws.direct import choose_client
 from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.aws.merge import merge
@@ -145,12 +145,10 @@ class AwsSource:
     def _create_store(self, key: _StoreKey) -> Store:
         role = self._find_role(key.context) if key.context.role_arn else None
         environ = {**self._environ, "AWS_REGION": key.context.region} if key.context.region else self._environ
+        service: Service = "ssm" if key.is_parameter else "secretsmanager"
+        region = environ.get("AWS_REGION") or None
         client: ServiceClient = LazyClient(
-            timeout_seconds=self._call_timeout_seconds,
-            region=environ.get("AWS_REGION") or None,
-            service="ssm" if key.is_parameter else "secretsmanager",
-            role=role,
-            clock=self._clock,
+            ClientSettings(service, region, self._call_timeout_seconds, self._clock, role)
         )
         kind: type[Store] = SecretsManager
         if key.is_parameter:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from secrets_cache.aws.client import read_timestamp
+from secrets_cache.aws.client import ClientSettings, read_timestamp
 from secrets_cache.aws.errors import malformed_answer
 from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.core.clock import Clock
@@ -48,9 +48,7 @@ class Role:
         self._context = context
         name = f"secrets-cache-{_NOT_IN_A_SESSION_NAME.sub('-', function)}"[:64].rstrip("-")
         self._session_name = context.session_name or name
-        self._client = LazyClient(
-            timeout_seconds=timeout_seconds, region=context.region or None, service="sts", clock=clock
-        )
+        self._client = LazyClient(ClientSettings("sts", context.region or None, timeout_seconds, clock))
         self._credentials: AioDeferredRefreshableCredentials | None = None
         self.was_given_up = False
 

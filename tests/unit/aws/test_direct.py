@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from secrets_cache.aws.client import ClientSettings
 from secrets_cache.aws.direct import DirectClient, choose_client
 from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.aws.secretsmanager import to_secret
@@ -63,7 +64,7 @@ async def both(url: str):
             """There is nothing to close."""
 
     direct = choose_client(Nobody(), {**COMMON, "AWS_ENDPOINT_URL": url}, SystemClock())
-    lazy = LazyClient(timeout_seconds=5, region="eu-west-1", clock=SystemClock())
+    lazy = LazyClient(ClientSettings("secretsmanager", "eu-west-1", 5, SystemClock()))
     assert isinstance(direct, DirectClient)
     try:
         yield direct, lazy

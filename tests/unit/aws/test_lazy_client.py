@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from secrets_cache.aws.client import ClientSettings
 from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.system.clock import SystemClock
@@ -12,7 +13,7 @@ from tests.support.fakes import CANARY
 
 def client() -> LazyClient:
     """Return a client of Secrets Manager."""
-    return LazyClient(timeout_seconds=5, region="eu-west-1", clock=SystemClock())
+    return LazyClient(ClientSettings("secretsmanager", "eu-west-1", 5, SystemClock()))
 
 
 async def test_it_makes_calls_once_it_is_imported(upstream):

@@ -6,6 +6,7 @@ import json
 import boto3
 import pytest
 
+from secrets_cache.aws.client import ClientSettings
 from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.aws.parameterstore import BATCH_SIZE, MAX_PAGES, ParameterStore
 from secrets_cache.core.secret import Ref, Secret
@@ -21,7 +22,7 @@ WRITTEN = f"{CANARY} \u00e9\n"
 def real_store() -> ParameterStore:
     """Return the parameters of eu-west-1, as moto has them."""
     clock = SystemClock()
-    client = LazyClient(timeout_seconds=6, region="eu-west-1", service="ssm", clock=clock)
+    client = LazyClient(ClientSettings("ssm", "eu-west-1", 6, clock))
     return ParameterStore(client=client, budget_seconds=5, clock=clock, random=random_fraction)
 
 
