@@ -22,9 +22,12 @@ an answer. Keys that are not listed are ignored. An answer is checked by its rea
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from secrets_cache.core.clock import Clock
+
+if TYPE_CHECKING:
+    from secrets_cache.aws.sts import Role
 
 Service = Literal["secretsmanager", "ssm", "sts"]
 
@@ -62,18 +65,6 @@ class ServiceClient(Protocol):
         ...
 
 
-class RoleCredentials(Protocol):
-    """The credentials of a role that is assumed. They are refreshed before they expire."""
-
-    def credentials(self) -> Any:  # noqa: ANN401 - botocore's type, which is not imported here
-        """Return the credentials, as botocore takes them."""
-        ...
-
-    def forget(self) -> None:
-        """Drop the credentials, so that the next call of `credentials` assumes the role again."""
-        ...
-
-
 class ClientSettings(NamedTuple):
     """
     What a client by aiobotocore is created with.
@@ -91,7 +82,7 @@ class ClientSettings(NamedTuple):
     region: str | None
     timeout_seconds: float
     clock: Clock
-    role: RoleCredentials | None = None
+    role: "Role | None" = None
     keepalive_seconds: float = KEEPALIVE_SECONDS
 
 

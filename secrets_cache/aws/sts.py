@@ -32,7 +32,7 @@ _NOT_IN_A_SESSION_NAME = re.compile(r"[^\w+=,.@-]", re.ASCII)
 
 class Role:
     """
-    The `RoleCredentials` of one role.
+    The credentials of one role, refreshed before they expire.
 
     Args:
         context: The role, and how it is assumed; `region` is that of STS, empty for the region that botocore finds.

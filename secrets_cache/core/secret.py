@@ -12,7 +12,7 @@ Rules
 2. A value is kept as the bytes that AWS stored; text is UTF-8.
 """
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, NoReturn, SupportsIndex
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,9 +144,3 @@ class Secret(Confidential):
         self.stages: Final = stages
         self.parameter: Final = parameter
         self.members: Final = members
-
-
-def repr_without(hidden: str, value: Any) -> str:  # noqa: ANN401 - there is no type of all named tuples
-    """Return the repr of a named tuple without one of its fields."""
-    shown = ", ".join(f"{name}={field!r}" for name, field in value._asdict().items() if name != hidden)
-    return f"{type(value).__name__}({shown})"

@@ -13,7 +13,8 @@ from secrets_cache.aws.direct import choose_client
 from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.aws.secretsmanager import SecretsManager
 from secrets_cache.core.clock import Clock
-from secrets_cache.system.clock import SystemClock, random_fraction
+from secrets_cache.system.clock import SystemClock
+from tests.unit.aws.fakes import manager
 from tools.emulator import moto_server
 
 
@@ -35,16 +36,10 @@ async def secrets_client(
 
 
 @contextlib.asynccontextmanager
-async def secrets_manager(clock: Clock | None = None, budget_seconds: float = 5.0) -> AsyncIterator[SecretsManager]:
+async def secrets_manager() -> AsyncIterator[SecretsManager]:
     """Give the secrets of the environment, by the same client."""
-    async with secrets_client(clock) as client:
-        yield SecretsManager(
-            client=client,
-            budget_seconds=budget_seconds,
-            batch_threshold=10,
-            clock=clock or SystemClock(),
-            random=random_fraction,
-        )
+    async with secrets_client() as client:
+        yield manager(client)
 
 
 @pytest.fixture(name="moto", scope="module")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from secrets_cache.aws.client import ServiceClient
 from secrets_cache.aws.errors import classify
 from secrets_cache.aws.parameterstore import ParameterStore
 from secrets_cache.aws.secretsmanager import SecretsManager
@@ -91,9 +92,9 @@ def parameter(name: str, value: str) -> dict[str, Any]:
 
 
 def manager(
-    client: FakeClient, budget_seconds: float = 5.0, batch_threshold: int | None = 10, clock: Clock | None = None
+    client: ServiceClient, budget_seconds: float = 5.0, batch_threshold: int | None = 10, clock: Clock | None = None
 ) -> SecretsManager:
-    """Return the secrets that a fake client gives."""
+    """Return the secrets that a client gives."""
     return SecretsManager(
         client=client,
         budget_seconds=budget_seconds,

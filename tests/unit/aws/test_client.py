@@ -10,16 +10,16 @@ from unittest import mock
 import pytest
 
 from secrets_cache.aws.client import KEEPALIVE_SECONDS, MAX_CONNECTIONS, read_timestamp
-from secrets_cache.aws.secretsmanager import SecretsManager, to_secret
+from secrets_cache.aws.secretsmanager import to_secret
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.errors import SecretError, SecretRefused
 from secrets_cache.http1.connections import MAX_BODY
-from secrets_cache.system.clock import SystemClock
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY, fetch_all
 from tests.unit.aws.conftest import secrets_client
+from tests.unit.aws.fakes import manager
 
 pytestmark = pytest.mark.usefixtures("fast_paths")
 
@@ -188,9 +188,7 @@ async def test_a_pooled_connection_that_died_is_replaced(upstream):
     upstream.put("db", CANARY)
     upstream.close_after_answer = True
     async with secrets_client() as client:
-        source = SecretsManager(
-            client=client, budget_seconds=5, batch_threshold=None, clock=SystemClock(), random=lambda: 0.5
-        )
+        source = manager(client, batch_threshold=None)
         for _ in range(3):
             assert CANARY.encode() == (await source.fetch(Ref("db"))).value
 
@@ -205,9 +203,7 @@ async def test_no_more_connections_than_planned(upstream):
     # Long enough that the last connection is made before the first answer comes, on a busy machine too.
     upstream.delay = 0.5
     async with secrets_client() as client:
-        source = SecretsManager(
-            client=client, budget_seconds=5, batch_threshold=None, clock=SystemClock(), random=lambda: 0.5
-        )
+        source = manager(client, batch_threshold=None)
         found = await fetch_all(source, refs)
 
     assert {Secret} == set(map(type, found.values()))

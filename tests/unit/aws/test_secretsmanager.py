@@ -113,17 +113,6 @@ async def test_a_version_is_asked_for_only_where_it_is_given():
     assert [{"SecretId": "db"}, {"SecretId": "db", "VersionId": "v", "VersionStage": "X"}] == asked
 
 
-async def test_a_definite_refusal_is_not_tried_again():
-    """It is told with AWS's code."""
-    client = FakeClient()
-    client.fault = lambda *_: fakes.DENIED
-    with pytest.raises(SecretRefused) as caught:
-        await manager(client).fetch(Ref("db"))
-
-    assert "AccessDeniedException" == caught.value.code
-    assert 1 == len(client.calls)
-
-
 @pytest.mark.parametrize(
     ("fault", "code"), [(fakes.INTERNAL, "InternalServiceError"), ({"Name": "db"}, "malformed-answer")]
 )

@@ -6,7 +6,7 @@ import pytest
 
 from secrets_cache.aws.source import AwsSource
 from secrets_cache.core.secret import AwsContext, Ref, Secret
-from secrets_cache.errors import SecretNotFound, SecretRefused, SecretTimeout
+from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout
 from secrets_cache.system.clock import SystemClock
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY, FakeClock, fetch_all
@@ -28,6 +28,15 @@ def source(upstream, budget_seconds=5.0, batch_threshold=None, clock=None, **env
     return AwsSource(
         environ, budget_seconds=budget_seconds, batch_threshold=batch_threshold, clock=clock or FakeClock()
     )
+
+
+async def fail(aws: AwsSource, ref: Ref, *, together: bool) -> Secret | SecretError:
+    """Return the error of a fetch, by itself or together with others."""
+    if together:
+        return (await fetch_all(aws, [ref]))[ref]
+    with pytest.raises(SecretError) as caught:
+        await aws.fetch(ref)
+    return caught.value
 
 
 async def test_results_come_as_soon_as_they_are_known(upstream):
@@ -131,13 +140,9 @@ async def test_a_role_that_is_refused_is_what_the_error_names(upstream, together
     upstream.fault = stub.Answer(status=403, body=DENIED)
     ref = Ref("a", context=AwsContext(role_arn=ROLE))
     async with source(upstream) as aws:
-        if together:
-            error: object = (await fetch_all(aws, [ref]))[ref]
-        else:
-            with pytest.raises(SecretRefused) as caught:
-                await aws.fetch(ref)
-            error = caught.value
+        error = await fail(aws, ref, together=together)
 
+    assert isinstance(error, SecretRefused)
     assert f"AWS refused role '{ROLE}' with AccessDenied" in str(error)
     assert 1 == len(upstream.calls)
 
@@ -156,13 +161,9 @@ async def test_where_there_is_none_is_told(upstream, context, place, together):
     """The region and the account that were asked, and not always the function's own."""
     ref = Ref("a", context=context)
     async with source(upstream) as aws:
-        if together:
-            error: object = (await fetch_all(aws, [ref]))[ref]
-        else:
-            with pytest.raises(SecretNotFound) as caught:
-                await aws.fetch(ref)
-            error = caught.value
+        error = await fail(aws, ref, together=together)
 
+    assert isinstance(error, SecretNotFound)
     assert f"secret 'a' was not found in AWS Secrets Manager in {place}" == str(error)
 
 
@@ -174,12 +175,8 @@ async def test_a_time_out_names_what_did_not_answer(upstream, silent, what, toge
     upstream.fault = lambda call: stub.HANG if call.operation == silent else None
     ref = Ref("/p", context=AwsContext(role_arn=ROLE), is_parameter=True)
     async with source(upstream, budget_seconds=1.0, clock=SystemClock()) as aws:
-        if together:
-            error: object = (await fetch_all(aws, [ref]))[ref]
-        else:
-            with pytest.raises(SecretTimeout) as caught:
-                await aws.fetch(ref)
-            error = caught.value
+        error = await fail(aws, ref, together=together)
 
     name = ROLE if what == "role" else "/p"
+    assert isinstance(error, SecretTimeout)
     assert f"{what} {name!r} is unavailable: AWS did not answer within 1 s (fetch_timeout)" == str(error)

@@ -4,10 +4,11 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secrets_cache.core.json_text import NoSuchKey, NotJson, is_document, members, select
+from tests.conftest import EXAMPLES
 
 DOCUMENT = """{"user": "anika", "port": 5432, "price": 1.10, "big": 123456789012345678901234567890, "exp": 1E400,
  "on": true, "off": false, "none": null, "list": ["a", {"b": "c"}], "": "empty", "a/b": "slash", "m~n": "tilde",
@@ -91,6 +92,7 @@ def test_scalars_and_broken_texts_are_not(text):
     assert not is_document(text)
 
 
+@settings(max_examples=50 * EXAMPLES)
 @given(
     st.dictionaries(
         st.text(min_size=1).filter(lambda key: not key.startswith("/")),

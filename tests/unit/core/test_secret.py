@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from secrets_cache.core.secret import AwsContext, ParameterFacts, Ref, Secret, repr_without
+from secrets_cache.core.secret import ParameterFacts, Ref, Secret
 from tests.support.fakes import CANARY, secret, with_fields
 
 
@@ -73,11 +73,6 @@ def test_a_secret_cannot_be_taken_apart(taken_apart):
 def test_refs_differ_by_version():
     """Versions of one secret are different things to ask for."""
     assert 3 == len({Ref("a"), Ref("a", version_id="1"), Ref("a", version_stage="AWSPREVIOUS"), Ref("a")})
-
-
-def test_a_named_tuple_can_leave_out_one_field_of_its_repr():
-    """Those that hold a token have no more to hide."""
-    assert "AwsContext(region='r', role_arn='', session_name='')" == repr_without("external_id", AwsContext("r"))
 
 
 @pytest.mark.parametrize(("kind", "is_encrypted"), [("SecureString", True), ("String", False), ("StringList", False)])

@@ -26,9 +26,13 @@ async def _call() -> Call:
     return Call()
 
 
-async def test_callers_at_the_same_time_share_one_call(call):
+@pytest.fixture(name="flights")
+def _flights() -> SingleFlight[str, int]:
+    return SingleFlight()
+
+
+async def test_callers_at_the_same_time_share_one_call(flights, call):
     """Any number of callers of one key share one call."""
-    flights: SingleFlight[str, int] = SingleFlight()
     waiting = [asyncio.create_task(flights.join("a", call)) for _ in range(50)]
     await asyncio.sleep(0)
     assert "a" in flights
@@ -40,18 +44,16 @@ async def test_callers_at_the_same_time_share_one_call(call):
     assert "a" not in flights
 
 
-async def test_keys_do_not_share(call):
+async def test_keys_do_not_share(flights, call):
     """Different keys are different calls."""
-    flights: SingleFlight[str, int] = SingleFlight()
     call.go.set()
 
     assert {1, 2} == set(await asyncio.gather(flights.join("a", call), flights.join("b", call)))
 
 
 @pytest.mark.parametrize("leaver", [0, 1])
-async def test_a_caller_that_leaves_harms_no_other(call, leaver):
+async def test_a_caller_that_leaves_harms_no_other(flights, call, leaver):
     """Cancelling a waiter, the first one included, leaves the call and the other waiters alone."""
-    flights: SingleFlight[str, int] = SingleFlight()
     waiting = [asyncio.create_task(flights.join("a", call)) for _ in range(2)]
     await asyncio.sleep(0)
 
@@ -64,9 +66,8 @@ async def test_a_caller_that_leaves_harms_no_other(call, leaver):
     assert 1 == call.made
 
 
-async def test_the_call_ends_even_when_every_caller_has_left(call):
+async def test_the_call_ends_even_when_every_caller_has_left(flights, call):
     """A call belongs to none of its callers."""
-    flights: SingleFlight[str, int] = SingleFlight()
     waiting = asyncio.create_task(flights.join("a", call))
     await asyncio.sleep(0)
     task = flights.start("a", call)
@@ -77,9 +78,8 @@ async def test_the_call_ends_even_when_every_caller_has_left(call):
     assert 1 == await task
 
 
-async def test_nothing_is_remembered(call):
+async def test_nothing_is_remembered(flights, call):
     """A call that has ended, well or badly, is not given to the next caller."""
-    flights: SingleFlight[str, int] = SingleFlight()
     call.go.set()
 
     async def fail() -> int:
@@ -92,9 +92,8 @@ async def test_nothing_is_remembered(call):
     assert 3 == await flights.join("a", call)
 
 
-async def test_a_finished_call_is_not_joined_before_its_callbacks_ran(call):
+async def test_a_finished_call_is_not_joined_before_its_callbacks_ran(flights, call):
     """Between a call's end and its clean-up, a new caller gets a new call."""
-    flights: SingleFlight[str, int] = SingleFlight()
     call.go.set()
     task = flights.start("a", call)
     while not task.done():  # noqa: ASYNC110 - the very loop step in which it ends is wanted
@@ -106,9 +105,8 @@ async def test_a_finished_call_is_not_joined_before_its_callbacks_ran(call):
     assert 1 == task.result()
 
 
-async def test_settle_waits_for_the_named_calls_however_they_end(call):
+async def test_settle_waits_for_the_named_calls_however_they_end(flights, call):
     """Settling names keys; those without a call are done already."""
-    flights: SingleFlight[str, int] = SingleFlight()
 
     async def fail() -> int:
         await call.go.wait()
@@ -126,9 +124,8 @@ async def test_settle_waits_for_the_named_calls_however_they_end(call):
     await flights.settle(["bad"])
 
 
-async def test_closing_cancels_what_is_under_way(call):
+async def test_closing_cancels_what_is_under_way(flights, call):
     """No task outlives its owner."""
-    flights: SingleFlight[str, int] = SingleFlight()
     task = flights.start("a", call)
     await asyncio.sleep(0)
 
@@ -137,9 +134,8 @@ async def test_closing_cancels_what_is_under_way(call):
     assert task.cancelled()
 
 
-async def test_a_call_that_is_cancelled_by_nobody_is_an_error_to_who_waits():
+async def test_a_call_that_is_cancelled_by_nobody_is_an_error_to_who_waits(flights):
     """Who waits was not cancelled, and must not look as if; the next call is a new one."""
-    flights: SingleFlight[str, int] = SingleFlight()
 
     async def lost() -> int:
         raise asyncio.CancelledError
@@ -152,9 +148,8 @@ async def test_a_call_that_is_cancelled_by_nobody_is_an_error_to_who_waits():
     assert 1 == await flights.join("a", found)
 
 
-async def test_who_waits_for_a_call_that_closing_cancels_is_cancelled(call):
+async def test_who_waits_for_a_call_that_closing_cancels_is_cancelled(flights, call):
     """Then it is meant."""
-    flights: SingleFlight[str, int] = SingleFlight()
     waiting = asyncio.create_task(flights.join("a", call))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -183,9 +178,8 @@ def start_round(flights: SingleFlight[str, int], *keys: str) -> Round:
     return steered
 
 
-async def test_each_key_of_a_round_has_its_result_at_once(call):
+async def test_each_key_of_a_round_has_its_result_at_once(flights, call):
     """Callers join in from the moment it starts, and wait for nothing but their own key."""
-    flights: SingleFlight[str, int] = SingleFlight()
     steered = start_round(flights, "a", "b")
     waiting = {key: asyncio.create_task(flights.join(key, call)) for key in ("a", "b")}
     await asyncio.sleep(0)
@@ -200,9 +194,8 @@ async def test_each_key_of_a_round_has_its_result_at_once(call):
     await flights.aclose()
 
 
-async def test_a_caller_that_leaves_a_round_harms_nobody(call):
+async def test_a_caller_that_leaves_a_round_harms_nobody(flights, call):
     """Neither the others of its key, nor those of another one."""
-    flights: SingleFlight[str, int] = SingleFlight()
     steered = start_round(flights, "a", "b")
     waiting = [asyncio.create_task(flights.join(key, call)) for key in ("a", "a", "b")]
     await asyncio.sleep(0)
@@ -216,9 +209,8 @@ async def test_a_caller_that_leaves_a_round_harms_nobody(call):
     await flights.aclose()
 
 
-async def test_a_key_that_a_round_does_not_bring_is_lost(call):
+async def test_a_key_that_a_round_does_not_bring_is_lost(flights, call):
     """Its callers are told, and the next call for it is a new one."""
-    flights: SingleFlight[str, int] = SingleFlight()
     steered = start_round(flights, "a", "b")
     waiting = [asyncio.create_task(flights.join(key, call)) for key in ("a", "b")]
     await asyncio.sleep(0)
@@ -233,9 +225,8 @@ async def test_a_key_that_a_round_does_not_bring_is_lost(call):
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
-async def test_closing_cancels_a_round_and_who_waits_for_it(call, steps):
+async def test_closing_cancels_a_round_and_who_waits_for_it(flights, call, steps):
     """However far it has come, and be it that it has not begun."""
-    flights: SingleFlight[str, int] = SingleFlight()
     start_round(flights, "a", "b")
     waiting = asyncio.create_task(flights.join("a", call))
     for _ in range(steps):
@@ -251,22 +242,19 @@ async def test_closing_cancels_a_round_and_who_waits_for_it(call, steps):
     assert {asyncio.current_task()} == asyncio.all_tasks()
 
 
-async def test_waiting_for_a_call_that_is_not_under_way():
+async def test_waiting_for_a_call_that_is_not_under_way(flights):
     """Only `join` starts one."""
-    flights: SingleFlight[str, int] = SingleFlight()
-
     with pytest.raises(KeyError):
         await flights.wait("a")
 
 
-async def test_a_round_that_cannot_be_started_leaves_nobody_waiting(monkeypatch):
+async def test_a_round_that_cannot_be_started_leaves_nobody_waiting(flights, monkeypatch):
     """Its keys have no call under way, and may be asked for singly."""
 
     def refuse(coroutine, **_):
         coroutine.close()
         raise MemoryError
 
-    flights: SingleFlight[str, int] = SingleFlight()
     with monkeypatch.context() as patched:
         patched.setattr(asyncio.get_running_loop(), "create_task", refuse)
         with pytest.raises(MemoryError):
