@@ -12,9 +12,9 @@ Longer than most modules here: it is the one table of all keys, and the one plac
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from secrets_cache.config import document, nodes, values
+from secrets_cache.config import nodes, values
 from secrets_cache.config.model import INVALID_TOKEN, Batch, ListedSecret, Problem, VariablesFrom
-from secrets_cache.config.node_reader import NodeReader
+from secrets_cache.config.node_reader import NodeReader, show_key
 from secrets_cache.config.nodes import Node
 from secrets_cache.config.values import ValueType
 from secrets_cache.core.secret import AwsContext, Ref
@@ -29,8 +29,8 @@ GENERAL: Mapping[str, ValueType[Any]] = {
 }
 LISTS = ("secrets", "parameters", "allow", "env")
 SERVER: Mapping[str, ValueType[Any]] = {
-    "port": values.Port(),
-    "aws_port": values.Port(at_least=0),
+    "port": values.PORT,
+    "aws_port": values.PORT_OR_NONE,
     "token": values.TOKEN,
 }
 METRICS: Mapping[str, ValueType[Any]] = {
@@ -79,7 +79,7 @@ def read_document(root: Node | None, file: str) -> tuple[dict[str, Any], list[Pr
     schema = _Schema(file)
     if isinstance(root, nodes.Sequence):
         schema.groups(root, "")
-    elif root is not None and not document.is_null(root):
+    elif root is not None and not root.is_null:
         schema.top(root)
     for name in ("secrets", "parameters"):
         listed = (item for item in schema.listed.values() if item.ref.is_parameter == (name == "parameters"))
@@ -98,9 +98,7 @@ class _Schema(NodeReader):
 
     def top(self, node: Node) -> None:
         parts = self.mapping(node, "", (*LISTS, *GENERAL, "metrics", "server", "CacheManager"))
-        for key, value_type in GENERAL.items():
-            if key in parts:
-                self.scalar(parts[key], key, value_type, self.settings)
+        self.settings.update(self.values(parts, "", GENERAL))
         self.lists(parts, "")
         if "CacheManager" in parts:
             self.groups(parts["CacheManager"], "CacheManager")
@@ -129,10 +127,10 @@ class _Schema(NodeReader):
     def metrics(self, node: Node) -> None:
         """Read a format alone, or a mapping with the format and more."""
         if isinstance(node, nodes.Scalar):
-            self.scalar(node, "metrics", METRICS["format"], self.settings)
-            return
-        for name, part in self.mapping(node, "metrics", METRICS).items():
-            self.scalar(part, f"metrics.{name}", METRICS[name], self.settings, store_as=METRICS_NAMES[name])
+            found = self.values({"metrics": node}, "", {"metrics": METRICS["format"]})
+        else:
+            found = self.values(self.mapping(node, "metrics", METRICS), "metrics.", METRICS)
+        self.settings.update((METRICS_NAMES.get(name, name), value) for name, value in found.items())
 
     def server(self, node: Node) -> None:
         before = len(self.problems)
@@ -140,11 +138,11 @@ class _Schema(NodeReader):
         if len(self.problems) > before:
             # `token:abc` without a space is a key. It must not be shown, and it must not count as no token.
             self.settings["token"] = INVALID_TOKEN
-        for key, value_type in SERVER.items():
-            if key in parts and not (key == "token" and document.is_empty_text(parts[key])):
-                self.scalar(parts[key], f"server.{key}", value_type, self.settings, hidden=key == "token")
-                if key == "token":
-                    self.settings.setdefault("token", INVALID_TOKEN)
+        token = parts.pop("token", None)
+        self.settings.update(self.values(parts, "server.", SERVER))
+        # A quoted empty text is no token. Nothing at all, or a comment in its place, is a problem.
+        if token is not None and not (isinstance(token, nodes.Scalar) and token.is_quoted and not token.value):
+            self.settings["token"] = self.value(token, "server.token", SERVER["token"], hidden=True) or INVALID_TOKEN
 
     def secret(self, node: Node, key: str) -> None:
         parsed = self.long_form(node, key, SECRET)
@@ -188,24 +186,20 @@ class _Schema(NodeReader):
         self._refs.add(listed.ref)
 
     def allow(self, node: Node, key: str) -> None:
-        parsed: dict[str, Any] = {}
-        self.scalar(node, key, values.PATTERN, parsed, store_as="pattern")
-        if parsed:
-            self.settings["allow"] = (*self.settings.get("allow", ()), parsed["pattern"])
+        pattern = self.value(node, key, values.PATTERN)
+        if pattern:
+            self.settings["allow"] = (*self.settings.get("allow", ()), pattern)
 
     def variables(self, node: Node, key: str) -> None:
         before = len(self.problems)
         parts = self.mapping(node, key, (*VARIABLES, *VARIABLES_LISTS, "rename"))
-        parsed: dict[str, Any] = {}
-        for name, value_type in VARIABLES.items():
-            if name in parts:
-                self.scalar(parts[name], f"{key}.{name}", value_type, parsed)
+        parsed = self.values(parts, f"{key}.", VARIABLES)
         for name in VARIABLES_LISTS:
             if name in parts:
                 parsed[name] = tuple(self.names(self.items(parts[name], f"{key}.{name}")))
         if "rename" in parts:
             renamed = self.mapping(parts["rename"], f"{key}.rename", None)
-            items = [(item, f"{key}.rename.{document.show_key(name)}") for name, item in renamed.items()]
+            items = [(item, f"{key}.rename.{show_key(name)}") for name, item in renamed.items()]
             parsed["rename"] = dict(zip(renamed, self.names(items), strict=False))
         if isinstance(node, nodes.Mapping) and ("secret" in parts) == ("parameter" in parts):
             self.problem(node, key, "either secret or parameter")
@@ -221,23 +215,15 @@ class _Schema(NodeReader):
 
     def names(self, items: list[tuple[Node, str]]) -> list[str]:
         """Return the names in a list of nodes and their keys."""
-        parsed: list[str] = []
-        for item, at in items:
-            name: dict[str, Any] = {}
-            self.scalar(item, at, VARIABLES["as"], name, store_as="name")
-            parsed += name.values()
-        return parsed
+        return [name for item, at in items if (name := self.value(item, at, VARIABLES["as"]))]
 
     def long_form(self, node: Node, key: str, value_types: Mapping[str, ValueType[Any]]) -> dict[str, Any] | None:
         """Return the values of an item, an id alone or a mapping; None if it is not certain which value is meant."""
-        parsed: dict[str, Any] = {}
         if isinstance(node, nodes.Scalar):
-            self.scalar(node, key, value_types["id"], parsed, store_as="id")
-            return parsed or None
+            name = self.value(node, key, value_types["id"])
+            return {"id": name} if name else None
         parts = self.mapping(node, key, value_types)
-        for name, value_type in value_types.items():
-            if name in parts:
-                self.scalar(parts[name], f"{key}.{name}", value_type, parsed)
+        parsed = self.values(parts, f"{key}.", value_types)
         if "id" not in parts and isinstance(node, nodes.Mapping):
             self.problem(node, f"{key}.id", value_types["id"].allowed, found="nothing")
         # Without an invalid selector, another value would be read.

@@ -38,8 +38,8 @@ from tests.support.pages import (
 __all__ = ["CONFIGURATION", "README", "blocks_of"]
 
 SOURCES = {path: path.read_text(encoding="utf-8") for path in (ROOT / "secrets_cache").rglob("*.py")}
-# Texts of the source that look like the name of an event: files and loggers.
-NO_EVENTS = re.compile(r".*\.(pem|yaml)|aio\w+\.\w+")
+# Texts of the source that look like the name of an event: files, loggers, a setting.
+NO_EVENTS = re.compile(r".*\.(pem|yaml)|aio\w+\.\w+|server\.token")
 
 
 # All pages.
