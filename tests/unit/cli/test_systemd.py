@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from secrets_cache.cli.systemd import notify
+from secrets_cache.cli.serve import notify
 
 
 @pytest.mark.parametrize("is_abstract", [True, False])
