@@ -1,5 +1,6 @@
 """The completion script in real shells, where this machine has them."""
 
+import functools
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from secrets_cache.cli.arguments import SHELLS
 from tools.emulator import ROOT
 
 
+@functools.cache
 def script_for(shell: str) -> str:
     """Return the script for a shell."""
     command = [sys.executable, "-m", "secrets_cache", "completion", shell]

@@ -14,7 +14,7 @@ from secrets_cache.variables.channel import encode_answer
 from tests.conftest import EXAMPLES
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY
-from tests.support.wrapper import CONTENTS, NAMES, RUNTIME, Extension, environ_in, plain, run
+from tests.support.wrapper import CONTENTS, NAMES, RUNTIME, Extension, environ_in, plain, run, run_with_answer
 
 
 @settings(max_examples=25 * EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -52,9 +52,9 @@ def test_without_an_extension_it_fetches_by_itself(script, upstream, tmp_path):
 def test_an_extension_that_dies_is_as_none(script, upstream, answer):
     """Half an answer sets nothing: the wrapper fetches by itself."""
     upstream.put("db", '{"A": "of our own"}')
-    with Extension(answer) as extension:
-        environ = plain(SECRET_ARN="db", AWS_ENDPOINT_URL=upstream.url, AWS_LAMBDA_RUNTIME_API=extension.address)
-        assert b"of our own" == environ_in(run(script, environ).stdout)[b"A"]
+    done = run_with_answer(script, answer, SECRET_ARN="db", AWS_ENDPOINT_URL=upstream.url)
+
+    assert b"of our own" == environ_in(done.stdout)[b"A"]
 
 
 def failure(done: subprocess.CompletedProcess[bytes]) -> str:
@@ -69,9 +69,7 @@ def failure(done: subprocess.CompletedProcess[bytes]) -> str:
 
 def test_what_the_extension_says_is_said(script):
     """Exit code 1, one line, and no runtime."""
-    with Extension(b"!SECRET_ARN: it is gone\0.\0") as extension:
-        done = run(script, plain(AWS_LAMBDA_RUNTIME_API=extension.address))
-    assert "SECRET_ARN: it is gone" in failure(done)
+    assert "SECRET_ARN: it is gone" in failure(run_with_answer(script, b"!SECRET_ARN: it is gone\0.\0"))
 
 
 ROLE_DENIED = stub.Answer(
@@ -150,41 +148,40 @@ def test_a_wrong_configuration_is_reported_and_lived_with_unless_strict(script, 
 @pytest.mark.parametrize(("size", "fits"), [(131072 - len("BIG=") - 1, True), (131072 - len("BIG="), False)])
 def test_a_value_may_be_as_large_as_the_kernel_takes_it(script, size, fits):
     """128 KiB with its name and its end; one byte more is too large, and said with the sizes."""
-    with Extension(encode_answer({b"BIG": b"x" * size})) as extension:
-        done = run(script, plain(AWS_LAMBDA_RUNTIME_API=extension.address))
+    done = run_with_answer(script, encode_answer({b"BIG": b"x" * size}))
     if fits:
         assert size == len(environ_in(done.stdout)[b"BIG"])
     else:
-        line = failure(done)
-        assert "the largest 'BIG' with 131073; allowed: 131072 for one" in line
+        assert "the largest 'BIG' with 131073; allowed: 131072 for one" in failure(done)
 
 
 def test_an_environment_that_is_too_large_is_said_with_the_sizes(script):
     """All of it counts."""
     values = {b"V%d" % number: b"x" * 100_000 for number in range(40)}
-    with Extension(encode_answer(values)) as extension:
-        line = failure(run(script, plain(AWS_LAMBDA_RUNTIME_API=extension.address)))
+    line = failure(run_with_answer(script, encode_answer(values)))
+
     assert "the environment is too large: 4000" in line
+
+
+def run_command(script: Path, *command: str, folder: Path | None = None, **environ: str):
+    """Run the wrapper with another command than the runtime's, and with an extension that sets nothing."""
+    with Extension(b".\0") as extension:
+        ours = plain(AWS_LAMBDA_RUNTIME_API=extension.address, **environ)
+        return subprocess.run([str(script), *command], env=ours, cwd=folder, capture_output=True, check=False)
 
 
 def test_a_command_that_is_not_there_is_said(script):
     """Whether a path or a name."""
-    with Extension(b".\0") as extension:
-        environ = plain(AWS_LAMBDA_RUNTIME_API=extension.address, PATH="/nonexistent:/bin")
-        for command in ("/nonexistent/x", "no-such-program"):
-            done = subprocess.run([str(script), command], env=environ, capture_output=True, check=False)
-            assert f"'{command}' cannot be run: No such file or directory" in failure(done)
-        done = subprocess.run([str(script), "echo", "found"], env=environ, capture_output=True, check=False)
-        assert b"found\n" == done.stdout
-    assert "nothing to run" in failure(subprocess.run([str(script)], env=environ, capture_output=True, check=False))
+    for command in ("/nonexistent/x", "no-such-program"):
+        done = run_command(script, command, PATH="/nonexistent:/bin")
+        assert f"'{command}' cannot be run: No such file or directory" in failure(done)
+    assert b"found\n" == run_command(script, "echo", "found", PATH="/nonexistent:/bin").stdout
+    assert "nothing to run" in failure(run_command(script))
 
 
 def test_the_runtime_finds_its_signals_as_they_were(script):
     """Python ignores SIGPIPE, and what is ignored stays so in whatever is executed."""
-    with Extension(b".\0") as extension:
-        environ = plain(AWS_LAMBDA_RUNTIME_API=extension.address)
-        command = [str(script), "/bin/grep", "SigIgn", "/proc/self/status"]
-        done = subprocess.run(command, env=environ, capture_output=True, check=False)
+    done = run_command(script, "/bin/grep", "SigIgn", "/proc/self/status")
     # subprocess gives these two back as well; what else this process ignores, its children do.
     ours = int(Path("/proc/self/status").read_text().partition("SigIgn:")[2].split()[0], 16)
     given_back = sum(1 << (number - 1) for number in (signal.SIGPIPE, signal.SIGXFSZ))
@@ -244,11 +241,7 @@ def test_a_name_is_looked_for_along_the_whole_path(script, tmp_path):
     program = tmp_path / "tool"
     program.write_text("#!/bin/sh\necho found\n")
     program.chmod(0o755)
-    with Extension(b".\0") as extension:
-        for path in (f"{tmp_path}/here:{tmp_path}", f"{tmp_path}/here:"):
-            environ = plain(AWS_LAMBDA_RUNTIME_API=extension.address, PATH=path)
-            done = subprocess.run([str(script), "tool"], env=environ, cwd=tmp_path, capture_output=True, check=False)
-            assert b"found\n" == done.stdout
-        environ = plain(AWS_LAMBDA_RUNTIME_API=extension.address, PATH=f"{tmp_path}/here:/nonexistent")
-        done = subprocess.run([str(script), "tool"], env=environ, capture_output=True, check=False)
-        assert "'tool' cannot be run: Permission denied" in failure(done)
+    for path in (f"{tmp_path}/here:{tmp_path}", f"{tmp_path}/here:"):
+        assert b"found\n" == run_command(script, "tool", folder=tmp_path, PATH=path).stdout
+    done = run_command(script, "tool", PATH=f"{tmp_path}/here:/nonexistent")
+    assert "'tool' cannot be run: Permission denied" in failure(done)

@@ -75,6 +75,11 @@ class Process:
         return next(line for line in self.log.events() if line["event"] == name)
 
 
+def serve(file: Path | str, *options: str, port: int | None = None, **environ: str) -> Process:
+    """Return a process of `secrets-cache serve` with a configuration file."""
+    return Process(("-m", "secrets_cache", "serve", "--config", str(file), *options), environ, port=port)
+
+
 def config(folder: Path, text: str) -> dict[str, str]:
     """Write a configuration file; return the variable that names it."""
     file = folder / "config.yaml"

@@ -2,27 +2,13 @@
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
 from secrets_cache.cli.client import Answer
-from tests.support import upstream as stub
-from tests.support.command_line import TEXT, VALUE, command, fill
+from tests.support.command_line import VALUE, command
 from tests.support.fakes import CANARY
 from tools.emulator import free_port
-
-
-@pytest.fixture(name="filled")
-def _filled(upstream: stub.Upstream) -> stub.Upstream:
-    return fill(upstream)
-
-
-@pytest.fixture(name="config", scope="module")
-def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("get") / "config.yaml"
-    file.write_text(TEXT, encoding="utf-8")
-    return file
 
 
 @pytest.mark.parametrize(
@@ -37,7 +23,7 @@ def test_a_url_is_that_of_a_server(name, url):
     assert "allowed: a URL such as http://localhost:8080" in err
 
 
-def test_the_token_is_sent_only_to_a_server_of_ours(filled, config):
+def test_the_token_is_sent_only_to_a_server_of_ours(filled, config_file):
     """Whoever else listens on that port gets no request but the one for /ping, and is passed by."""
     seen: list[tuple[str, str | None]] = []
 
@@ -54,7 +40,7 @@ def test_the_token_is_sent_only_to_a_server_of_ours(filled, config):
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as other:
         thread = threading.Thread(target=other.serve_forever)
         thread.start()
-        _, out, _ = command("get", "--config", str(config), "db", port=other.server_port, SECRETS_CACHE_TOKEN="t")
+        _, out, _ = command("get", "--config", str(config_file), "db", port=other.server_port, SECRETS_CACHE_TOKEN="t")
         other.shutdown()
         thread.join()
 
