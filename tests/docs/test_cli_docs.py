@@ -51,7 +51,7 @@ def shown() -> Iterator[tuple[Block, list[str]]]:
 
 @pytest.mark.parametrize(("block", "arguments"), [*shown()], ids=str)
 def test_every_command_that_is_shown_can_be_parsed(block, arguments):
-    """In whichever page."""
+    """In every page."""
     assert make_parser().parse_args(arguments).command
 
 
@@ -100,8 +100,8 @@ def test_the_task_lets_the_application_wait():
     assert [{"containerName": sidecar["name"], "condition": "HEALTHY"}] == application["dependsOn"]
 
 
-def test_the_image_starts_what_there_is():
-    """Its command and its health check are ours."""
+def test_the_image_starts_commands_that_exist():
+    """Its command and its health check are commands of this program."""
     commands = dict(re.findall(r"^(CMD|HEALTHCHECK .*CMD) (\[.*\])$", DOCKERFILE, re.MULTILINE))
     health, command = map(json.loads, commands.values())
 

@@ -47,7 +47,7 @@ NO_EVENTS = re.compile(r".*\.(pem|yaml)|aio\w+\.\w+|server\.token")
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
-    """A link to a file of ours names one that exists, and an anchor is that of a heading there."""
+    """The file that a link names exists, and an anchor is that of a heading in it."""
     for link in re.findall(r"\]\(([^)\s]+)\)", prose_of(page)):
         if re.match(r"[a-z]+:", link):
             continue

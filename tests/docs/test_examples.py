@@ -121,7 +121,7 @@ def run(command: str, port: int) -> str:
 
 @needs_curl
 def test_the_commands_of_the_readme_run() -> None:
-    """Served as the README says, the example's secret is had as the README says."""
+    """The commands that serve and ask print the example's secret."""
     commands = [c for block in blocks_of(README, "sh") for c in block.commands if c.startswith("curl ")]
     with serving(serve_command()) as port:
         whole, key, health = (run(command, port) for command in commands)

@@ -1,4 +1,4 @@
-"""The command line as a process: its start, which modules it imports, and a reader who has had enough."""
+"""The command line as a process: its start, which modules it imports, and a reader that closes the pipe."""
 
 import subprocess
 import sys
@@ -51,7 +51,7 @@ def test_no_command_imports_the_libraries_for_people_before_it_needs_them(comman
     assert not {"rich", "shtab", "prometheus_client"} & imported_by(f"import secrets_cache.cli.{command}")
 
 
-def test_a_reader_who_has_had_enough_gets_no_complaint():
+def test_a_closed_pipe_causes_no_message():
     """`secrets-cache completion bash | head -1` is silent, whatever is still to be written."""
     command = f"{sys.executable} -m secrets_cache completion bash | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)

@@ -11,7 +11,7 @@ from tests.support.fakes import CANARY
 
 
 def test_a_fallback_that_fails_is_tried_again(api, start, tmp_path):
-    """Whatever is raised: the process stays."""
+    """No exception ends the process."""
     before = """
 from secrets_cache.extension.extensions_api import ExtensionsApi
 class Api(ExtensionsApi):
@@ -63,7 +63,7 @@ def test_a_server_that_cannot_start_leaves_the_fallback(api, start, tmp_path, en
 
 
 def test_a_server_without_aiohttp_answers_what_does_not_need_it(api, start, tmp_path):
-    """The others are told of an error, and only they."""
+    """Other requests get an error, and no other caller notices."""
     with start(**broken(tmp_path, "aiohttp", "MemoryError")) as extension:
         assert next_is_open(api)
         assert (200, CANARY) == get(f"{extension.url}/cache/db")
@@ -74,8 +74,8 @@ def test_a_server_without_aiohttp_answers_what_does_not_need_it(api, start, tmp_
     assert "connection" == extension.event("internal.error")["where"]
 
 
-def test_a_client_that_cannot_be_imported_is_told_as_an_error_of_ours(api, start, tmp_path):
-    """To who asked, and in the log."""
+def test_a_client_that_cannot_be_imported_is_an_internal_error(api, start, tmp_path):
+    """For the caller, and in the log."""
     with start(SECRETS_CACHE_LANES="0", **broken(tmp_path, "aiobotocore", "ImportError")) as extension:
         failed = extension.event("secret.fetch_failed")
         assert 503 == get(f"{extension.url}/cache/db")[0]

@@ -1,4 +1,4 @@
-"""`secrets-cache serve`: it serves, and ends, as whoever runs services expects."""
+"""`secrets-cache serve`: how it serves, and how it ends."""
 
 import contextlib
 import functools
@@ -66,7 +66,7 @@ def test_serve_goes_on_without_what_is_wrong_unless_it_is_strict(upstream, tmp_p
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_stops_while_it_still_waits_for_aws(upstream, tmp_path, number):
-    """Neither the prefetch nor its failure is waited for, and nothing is said to have failed that did not."""
+    """It waits for no prefetch, and logs no failure that did not happen."""
     upstream.fault = HANG
     with serve(tmp_path, "secrets: [db]\nfetch_timeout: 60s", "--grace", "3600") as process:
         assert upstream.arrived.wait(PATIENCE_SECONDS)
@@ -79,14 +79,14 @@ def test_serve_stops_while_it_still_waits_for_aws(upstream, tmp_path, number):
 
 
 def test_serve_on_a_taken_port_ends_with_1(tmp_path):
-    """Outside Lambda, ending is the clearest word."""
+    """Outside Lambda, a supervisor starts it again."""
     with socket.create_server(("127.0.0.1", 0)) as other, serve(tmp_path, "", port=other.getsockname()[1]) as process:
         assert 1 == process.exit_code()
         assert "Address already in use" == process.event("server.not_listening")["reason"]
 
 
 def test_serve_speaks_the_protocol_of_awss_own_layer_too(upstream, tmp_path):
-    """On the other port, with its token; where that cannot be had it ends with 1, though the first one could."""
+    """On the other port, with its token. If that port is taken, it ends with 1, though the first port is free."""
     upstream.put("db", CANARY)
     port = free_port()
     text = f"secrets: [db]\nserver: {{aws_port: {port}, token: t}}"
@@ -163,8 +163,8 @@ def until_refused(port: int) -> None:
     pytest.fail("it still lets callers in")
 
 
-def test_answers_are_taken_whole(upstream, tmp_path):
-    """A caller who has begun to read an answer gets all of it, more than the kernel holds for it."""
+def test_an_answer_that_is_being_sent_is_sent_whole(upstream, tmp_path):
+    """A caller that reads slowly gets the whole answer, which is larger than the buffers of the kernel."""
     upstream.parameters.update({f"/big/{number}": CANARY.ljust(65536, "x") for number in range(120)})
     with serve(tmp_path, "parameters: [/big/]", "--grace", "3600") as process:
         process.event("serve.ready")
@@ -209,7 +209,7 @@ def _supervisor(request, tmp_path) -> Iterator[tuple[socket.socket, str]]:
         yield listener, address
 
 
-def test_systemd_is_told_when_it_is_ready_and_when_it_stops(upstream, tmp_path, supervisor):
+def test_systemd_is_notified_when_it_is_ready_and_when_it_stops(upstream, tmp_path, supervisor):
     """Ready is when every secret has been tried, and not before."""
     listener, address = supervisor
     upstream.put("db", CANARY)
@@ -223,8 +223,8 @@ def test_systemd_is_told_when_it_is_ready_and_when_it_stops(upstream, tmp_path, 
     assert "READY=1\nSTATUS=2 secrets, 1 of them failed" == told
 
 
-def test_a_supervisor_that_cannot_be_told_is_no_reason_to_end(upstream, tmp_path):
-    """It is said in the log."""
+def test_a_supervisor_that_cannot_be_notified_is_no_reason_to_end(upstream, tmp_path):
+    """The log has the reason."""
     with serve(tmp_path, "", NOTIFY_SOCKET=str(Path(tmp_path, "nobody"))) as process:
         assert "No such file or directory" == process.event("serve.not_notified")["reason"]
         assert 200 == get(f"{process.url}/health")[0]

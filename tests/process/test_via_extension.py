@@ -179,7 +179,7 @@ def test_a_failure_that_is_known_waits_for_nothing_else(upstream, running, scrip
 
 
 def test_many_values_of_one_service_share_a_client(beside, upstream):
-    """Making one takes long, and much memory: thirty parameters need no thirty."""
+    """A client costs time and memory: thirty parameters do not need thirty clients."""
     parameters = {f"P{number}": f"ssm:///p{number}" for number in range(30)}
     upstream.fault = stub.Answer(body=b'{"Parameter": {"Value": "v"}}')
     done, _ = beside("", **parameters)
@@ -191,7 +191,7 @@ def test_many_values_of_one_service_share_a_client(beside, upstream):
 
 
 def test_under_snapstart_only_what_the_variables_want_is_fetched(beside, upstream):
-    """What is listed is not in the snapshot."""
+    """The snapshot has no listed secret."""
     for name in ("a", "b", "c"):
         upstream.put(name, f'{{"{name.upper()}": "1"}}')
     done, _ = beside(
@@ -204,8 +204,8 @@ def test_under_snapstart_only_what_the_variables_want_is_fetched(beside, upstrea
     assert (0, 1, 1) == tuple(map(upstream.count, ("a", "b", "c")))
 
 
-def test_a_failure_is_told_to_the_wrapper(beside, upstream):
-    """It writes the line, and ends with 1; the extension goes on."""
+def test_the_wrapper_learns_of_a_failure(beside, upstream):
+    """The wrapper writes the line and ends with 1; the extension goes on."""
     upstream.put("db", "text")
     done, extension = beside("", SECRET_ARN="db")
 
@@ -224,7 +224,7 @@ def test_what_is_refused_is_logged_by_the_extension(beside, upstream):
 
 
 def test_a_wrong_setting_is_the_wrappers_failure(beside):
-    """The prefetch leaves it to be told there."""
+    """The extension does not log it: the wrapper reports it."""
     done, extension = beside("", SECRET_ARN="a", API_TIMEOUT="soon")
 
     assert b"API_TIMEOUT: found 'soon'" in done.stdout
@@ -232,7 +232,7 @@ def test_a_wrong_setting_is_the_wrappers_failure(beside):
 
 
 def test_an_extension_without_a_port_lets_the_wrapper_fetch(api, upstream, tmp_path, script):
-    """The channel is closed at once, so that nobody waits for it."""
+    """The channel is closed at once, so that the wrapper does not wait for it."""
     upstream.put("db", '{"A": "1"}')
     environ = {"AWS_ENDPOINT_URL": upstream.url, "AWS_LAMBDA_RUNTIME_API": api.address, "SECRET_ARN": "db"}
     with (
@@ -264,7 +264,7 @@ def test_a_role_is_assumed_once_and_reads_in_its_region(running, script, monkeyp
 
 
 def test_the_roles_credentials_read_and_no_others(upstream, script):
-    """One AssumeRole for several secrets, in a session that CloudTrail shows as ours."""
+    """One AssumeRole for several secrets; CloudTrail shows the session with the name of this program."""
     assumes = []
 
     def assume(call):

@@ -67,7 +67,7 @@ def failure(done: subprocess.CompletedProcess[bytes]) -> str:
     return line
 
 
-def test_what_the_extension_says_is_said(script):
+def test_a_failure_of_the_extension_is_reported(script):
     """Exit code 1, one line, and no runtime."""
     assert "SECRET_ARN: it is gone" in failure(run_with_answer(script, b"!SECRET_ARN: it is gone\0.\0"))
 
@@ -132,8 +132,8 @@ def test_what_is_not_required_is_left_out(script, upstream, tmp_path):
     assert b"A=1\0" in done.stdout
 
 
-def test_a_wrong_configuration_is_reported_and_lived_with_unless_strict(script, tmp_path):
-    """As the extension does."""
+def test_a_wrong_configuration_is_reported_and_fails_only_in_strict_mode(script, tmp_path):
+    """The extension does the same."""
     config = tmp_path / "config.yaml"
     config.write_text("env: [{secret: a, parameter: b}]")
     done = run(script, plain(SECRETS_CACHE_CONFIG=str(config)))
@@ -155,8 +155,8 @@ def test_a_value_may_be_as_large_as_the_kernel_takes_it(script, size, fits):
         assert "the largest 'BIG' with 131073; allowed: 131072 for one" in failure(done)
 
 
-def test_an_environment_that_is_too_large_is_said_with_the_sizes(script):
-    """All of it counts."""
+def test_an_environment_that_is_too_large_is_reported_with_the_sizes(script):
+    """The sum of all variables counts."""
     values = {b"V%d" % number: b"x" * 100_000 for number in range(40)}
     line = failure(run_with_answer(script, encode_answer(values)))
 
@@ -170,7 +170,7 @@ def run_command(script: Path, *command: str, folder: Path | None = None, **envir
         return subprocess.run([str(script), *command], env=ours, cwd=folder, capture_output=True, check=False)
 
 
-def test_a_command_that_is_not_there_is_said(script):
+def test_a_command_that_does_not_exist_is_reported(script):
     """Whether a path or a name."""
     for command in ("/nonexistent/x", "no-such-program"):
         done = run_command(script, command, PATH="/nonexistent:/bin")
@@ -191,8 +191,8 @@ def test_the_runtime_finds_its_signals_as_they_were(script):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
-def test_somebody_elses_socket_is_not_believed(script, upstream):
-    """It may have our name, but not our user: the wrapper fetches by itself."""
+def test_the_socket_of_another_user_is_not_trusted(script, upstream):
+    """Another user can take the name of the socket: the wrapper then fetches by itself."""
     upstream.put("db", '{"A": "of our own"}')
     os.seteuid(65534)
     try:

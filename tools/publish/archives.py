@@ -1,8 +1,8 @@
 """
 The two zips that are published: what they are is read from them, not from their names.
 
-Rule: a zip is ours if it has the launcher and a bill of materials of this program. The version is in the bill of
-materials, the architecture in the header of the interpreter.
+Rule: a zip is this project's if it has the launcher and a bill of materials of this program. The version is in the
+bill of materials, the architecture in the header of the interpreter.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""The client of a running server: which addresses it takes, and whom it sends the token."""
+"""The client of a running server: which addresses it takes, and to which servers it sends the token."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,15 +16,15 @@ from tools.emulator import free_port
 )
 @pytest.mark.parametrize("name", ["get", "health"])
 def test_a_url_is_that_of_a_server(name, url):
-    """Anything else is wrong usage."""
+    """Every other text is wrong usage."""
     code, _, err = command(name, *(["db"] if name == "get" else []), "--url", url, port=free_port())
 
     assert 2 == code
     assert "allowed: a URL such as http://localhost:8080" in err
 
 
-def test_the_token_is_sent_only_to_a_server_of_ours(filled, config_file):
-    """Whoever else listens on that port gets no request but the one for /ping, and is passed by."""
+def test_the_token_is_sent_only_to_secrets_cache(filled, config_file):
+    """Another program on that port gets a request for /ping and no other; the secret is then fetched from AWS."""
     seen: list[tuple[str, str | None]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -49,7 +49,7 @@ def test_the_token_is_sent_only_to_a_server_of_ours(filled, config_file):
 
 
 def test_an_answer_shows_no_body():
-    """It may be a value."""
+    """The body may be the value of a secret."""
     answer = Answer(200, CANARY.encode())
 
     assert CANARY not in f"{answer} {answer!r}"

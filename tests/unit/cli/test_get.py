@@ -24,15 +24,15 @@ def test_a_failure_is_one_line_and_the_code_is_1(filled, config_file, arguments,
     assert said in lines[0]
 
 
-def test_without_a_server_only_what_is_wanted_is_fetched(filled, config_file):
-    """Not all that is listed."""
+def test_without_a_server_only_the_named_secret_is_fetched(filled, config_file):
+    """The other listed items are not."""
     command("get", "--config", str(config_file), "db", port=free_port())
 
     assert [["db"]] == [call.ids for call in filled.calls]
 
 
 def test_without_a_configuration_any_name_is_fetched(filled, tmp_path):
-    """AWS decides. With one, its word counts."""
+    """IAM alone decides. With a configuration, the lists in it count."""
     environ = {"LAMBDA_TASK_ROOT": str(tmp_path)}
 
     assert CANARY.encode() in command("get", "prod/api", port=free_port(), **environ)[1]
@@ -41,7 +41,7 @@ def test_without_a_configuration_any_name_is_fetched(filled, tmp_path):
 
 
 def test_a_server_that_was_named_must_be_there(filled, config_file):
-    """Then nothing is fetched in its place."""
+    """With --url, nothing is fetched without that server."""
     code, out, err = command("get", "--url", f"http://localhost:{free_port()}", "db", port=free_port())
 
     assert (1, b"") == (code, out)

@@ -63,7 +63,7 @@ def test_the_region_may_be_that_of_the_environment(capfd, file, monkeypatch):
         ((*HERE, "--environment", "/nonexistent"), "--environment /nonexistent: No such file or directory"),
     ],
 )
-def test_what_makes_no_sense_is_wrong_usage(capfd, file, monkeypatch, options, said):
+def test_options_that_do_not_fit_are_wrong_usage(capfd, file, monkeypatch, options, said):
     """Nothing is guessed: a star in place of the account would allow too much."""
     monkeypatch.delenv("AWS_REGION")
     with pytest.raises(SystemExit) as caught:
@@ -83,7 +83,7 @@ def test_what_makes_no_sense_is_wrong_usage(capfd, file, monkeypatch, options, s
     ],
 )
 def test_a_problem_prints_no_policy(capfd, file, text, said):
-    """It might allow less than what is meant."""
+    """A policy for half a configuration would allow too little."""
     file.unlink()
     if text is not None:
         file.write_text(text, encoding="utf-8")
@@ -107,7 +107,7 @@ def test_a_role_has_a_policy_of_its_own(capfd, file):
     assert "" == silence
 
 
-def test_the_functions_variables_count_where_they_are_given(capfd, file, monkeypatch):
+def test_only_the_variables_that_are_given_count(capfd, file, monkeypatch):
     """From a file or standard input; those of the command's own environment are not the function's."""
     monkeypatch.setenv("SECRET_ARN", f"{FOREIGN}ours-AbCdEf")
     monkeypatch.setattr(
@@ -120,8 +120,8 @@ def test_the_functions_variables_count_where_they_are_given(capfd, file, monkeyp
     assert [["db-??????"], ["api-??????", "db-??????"]] == names
 
 
-def test_variables_that_cannot_be_meant_are_a_problem(capfd, file, tmp_path):
-    """As they are for the wrapper."""
+def test_invalid_variables_are_a_problem(capfd, file, tmp_path):
+    """The wrapper refuses them too."""
     variables = tmp_path / "variables"
     variables.write_text("KEY=ssm://what?\n", encoding="utf-8")
 

@@ -60,14 +60,14 @@ def test_the_policy_names_what_is_listed(text, resources):
 
 
 def test_patterns_that_cover_one_another_leave_one():
-    """And not none."""
+    """Patterns that cover each other do not both go."""
     (read, _) = policy_of('allow: ["a*", "a**", "a*?"]')["Statement"]
 
     assert 1 == len(read["Resource"])
 
 
 def test_a_name_needs_a_place():
-    """What is not known is not made a star: that would allow more than is meant. An ARN needs none."""
+    """A star in place of an unknown region or account would allow too much. An ARN needs no place."""
     for place, missing in ((Place("", ACCOUNT), "region"), (Place(REGION, ""), "account")):
         for text in ("secrets: [db]", "parameters: [/a]", "allow: [x*]"):
             with pytest.raises(PlaceUnknown) as caught:
@@ -81,6 +81,6 @@ def test_a_name_needs_a_place():
 @pytest.mark.parametrize(
     ("region", "partition"), [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
 )
-def test_a_region_says_its_partition(region, partition):
-    """As the ARNs there have it."""
+def test_a_region_determines_its_partition(region, partition):
+    """ARNs in that region begin with it."""
     assert partition == partition_of(region)

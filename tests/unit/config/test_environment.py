@@ -34,8 +34,8 @@ def test_the_token_may_come_from_the_file_the_environment_or_the_session():
         (f"server: {{token: {CANARY}, port: x}}", {}),
     ],
 )
-def test_a_token_that_cannot_be_read_refuses_everybody_and_is_never_shown(text, environ):
-    """Wanting a token and misspelling it must not open the door."""
+def test_an_invalid_token_refuses_every_caller_and_is_never_shown(text, environ):
+    """A misspelt token must not count as no token."""
     config = read(text, **environ)
 
     assert CANARY not in repr(config)
@@ -54,8 +54,8 @@ def test_cache_timeout_is_minutes_and_beats_the_file(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["abc", "0", "-1", "NaN", "inf", "1e3", "10m", "43201", "1,5", "٣", "1" * 400])
-def test_a_bad_cache_timeout_takes_the_default_and_says_so(text):
-    """The original took it as "never refresh" without a word."""
+def test_a_bad_cache_timeout_takes_the_default_and_is_a_problem(text):
+    """It must not mean "never refresh"."""
     config = read("", CACHE_TIMEOUT=text)
 
     assert 600 == config.ttl
@@ -67,7 +67,7 @@ def test_a_bad_cache_timeout_takes_the_default_and_says_so(text):
 
 @pytest.mark.parametrize(("text", "strict"), [("1", True), ("true", True), ("Yes", True), ("0", False), ("off", False)])
 def test_strict_is_a_flag(text, strict):
-    """Written as people write flags."""
+    """1, true, yes, on, or the opposite, in any case."""
     assert strict is good("", SECRETS_CACHE_STRICT=text).strict
 
 
@@ -84,7 +84,7 @@ def test_strict_is_a_flag(text, strict):
     ],
 )
 def test_metrics_are_a_format_or_a_mapping_and_the_environment_beats_the_format(text, environ, expected):
-    """What the environment does not say stays as the file has it."""
+    """A variable changes the format alone; the file keeps the rest."""
     config = good(text, **environ)
 
     assert expected == (config.metrics, config.metrics_namespace, config.metrics_by_secret)
@@ -130,7 +130,7 @@ def test_the_variables_of_awss_layer_set_its_listener():
 
 
 def test_without_that_listener_they_do_not_count():
-    """Whoever leaves AWS's layer may leave its variables."""
+    """A function that has left AWS's layer may keep its variables."""
     port = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": ""}
 
     assert (AwsLayer(), "INFO") == (good("", **LAYER | port).aws_layer, good("", **LAYER | port).log_level)

@@ -14,7 +14,7 @@ def listed(text: str) -> list[tuple[Ref, tuple[str, ...]]]:
     return [(item.ref, item.names) for item in config.entries()]
 
 
-def test_an_id_that_another_secret_has_as_its_name_belongs_to_that_one():
+def test_an_id_that_is_the_name_of_another_secret_means_that_secret():
     """Names come before ids, whatever their order."""
     found = listed("secrets: [{id: a, name: b}, {id: b, name: a}, c]")
 
@@ -32,13 +32,13 @@ def test_an_id_that_another_secret_has_as_its_name_belongs_to_that_one():
         ("secrets: [{id: a, region: eu-west-1}]", Ref("a", context=AwsContext("eu-west-1")), ("a",)),
     ],
 )
-def test_what_is_listed_is_served_as_its_name_and_its_id(text, ref, names):
+def test_a_listed_item_is_served_by_its_name_and_its_id(text, ref, names):
     """A parameter also without its first slash: many clients make one of two."""
     assert [(ref, names)] == listed(text)
 
 
 def test_a_ttl_of_its_own_comes_before_the_general_one():
-    """Everything else is the same for all."""
+    """All other settings are the same for every item."""
     config = parse(b"{secrets: [{id: a, ttl: 5s}, b], ttl: 7s, stale_if_error: 9s}", file="f", environ={})
 
     assert [(5, 9), (7, 9)] == [

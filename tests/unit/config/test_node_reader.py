@@ -12,7 +12,7 @@ def test_long_values_are_shortened():
 
 
 def test_keys_are_shown_shortened_and_in_one_line():
-    """Whatever stands there: an alias could else make hundreds of megabytes of problems of a small file."""
+    """Else an alias could turn a small file into hundreds of megabytes of problems."""
     renamed = "env: [{secret: a, rename: {" + "x" * 500 + ": '='}}]"
     config = read(f"{renamed}\n'{'y' * 900}': 1\n" + r'"a\nb\ud800": 1')
 
@@ -32,8 +32,8 @@ def test_keys_are_shown_shortened_and_in_one_line():
     ],
     ids=["list", "groups", "keys"],
 )
-def test_what_aliases_make_of_a_small_file_is_bounded(text, key):
-    """So many keys and items in all: beyond them one problem, and an end."""
+def test_the_work_for_the_aliases_of_a_small_file_is_bounded(text, key):
+    """Reading ends with one problem at a fixed number of keys and items."""
     config = read(text)
 
     bound = [problem for problem in config.problems if problem.found == "more"]

@@ -121,12 +121,12 @@ def test_several_groups_add_up():
     "name", ["123456", "0123", "1e5", "yes", "NO", "true", "null", "2020-01-01", "1_000", "0x1F", ".5", arn_of("a")]
 )
 def test_names_are_the_text_that_was_written(name):
-    """Whatever YAML would read it as."""
+    """Also where YAML reads a number, a date or a boolean."""
     assert [name] == names(good(f"secrets:\n  - {name}\n  - id: {name}\n"))
 
 
 def test_a_dash_inside_a_name_stays():
-    """Only a list's own dashes are put right."""
+    """Only the dashes of a list are corrected."""
     problem = only_problem(read("secrets:\n  - a\u2013b\n"))
 
     assert "'a\u2013b'" == problem.found
@@ -148,7 +148,7 @@ def test_every_problem_is_reported_at_once_and_what_is_valid_counts():
 
 
 def test_an_unreadable_file_is_a_problem_and_not_the_end():
-    """Whatever the reason, the environment still counts."""
+    """The environment still counts."""
     config = parse(None, file=FILE, environ={"CACHE_TIMEOUT": "1"}, unreadable="permission denied")
 
     assert f"{FILE}: found permission denied; allowed: a readable YAML file in UTF-8" == str(only_problem(config))
@@ -166,7 +166,7 @@ def test_an_unreadable_file_is_a_problem_and_not_the_end():
 @example(b"%YAML 9.9\n---\n")
 @example(b"secrets: [!!binary YQ==, !!set {a, b}]")
 def test_any_bytes_give_a_configuration(data):
-    """Nothing in the file raises, hangs, or is believed without having been said."""
+    """No bytes make the parser raise or hang."""
     config = parse(data, file=FILE, environ={})
 
     assert isinstance(config, Config)
@@ -189,7 +189,7 @@ KEYS = st.sampled_from(
 @settings(max_examples=40 * EXAMPLES)
 @given(st.dictionaries(KEYS, VALUES), st.dictionaries(st.sampled_from(sorted(VARIABLES)), st.text()))
 def test_any_structure_gives_a_configuration_within_bounds(document, environ):
-    """Whatever is under a known key, every setting that comes out is one that is allowed."""
+    """Every setting of the result has an allowed value."""
     config = parse(yaml.safe_dump(document).encode(), file=FILE, environ=environ)
 
     assert 0 < config.ttl <= 30 * 86400

@@ -84,8 +84,8 @@ def test_a_problem_names_file_line_key_what_was_found_and_what_is_allowed(text, 
     assert str(problem).startswith(f"{FILE}:{line}: " if line else f"{FILE}: ")
 
 
-def test_env_says_what_becomes_of_a_value():
-    """Every key of an item, and what it is where it is not given."""
+def test_env_has_every_key_of_an_item_and_its_default():
+    """Of an item with all keys, of one with a whole value, and of the shortest one."""
     text = """env:
   - {secret: a, prefix: DB_, include: [x], exclude: [y], rename: {p: Q}, upper: true, allow_reserved: [LD_PRELOAD]}
   - {parameter: /a, as: X, override: false, required: no}
@@ -101,8 +101,8 @@ def test_env_says_what_becomes_of_a_value():
     assert (every, whole, VariablesFrom("b")) == config.env
 
 
-def test_half_an_item_of_env_sets_nothing():
-    """What is wrong in it might be what kept something from being set."""
+def test_an_incomplete_item_of_env_sets_nothing():
+    """The invalid part might have kept a variable from being set."""
     config = read("env: [{secret: a, exclude: '*'}, {secret: b}]")
 
     assert "env[0].exclude" == only_problem(config).key
@@ -110,7 +110,7 @@ def test_half_an_item_of_env_sets_nothing():
 
 
 def test_long_names_that_begin_alike_are_renamed_each_by_itself():
-    """However much of them a problem would show."""
+    """A problem shows 60 characters of a name; the name itself stays whole."""
     first, second = "x" * 100 + "1", "x" * 100 + "2"
 
     assert {first: "A", second: "B"} == good(f"env: [{{secret: a, rename: {{{first}: A, {second}: B}}}}]").env[0].rename
@@ -136,7 +136,7 @@ def test_secrets_of_other_regions_and_roles():
 
 
 def test_parameters_by_name_path_arn_version_and_label():
-    """They stand beside the secrets, and share their names."""
+    """Secrets and parameters share the names of requests."""
     arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/a"
     config = good(
         f"""
@@ -174,8 +174,8 @@ def test_parameters_by_name_path_arn_version_and_label():
         ("secrets: [{id: a, session_name: 'a b'}]", "secrets[0].session_name", "a session name"),
     ],
 )
-def test_what_says_where_and_which_is_right_or_nothing_is_asked_for(text, key, allowed):
-    """Half of it would be another secret, or another's."""
+def test_an_item_with_an_invalid_version_or_place_is_left_out(text, key, allowed):
+    """Without it, another version or another account's secret would be read."""
     config = read(text)
     problem = next(problem for problem in config.problems if problem.key == key)
 
@@ -186,8 +186,8 @@ def test_what_says_where_and_which_is_right_or_nothing_is_asked_for(text, key, a
 @pytest.mark.parametrize(
     "item", ["{id: a, region: Ireland}", "{id: a, role_arn: reader}", "{id: a, version_stage: ''}"]
 )
-def test_a_secret_is_not_asked_for_elsewhere_than_it_was_meant(item):
-    """Its own region and role are not the ones that were written, and the current version is not that stage."""
+def test_a_secret_with_an_invalid_place_or_stage_is_left_out(item):
+    """The function's own region and role, and the current version, are not the ones that were meant."""
     assert [] == names(read(f"secrets: [{item}]"))
 
 
@@ -208,8 +208,8 @@ def test_a_secret_is_not_asked_for_elsewhere_than_it_was_meant(item):
         ("env: [text]", "env[0]"),
     ],
 )
-def test_a_mistake_in_an_item_is_told_where_it_is(text, key):
-    """By the key that it stands under."""
+def test_a_mistake_in_an_item_names_its_key(text, key):
+    """The problem names the key."""
     assert key in [problem.key for problem in read(text).problems]
 
 
@@ -228,8 +228,8 @@ def test_a_mistake_in_an_item_is_told_where_it_is(text, key):
         ),
     ],
 )
-def test_metrics_that_cannot_be_are_a_problem_and_none(text, key, allowed):
-    """With the defaults instead."""
+def test_invalid_metrics_are_a_problem_and_take_the_defaults(text, key, allowed):
+    """A bad namespace or format never reaches CloudWatch."""
     config = read(text)
     problem = only_problem(config)
 
