@@ -35,11 +35,11 @@ class NodeReader:
         self._items_left = MAX_ITEMS
         self.problems: list[Problem] = []
 
-    def problem(self, node: Node, key: str, allowed: str, found: str = "") -> None:
+    def note_problem(self, node: Node, key: str, allowed: str, found: str = "") -> None:
         """Note a problem; without `found`, the node itself is described."""
         self.problems.append(Problem(self._file, node.line, key, found or _describe(node), allowed))
 
-    def mapping(
+    def read_mapping(
         self, node: Node, key: str, known: tuple[str, ...] | Mapping[str, Any] | None, *, hidden: bool = False
     ) -> dict[str, Node]:
         """
@@ -53,7 +53,7 @@ class NodeReader:
         """
         if not isinstance(node, nodes.Mapping):
             names = "any keys with values" if known is None else f"the keys {', '.join(known)}"
-            self.problem(node, key, names, found=HIDDEN if hidden else "")
+            self.note_problem(node, key, names, found=HIDDEN if hidden else "")
             return {}
         parts: dict[str, Node] = {}
         for name_node, value in self._take(node, key):
@@ -62,19 +62,19 @@ class NodeReader:
             shown = repr(_shorten(name))
             if known is not None and name not in known:
                 place, found = (key, "an unknown key") if hidden else (at, f"unknown key {shown}")
-                self.problem(name_node, place, f"the keys {', '.join(known)}", found)
+                self.note_problem(name_node, place, f"the keys {', '.join(known)}", found)
             elif name in parts:
-                self.problem(name_node, at, "each key only once", found=f"a second key {shown}")
+                self.note_problem(name_node, at, "each key only once", found=f"a second key {shown}")
             else:
                 parts[name] = value
         return parts
 
-    def items(self, node: Node, key: str) -> list[tuple[Node, str]]:
+    def read_items(self, node: Node, key: str) -> list[tuple[Node, str]]:
         """Return a list's items with their keys; null counts as an empty list."""
         if node.is_null:
             return []
         if not isinstance(node, nodes.Sequence):
-            self.problem(node, key, "a list")
+            self.note_problem(node, key, "a list")
             return []
         return [(item, f"{key}[{number}]") for number, item in enumerate(self._take(node, key))]
 
@@ -82,11 +82,11 @@ class NodeReader:
         """Return the items of a list or the pairs of a mapping, as many as the bound leaves."""
         taken: list[Any] = [*node.value[: self._items_left]]
         if len(taken) < len(node.value) and self._items_left:
-            self.problem(node, key, f"at most {MAX_ITEMS} items and keys in all", found="more")
+            self.note_problem(node, key, f"at most {MAX_ITEMS} items and keys in all", found="more")
         self._items_left -= len(taken)
         return taken
 
-    def value(self, node: Node, key: str, value_type: ValueType[Any], *, hidden: bool = False) -> Any:  # noqa: ANN401
+    def read_value(self, node: Node, key: str, value_type: ValueType[Any], *, hidden: bool = False) -> Any:  # noqa: ANN401
         """Return what a scalar stands for; None after a problem, which no value stands for."""
         # `token: null` is not a token with the text "null".
         if isinstance(node, nodes.Scalar) and not (hidden and node.is_null):
@@ -94,15 +94,15 @@ class NodeReader:
                 return value_type.parse(node.value)
             except InvalidValue:
                 pass
-        self.problem(node, key, value_type.allowed, found=HIDDEN if hidden else "")
+        self.note_problem(node, key, value_type.allowed, found=HIDDEN if hidden else "")
         return None
 
-    def values(
+    def read_values(
         self, parts: Mapping[str, Node], prefix: str, value_types: Mapping[str, ValueType[Any]]
     ) -> dict[str, Any]:
         """Return the valid values of those parts of a mapping that have a type; `prefix` comes before their keys."""
         found = {
-            name: self.value(parts[name], prefix + name, value_type)
+            name: self.read_value(parts[name], prefix + name, value_type)
             for name, value_type in value_types.items()
             if name in parts
         }

@@ -55,10 +55,10 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
         target = (page.parent / name).resolve() if name else page
 
         assert target.exists(), link
-        assert not anchor or anchor in map(anchor_of, sections_of(target)), link
+        assert not anchor or anchor in map(make_anchor, sections_of(target)), link
 
 
-def anchor_of(heading: str) -> str:
+def make_anchor(heading: str) -> str:
     """Return the anchor that a heading gets."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
@@ -66,7 +66,7 @@ def anchor_of(heading: str) -> str:
 # Configuration.
 
 
-def documented_kinds() -> Iterator[tuple[str, ValueType[Any]]]:
+def list_value_types() -> Iterator[tuple[str, ValueType[Any]]]:
     """Return every setting that has a kind, by the heading it should have."""
     yield from schema.GENERAL.items()
     yield "allow", values.PATTERN
@@ -82,22 +82,22 @@ def documented_kinds() -> Iterator[tuple[str, ValueType[Any]]]:
         yield variable, kind
 
 
-KINDS = dict(documented_kinds())
+VALUE_TYPES = dict(list_value_types())
 
 
-@pytest.mark.parametrize("key", [*schema.LISTS, "metrics", "server", "CacheManager", *KINDS])
+@pytest.mark.parametrize("key", [*schema.LISTS, "metrics", "server", "CacheManager", *VALUE_TYPES])
 def test_every_setting_has_its_heading_and_the_allowed_values(key: str) -> None:
     """Each key of config.yaml and each variable; its section names the allowed values in the words of the error."""
     section = sections_of(CONFIGURATION)[key]
 
-    assert key not in KINDS or KINDS[key].allowed in section
+    assert key not in VALUE_TYPES or VALUE_TYPES[key].allowed in section
 
 
 # The layer's log level has none of its own: it is the general one.
 DEFAULTS = {**Config()._asdict(), **AwsLayer()._asdict()}
 
 
-def settings_with_defaults() -> Iterator[tuple[str, str]]:
+def list_defaults() -> Iterator[tuple[str, str]]:
     """Return heading, and name in `Config`, of every setting whose default is a value."""
     for key in schema.GENERAL:
         yield key, key
@@ -109,13 +109,13 @@ def settings_with_defaults() -> Iterator[tuple[str, str]]:
             yield variable, name
 
 
-@pytest.mark.parametrize(("key", "name"), list(settings_with_defaults()))
+@pytest.mark.parametrize(("key", "name"), list(list_defaults()))
 def test_every_default_is_the_one_of_the_code(key: str, name: str) -> None:
     """A documented default, once parsed, is the default of `Config`."""
     match = re.search(r"- Default: `(.+?)`", sections_of(CONFIGURATION)[key])
 
     assert match is not None
-    assert DEFAULTS[name] == KINDS[key].parse(match[1])
+    assert DEFAULTS[name] == VALUE_TYPES[key].parse(match[1])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.support.fakes import CANARY
 from tools.emulator import ROOT
 
 
-def on_a_terminal(*arguments: str) -> tuple[str, str]:
+def run_on_terminal(*arguments: str) -> tuple[str, str]:
     """Run the command line with standard output on one terminal and standard error on another; return both texts."""
     texts = []
     pairs = [pty.openpty(), pty.openpty()]
@@ -48,7 +48,7 @@ def test_on_a_terminal_there_are_colours_and_progress_and_lines_fit(upstream, tm
     upstream.fault = lambda call: stub.ACCESS_DENIED if call.ids == ["denied"] else None
     file = tmp_path / "config.yaml"
     file.write_text(f"secrets: [db, denied, {'long/' * 12}x]", encoding="utf-8")
-    out, err = on_a_terminal("check", "--fetch", "--config", str(file))
+    out, err = run_on_terminal("check", "--fetch", "--config", str(file))
     table = out.split("\r\n\r\n")[1]
     widths = {len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in table.splitlines()}
 

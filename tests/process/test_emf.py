@@ -10,7 +10,7 @@ from tests.support.processes import Process
 from tests.unit.system.test_emf import FUNCTION, checked
 
 
-def metrics_of(process: Process) -> list[dict[str, Any]]:
+def read_metrics(process: Process) -> list[dict[str, Any]]:
     """Return what the lines of a process say."""
     return [checked(line) for line in process.log.events() if line["event"] == "metrics.counted"]
 
@@ -30,7 +30,7 @@ def test_in_lambda_there_is_a_line_after_the_first_fetch_and_one_at_the_end(api,
             assert (200, CANARY) == get(f"{process.url}/cache/db")
         assert 404 == get(f"{process.url}/metrics")[0]
         shut_down(api, process)
-        first, last = metrics_of(process)
+        first, last = read_metrics(process)
 
     assert ("checkout", 1, 0) == (first["FunctionName"], first["Refreshes"], first["Failures"])
     assert (3, 0) == (first["Hits"] + last["Hits"], last["Refreshes"])
@@ -48,7 +48,7 @@ def test_in_lambda_there_is_none_unless_asked_for(api, start):
             process.event("extension.ready")
             shut_down(api, process)
 
-            assert [] == metrics_of(process)
+            assert [] == read_metrics(process)
 
 
 def test_the_name_of_the_function_and_the_namespace_are_taken_from_where_they_stand(api, start):
@@ -57,7 +57,7 @@ def test_the_name_of_the_function_and_the_namespace_are_taken_from_where_they_st
     with start(text, **FUNCTION) as process:
         process.event("extension.ready")
         shut_down(api, process)
-        both, one = metrics_of(process)
+        both, one = read_metrics(process)
 
         assert '"Namespace": "team/secrets"' in process.log.text
     assert "Secret" not in both

@@ -20,7 +20,7 @@ print(json.dumps([
 """
 
 
-def limits_of(soft: int, hard: int) -> list[object]:
+def read_limits(soft: int, hard: int) -> list[object]:
     """Return core and descriptor limit, room for connections and PR_GET_DUMPABLE of a process that began so."""
     code = CODE.format(soft=soft, hard=hard)
     found: list[object] = json.loads(
@@ -40,7 +40,7 @@ def limits_of(soft: int, hard: int) -> list[object]:
 )
 def test_the_limit_of_descriptors_is_raised_as_far_as_it_is_useful(soft, hard, raised):
     """The soft limit is raised to the hard one, or to what connections may use; it is never lowered."""
-    core, descriptors, room, dumpable = limits_of(soft, hard)
+    core, descriptors, room, dumpable = read_limits(soft, hard)
 
     assert [0, 0] == core
     assert 0 == dumpable
@@ -50,7 +50,7 @@ def test_the_limit_of_descriptors_is_raised_as_far_as_it_is_useful(soft, hard, r
 
 def test_few_descriptors_are_shared_between_callers_and_the_rest():
     """Half of them each, if what is kept by rule would leave none."""
-    assert 32 == limits_of(64, 64)[2]
+    assert 32 == read_limits(64, 64)[2]
 
 
 def test_a_program_after_execve_is_dumpable_again():

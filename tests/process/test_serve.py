@@ -141,13 +141,13 @@ def stopping(upstream, tmp_path, *options: str, delay: float) -> Iterator[tuple[
 def test_after_the_signal_open_requests_are_answered_and_no_connection_is_accepted(upstream, tmp_path):
     """The server ends with 0 once the answer is sent, long before the grace period has passed."""
     with stopping(upstream, tmp_path, "--grace", "3600", delay=1.5) as (process, asking):
-        until_refused(process.port)
+        wait_until_refused(process.port)
         assert process.process.poll() is None
         assert 0 == process.exit_code()
     assert (200, CANARY) == asking.got
 
 
-def until_refused(port: int) -> None:
+def wait_until_refused(port: int) -> None:
     """Return once nobody listens on a port."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
@@ -175,7 +175,7 @@ def test_an_answer_that_is_being_sent_is_sent_whole(upstream, tmp_path):
             caller.sendall(b"GET /cache/big/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
             first = caller.recv(1000)
             process.process.send_signal(signal.SIGTERM)
-            until_refused(process.port)
+            wait_until_refused(process.port)
             answer = first + b"".join(iter(functools.partial(caller.recv, 1 << 16), b""))
         assert 0 == process.exit_code()
 
@@ -190,7 +190,7 @@ def test_the_wait_has_an_end(upstream, tmp_path, how):
     options = ("--grace", "0.2" if how == "grace" else "3600")
     with stopping(upstream, tmp_path, *options, delay=3600) as (process, asking):
         if how == "signal":
-            until_refused(process.port)
+            wait_until_refused(process.port)
             process.process.send_signal(signal.SIGINT)
         assert 0 == process.exit_code()
     assert isinstance(asking.got, str)

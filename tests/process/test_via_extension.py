@@ -254,7 +254,7 @@ def test_a_role_is_assumed_once_and_reads_in_its_region(running, script, monkeyp
             client.create_secret(Name="db", SecretString=f'{{"WHERE": "{region}"}}')
         boto3.client("ssm", region_name="eu-west-1").put_parameter(Name="/flag", Value="on", Type="SecureString")
         variables = {"HERE": "secretsmanager://db#WHERE", "FLAG": "ssm:///flag"}
-        role = {"SECRET_ARN": "db", "SECRET_REGION": "us-east-1", "ASSUME_ROLE_ARN": ROLE}
+        role = {"SECRET_ARN": "db", "SECRET_REGION": "us-east-1", "ASSUME_ROLE_ARN": ROLE, "API_TIMEOUT": "60000"}
         with running(AWS_ENDPOINT_URL=url, **variables, **role) as (_, environ):
             beside = environ_in(run(script, environ).stdout)
         alone = environ_in(run(script, environ).stdout)

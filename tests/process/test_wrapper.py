@@ -57,7 +57,7 @@ def test_an_extension_that_dies_is_as_none(script, upstream, answer):
     assert b"of our own" == environ_in(done.stdout)[b"A"]
 
 
-def failure(done: subprocess.CompletedProcess[bytes]) -> str:
+def read_failure(done: subprocess.CompletedProcess[bytes]) -> str:
     """Return the one line of a wrapper that has failed."""
     assert 1 == done.returncode
     assert b"" == done.stderr
@@ -69,7 +69,7 @@ def failure(done: subprocess.CompletedProcess[bytes]) -> str:
 
 def test_a_failure_of_the_extension_is_reported(script):
     """Exit code 1, one line, and no runtime."""
-    assert "SECRET_ARN: it is gone" in failure(run_with_answer(script, b"!SECRET_ARN: it is gone\0.\0"))
+    assert "SECRET_ARN: it is gone" in read_failure(run_with_answer(script, b"!SECRET_ARN: it is gone\0.\0"))
 
 
 ROLE_DENIED = stub.Answer(
@@ -117,7 +117,8 @@ def test_a_failure_says_what_is_wrong_and_what_to_do(script, upstream, fault, mo
     upstream.put("db", f'{{"A": "{CANARY}"}}')
     upstream.put("text", CANARY)
     upstream.fault = fault
-    assert said in failure(run(script, plain(AWS_ENDPOINT_URL=upstream.url, **more)))
+    environ = {"AWS_ENDPOINT_URL": upstream.url, "API_TIMEOUT": "60000", **more}
+    assert said in read_failure(run(script, plain(**environ)))
 
 
 def test_what_is_not_required_is_left_out(script, upstream, tmp_path):
@@ -152,13 +153,13 @@ def test_a_value_may_be_as_large_as_the_kernel_takes_it(script, size, fits):
     if fits:
         assert size == len(environ_in(done.stdout)[b"BIG"])
     else:
-        assert "the largest 'BIG' with 131073; allowed: 131072 for one" in failure(done)
+        assert "the largest 'BIG' with 131073; allowed: 131072 for one" in read_failure(done)
 
 
 def test_an_environment_that_is_too_large_is_reported_with_the_sizes(script):
     """The sum of all variables counts."""
     values = {b"V%d" % number: b"x" * 100_000 for number in range(40)}
-    line = failure(run_with_answer(script, encode_answer(values)))
+    line = read_failure(run_with_answer(script, encode_answer(values)))
 
     assert "the environment is too large: 4000" in line
 
@@ -174,9 +175,9 @@ def test_a_command_that_does_not_exist_is_reported(script):
     """Whether a path or a name."""
     for command in ("/nonexistent/x", "no-such-program"):
         done = run_command(script, command, PATH="/nonexistent:/bin")
-        assert f"'{command}' cannot be run: No such file or directory" in failure(done)
+        assert f"'{command}' cannot be run: No such file or directory" in read_failure(done)
     assert b"found\n" == run_command(script, "echo", "found", PATH="/nonexistent:/bin").stdout
-    assert "nothing to run" in failure(run_command(script))
+    assert "nothing to run" in read_failure(run_command(script))
 
 
 def test_the_runtime_finds_its_signals_as_they_were(script):
@@ -207,12 +208,12 @@ def test_the_socket_of_another_user_is_not_trusted(script, upstream):
 def test_an_entry_without_a_name_is_left_out(script):
     """No program can be given one by this way."""
     with Extension(b".\0") as extension:
-        found = answered_with(script, extension, [b"=x", b"A=1", b"A=2", b"no equals"])
+        found = run_with_entries(script, extension, [b"=x", b"A=1", b"A=2", b"no equals"])
 
     assert {b"A": b"1", b"AWS_LAMBDA_RUNTIME_API": extension.address.encode()} == found
 
 
-def answered_with(script: Path, extension: Extension, entries: list[bytes]) -> dict[bytes, bytes]:
+def run_with_entries(script: Path, extension: Extension, entries: list[bytes]) -> dict[bytes, bytes]:
     """Run the wrapper with an environment that `subprocess` would not give; return what the runtime found."""
     import ctypes
 
@@ -244,4 +245,4 @@ def test_a_name_is_looked_for_along_the_whole_path(script, tmp_path):
     for path in (f"{tmp_path}/here:{tmp_path}", f"{tmp_path}/here:"):
         assert b"found\n" == run_command(script, "tool", folder=tmp_path, PATH=path).stdout
     done = run_command(script, "tool", PATH=f"{tmp_path}/here:/nonexistent")
-    assert "'tool' cannot be run: Permission denied" in failure(done)
+    assert "'tool' cannot be run: Permission denied" in read_failure(done)

@@ -26,7 +26,7 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
 
 
-def shown(stream: io.StringIO) -> str:
+def write_everything(stream: io.StringIO) -> str:
     """Return everything that a screen writes, once."""
     screen = Screen(stream)
     screen.line("all [bold]well[/bold]", Style.GOOD)
@@ -41,26 +41,26 @@ PLAIN = f"all [bold]well[/bold]\nA    C\na    {WHOLE}\nbcd  [red]e[/red]\n"
 
 def test_without_a_terminal_the_text_is_plain_and_whole():
     """Columns are aligned, and left out where every row is empty; nothing is cut, wrapped or framed."""
-    assert PLAIN == shown(io.StringIO())
+    assert PLAIN == write_everything(io.StringIO())
 
 
 def test_a_dumb_terminal_gets_plain_text(monkeypatch):
     """It can do no more."""
     monkeypatch.setenv("TERM", "dumb")
 
-    assert PLAIN == shown(Terminal())
+    assert PLAIN == write_everything(Terminal())
 
 
 def test_a_terminal_without_rich_gets_plain_text(monkeypatch):
     """As in the image, which has only the layer."""
     monkeypatch.setitem(sys.modules, "rich.console", None)
 
-    assert PLAIN == shown(Terminal())
+    assert PLAIN == write_everything(Terminal())
 
 
 def test_a_terminal_gets_styles_and_progress_and_rows_that_fit():
     """Markup in a text is only text."""
-    text = shown(Terminal())
+    text = write_everything(Terminal())
 
     assert "\x1b[32ma" in text
     assert "\x1b[31m[red]e[/red]" in text

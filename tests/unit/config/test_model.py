@@ -7,7 +7,7 @@ from secrets_cache.core.secret import AwsContext, Ref
 from tests.support.fakes import CANARY
 
 
-def listed(text: str) -> list[tuple[Ref, tuple[str, ...]]]:
+def list_entries(text: str) -> list[tuple[Ref, tuple[str, ...]]]:
     """Return what a configuration lists, by its names."""
     config = parse(text.encode(), file="f", environ={})
     assert () == config.problems
@@ -16,7 +16,7 @@ def listed(text: str) -> list[tuple[Ref, tuple[str, ...]]]:
 
 def test_an_id_that_is_the_name_of_another_secret_means_that_secret():
     """Names come before ids, whatever their order."""
-    found = listed("secrets: [{id: a, name: b}, {id: b, name: a}, c]")
+    found = list_entries("secrets: [{id: a, name: b}, {id: b, name: a}, c]")
 
     assert [(Ref("a"), ("b",)), (Ref("b"), ("a",)), (Ref("c"), ("c",))] == found
 
@@ -34,7 +34,7 @@ def test_an_id_that_is_the_name_of_another_secret_means_that_secret():
 )
 def test_a_listed_item_is_served_by_its_name_and_its_id(text, ref, names):
     """A parameter also without its first slash: many clients make one of two."""
-    assert [(ref, names)] == listed(text)
+    assert [(ref, names)] == list_entries(text)
 
 
 def test_a_ttl_of_its_own_comes_before_the_general_one():

@@ -10,13 +10,13 @@ from secrets_cache.config.environment import VARIABLES
 from secrets_cache.config.schema import GENERAL, METRICS, PARAMETER, SECRET, SERVER
 from secrets_cache.core.secret import Ref
 from tests.conftest import EXAMPLES
-from tests.support.configuration import FILE, good, names, only_problem, read
+from tests.support.configuration import FILE, find_problem, list_names, read, read_valid
 from tests.support.upstream import arn_of
 
 
 def test_the_whole_contract_in_one_file():
     """Everything that can be set, set."""
-    config = good(
+    config = read_valid(
         """
         secrets:
           - secret_now
@@ -107,14 +107,14 @@ def test_nothing_configured_gives_the_defaults(text):
 )
 def test_published_shapes_and_typing_habits_are_accepted_as_meant(text):
     """The original's shapes, dashes from a word processor, a byte order mark, repetitions that agree."""
-    config = good(text)
+    config = read_valid(text)
 
     assert (ListedSecret(ref=Ref("secret_now"), name="secret_now"),) == config.secrets
 
 
 def test_several_groups_add_up():
     """Each item of the older shape brings its own list."""
-    assert ["a", "b", "c"] == names(good("- secrets: [a, b]\n- secrets: [c]\n"))
+    assert ["a", "b", "c"] == list_names(read_valid("- secrets: [a, b]\n- secrets: [c]\n"))
 
 
 @pytest.mark.parametrize(
@@ -122,12 +122,12 @@ def test_several_groups_add_up():
 )
 def test_names_are_the_text_that_was_written(name):
     """Also where YAML reads a number, a date or a boolean."""
-    assert [name] == names(good(f"secrets:\n  - {name}\n  - id: {name}\n"))
+    assert [name] == list_names(read_valid(f"secrets:\n  - {name}\n  - id: {name}\n"))
 
 
 def test_a_dash_inside_a_name_stays():
     """Only the dashes of a list are corrected."""
-    problem = only_problem(read("secrets:\n  - a\u2013b\n"))
+    problem = find_problem(read("secrets:\n  - a\u2013b\n"))
 
     assert "'a\u2013b'" == problem.found
 
@@ -143,7 +143,7 @@ def test_every_problem_is_reported_at_once_and_what_is_valid_counts():
     assert ["ttl", "secrets[1]", "secrets[2].ttl", "what", "CACHE_TIMEOUT", "SECRETS_CACHE_PORT"] == [
         problem.key for problem in config.problems
     ]
-    assert ["good", "also-good"] == names(config)
+    assert ["good", "also-good"] == list_names(config)
     assert (600, Batch.NEVER, 8080) == (config.ttl, config.batch, config.port)
 
 
@@ -151,7 +151,7 @@ def test_an_unreadable_file_is_a_problem_and_not_the_end():
     """The environment still counts."""
     config = parse(None, file=FILE, environ={"CACHE_TIMEOUT": "1"}, unreadable="permission denied")
 
-    assert f"{FILE}: found permission denied; allowed: a readable YAML file in UTF-8" == str(only_problem(config))
+    assert f"{FILE}: found permission denied; allowed: a readable YAML file in UTF-8" == str(find_problem(config))
     assert 60 == config.ttl
 
 
@@ -200,4 +200,4 @@ def test_any_structure_gives_a_configuration_within_bounds(document, environ):
     assert isinstance(config.metrics, Metrics)
     assert 1 <= len(config.metrics_namespace) <= 255
     assert isinstance(config.metrics_by_secret, bool)
-    assert len(names(config)) == len(set(names(config)))
+    assert len(list_names(config)) == len(set(list_names(config)))

@@ -5,7 +5,7 @@ import pytest
 from secrets_cache.config import Metrics, VariablesFrom
 from secrets_cache.config.schema import METRICS
 from secrets_cache.core.secret import AwsContext, Ref
-from tests.support.configuration import FILE, good, names, only_problem, read
+from tests.support.configuration import FILE, find_problem, list_names, read, read_valid
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ from tests.support.configuration import FILE, good, names, only_problem, read
 )
 def test_a_problem_names_file_line_key_what_was_found_and_what_is_allowed(text, line, key, found, allowed):
     """One problem each; nothing else is affected."""
-    problem = only_problem(read(text))
+    problem = find_problem(read(text))
 
     assert (FILE, line, key) == (problem.file, line, problem.key)
     assert line == problem.line
@@ -105,7 +105,7 @@ def test_an_incomplete_item_of_env_sets_nothing():
     """The invalid part might have kept a variable from being set."""
     config = read("env: [{secret: a, exclude: '*'}, {secret: b}]")
 
-    assert "env[0].exclude" == only_problem(config).key
+    assert "env[0].exclude" == find_problem(config).key
     assert (VariablesFrom("b"),) == config.env
 
 
@@ -113,7 +113,9 @@ def test_long_names_that_begin_alike_are_renamed_each_by_itself():
     """A problem shows 60 characters of a name; the name itself stays whole."""
     first, second = "x" * 100 + "1", "x" * 100 + "2"
 
-    assert {first: "A", second: "B"} == good(f"env: [{{secret: a, rename: {{{first}: A, {second}: B}}}}]").env[0].rename
+    assert {first: "A", second: "B"} == read_valid(f"env: [{{secret: a, rename: {{{first}: A, {second}: B}}}}]").env[
+        0
+    ].rename
 
 
 ROLE = "arn:aws:iam::123456789012:role/reader"
@@ -121,7 +123,7 @@ ROLE = "arn:aws:iam::123456789012:role/reader"
 
 def test_secrets_of_other_regions_and_roles():
     """Two of one id are told apart by their names."""
-    config = good(
+    config = read_valid(
         f"""
         secrets:
           - {{id: db, region: eu-west-1}}
@@ -138,7 +140,7 @@ def test_secrets_of_other_regions_and_roles():
 def test_parameters_by_name_path_arn_version_and_label():
     """Secrets and parameters share the names of requests."""
     arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/a"
-    config = good(
+    config = read_valid(
         f"""
         secrets: [s]
         parameters:
@@ -151,7 +153,7 @@ def test_parameters_by_name_path_arn_version_and_label():
         """
     )
 
-    assert ["s"] == names(config)
+    assert ["s"] == list_names(config)
     assert [
         ("/prod/app/feature", Ref("/prod/app/feature", is_parameter=True)),
         ("/prod/app/", Ref("/prod/app/", is_parameter=True)),
@@ -188,7 +190,7 @@ def test_an_item_with_an_invalid_version_or_place_is_left_out(text, key, allowed
 )
 def test_a_secret_with_an_invalid_place_or_stage_is_left_out(item):
     """The function's own region and role, and the current version, are not the ones that were meant."""
-    assert [] == names(read(f"secrets: [{item}]"))
+    assert [] == list_names(read(f"secrets: [{item}]"))
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ def test_a_mistake_in_an_item_names_its_key(text, key):
 def test_invalid_metrics_are_a_problem_and_take_the_defaults(text, key, allowed):
     """A bad namespace or format never reaches CloudWatch."""
     config = read(text)
-    problem = only_problem(config)
+    problem = find_problem(config)
 
     assert (key, allowed) == (problem.key, problem.allowed)
     assert (Metrics.NONE, "secrets-cache", False) == (

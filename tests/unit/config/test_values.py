@@ -3,13 +3,13 @@
 import pytest
 
 from secrets_cache.config.values import InvalidValue, Whole
-from tests.support.configuration import good
+from tests.support.configuration import read_valid
 
 
 @pytest.mark.parametrize(("text", "share"), [("0", 0), ("0%", 0), ("0.0", 0), ("12.5%", 0.125), ("90%", 0.9)])
 def test_refresh_ahead_is_a_percentage_or_0(text, share):
     """Zero, however it is written, switches it off."""
-    assert share == good(f"refresh_ahead: {text}").refresh_ahead
+    assert share == read_valid(f"refresh_ahead: {text}").refresh_ahead
 
 
 def test_a_whole_number_has_bounds():
