@@ -34,9 +34,6 @@ from tests.support.pages import (
     sections_of,
 )
 
-# Other tests read pages by these names.
-__all__ = ["CONFIGURATION", "README", "blocks_of"]
-
 SOURCES = {path: path.read_text(encoding="utf-8") for path in (ROOT / "secrets_cache").rglob("*.py")}
 # Texts of the source that look like the name of an event: files, loggers, a setting.
 NO_EVENTS = re.compile(r".*\.(pem|yaml)|aio\w+\.\w+|server\.token")

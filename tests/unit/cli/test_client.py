@@ -1,13 +1,11 @@
 """The client of a running server: which addresses it takes, and to which servers it sends the token."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 
 from secrets_cache.cli.client import Answer
 from tests.support.command_line import VALUE, command
 from tests.support.fakes import CANARY
+from tests.support.stub_server import HttpServer, Request
 from tools.emulator import free_port
 
 
@@ -27,22 +25,14 @@ def test_the_token_is_sent_only_to_secrets_cache(filled, config_file):
     """Another program on that port gets a request for /ping and no other; the secret is then fetched from AWS."""
     seen: list[tuple[str, str | None]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen.append((self.path, self.headers["X-Aws-Parameters-Secrets-Token"]))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    class Other(HttpServer):
+        def handle(self, request: Request) -> None:
+            seen.append((request.path, request.headers["X-Aws-Parameters-Secrets-Token"]))
+            request.answer(200)
 
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as other:
-        thread = threading.Thread(target=other.serve_forever)
-        thread.start()
-        _, out, _ = command("get", "--config", str(config_file), "db", port=other.server_port, SECRETS_CACHE_TOKEN="t")
-        other.shutdown()
-        thread.join()
+    with Other() as other:
+        port = int(other.address.partition(":")[2])
+        _, out, _ = command("get", "--config", str(config_file), "db", port=port, SECRETS_CACHE_TOKEN="t")
 
     assert VALUE.encode() == out
     assert [("/ping", None)] == seen

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from secrets_cache.config import document, parse, plain_yaml, pyyaml
 from secrets_cache.config.nodes import DocumentError, Mapping, Node, Scalar, Sequence
-from tests.docs.test_docs import CONFIGURATION, README, blocks_of
+from tests.support.pages import CONFIGURATION, README, blocks_of
 
 EXAMPLE = Path("example_function/config.yaml")
 
