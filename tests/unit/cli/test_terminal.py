@@ -8,7 +8,10 @@ import pytest
 from secrets_cache.cli.terminal import Cell, Screen, Style, print_error
 
 WHOLE = "long/" * 100
-ROWS = [[Cell("a", Style.GOOD), Cell(""), Cell(WHOLE)], [Cell("bcd"), Cell(""), Cell("[red]e[/red]", Style.BAD)]]
+ROWS = [
+    {"A": Cell("a", Style.GOOD), "B": Cell(""), "C": Cell(WHOLE)},
+    {"A": Cell("bcd"), "B": Cell(""), "C": Cell("[red]e[/red]", Style.BAD)},
+]
 
 
 class Terminal(io.StringIO):
@@ -30,7 +33,7 @@ def write_everything(stream: io.StringIO) -> str:
     """Return everything that a screen writes, once."""
     screen = Screen(stream)
     screen.line("all [bold]well[/bold]", Style.GOOD)
-    screen.table(("A", "B", "C"), ROWS)
+    screen.table(ROWS)
     with screen.progress("Fetching") as show:
         show(1, 2)
     return stream.getvalue()
@@ -73,7 +76,7 @@ def test_no_color_leaves_no_style(monkeypatch):
     """Neither colours nor bold."""
     monkeypatch.setenv("NO_COLOR", "1")
     terminal = Terminal()
-    Screen(terminal).table(("A", "B", "C"), ROWS)
+    Screen(terminal).table(ROWS)
 
     assert "\x1b" not in terminal.getvalue()
 
@@ -85,7 +88,7 @@ def test_a_text_cannot_control_the_terminal(stream, monkeypatch, capfd):
     out = stream()
     screen = Screen(out)
     screen.line("a\x1b]0;x\x07b\rc")
-    screen.table(("A",), [(Cell("x\x1b[2J\u202e", Style.BAD),)])
+    screen.table([{"A": Cell("x\x1b[2J\u202e", Style.BAD)}])
     print_error("y\x1b[2J\nz")
 
     written = out.getvalue() + "".join(capfd.readouterr())
