@@ -94,8 +94,8 @@ ROLE_DENIED = stub.Answer(
         (stub.HANG, {"SECRET_ARN": "db", "API_TIMEOUT": "300"}, "within 0.3 s (API_TIMEOUT); in a VPC, is there"),
         (
             stub.HANG,
-            {"SECRET_ARN": "db", "ASSUME_ROLE_ARN": "arn:aws:iam::123456789012:role/reader", "API_TIMEOUT": "2000"},
-            "AWS did not answer within 2 s (API_TIMEOUT); in a VPC, is there a NAT gateway or an endpoint for STS?",
+            {"SECRET_ARN": "db", "ASSUME_ROLE_ARN": "arn:aws:iam::123456789012:role/reader", "API_TIMEOUT": "6000"},
+            "AWS did not answer within 6 s (API_TIMEOUT); in a VPC, is there a NAT gateway or an endpoint for STS?",
         ),
         (
             stub.aws_error("AccessDeniedException", "arn:aws:sts::1:assumed-role/kms-reader/x is not authorized"),
