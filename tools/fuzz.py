@@ -63,16 +63,16 @@ def main() -> int:
     outcomes = []
     if GUIDE.exists():
         seconds = max(1, round(given.minutes * 60 / 2 / max(1, len(given.targets))))
-        outcomes = [guided(target, seconds) for target in given.targets]
+        outcomes = [run_guided(target, seconds) for target in given.targets]
     else:
         print(WITHOUT_GUIDE, flush=True)
-    code = rounds(until, given.times, given.seed)
+    code = run_rounds(until, given.times, given.seed)
     for outcome in outcomes:
         print(outcome)
     return 1 if code or any(outcome.failed for outcome in outcomes) else 0
 
 
-def guided(target: str, seconds: int) -> Guided:
+def run_guided(target: str, seconds: int) -> Guided:
     """Run one target under atheris."""
     scratch, found = SCRATCH / target, SCRATCH / "found" / target
     for folder in (scratch, found):
@@ -121,7 +121,7 @@ def _show(target: str, output: str, inputs: list[Path]) -> None:
         print(f"Again: .venv/bin/python -m tests.fuzz {target} {path.relative_to(ROOT)}", flush=True)
 
 
-def rounds(until: float, times: int, seed: int | None) -> int:
+def run_rounds(until: float, times: int, seed: int | None) -> int:
     """Run the property tests, at least once; return the exit code of the last round."""
     code, number = 0, 0
     while code == 0 and (number == 0 or time.monotonic() < until):

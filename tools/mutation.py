@@ -42,8 +42,8 @@ class Mutation(NamedTuple):
         """
         path = locate(self.place, package)
         module = ast.parse(path.read_text(encoding="utf-8"))
-        place = dict(_definitions(module.body))[self.place.rpartition(":")[2]]
-        count = _replace(place, *_nodes(self.old, self.new))
+        place = dict(_list_definitions(module.body))[self.place.rpartition(":")[2]]
+        count = _replace(place, *_parse(self.old, self.new))
         if count != 1:
             raise MutationError(f"{self.place} has {self.old!r} {count} times, not once")
         return path, ast.unparse(module) + "\n"
@@ -62,13 +62,13 @@ def locate(name: str, folder: Path) -> Path:
         MutationError: No file defines it, or several do.
     """
     module, _, qualified = name.rpartition(":")
-    files = [file for file in _index(folder).get(qualified, ()) if not module or f".{module}." in _dotted(file)]
+    files = [file for file in _index(folder).get(qualified, ()) if not module or f".{module}." in _join_parts(file)]
     if len(files) != 1:
         raise MutationError(f"{name} must be defined by one file, not by {', '.join(map(str, files)) or 'none'}")
     return folder / files[0]
 
 
-def _dotted(file: Path) -> str:
+def _join_parts(file: Path) -> str:
     return f".{'.'.join(file.with_suffix('').parts)}."
 
 
@@ -77,24 +77,24 @@ def _index(folder: Path) -> dict[str, list[Path]]:
     """Return the files below a folder by the names that they define."""
     index: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*.py")):
-        for name, _ in _definitions(ast.parse(path.read_text(encoding="utf-8")).body):
+        for name, _ in _list_definitions(ast.parse(path.read_text(encoding="utf-8")).body):
             index.setdefault(name, []).append(path.relative_to(folder))
     return index
 
 
-def _definitions(body: Sequence[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.stmt]]:
+def _list_definitions(body: Sequence[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.stmt]]:
     """Return what a module, or a class, defines, with the qualified names."""
     for statement in body:
         if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield prefix + statement.name, statement
         if isinstance(statement, ast.ClassDef):
-            yield from _definitions(statement.body, f"{prefix}{statement.name}.")
+            yield from _list_definitions(statement.body, f"{prefix}{statement.name}.")
         if isinstance(statement, ast.Assign | ast.AnnAssign):
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
             yield from ((prefix + ast.unparse(target), statement) for target in targets)
 
 
-def _nodes(old: str, new: str) -> tuple[Sequence[ast.AST], Sequence[ast.AST]]:
+def _parse(old: str, new: str) -> tuple[Sequence[ast.AST], Sequence[ast.AST]]:
     """Return two pieces of code as nodes: as an expression each if both are one, else as statements."""
     before, after = ast.parse(old).body, ast.parse(new).body
     match before, after:

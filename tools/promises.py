@@ -21,13 +21,13 @@ HANGS_SECONDS = 120
 COPIED = ("secrets_cache", "tests", "tools", "extensions", "wrapper", "pyproject.toml", "requirements")
 
 
-def survivors(promise: Promise) -> list[str]:
+def find_survivors(promise: Promise) -> list[str]:
     """Break a promise in a copy of the source; return which of its tests pass there all the same."""
     with tempfile.TemporaryDirectory() as folder:
         _copy_broken(promise.mutation, Path(folder))
         command = [sys.executable, "-m", "pytest", "-q", "-x", "--timeout=60", "-p", "no:cacheprovider"]
         environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "SECRETS_CACHE_TEST_PATIENCE": "0.5"}
-        return [test for test in map(_id, promise.tests) if not _is_noticed([*command, test], folder, environ)]
+        return [test for test in map(_find_id, promise.tests) if not _is_noticed([*command, test], folder, environ)]
 
 
 def _is_noticed(command: Sequence[str], folder: str, environ: Mapping[str, str]) -> bool:
@@ -51,7 +51,7 @@ def _copy_broken(mutation: Mutation, target: Path) -> None:
     (target / path.relative_to(ROOT)).write_text(text, encoding="utf-8")
 
 
-def _id(test: str) -> str:
+def _find_id(test: str) -> str:
     """Return what pytest calls a test."""
     path = locate(test, ROOT / "tests").relative_to(ROOT)
     return f"{path}::{test.rpartition(':')[2]}"
@@ -62,7 +62,7 @@ def main(words: Sequence[str]) -> int:
     chosen = [promise for promise in PROMISES if not words or any(word in promise.text for word in words)]
     left = 0
     for promise in chosen:
-        passed = survivors(promise)
+        passed = find_survivors(promise)
         left += len(passed)
         print(f"{'SURVIVES' if passed else 'caught  '}  {promise.text}", *passed, sep="\n    ", flush=True)
     print(f"{len(chosen)} promises broken, {left} tests that did not notice")

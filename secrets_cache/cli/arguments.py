@@ -53,7 +53,7 @@ def _add_check(commands: Commands) -> None:
     check = _add_command(commands, "check", "report every problem in the configuration, and show what it means")
     _add_config(check)
     check.add_argument("--fetch", action="store_true", help="fetch every secret and parameter, and report failures")
-    _add_environment(check, "default: the variables of this command")
+    _add_environment(check, "default: the environment of this command")
     check.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
 
 
@@ -62,9 +62,13 @@ def _add_policy(commands: Commands) -> None:
     _add_config(policy)
     for option, value, text in (
         ("--region", "REGION", "the function's region; default: $AWS_REGION, else $AWS_DEFAULT_REGION"),
-        ("--account", "ID", "the function's account; needed for what is listed by name"),
+        ("--account", "ID", "the function's account; needed for secrets and parameters that are listed by name"),
         ("--partition", "NAME", "the AWS partition; default: that of the region, usually aws"),
-        ("--role", "ARN", "print the policy of this role, which the configuration assumes, instead"),
+        (
+            "--role",
+            "ARN",
+            "a role that the configuration assumes: print its policy instead of the one for the function's role",
+        ),
     ):
         policy.add_argument(option, metavar=value, default="", help=text)
     _add_environment(policy, "default: none")
@@ -74,8 +78,10 @@ def _add_get(commands: Commands) -> None:
     get = _add_command(commands, "get", "print one value, byte for byte")
     get.add_argument("name", metavar="NAME", help="a name from the configuration, or an ARN")
     get.add_argument("--key", metavar="KEY", help="one top-level key of a JSON secret, or a JSON pointer such as /a/b")
-    get.add_argument("--version-stage", metavar="STAGE", help="a label such as AWSPREVIOUS; for a parameter, its label")
-    get.add_argument("--version-id", metavar="ID", help="the id of a version; for a parameter, its number")
+    get.add_argument(
+        "--version-stage", metavar="STAGE", help="a staging label such as AWSPREVIOUS; or a parameter's label"
+    )
+    get.add_argument("--version-id", metavar="ID", help="the id of a version; or a parameter's version number")
     get.add_argument("--refresh", action="store_true", help="fetch the value again, even if it is cached")
     _add_config(get)
     _add_url(get)
@@ -104,11 +110,11 @@ def _add_command(commands: Commands, name: str, text: str) -> argparse.ArgumentP
 
 def _add_config(command: argparse.ArgumentParser) -> None:
     default = f"default: $SECRETS_CACHE_CONFIG, else config.yaml in $LAMBDA_TASK_ROOT or {DEFAULT_ROOT}"
-    _add_file(command, "--config", f"the configuration; {default}")
+    _add_file(command, "--config", f"the configuration file; {default}")
 
 
 def _add_environment(command: argparse.ArgumentParser, default: str) -> None:
-    text = "the function's variables, as JSON or as NAME=value lines; - reads standard input"
+    text = "the function's variables, as JSON or as NAME=value lines; - for standard input"
     _add_file(command, "--environment", f"{text}; {default}")
 
 

@@ -83,18 +83,10 @@ def _show(found: Row, screen: Screen) -> None:
     screen.line(f"{name}: {count or 'no'} problem{'' if count == 1 else 's'}", Style.BAD if count else Style.GOOD)
     for problem in found["problems"]:
         screen.line(f"  {problem['text']}")
-    if found["listed"]:
-        screen.line()
-        screen.table(
-            ("NAME", "KIND", "ASKED FOR", "REGION", "ROLE", "TTL", "REQUIRED", "STATE", "VERSION", "TOOK", "ERROR"),
-            [_make_listed_row(row) for row in found["listed"]],
-        )
-    if found["variables"]:
-        screen.line()
-        screen.table(
-            ("VARIABLES", "FROM", "KIND", "ASKED FOR", "REGION", "ROLE", "REQUIRED", "STATE"),
-            [_make_variables_row(row) for row in found["variables"]],
-        )
+    for rows, make_cells in ((found["listed"], _make_listed_cells), (found["variables"], _make_variables_cells)):
+        if rows:
+            screen.line()
+            screen.table([make_cells(row) for row in rows])
     if found["allow"]:
         screen.line()
         screen.line(f"On demand: {', '.join(found['allow'])}")
@@ -115,36 +107,39 @@ def _show_reasons(found: Row, screen: Screen) -> None:
         screen.line(text, style)
 
 
-def _make_listed_row(row: Row) -> list[Cell]:
-    state = row.get("state", "")
-    return [
-        Cell(row["name"]),
-        Cell(row["kind"]),
-        Cell(_join(row["id"], row["version"])),
-        Cell(row["region"] or ""),
-        Cell(row["role_arn"] or ""),
-        Cell(_format_duration(row["ttl_seconds"])),
-        Cell("yes" if row["required"] else ""),
-        Cell(state, STATES.get(state, Style.PLAIN)),
-        Cell(row.get("version_id") or "", Style.FAINT),
-        Cell("" if row.get("took_ms") is None else f"{row['took_ms']} ms"),
-        Cell(row.get("code") or "", Style.BAD),
-    ]
+def _make_listed_cells(row: Row) -> dict[str, Cell]:
+    return {
+        "NAME": Cell(row["name"]),
+        "KIND": Cell(row["kind"]),
+        "ASKED FOR": Cell(_join(row["id"], row["version"])),
+        "REGION": Cell(row["region"] or ""),
+        "ROLE": Cell(row["role_arn"] or ""),
+        "TTL": Cell(_format_duration(row["ttl_seconds"])),
+        "REQUIRED": Cell("yes" if row["required"] else ""),
+        "STATE": _make_state_cell(row),
+        "VERSION": Cell(row.get("version_id") or "", Style.FAINT),
+        "TOOK": Cell("" if row.get("took_ms") is None else f"{row['took_ms']} ms"),
+        "ERROR": Cell(row.get("code") or "", Style.BAD),
+    }
 
 
-def _make_variables_row(row: Row) -> list[Cell]:
-    state = row.get("state", "")
+def _make_variables_cells(row: Row) -> dict[str, Cell]:
     names = [*row["variables"], *(f"{name} (unset)" for name in row.get("unset", ()))]
-    return [
-        Cell(", ".join(names) or "none"),
-        Cell(row["source"]),
-        Cell(row["kind"]),
-        Cell(_join(row["id"], row["key"], "#")),
-        Cell(row["region"] or ""),
-        Cell(row["role_arn"] or ""),
-        Cell("yes" if row["required"] else ""),
-        Cell(state, STATES.get(state, Style.PLAIN)),
-    ]
+    return {
+        "VARIABLES": Cell(", ".join(names) or "none"),
+        "FROM": Cell(row["source"]),
+        "KIND": Cell(row["kind"]),
+        "ASKED FOR": Cell(_join(row["id"], row["key"], "#")),
+        "REGION": Cell(row["region"] or ""),
+        "ROLE": Cell(row["role_arn"] or ""),
+        "REQUIRED": Cell("yes" if row["required"] else ""),
+        "STATE": _make_state_cell(row),
+    }
+
+
+def _make_state_cell(row: Row) -> Cell:
+    state = row.get("state", "")
+    return Cell(state, STATES.get(state, Style.PLAIN))
 
 
 def _join(name: str, part: str | None, separator: str = " ") -> str:

@@ -8,11 +8,13 @@ Rules
 """
 
 import http.client
-from collections.abc import Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from secrets_cache.cli.arguments import Usage
-from secrets_cache.config import Token
+from secrets_cache.config import Config
+
+OK = 200
 
 # More than twice the largest `fetch_timeout`: a request may wait for two fetches, one after the other.
 TIMEOUT_SECONDS = 130.0
@@ -20,20 +22,11 @@ SERVER = "secrets-cache"
 TOKEN_HEADER = "X-Aws-Parameters-Secrets-Token"  # noqa: S105 - a header's name
 
 
-class Answer:
-    """
-    The server's answer. Its repr leaves out the body, which may be a secret's value.
+class Answer(NamedTuple):
+    """The server's answer: status and content. Its repr leaves out the content, which may be a secret's value."""
 
-    Attributes:
-        status: The HTTP status.
-        body: The content.
-    """
-
-    __slots__ = ("body", "status")
-
-    def __init__(self, status: int, body: bytes) -> None:
-        self.status = status
-        self.body = body
+    status: int
+    body: bytes
 
     def __repr__(self) -> str:
         return f"Answer(status={self.status})"
@@ -43,21 +36,21 @@ class NoServer(Exception):
     """No secrets-cache answers at that address; the text says why."""
 
 
-def ask(url: str, target: str, tokens: Sequence[Token] | None) -> Answer:
+def ask(url: str, target: str, config: Config) -> Answer:
     """
-    Send a GET to the server at `url`; return its answer.
+    Send a GET to a server; return its answer.
 
     Args:
-        url: http://HOST:PORT.
+        url: http://HOST:PORT; empty for this machine and the configured port.
         target: Path and query, encoded.
-        tokens: Those of the configuration, of which the first is sent; None or empty for none.
+        config: The configuration; the first of its tokens is sent.
 
     Raises:
         NoServer: Nothing answers there, or another program does.
         Usage: `url` has another form.
     """
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url or f"http://127.0.0.1:{config.port}")
         host, port = parts.hostname, parts.port or 80
     except ValueError:
         host, port = None, 0
@@ -70,7 +63,7 @@ def ask(url: str, target: str, tokens: Sequence[Token] | None) -> Answer:
         greeting.read()
         if greeting.headers.get("Server") != SERVER:
             raise NoServer(f"{host}:{port}: another program answers there")
-        connection.request("GET", target, headers={TOKEN_HEADER: tokens[0].text} if tokens else {})
+        connection.request("GET", target, headers={TOKEN_HEADER: config.tokens[0].text} if config.tokens else {})
         response = connection.getresponse()
         return Answer(response.status, response.read())
     except OSError as error:

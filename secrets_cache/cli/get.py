@@ -14,15 +14,14 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import aclosing
 from urllib.parse import quote, urlencode
 
-from secrets_cache.cli.client import Answer, NoServer, ask
+from secrets_cache.cli.client import OK, Answer, NoServer, ask
 from secrets_cache.cli.inputs import read_configuration, silence_logs
 from secrets_cache.cli.terminal import print_error
 from secrets_cache.config import Config
 from secrets_cache.system.files import ConfigFile
-
-OK = 200
 
 
 def run(given: argparse.Namespace) -> int:
@@ -31,7 +30,7 @@ def run(given: argparse.Namespace) -> int:
     file, config = read_configuration(given, os.environ)
     target = _make_target(given)
     try:
-        answer = ask(given.url or f"http://127.0.0.1:{config.port}", target, config.tokens)
+        answer = ask(given.url, target, config)
     except NoServer as reason:
         if given.url:
             print_error(f"no server at {reason}")
@@ -66,14 +65,10 @@ def _narrow(config: Config, file: ConfigFile, name: str) -> Config:
         # Without a configuration, IAM alone decides: there is no other caller to protect anything from.
         return config._replace(allow=("*",))
     mine = [item for item in config.listed if name in {item.name, item.ref.secret_id}]
-    return (
-        config
-        if not mine
-        else config._replace(
-            secrets=tuple(item for item in mine if not item.ref.is_parameter),
-            parameters=tuple(item for item in mine if item.ref.is_parameter),
-        )
-    )
+    if not mine:
+        return config
+    secrets, parameters = (tuple(item for item in mine if item.ref.is_parameter is kind) for kind in (False, True))
+    return config._replace(secrets=secrets, parameters=parameters)
 
 
 async def _fetch(config: Config, target: str) -> Answer:
@@ -83,14 +78,10 @@ async def _fetch(config: Config, target: str) -> Answer:
     from secrets_cache.system.clock import SystemClock  # noqa: PLC0415
 
     clock = SystemClock()
-    async with build_source(config, os.environ, clock) as source:
-        cache = build_cache(config, source, clock)
-        try:
-            replies = NativeHandler(cache=cache, tokens=None, list_problems=tuple, clock=clock)
-            reply = await replies.handle(Request(method="GET", target=target, hosts=["localhost"]))
-        finally:
-            await cache.aclose()
-    return Answer(reply.status, reply.body)
+    async with build_source(config, os.environ, clock) as source, aclosing(build_cache(config, source, clock)) as cache:
+        handler = NativeHandler(cache=cache, tokens=None, list_problems=tuple, clock=clock)
+        response = await handler.handle(Request(method="GET", target=target, hosts=["localhost"]))
+    return Answer(response.status, response.body)
 
 
 def _read_detail(answer: Answer) -> str:

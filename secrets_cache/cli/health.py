@@ -4,18 +4,16 @@ import argparse
 import os
 import sys
 
-from secrets_cache.cli.client import NoServer, ask
+from secrets_cache.cli.client import OK, NoServer, ask
 from secrets_cache.cli.inputs import read_configuration
 from secrets_cache.cli.terminal import print_error
-
-OK = 200
 
 
 def run(given: argparse.Namespace) -> int:
     """Print the answer of /health; return 0 if everything can be served."""
     _, config = read_configuration(given, os.environ)
     try:
-        answer = ask(given.url or f"http://127.0.0.1:{config.port}", "/health", config.tokens)
+        answer = ask(given.url, "/health", config)
     except NoServer as reason:
         print_error(f"no server at {reason}")
         return 1

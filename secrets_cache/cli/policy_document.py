@@ -13,7 +13,7 @@ Rules
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from secrets_cache.aws.iam_resources import (
     PARAMETERS,
@@ -32,14 +32,8 @@ from secrets_cache.variables.rules import find_ref, index_names, make_rules
 
 # A parameter of this name is a secret: https://docs.aws.amazon.com/systems-manager/latest/userguide/integration-ps-secretsmanager.html
 REFERENCE = "/aws/reference/secretsmanager/"
-
-
-class _Reads(NamedTuple):
-    """What is read from one service: statement name, action and resource of each read, and the regions."""
-
-    service: str
-    used: tuple[tuple[str, str, str], ...]
-    regions: tuple[str, ...]
+# One read: the name of its statement, its action, its resource, the region that is called.
+_Read = tuple[str, str, str, str]
 
 
 def find_roles(config: Config, environ: Mapping[str, str] = MappingProxyType({})) -> list[str]:
@@ -70,11 +64,11 @@ def build_policy(
     if role:
         place = Place(place.region, role.split(":")[4], role.split(":")[1])
     mine = [ref for ref in refs if ref.context.role_arn == role]
-    allowed = [one for pattern in config.allow for one in list_grants(pattern, place)] if not role else []
-    statements = [
-        *_make_statements(_read_secrets(mine, allowed, place), place),
-        *_make_statements(_read_parameters(config, mine, allowed, place, role), place),
-    ]
+    reads = [*_read_secrets(mine, place), *_read_parameters(config, mine, place, role)]
+    if not role:
+        allowed = [one for pattern in config.allow for one in list_grants(pattern, place)]
+        reads += [(*one, one[2].split(":")[3]) for one in allowed]
+    statements = [*_make_statements(SECRETS, reads, place), *_make_statements(PARAMETERS, reads, place)]
     threshold = choose_batch_threshold(config.batch)
     batches = _group_batches([item.ref for item in config.secrets], place, role)
     if threshold is not None and any(len(together) > threshold for together in batches):
@@ -105,65 +99,56 @@ def _group_batches(refs: Iterable[Ref], place: Place, role: str) -> list[list[Re
     return list(together.values())
 
 
-def _read_secrets(refs: Sequence[Ref], allowed: Sequence[tuple[str, str, str]], place: Place) -> _Reads:
+def _read_secrets(refs: Sequence[Ref], place: Place) -> list[_Read]:
     named = [ref for ref in refs if not ref.is_parameter]
     named += [
         ref._replace(secret_id=ref.secret_id.removeprefix(REFERENCE), is_parameter=False)
         for ref in refs
         if ref.is_parameter and ref.secret_id.startswith(REFERENCE)
     ]
-    used = [("Secrets", "secretsmanager:GetSecretValue", build_secret_arn(ref, place)) for ref in named]
-    patterns = [one for one in allowed if one[1].startswith(SECRETS)]
-    regions = (*(resolve_region(ref, place) for ref in named), *(resource.split(":")[3] for _, _, resource in patterns))
-    return _Reads(SECRETS, (*used, *patterns), regions)
+    return [
+        ("Secrets", "secretsmanager:GetSecretValue", build_secret_arn(ref, place), resolve_region(ref, place))
+        for ref in named
+    ]
 
 
-def _read_parameters(
-    config: Config, refs: Sequence[Ref], allowed: Sequence[tuple[str, str, str]], place: Place, role: str
-) -> _Reads:
+def _read_parameters(config: Config, refs: Sequence[Ref], place: Place, role: str) -> list[_Read]:
     named = [ref for ref in refs if ref.is_parameter]
-    single = [ref for ref in named if not ref.is_path]
     chunks = [
         here[start : start + BATCH_SIZE]
         for here in _group_batches((item.ref for item in config.parameters), place, role)
         for start in range(0, len(here), BATCH_SIZE)
     ]
     together = [ref for chunk in chunks if len(chunk) > 1 for ref in chunk]
-    used = [
-        *(("Parameters", "ssm:GetParameter", build_parameter_arn(ref, place)) for ref in single),
-        *(("ParametersTogether", "ssm:GetParameters", build_parameter_arn(ref, place)) for ref in together),
+    reads = [
+        *(("Parameters", "ssm:GetParameter", ref) for ref in named if not ref.is_path),
+        *(("ParametersTogether", "ssm:GetParameters", ref) for ref in together),
         # Permission for a path covers every parameter below it.
-        *(("Paths", "ssm:GetParametersByPath", build_parameter_arn(ref, place)) for ref in named if ref.is_path),
+        *(("Paths", "ssm:GetParametersByPath", ref) for ref in named if ref.is_path),
     ]
-    patterns = [one for one in allowed if one[1].startswith(PARAMETERS)]
-    regions = (*(resolve_region(ref, place) for ref in named), *(resource.split(":")[3] for _, _, resource in patterns))
-    return _Reads(PARAMETERS, (*used, *patterns), regions)
+    return [(what, action, build_parameter_arn(ref, place), resolve_region(ref, place)) for what, action, ref in reads]
 
 
 # The statements.
 
 
-def _make_statements(reads: _Reads, place: Place) -> list[dict[str, Any]]:
-    """Return the statements for reading, and for decryption through the service that is read from."""
+def _make_statements(service: str, reads: Sequence[_Read], place: Place) -> list[dict[str, Any]]:
+    """Return the statements for reading from a service, and for decryption through it."""
     by_action: dict[tuple[str, str], list[str]] = {}
-    for what, action, resource in reads.used:
-        by_action.setdefault((what, action), []).append(resource)
+    regions = set()
+    for what, action, resource, region in reads:
+        if action.startswith(f"{service}:"):
+            by_action.setdefault((what, action), []).append(resource)
+            regions.add(region)
     if not by_action:
         return []
-    regions = set(reads.regions)
     keys = [f"arn:{place.partition}:kms:{region}:*:key/*" for region in regions]
-    through = [f"{reads.service}.{region}.amazonaws.com" for region in regions]
-    decrypt = _make_statement(
-        "Secrets" if reads.service == SECRETS else "Parameters", "kms:Decrypt", _drop_covered(keys)
-    )
+    through = [f"{service}.{region}.amazonaws.com" for region in regions]
+    sid = "DecryptSecrets" if service == SECRETS else "DecryptParameters"
     return [
-        *(
-            _make_statement(f"Read{what}", action, _drop_covered(resources))
-            for (what, action), resources in by_action.items()
-        ),
+        *(_make_statement(f"Read{what}", action, _drop_covered(found)) for (what, action), found in by_action.items()),
         {
-            **decrypt,
-            "Sid": f"Decrypt{decrypt['Sid']}",
+            **_make_statement(sid, "kms:Decrypt", _drop_covered(keys)),
             "Condition": {"StringLike": {"kms:ViaService": _drop_covered(through)}},
         },
     ]

@@ -7,6 +7,7 @@ Rules
 2. A failure is reported, and stops nothing else.
 """
 
+import itertools
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -33,14 +34,7 @@ Progress = Callable[[int, int], None]
 
 
 class TimedSource:
-    """
-    A source that measures how long each fetch takes.
-
-    Args:
-        source: The source that fetches.
-        clock: The clock.
-        ended: Called after each fetch.
-    """
+    """A source that measures how long each fetch of `source` takes; `ended` is called after each."""
 
     def __init__(self, source: Source, clock: Clock, ended: Callable[[], None]) -> None:
         self._source = source
@@ -69,20 +63,6 @@ class TimedSource:
         self._ended()
 
 
-class _Counter:
-    """Counts the fetches that have ended."""
-
-    def __init__(self, total: int, progress: Progress) -> None:
-        self._total = total
-        self._progress = progress
-        self._done = 0
-        progress(0, total)
-
-    def step(self) -> None:
-        self._done += 1
-        self._progress(self._done, self._total)
-
-
 async def probe(
     config: Config, rules: Sequence[Rule], present: Mapping[str, str], progress: Progress
 ) -> tuple[list[Row], list[Row]]:
@@ -96,11 +76,16 @@ async def probe(
         progress: Called after each fetch.
     """
     clock = SystemClock()
-    counter = _Counter(len(config.listed) + len({rule.wanted for rule in rules}), progress)
+    total = len(config.listed) + len({rule.wanted for rule in rules})
+    numbers = itertools.count()
+
+    def count() -> None:
+        progress(next(numbers), total)
+
+    count()
     async with build_source(config, os.environ, clock) as source:
-        timed = TimedSource(source, clock, counter.step)
-        cache = build_cache(config, timed, clock)
-        try:
+        timed = TimedSource(source, clock, count)
+        async with aclosing(build_cache(config, timed, clock)) as cache:
             await cache.prefetch()
             reports = {report.name: report for report in cache.report()}
             listed = [_describe_report(reports[item.name], timed.took_ms.get(item.ref)) for item in config.listed]
@@ -111,9 +96,7 @@ async def probe(
                 budget_seconds=config.fetch_timeout,
                 clock=clock,
             ) as reader:
-                return listed, await _probe_variables(rules, present, reader, counter)
-        finally:
-            await cache.aclose()
+                return listed, await _probe_variables(rules, present, reader, count)
 
 
 def _describe_report(report: EntryReport, took_ms: int | None) -> Row:
@@ -127,7 +110,7 @@ def _describe_report(report: EntryReport, took_ms: int | None) -> Row:
 
 
 async def _probe_variables(
-    rules: Sequence[Rule], present: Mapping[str, str], reader: SecretReader, counter: _Counter
+    rules: Sequence[Rule], present: Mapping[str, str], reader: SecretReader, count: Callable[[], None]
 ) -> list[Row]:
     names = {os.fsencode(name) for name in present}
     owners: dict[bytes, int] = {}
@@ -152,7 +135,7 @@ async def _probe_variables(
         found.append(row)
         if rule.wanted not in seen:
             seen.add(rule.wanted)
-            counter.step()
+            count()
     for number, row in enumerate(found):
         mine = [name for name, owner in owners.items() if owner == number]
         if row["state"] == "fetched":

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from secrets_cache.config import Config, ListedSecret, Problem
+from secrets_cache.core.results import EntryKind
 from secrets_cache.core.secret import Ref
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.variables.assignments import name_variable
@@ -31,7 +32,7 @@ def report_listed(config: Config, item: ListedSecret) -> Row:
     """Return what a listed item means. None: the function's own region or role, or the current version."""
     return {
         "name": item.name,
-        "kind": _name_kind(item.ref),
+        "kind": EntryKind.of(item.ref).value,
         "id": item.ref.secret_id,
         "version": item.ref.version_id or item.ref.version_stage,
         "region": item.ref.context.region or None,
@@ -48,7 +49,7 @@ def report_rule(rule: Rule, names: Names) -> Row:
     return {
         "variables": _list_patterns(rule),
         "source": "reference" if rule.spread.as_name == rule.origin else rule.origin.partition(":")[0],
-        "kind": _name_kind(Ref(wanted.id, is_parameter=wanted.is_parameter)),
+        "kind": EntryKind.of(Ref(wanted.id, is_parameter=wanted.is_parameter)).value,
         "id": wanted.id,
         "key": rule.key or None,
         "region": context.region or None,
@@ -56,10 +57,6 @@ def report_rule(rule: Rule, names: Names) -> Row:
         "override": rule.spread.override,
         "required": rule.spread.required,
     }
-
-
-def _name_kind(ref: Ref) -> str:
-    return "path" if ref.is_path else "parameter" if ref.is_parameter else "secret"
 
 
 def _list_patterns(rule: Rule) -> Sequence[str]:

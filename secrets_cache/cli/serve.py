@@ -15,11 +15,11 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from secrets_cache.app import Application, running
 from secrets_cache.cli.inputs import read_configuration
-from secrets_cache.cli.systemd import notify
 from secrets_cache.config import Config
 from secrets_cache.system import logs
 from secrets_cache.system.limits import set_limits
@@ -96,3 +96,18 @@ def _report_ready(config: Config, app: Application) -> None:
     failed = sum(report.error is not None for report in reports)
     logger.info("serve.ready", {"port": config.port, "secrets": len(reports), "failed": failed})
     notify(os.environ, f"READY=1\nSTATUS={len(reports)} secrets, {failed} of them failed")
+
+
+def notify(environ: Mapping[str, str], state: str) -> None:
+    """Send a state such as "READY=1" to systemd's socket, $NOTIFY_SOCKET, if it is set: sd_notify(3). Never raises."""
+    address = environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    # The variable writes the NUL of an abstract socket as @.
+    path = f"\0{address[1:]}" if address.startswith("@") else address
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.connect(path)
+            channel.sendall(state.encode())
+    except (OSError, ValueError) as error:
+        logger.warning("serve.not_notified", {"reason": getattr(error, "strerror", None) or str(error)})

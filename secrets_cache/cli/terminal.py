@@ -11,7 +11,7 @@ Rules
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
@@ -49,13 +49,12 @@ class Screen:
         else:
             self._console.print(make_printable(text), style=style.value, soft_wrap=True)
 
-    def table(self, headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-        """Write a table, without the columns that are empty in every row."""
-        used = [number for number in range(len(headings)) if any(row[number].text for row in rows)]
-        headings = [headings[number] for number in used]
-        rows = [[row[number]._replace(text=make_printable(row[number].text)) for number in used] for row in rows]
+    def table(self, rows: Sequence[Mapping[str, Cell]]) -> None:
+        """Write a table of cells by heading, without the columns that are empty in every row."""
+        headings = [heading for heading in rows[0] if any(row[heading].text for row in rows)]
+        lines = [[Cell(make_printable(row[name].text), row[name].style) for name in headings] for row in rows]
         if self._console is None:
-            self._write_columns([headings, *([cell.text for cell in row] for row in rows)])
+            self._write_columns([headings, *([cell.text for cell in line] for line in lines)])
             return
         from rich.table import Table  # noqa: PLC0415 - only on a terminal
         from rich.text import Text  # noqa: PLC0415
@@ -63,8 +62,8 @@ class Screen:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for heading in headings:
             table.add_column(heading, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(cell.text, cell.style.value) for cell in row))
+        for line in lines:
+            table.add_row(*(Text(cell.text, cell.style.value) for cell in line))
         self._console.print(table)
 
     def _write_columns(self, lines: Sequence[Sequence[str]]) -> None:

@@ -10,9 +10,7 @@ Rules
 import re
 
 from secrets_cache.config import plain_yaml
-from secrets_cache.config.nodes import DocumentError, Node, Scalar, Sequence
-
-SHOWN_LENGTH = 60
+from secrets_cache.config.nodes import DocumentError, Node
 
 # One to one, so that columns stay: a run of dashes and blanks at the start of a line, each dash before a blank.
 _INDENT = re.compile(r"^[ \u00a0]*(?:[-\u2013\u2014](?:[ \u00a0]+|$))*", re.MULTILINE)
@@ -45,32 +43,3 @@ def compose(data: bytes, *, is_fast: bool) -> Node | None:
     from secrets_cache.config import pyyaml  # noqa: PLC0415 - slow to import
 
     return pyyaml.compose(text)
-
-
-def describe(node: Node) -> str:
-    """Describe a node in words for a problem, shortened."""
-    if isinstance(node, Scalar):
-        text = shorten(node.value)
-        return repr(text) if text else "nothing"
-    return "a list" if isinstance(node, Sequence) else "keys with values"
-
-
-def show_key(name: str) -> str:
-    """Return a key's name for the key of a problem: shortened and printable, so that a problem is one line."""
-    text = shorten(name)
-    return text if text.isprintable() else repr(text)[1:-1]
-
-
-def shorten(text: str) -> str:
-    """Return the beginning of a text, for a problem."""
-    return text if len(text) <= SHOWN_LENGTH else text[:SHOWN_LENGTH] + "..."
-
-
-def is_empty_text(node: Node) -> bool:
-    """Return whether the node is a quoted empty text. Nothing at all, or a comment in its place, is not."""
-    return isinstance(node, Scalar) and node.value == "" and node.is_quoted
-
-
-def is_null(node: Node) -> bool:
-    """Return whether the node is YAML's null."""
-    return isinstance(node, Scalar) and node.is_null

@@ -12,8 +12,8 @@ Variables = Mapping[str, tuple[str, ValueType[Any]]]
 # By variable: the setting in `Config`, and the type of its value. An empty variable counts as not set.
 VARIABLES: Variables = {
     "CACHE_TIMEOUT": ("ttl", values.TTL_MINUTES),
-    "SECRETS_CACHE_PORT": ("port", values.Port()),
-    "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": ("aws_port", values.Port()),
+    "SECRETS_CACHE_PORT": ("port", values.PORT),
+    "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": ("aws_port", values.PORT),
     "SECRETS_CACHE_LOG_LEVEL": ("log_level", values.LOG_LEVEL),
     "SECRETS_CACHE_METRICS": ("metrics", values.METRICS),
     "SECRETS_CACHE_TOKEN": ("token", values.TOKEN),
@@ -64,7 +64,7 @@ def combine(of_file: Mapping[str, Any], problems_of_file: Sequence[Problem], env
     if token is INVALID_TOKEN:
         settings["tokens"] = ()
     elif token == SESSION:
-        settings["tokens"] = _find_session_token(environ)
+        settings["tokens"] = tuple(Token(environ[name]) for name in SESSION_VARIABLES if environ.get(name))[:1]
         if not settings["tokens"]:
             problems.append(
                 Problem(
@@ -78,10 +78,6 @@ def combine(of_file: Mapping[str, Any], problems_of_file: Sequence[Problem], env
     elif token:
         settings["tokens"] = (Token(token),)
     return Config(**settings, problems=tuple(problems))
-
-
-def _find_session_token(environ: Mapping[str, str]) -> tuple[Token, ...]:
-    return tuple(Token(environ[name]) for name in SESSION_VARIABLES if environ.get(name))[:1]
 
 
 def _read_layer(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:

@@ -10,12 +10,13 @@ Rules
 from collections.abc import Mapping
 from typing import Any
 
-from secrets_cache.config import document, nodes
+from secrets_cache.config import nodes
 from secrets_cache.config.model import HIDDEN, Problem
 from secrets_cache.config.nodes import Node
 from secrets_cache.config.values import InvalidValue, ValueType
 
 MAX_ITEMS = 20_000
+SHOWN_LENGTH = 60
 
 
 class NodeReader:
@@ -34,12 +35,11 @@ class NodeReader:
         self._items_left = MAX_ITEMS
         self.problems: list[Problem] = []
 
-    def problem(self, node: Node, key: str, allowed: str, found: str = "") -> None:
+    def note_problem(self, node: Node, key: str, allowed: str, found: str = "") -> None:
         """Note a problem; without `found`, the node itself is described."""
-        found = found or document.describe(node)
-        self.problems.append(Problem(file=self._file, line=node.line, key=key, found=found, allowed=allowed))
+        self.problems.append(Problem(self._file, node.line, key, found or _describe(node), allowed))
 
-    def mapping(
+    def read_mapping(
         self, node: Node, key: str, known: tuple[str, ...] | Mapping[str, Any] | None, *, hidden: bool = False
     ) -> dict[str, Node]:
         """
@@ -53,29 +53,28 @@ class NodeReader:
         """
         if not isinstance(node, nodes.Mapping):
             names = "any keys with values" if known is None else f"the keys {', '.join(known)}"
-            self.problem(node, key, names, found=HIDDEN if hidden else "")
+            self.note_problem(node, key, names, found=HIDDEN if hidden else "")
             return {}
         parts: dict[str, Node] = {}
         for name_node, value in self._take(node, key):
             name = name_node.value if isinstance(name_node, nodes.Scalar) else ""
-            at = (f"{key}." if key else "") + document.show_key(name)
-            said = repr(document.shorten(name))
-            if known is not None and name not in known and hidden:
-                self.problem(name_node, key, f"the keys {', '.join(known)}", found="an unknown key")
-            elif known is not None and name not in known:
-                self.problem(name_node, at, f"the keys {', '.join(known)}", found=f"unknown key {said}")
+            at = (f"{key}." if key else "") + show_key(name)
+            shown = repr(_shorten(name))
+            if known is not None and name not in known:
+                place, found = (key, "an unknown key") if hidden else (at, f"unknown key {shown}")
+                self.note_problem(name_node, place, f"the keys {', '.join(known)}", found)
             elif name in parts:
-                self.problem(name_node, at, "each key only once", found=f"a second key {said}")
+                self.note_problem(name_node, at, "each key only once", found=f"a second key {shown}")
             else:
                 parts[name] = value
         return parts
 
-    def items(self, node: Node, key: str) -> list[tuple[Node, str]]:
+    def read_items(self, node: Node, key: str) -> list[tuple[Node, str]]:
         """Return a list's items with their keys; null counts as an empty list."""
-        if document.is_null(node):
+        if node.is_null:
             return []
         if not isinstance(node, nodes.Sequence):
-            self.problem(node, key, "a list")
+            self.note_problem(node, key, "a list")
             return []
         return [(item, f"{key}[{number}]") for number, item in enumerate(self._take(node, key))]
 
@@ -83,27 +82,45 @@ class NodeReader:
         """Return the items of a list or the pairs of a mapping, as many as the bound leaves."""
         taken: list[Any] = [*node.value[: self._items_left]]
         if len(taken) < len(node.value) and self._items_left:
-            self.problem(node, key, f"at most {MAX_ITEMS} items and keys in all", found="more")
+            self.note_problem(node, key, f"at most {MAX_ITEMS} items and keys in all", found="more")
         self._items_left -= len(taken)
         return taken
 
-    def scalar(
-        self,
-        node: Node,
-        key: str,
-        value_type: ValueType[Any],
-        into: dict[str, Any],
-        *,
-        store_as: str = "",
-        hidden: bool = False,
-    ) -> None:
-        """Store the value of a node in `into`, under the last part of its key or `store_as`; or note a problem."""
+    def read_value(self, node: Node, key: str, value_type: ValueType[Any], *, hidden: bool = False) -> Any:  # noqa: ANN401
+        """Return what a scalar stands for; None after a problem, which no value stands for."""
         # `token: null` is not a token with the text "null".
-        if isinstance(node, nodes.Scalar) and not (hidden and document.is_null(node)):
+        if isinstance(node, nodes.Scalar) and not (hidden and node.is_null):
             try:
-                into[store_as or key.rpartition(".")[2]] = value_type.parse(node.value)
+                return value_type.parse(node.value)
             except InvalidValue:
                 pass
-            else:
-                return
-        self.problem(node, key, value_type.allowed, found=HIDDEN if hidden else "")
+        self.note_problem(node, key, value_type.allowed, found=HIDDEN if hidden else "")
+        return None
+
+    def read_values(
+        self, parts: Mapping[str, Node], prefix: str, value_types: Mapping[str, ValueType[Any]]
+    ) -> dict[str, Any]:
+        """Return the valid values of those parts of a mapping that have a type; `prefix` comes before their keys."""
+        found = {
+            name: self.read_value(parts[name], prefix + name, value_type)
+            for name, value_type in value_types.items()
+            if name in parts
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def show_key(name: str) -> str:
+    """Return a key's name for the key of a problem: shortened and printable, so that a problem is one line."""
+    text = _shorten(name)
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def _describe(node: Node) -> str:
+    """Describe a node in words for a problem."""
+    if isinstance(node, nodes.Scalar):
+        return repr(_shorten(node.value)) if node.value else "nothing"
+    return "a list" if isinstance(node, nodes.Sequence) else "keys with values"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= SHOWN_LENGTH else text[:SHOWN_LENGTH] + "..."

@@ -25,6 +25,7 @@ class Sequence:
     """A list: its items, and the line it starts in."""
 
     __slots__ = ("line", "value")
+    is_null = False
 
     def __init__(self, value: "list[Node]", line: int) -> None:
         self.value = value
@@ -35,6 +36,7 @@ class Mapping:
     """A mapping: its keys and values in the order written, and the line it starts in."""
 
     __slots__ = ("line", "value")
+    is_null = False
 
     def __init__(self, value: "list[tuple[Node, Node]]", line: int) -> None:
         self.value = value

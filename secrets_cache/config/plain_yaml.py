@@ -47,7 +47,7 @@ def compose(text: str) -> Node | None:
     if not lines:
         return None
     document = _Document(lines)
-    root = document.collection(-1, 0)
+    root = document.read_collection(-1, 0)
     if document.lines:
         raise NotPlain
     return root
@@ -74,33 +74,33 @@ class _Document:
     def __init__(self, lines: list[_Line]) -> None:
         self.lines = lines[::-1]
 
-    def collection(self, outside: int, depth: int) -> Sequence | Mapping:
+    def read_collection(self, outside: int, depth: int) -> Sequence | Mapping:
         """Read a list or a mapping that is indented more than `outside`."""
         first = self.lines[-1]
         if first.column <= outside or depth > MAX_DEPTH:
             raise NotPlain
-        return self.sequence(first, depth) if first.is_item else self.mapping(first, depth)
+        return self.read_sequence(first, depth) if first.is_item else self.read_mapping(first, depth)
 
-    def sequence(self, first: _Line, depth: int) -> Sequence:
+    def read_sequence(self, first: _Line, depth: int) -> Sequence:
         items: list[Node] = []
         while self._goes_on(first.column) and self.lines[-1].is_item:
             line = self.lines.pop()
             rest = line.content[1:].lstrip(" ")
             if not rest or rest.startswith("#"):
-                items.append(self.below(line, first.column, depth))
+                items.append(self.read_below(line, first.column, depth))
             elif _begins_mapping(rest):
                 # A mapping that begins after the dash: all its keys are in the column of the first one.
                 self.lines.append(_Line(line.number, line.column + len(line.content) - len(rest), rest))
-                items.append(self.collection(first.column, depth + 1))
+                items.append(self.read_collection(first.column, depth + 1))
             else:
-                items.append(_value(rest, line.number))
+                items.append(_read_value(rest, line.number))
         return Sequence(items, first.number)
 
-    def mapping(self, first: _Line, depth: int) -> Mapping:
+    def read_mapping(self, first: _Line, depth: int) -> Mapping:
         pairs: list[tuple[Node, Node]] = []
         while self._goes_on(first.column) and not self.lines[-1].is_item:
             line = self.lines.pop()
-            key, end = _scalar(line.content, 0, line.number)
+            key, end = _read_scalar(line.content, 0, line.number)
             colon = _KEY_END.match(line.content, end)
             if colon is None:
                 raise NotPlain
@@ -109,15 +109,15 @@ class _Document:
                 # A list may follow its key without indentation.
                 below = self.lines[-1] if self.lines else None
                 outside = first.column - bool(below and below.is_item)
-                pairs.append((key, self.below(line, outside, depth)))
+                pairs.append((key, self.read_below(line, outside, depth)))
             else:
-                pairs.append((key, _value(rest, line.number)))
+                pairs.append((key, _read_value(rest, line.number)))
         return Mapping(pairs, first.number)
 
-    def below(self, line: _Line, outside: int, depth: int) -> Node:
+    def read_below(self, line: _Line, outside: int, depth: int) -> Node:
         """Read the lines below a dash or a key: nothing, or a collection."""
         if self.lines and self.lines[-1].column > outside:
-            return self.collection(outside, depth + 1)
+            return self.read_collection(outside, depth + 1)
         return Scalar("", line.number, is_quoted=False, is_null=True)
 
     def _goes_on(self, column: int) -> bool:
@@ -132,15 +132,15 @@ def _begins_mapping(text: str) -> bool:
     return match is not None and _KEY_END.match(text, match.end()) is not None
 
 
-def _value(text: str, number: int) -> Node:
+def _read_value(text: str, number: int) -> Node:
     """Read a scalar, or a collection in brackets, up to the line's end."""
-    node, end = _flow(text, 0, number, 0)
+    node, end = _read_flow(text, 0, number, 0)
     if not _END.match(text, end):
         raise NotPlain
     return node
 
 
-def _scalar(text: str, at: int, number: int) -> tuple[Scalar, int]:
+def _read_scalar(text: str, at: int, number: int) -> tuple[Scalar, int]:
     match = _SCALAR.match(text, at)
     if match is None:
         raise NotPlain
@@ -151,34 +151,34 @@ def _scalar(text: str, at: int, number: int) -> tuple[Scalar, int]:
     return Scalar(value, number, is_quoted=True, is_null=False), match.end()
 
 
-def _flow(text: str, at: int, number: int, depth: int) -> tuple[Node, int]:
+def _read_flow(text: str, at: int, number: int, depth: int) -> tuple[Node, int]:
     """Read the scalar, the [...] or the {...} that begins at `at`; return it and where it ends."""
     closing = {"[": "]", "{": "}"}.get(text[at : at + 1])
     if closing is None:
-        return _scalar(text, at, number)
+        return _read_scalar(text, at, number)
     if depth > MAX_DEPTH:
         raise NotPlain
     items: list[Node] = []
     pairs: list[tuple[Node, Node]] = []
-    at = _skip(text, at + 1)
+    at = _skip_blanks(text, at + 1)
     while text[at : at + 1] != closing:
         if closing == "]":
-            item, at = _flow(text, at, number, depth + 1)
+            item, at = _read_flow(text, at, number, depth + 1)
             items.append(item)
         else:
-            key, at = _scalar(text, at, number)
+            key, at = _read_scalar(text, at, number)
             if text[at : at + 2] != ": ":
                 raise NotPlain
-            value, at = _flow(text, _skip(text, at + 1), number, depth + 1)
+            value, at = _read_flow(text, _skip_blanks(text, at + 1), number, depth + 1)
             pairs.append((key, value))
-        at = _skip(text, at)
+        at = _skip_blanks(text, at)
         if text[at : at + 1] == ",":
-            at = _skip(text, at + 1)
+            at = _skip_blanks(text, at + 1)
         elif text[at : at + 1] != closing:
             raise NotPlain
     return (Sequence(items, number) if closing == "]" else Mapping(pairs, number)), at + 1
 
 
-def _skip(text: str, at: int) -> int:
+def _skip_blanks(text: str, at: int) -> int:
     blanks = _BLANKS.match(text, at)
     return blanks.end() if blanks else at

@@ -12,9 +12,9 @@ Longer than most modules here: it is the one table of all keys, and the one plac
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from secrets_cache.config import document, nodes, values
+from secrets_cache.config import nodes, values
 from secrets_cache.config.model import INVALID_TOKEN, Batch, ListedSecret, Problem, VariablesFrom
-from secrets_cache.config.node_reader import NodeReader
+from secrets_cache.config.node_reader import NodeReader, show_key
 from secrets_cache.config.nodes import Node
 from secrets_cache.config.values import ValueType
 from secrets_cache.core.secret import AwsContext, Ref
@@ -29,8 +29,8 @@ GENERAL: Mapping[str, ValueType[Any]] = {
 }
 LISTS = ("secrets", "parameters", "allow", "env")
 SERVER: Mapping[str, ValueType[Any]] = {
-    "port": values.Port(),
-    "aws_port": values.Port(at_least=0),
+    "port": values.PORT,
+    "aws_port": values.PORT_OR_NONE,
     "token": values.TOKEN,
 }
 METRICS: Mapping[str, ValueType[Any]] = {
@@ -78,9 +78,9 @@ def read_document(root: Node | None, file: str) -> tuple[dict[str, Any], list[Pr
     """Return the settings under `root`, by their names in `Config`, and the problems; `file` is the document's path."""
     schema = _Schema(file)
     if isinstance(root, nodes.Sequence):
-        schema.groups(root, "")
-    elif root is not None and not document.is_null(root):
-        schema.top(root)
+        schema.read_groups(root, "")
+    elif root is not None and not root.is_null:
+        schema.read_top(root)
     for name in ("secrets", "parameters"):
         listed = (item for item in schema.listed.values() if item.ref.is_parameter == (name == "parameters"))
         schema.settings[name] = tuple(listed)
@@ -96,82 +96,82 @@ class _Schema(NodeReader):
         self.listed: dict[str, ListedSecret] = {}
         self._refs: set[Ref] = set()
 
-    def top(self, node: Node) -> None:
-        parts = self.mapping(node, "", (*LISTS, *GENERAL, "metrics", "server", "CacheManager"))
-        for key, value_type in GENERAL.items():
-            if key in parts:
-                self.scalar(parts[key], key, value_type, self.settings)
-        self.lists(parts, "")
+    def read_top(self, node: Node) -> None:
+        parts = self.read_mapping(node, "", (*LISTS, *GENERAL, "metrics", "server", "CacheManager"))
+        self.settings.update(self.read_values(parts, "", GENERAL))
+        self.read_lists(parts, "")
         if "CacheManager" in parts:
-            self.groups(parts["CacheManager"], "CacheManager")
+            self.read_groups(parts["CacheManager"], "CacheManager")
         if "metrics" in parts:
-            self.metrics(parts["metrics"])
+            self.read_metrics(parts["metrics"])
         if "server" in parts:
-            self.server(parts["server"])
+            self.read_server(parts["server"])
 
-    def groups(self, node: Node, key: str) -> None:
+    def read_groups(self, node: Node, key: str) -> None:
         """Read the older form, which published examples use: a list of groups, each with its own list of secrets."""
-        for item, at in self.items(node, key):
-            self.lists(self.mapping(item, at, ("secrets", "parameters")), f"{at}.")
+        for item, at in self.read_items(node, key):
+            self.read_lists(self.read_mapping(item, at, ("secrets", "parameters")), f"{at}.")
 
-    def lists(self, parts: Mapping[str, Node], prefix: str) -> None:
+    def read_lists(self, parts: Mapping[str, Node], prefix: str) -> None:
         readers: dict[str, Callable[[Node, str], None]] = {
-            "secrets": self.secret,
-            "parameters": self.parameter,
-            "allow": self.allow,
-            "env": self.variables,
+            "secrets": self.read_secret,
+            "parameters": self.read_parameter,
+            "allow": self.read_allow,
+            "env": self.read_variables,
         }
         for name, read in readers.items():
             if name in parts:
-                for item, at in self.items(parts[name], prefix + name):
+                for item, at in self.read_items(parts[name], prefix + name):
                     read(item, at)
 
-    def metrics(self, node: Node) -> None:
+    def read_metrics(self, node: Node) -> None:
         """Read a format alone, or a mapping with the format and more."""
         if isinstance(node, nodes.Scalar):
-            self.scalar(node, "metrics", METRICS["format"], self.settings)
-            return
-        for name, part in self.mapping(node, "metrics", METRICS).items():
-            self.scalar(part, f"metrics.{name}", METRICS[name], self.settings, store_as=METRICS_NAMES[name])
+            found = self.read_values({"metrics": node}, "", {"metrics": METRICS["format"]})
+        else:
+            found = self.read_values(self.read_mapping(node, "metrics", METRICS), "metrics.", METRICS)
+        self.settings.update((METRICS_NAMES.get(name, name), value) for name, value in found.items())
 
-    def server(self, node: Node) -> None:
+    def read_server(self, node: Node) -> None:
         before = len(self.problems)
-        parts = self.mapping(node, "server", SERVER, hidden=True)
+        parts = self.read_mapping(node, "server", SERVER, hidden=True)
         if len(self.problems) > before:
             # `token:abc` without a space is a key. It must not be shown, and it must not count as no token.
             self.settings["token"] = INVALID_TOKEN
-        for key, value_type in SERVER.items():
-            if key in parts and not (key == "token" and document.is_empty_text(parts[key])):
-                self.scalar(parts[key], f"server.{key}", value_type, self.settings, hidden=key == "token")
-                if key == "token":
-                    self.settings.setdefault("token", INVALID_TOKEN)
+        token = parts.pop("token", None)
+        self.settings.update(self.read_values(parts, "server.", SERVER))
+        # A quoted empty text is no token. Nothing at all, or a comment in its place, is a problem.
+        if token is not None and not (isinstance(token, nodes.Scalar) and token.is_quoted and not token.value):
+            self.settings["token"] = (
+                self.read_value(token, "server.token", SERVER["token"], hidden=True) or INVALID_TOKEN
+            )
 
-    def secret(self, node: Node, key: str) -> None:
-        parsed = self.long_form(node, key, SECRET)
-        if parsed is not None and (context := self.context(node, key, parsed)) is not None:
+    def read_secret(self, node: Node, key: str) -> None:
+        parsed = self.read_long_form(node, key, SECRET)
+        if parsed is not None and (context := self.read_context(node, key, parsed)) is not None:
             stage = parsed.get("version_stage")
-            self.add(node, key, parsed, Ref(parsed["id"], None, None if stage == "AWSCURRENT" else stage, context))
+            self.add_item(node, key, parsed, Ref(parsed["id"], None, None if stage == "AWSCURRENT" else stage, context))
 
-    def parameter(self, node: Node, key: str) -> None:
-        parsed = self.long_form(node, key, PARAMETER)
-        if parsed is None or (context := self.context(node, key, parsed)) is None:
+    def read_parameter(self, node: Node, key: str) -> None:
+        parsed = self.read_long_form(node, key, PARAMETER)
+        if parsed is None or (context := self.read_context(node, key, parsed)) is None:
             return
         selectors = [name for name in ("version", "label") if name in parsed]
         ref = Ref(parsed["id"], parsed.get("version"), parsed.get("label"), context, is_parameter=True)
         if len(selectors) > 1 or (selectors and ref.is_path):
             allowed = "a path without version and label" if ref.is_path else "either version or label"
-            self.problem(node, key, allowed, found=" and ".join(selectors))
+            self.note_problem(node, key, allowed, found=" and ".join(selectors))
         else:
-            self.add(node, key, parsed, ref)
+            self.add_item(node, key, parsed, ref)
 
-    def context(self, node: Node, key: str, parsed: Mapping[str, Any]) -> AwsContext | None:
+    def read_context(self, node: Node, key: str, parsed: Mapping[str, Any]) -> AwsContext | None:
         """Return the region and the role of an item; None if they are incomplete."""
         lonely = [name for name in NEEDS_ROLE if name in parsed and "role_arn" not in parsed]
         for name in lonely:
-            self.problem(node, f"{key}.{name}", f"{name} only together with role_arn", found=repr(parsed[name]))
+            self.note_problem(node, f"{key}.{name}", f"{name} only together with role_arn", found=repr(parsed[name]))
         return None if lonely else AwsContext(**{name: parsed.get(name, "") for name in AwsContext._fields})
 
-    def add(self, node: Node, key: str, parsed: Mapping[str, Any], ref: Ref) -> None:
+    def add_item(self, node: Node, key: str, parsed: Mapping[str, Any], ref: Ref) -> None:
         """List a secret or a parameter, unless its name is taken or it is listed already."""
         listed = ListedSecret(
             ref=ref,
@@ -181,37 +181,35 @@ class _Schema(NodeReader):
         )
         known = self.listed.setdefault(listed.name, listed)
         if known != listed:
-            self.problem(node, key, "each name only once", found=f"a second secret named {listed.name!r}")
+            self.note_problem(node, key, "each name only once", found=f"a second secret named {listed.name!r}")
         elif known is listed and listed.ref in self._refs:
             del self.listed[listed.name]
-            self.problem(node, key, "each secret and stage only once", found=f"a second entry for {parsed['id']!r}")
+            self.note_problem(
+                node, key, "each secret and stage only once", found=f"a second entry for {parsed['id']!r}"
+            )
         self._refs.add(listed.ref)
 
-    def allow(self, node: Node, key: str) -> None:
-        parsed: dict[str, Any] = {}
-        self.scalar(node, key, values.PATTERN, parsed, store_as="pattern")
-        if parsed:
-            self.settings["allow"] = (*self.settings.get("allow", ()), parsed["pattern"])
+    def read_allow(self, node: Node, key: str) -> None:
+        pattern = self.read_value(node, key, values.PATTERN)
+        if pattern:
+            self.settings["allow"] = (*self.settings.get("allow", ()), pattern)
 
-    def variables(self, node: Node, key: str) -> None:
+    def read_variables(self, node: Node, key: str) -> None:
         before = len(self.problems)
-        parts = self.mapping(node, key, (*VARIABLES, *VARIABLES_LISTS, "rename"))
-        parsed: dict[str, Any] = {}
-        for name, value_type in VARIABLES.items():
-            if name in parts:
-                self.scalar(parts[name], f"{key}.{name}", value_type, parsed)
+        parts = self.read_mapping(node, key, (*VARIABLES, *VARIABLES_LISTS, "rename"))
+        parsed = self.read_values(parts, f"{key}.", VARIABLES)
         for name in VARIABLES_LISTS:
             if name in parts:
-                parsed[name] = tuple(self.names(self.items(parts[name], f"{key}.{name}")))
+                parsed[name] = tuple(self.read_names(self.read_items(parts[name], f"{key}.{name}")))
         if "rename" in parts:
-            renamed = self.mapping(parts["rename"], f"{key}.rename", None)
-            items = [(item, f"{key}.rename.{document.show_key(name)}") for name, item in renamed.items()]
-            parsed["rename"] = dict(zip(renamed, self.names(items), strict=False))
+            renamed = self.read_mapping(parts["rename"], f"{key}.rename", None)
+            items = [(item, f"{key}.rename.{show_key(name)}") for name, item in renamed.items()]
+            parsed["rename"] = dict(zip(renamed, self.read_names(items), strict=False))
         if isinstance(node, nodes.Mapping) and ("secret" in parts) == ("parameter" in parts):
-            self.problem(node, key, "either secret or parameter")
+            self.note_problem(node, key, "either secret or parameter")
         if "as" in parts and (needs_keys := [name for name in NEEDS_KEYS if name in parts]):
             allowed = f"either as, or any of {', '.join(NEEDS_KEYS)}"
-            self.problem(node, key, allowed, found=f"as and {', '.join(needs_keys)}")
+            self.note_problem(node, key, allowed, found=f"as and {', '.join(needs_keys)}")
         # An incomplete rule might set a variable that it should not.
         if before == len(self.problems):
             parsed["is_parameter"] = "parameter" in parsed
@@ -219,27 +217,19 @@ class _Schema(NodeReader):
             parsed["as_name"] = parsed.pop("as", "")
             self.settings["env"] = (*self.settings.get("env", ()), VariablesFrom(**parsed))
 
-    def names(self, items: list[tuple[Node, str]]) -> list[str]:
+    def read_names(self, items: list[tuple[Node, str]]) -> list[str]:
         """Return the names in a list of nodes and their keys."""
-        parsed: list[str] = []
-        for item, at in items:
-            name: dict[str, Any] = {}
-            self.scalar(item, at, VARIABLES["as"], name, store_as="name")
-            parsed += name.values()
-        return parsed
+        return [name for item, at in items if (name := self.read_value(item, at, VARIABLES["as"]))]
 
-    def long_form(self, node: Node, key: str, value_types: Mapping[str, ValueType[Any]]) -> dict[str, Any] | None:
+    def read_long_form(self, node: Node, key: str, value_types: Mapping[str, ValueType[Any]]) -> dict[str, Any] | None:
         """Return the values of an item, an id alone or a mapping; None if it is not certain which value is meant."""
-        parsed: dict[str, Any] = {}
         if isinstance(node, nodes.Scalar):
-            self.scalar(node, key, value_types["id"], parsed, store_as="id")
-            return parsed or None
-        parts = self.mapping(node, key, value_types)
-        for name, value_type in value_types.items():
-            if name in parts:
-                self.scalar(parts[name], f"{key}.{name}", value_type, parsed)
+            name = self.read_value(node, key, value_types["id"])
+            return {"id": name} if name else None
+        parts = self.read_mapping(node, key, value_types)
+        parsed = self.read_values(parts, f"{key}.", value_types)
         if "id" not in parts and isinstance(node, nodes.Mapping):
-            self.problem(node, f"{key}.id", value_types["id"].allowed, found="nothing")
+            self.note_problem(node, f"{key}.id", value_types["id"].allowed, found="nothing")
         # Without an invalid selector, another value would be read.
         is_known = "id" in parsed and not any(name in parts and name not in parsed for name in SELECTORS)
         return parsed if is_known else None

@@ -13,7 +13,8 @@ from secrets_cache.config.model import Metrics
 V_co = TypeVar("V_co", covariant=True)
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
-_DAY_SECONDS = 86400
+# 30 days.
+_MAX_SECONDS = 30 * 86400
 MAX_PORT = 65535
 
 
@@ -22,128 +23,86 @@ class InvalidValue(ValueError):
 
 
 class ValueType(Protocol[V_co]):
-    """A type of value."""
+    """
+    A type of value.
 
-    @property
-    def allowed(self) -> str:
-        """Describe in words what is allowed."""
-        ...
+    Attributes:
+        allowed: What is allowed, in words.
+    """
+
+    allowed: str
 
     def parse(self, text: str) -> V_co:
-        """Return the value that `text` stands for, or raise `InvalidValue`."""
+        """Return the value that `text` stands for. Raises `InvalidValue`."""
         ...
 
 
-def _number(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?|\.[0-9]{1,9}", text):
-        raise InvalidValue
-    return float(text)
+class _Number:
+    """A number from 0 to a bound; 0 itself may be excluded."""
 
+    form: str
+    unit = ""
 
-class Bounded:
-    """A lower and an upper bound; the lower one may itself be excluded."""
-
-    def __init__(self, *, at_least: float | None = None, more_than: float | None = None, at_most: float) -> None:
-        self._at_least = at_least
-        self._more_than = more_than
+    def __init__(self, *, at_most: int, may_be_zero: bool = False) -> None:
         self._at_most = at_most
+        self._may_be_zero = may_be_zero
+        least = f"at least 0{self.unit}" if may_be_zero else "more than 0"
+        self.allowed = self.form.format(bounds=f"{least}, at most {at_most}{self.unit}")
 
-    def _check(self, number: float) -> float:
-        too_small = self._at_least is not None and number < self._at_least
-        not_more = self._more_than is not None and number <= self._more_than
-        if too_small or not_more or number > self._at_most:
+    def _parse(self, text: str, factor: int = 1) -> float:
+        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?|\.[0-9]{1,9}", text):
+            raise InvalidValue
+        number = float(text) * factor
+        if number > self._at_most or (number == 0 and not self._may_be_zero):
             raise InvalidValue
         return number
 
-    def _bounds(self, unit: str = "") -> str:
-        if self._more_than is None:
-            least = f"at least {_plain(self._at_least or 0)}{unit}"
-        else:
-            least = f"more than {_plain(self._more_than)}"
-        return f"{least}, at most {_plain(self._at_most)}{unit}"
 
-
-def _plain(number: float) -> str:
-    return str(int(number)) if number == int(number) else str(number)
-
-
-class Duration(Bounded):
+class Duration(_Number):
     """Seconds, written as `30s`, `5m`, `2h` or a plain number."""
 
-    @property
-    def allowed(self) -> str:
-        """Describe in words what is allowed."""
-        return f"a duration such as 30s, 5m, 2h, or a number of seconds; {self._bounds(' s')}"
+    form = "a duration such as 30s, 5m, 2h, or a number of seconds; {bounds}"
+    unit = " s"
 
     def parse(self, text: str) -> float:
         """Return the seconds."""
-        number, factor = (text[:-1], _UNITS[text[-1]]) if text[-1:] in _UNITS else (text, 1)
-        return self._check(_number(number) * factor)
+        return self._parse(text[:-1], _UNITS[text[-1]]) if text[-1:] in _UNITS else self._parse(text)
 
 
-class Minutes(Bounded):
+class Minutes(_Number):
     """Minutes, decimals allowed; parsed to seconds."""
 
-    @property
-    def allowed(self) -> str:
-        """Describe in words what is allowed."""
-        return f"a number of minutes, decimals allowed; {self._bounds()}"
+    form = "a number of minutes, decimals allowed; {bounds}"
 
     def parse(self, text: str) -> float:
         """Return the seconds."""
-        return self._check(_number(text)) * 60
+        return self._parse(text) * 60
 
 
-class Share(Bounded):
+class Share(_Number):
     """A share of something, written as a percentage or 0; parsed to a number from 0 to 1."""
 
-    @property
-    def allowed(self) -> str:
-        """Describe in words what is allowed."""
-        return f"a percentage such as 10%, {self._bounds('%')}; or 0"
+    form = "a percentage such as 10%, {bounds}; or 0"
+    unit = "%"
 
     def parse(self, text: str) -> float:
         """Return the share."""
-        if text.endswith("%"):
-            return self._check(_number(text[:-1])) / 100
-        if _number(text) != 0:
+        share = self._parse(text.removesuffix("%")) / 100
+        if share and not text.endswith("%"):
             raise InvalidValue
-        return 0.0
+        return share
 
 
 class Whole:
     """A whole number."""
 
-    def __init__(self, *, at_least: int, at_most: int) -> None:
-        self._at_least = at_least
-        self._at_most = at_most
-
-    @property
-    def allowed(self) -> str:
-        """Describe in words what is allowed."""
-        return f"a whole number, at least {self._at_least}, at most {self._at_most}"
+    def __init__(self, at_least: int, at_most: int) -> None:
+        self._range = range(at_least, at_most + 1)
+        self.allowed = f"a whole number from {at_least} to {at_most}"
 
     def parse(self, text: str) -> int:
         """Return the number."""
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not self._at_least <= int(text) <= self._at_most:
-            raise InvalidValue
-        return int(text)
-
-
-class Port:
-    """A TCP port; 0 where that means none."""
-
-    def __init__(self, *, at_least: int = 1) -> None:
-        self._at_least = at_least
-
-    @property
-    def allowed(self) -> str:
-        """Describe in words what is allowed."""
-        return f"a whole number from {self._at_least} to {MAX_PORT}"
-
-    def parse(self, text: str) -> int:
-        """Return the port."""
-        if not re.fullmatch(r"[0-9]{1,5}", text) or not self._at_least <= int(text) <= MAX_PORT:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) not in self._range:
             raise InvalidValue
         return int(text)
 
@@ -183,11 +142,13 @@ _ARN = r"arn:aws[a-z0-9-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:" + _NAME
 _PARAMETER = r"[A-Za-z0-9/_.-]{1,1011}"
 _PARAMETER_ARN = r"arn:aws[a-z0-9-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/" + _PARAMETER
 
-LONG = Duration(at_least=0, at_most=30 * _DAY_SECONDS)
-TTL = Duration(more_than=0, at_most=30 * _DAY_SECONDS)
-TTL_MINUTES = Minutes(more_than=0, at_most=30 * _DAY_SECONDS / 60)
-FETCH_TIMEOUT = Duration(more_than=0, at_most=60)
-REFRESH_AHEAD = Share(at_least=0, at_most=90)
+LONG = Duration(at_most=_MAX_SECONDS, may_be_zero=True)
+TTL = Duration(at_most=_MAX_SECONDS)
+TTL_MINUTES = Minutes(at_most=_MAX_SECONDS // 60)
+FETCH_TIMEOUT = Duration(at_most=60)
+REFRESH_AHEAD = Share(at_most=90, may_be_zero=True)
+PORT = Whole(1, MAX_PORT)
+PORT_OR_NONE = Whole(0, MAX_PORT)
 SECRET_ID = Text(f"{_NAME}|{_ARN}", "the name or ARN of a secret: 1 to 512 letters, digits and /_+=.@!-")
 PARAMETER_ID = Text(f"{_PARAMETER}|{_PARAMETER_ARN}", "the name, path or ARN of a parameter: letters, digits and /_.-")
 ALIAS = Text(_NAME, "a name for requests: 1 to 512 letters, digits and /_+=.@!-")
@@ -212,9 +173,9 @@ NAMESPACE = Text(
 YES_OR_NO = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 FLAG = Choice(YES_OR_NO)
 # What AWS documents for its own layer.
-LAYER_TTL = Whole(at_least=0, at_most=300)
-LAYER_TIMEOUT = Whole(at_least=0, at_most=900_000)
-LAYER_CACHE_SIZE = Whole(at_least=0, at_most=1000)
-LAYER_CONNECTIONS = Whole(at_least=1, at_most=1000)
+LAYER_TTL = Whole(0, 300)
+LAYER_TIMEOUT = Whole(0, 900_000)
+LAYER_CACHE_SIZE = Whole(0, 1000)
+LAYER_CONNECTIONS = Whole(1, 1000)
 LAYER_LOG_LEVEL = Choice({"debug": "DEBUG", "info": "INFO", "warn": "WARNING", "error": "ERROR", "none": "ERROR"})
 FLAG_VARIABLE = Choice({"1": True, **YES_OR_NO, "0": False})

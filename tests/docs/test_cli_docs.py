@@ -23,36 +23,25 @@ DOCKERFILE = (ROOT / "tools" / "release" / "Dockerfile").read_text(encoding="utf
 COMMANDS = commands_of(make_parser())
 
 
-def options_of(command: argparse.ArgumentParser) -> set[str]:
+def list_options(command: argparse.ArgumentParser) -> set[str]:
     """Return the options as a page writes them, but for --help, which all have."""
     options = [one for one in command._actions if one.option_strings and one.dest != "help"]  # noqa: SLF001
     return {f"{one.option_strings[-1]} {one.metavar or ''}".strip() for one in options}
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_its_section_and_every_option_its_row(command):
-    """With the same name for its value, and none that is not there."""
-    section = sections_of(COMMAND_LINE)[f"secrets-cache {command}"]
+def test_every_command_has_its_section_and_every_option_its_row():
+    """With the same name for its value; the page has no other command and no other option."""
+    sections = {
+        heading.removeprefix("secrets-cache "): set(re.findall(r"\| `(--[^`]+)` \|", text))
+        for heading, text in sections_of(COMMAND_LINE).items()
+        if heading.startswith("secrets-cache ")
+    }
 
-    assert options_of(COMMANDS[command]) == set(re.findall(r"\| `(--[^`]+)` \|", section))
-
-
-def test_no_section_is_about_a_command_that_is_not_there():
-    """What is gone is gone from the page."""
-    named = {heading for heading in sections_of(COMMAND_LINE) if heading.startswith("secrets-cache ")}
-
-    assert {f"secrets-cache {command}" for command in COMMANDS} == named
+    assert {name: list_options(parser) for name, parser in COMMANDS.items()} == sections
 
 
-def test_the_exit_codes_are_in_the_page():
-    """All three, as DESIGN has them."""
-    text = COMMAND_LINE.read_text(encoding="utf-8")
-
-    assert ["0", "1", "2"] == re.findall(r"^\| (\d) \|", text, re.MULTILINE)
-
-
-def shown() -> Iterator[tuple[Block, list[str]]]:
-    """Return every command of ours that stands in a block of a page, as its arguments."""
+def find_commands() -> Iterator[tuple[Block, list[str]]]:
+    """Return every command of `secrets-cache` in a block of a page, as its arguments."""
     for page in PAGES:
         for block in blocks_of(page):
             if block.language in {"sh", "shell"}:
@@ -60,22 +49,22 @@ def shown() -> Iterator[tuple[Block, list[str]]]:
                     yield block, shlex.split(match[1])
 
 
-@pytest.mark.parametrize(("block", "arguments"), [*shown()], ids=str)
+@pytest.mark.parametrize(("block", "arguments"), [*find_commands()], ids=str)
 def test_every_command_that_is_shown_can_be_parsed(block, arguments):
-    """In whichever page."""
+    """In every page."""
     assert make_parser().parse_args(arguments).command
 
 
 # What runs it as a sidecar.
 
 
-def only(language: str) -> str:
+def read_block(language: str) -> str:
     """Return the one block of a language in the sidecar's page."""
     (block,) = blocks_of(SIDECAR, language)
     return block.text
 
 
-def parsed(command: list[str]) -> str:
+def parse_command(command: list[str]) -> str:
     """Return which of our commands a command line is."""
     assert "secrets-cache" == command[0]
     return str(make_parser().parse_args(command[1:]).command)
@@ -83,13 +72,15 @@ def parsed(command: list[str]) -> str:
 
 def test_the_pod_has_a_native_sidecar():
     """It is an init container that stays, it is probed by our own command, and nothing of it may be written."""
-    pod: dict[str, Any] = yaml.safe_load(only("yaml"))
+    pod: dict[str, Any] = yaml.safe_load(read_block("yaml"))
     (sidecar,) = pod["spec"]["initContainers"]
     volumes = {volume["name"] for volume in pod["spec"]["volumes"]}
 
     assert "Always" == sidecar["restartPolicy"]
-    assert "serve" == parsed(["secrets-cache", *sidecar["args"]])
-    assert {"health"} == {parsed(sidecar[f"{probe}Probe"]["exec"]["command"]) for probe in ("startup", "readiness")}
+    assert "serve" == parse_command(["secrets-cache", *sidecar["args"]])
+    assert {"health"} == {
+        parse_command(sidecar[f"{probe}Probe"]["exec"]["command"]) for probe in ("startup", "readiness")
+    }
     assert "livenessProbe" not in sidecar
     assert sidecar["securityContext"]["readOnlyRootFilesystem"]
     assert {mount["name"] for mount in sidecar["volumeMounts"]} <= volumes
@@ -100,41 +91,40 @@ def test_the_pod_has_a_native_sidecar():
 
 def test_the_task_lets_the_application_wait():
     """Until our own server answers, and not until it has everything; both share one network."""
-    task = json.loads(only("json"))
+    task = json.loads(read_block("json"))
     sidecar, application = task["containerDefinitions"]
 
     assert "awsvpc" == task["networkMode"]
-    assert "serve" == parsed(["secrets-cache", *sidecar["command"]])
+    assert "serve" == parse_command(["secrets-cache", *sidecar["command"]])
     assert ["CMD", "/opt/secrets-cache/bin/python3", "-c"] == sidecar["healthCheck"]["command"][:3]
     assert "http://localhost:8080/ping" in sidecar["healthCheck"]["command"][3]
     compile(sidecar["healthCheck"]["command"][3], "healthCheck", "exec")
     assert [{"containerName": sidecar["name"], "condition": "HEALTHY"}] == application["dependsOn"]
 
 
-def test_the_image_starts_what_there_is():
-    """Its command and its health check are ours."""
+def test_the_image_starts_commands_that_exist():
+    """Its command and its health check are commands of this program."""
     commands = dict(re.findall(r"^(CMD|HEALTHCHECK .*CMD) (\[.*\])$", DOCKERFILE, re.MULTILINE))
     health, command = map(json.loads, commands.values())
 
-    assert "serve" == parsed(["secrets-cache", *command])
-    assert "health" == parsed(["secrets-cache", *health[1:]])
+    assert "serve" == parse_command(["secrets-cache", *command])
+    assert "health" == parse_command(["secrets-cache", *health[1:]])
 
 
-def unit(tmp_path: Path) -> Path:
+def write_unit(tmp_path: Path) -> Path:
     """Write the unit, with a program that this machine has."""
     file = tmp_path / "secrets-cache.service"
-    text = only("ini")
-    (program,) = re.findall(r"^ExecStart=(\S+)", text, re.MULTILINE)
-    (line,) = re.findall(r"^ExecStart=(.*)", text, re.MULTILINE)
-    assert "serve" == parsed(["secrets-cache", *shlex.split(line)[1:]])
-    file.write_text(text.replace(program, "/bin/true"), encoding="utf-8")
+    (command,) = re.findall(r"^ExecStart=(.*)", read_block("ini"), re.MULTILINE)
+    program, *arguments = shlex.split(command)
+    assert "serve" == parse_command(["secrets-cache", *arguments])
+    file.write_text(read_block("ini").replace(program, "/bin/true"), encoding="utf-8")
     return file
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="this machine has no systemd")
 def test_systemd_takes_the_unit_and_finds_it_hardened(tmp_path):
     """No setting is unknown, and the exposure is what systemd calls OK: below 2 of 10."""
-    file = unit(tmp_path)
+    file = write_unit(tmp_path)
     verified = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True, check=False)
     command = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", "--no-pager", str(file)]
     secure = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -145,7 +135,7 @@ def test_systemd_takes_the_unit_and_finds_it_hardened(tmp_path):
 
 def test_the_unit_allows_what_the_server_does():
     """It sets its own limits, which the group @resources of system calls would forbid; and it tells systemd."""
-    lines = only("ini").splitlines()
+    lines = read_block("ini").splitlines()
 
     assert "Type=notify" in lines
     assert not [line for line in lines if line.startswith("SystemCallFilter=~") and "@resources" in line]

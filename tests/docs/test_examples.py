@@ -69,7 +69,7 @@ def test_every_command_is_of_a_kind_that_is_tested() -> None:
             assert command.startswith(("curl ", ".venv/bin/secrets-cache serve ", "./deploy.sh "))
 
 
-def denied(call: Call) -> Answer | None:
+def refuse_denied(call: Call) -> Answer | None:
     """Refuse the secret that the pages show as refused."""
     return ACCESS_DENIED if call.ids == ["denied"] else None
 
@@ -77,7 +77,7 @@ def denied(call: Call) -> Answer | None:
 @contextlib.contextmanager
 def serving(command: str) -> Iterator[int]:
     """Run a command of the README that serves, against a stub of Secrets Manager; give its port."""
-    with Upstream(fault=denied) as upstream:
+    with Upstream(fault=refuse_denied) as upstream:
         for name, value in SERVED_SECRETS.items():
             upstream.put(name, value)
         port = free_port()
@@ -95,7 +95,7 @@ def serving(command: str) -> Iterator[int]:
             process.communicate()
 
 
-def serve_command() -> str:
+def find_serve_command() -> str:
     """Return the one command of the README that serves."""
     commands = (command for block in blocks_of(README, "sh") for command in block.commands)
     (command,) = (command for command in commands if command.startswith(".venv/bin/secrets-cache serve "))
@@ -106,7 +106,7 @@ def serve_command() -> str:
 def _pages_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     config = tmp_path_factory.mktemp("docs") / "config.yaml"
     config.write_text(blocks_of(HTTP, "yaml")[0].text, encoding="utf-8")
-    with serving(serve_command().replace("example_function/config.yaml", str(config))) as port:
+    with serving(find_serve_command().replace("example_function/config.yaml", str(config))) as port:
         yield port
 
 
@@ -121,15 +121,15 @@ def run(command: str, port: int) -> str:
 
 @needs_curl
 def test_the_commands_of_the_readme_run() -> None:
-    """Served as the README says, the example's secret is had as the README says."""
+    """The commands that serve and ask print the example's secret."""
     commands = [c for block in blocks_of(README, "sh") for c in block.commands if c.startswith("curl ")]
-    with serving(serve_command()) as port:
+    with serving(find_serve_command()) as port:
         whole, key, health = (run(command, port) for command in commands)
 
     assert (demo.SECRET, json.loads(demo.SECRET)["username"], "ok") == (whole, key, json.loads(health)["status"])
 
 
-def shown_answers() -> list[tuple[str, Block | None]]:
+def find_shown_answers() -> list[tuple[str, Block | None]]:
     """Return the curl commands of the pages under docs, each with the answer shown after its block, if there is one."""
     found: list[tuple[str, Block | None]] = []
     for page in PAGES:
@@ -141,7 +141,7 @@ def shown_answers() -> list[tuple[str, Block | None]]:
     return found
 
 
-def comparable(body: str) -> object:
+def normalize(body: str) -> object:
     """Return a body in a form in which neither the layout of JSON nor the age of a secret counts."""
     try:
         parsed = json.loads(re.sub(r'("age_seconds": )[\d.]+', r"\g<1>0", body))
@@ -151,7 +151,7 @@ def comparable(body: str) -> object:
 
 
 @needs_curl
-@pytest.mark.parametrize(("command", "shown"), shown_answers(), ids=str)
+@pytest.mark.parametrize(("command", "shown"), find_shown_answers(), ids=str)
 def test_the_answers_that_are_shown_are_the_ones_that_come(command: str, shown: Block | None, pages_port: int) -> None:
     """A command under docs runs; status, headers and body shown after it are what it prints."""
     head, _, body = run(command, pages_port).partition("\n\n")
@@ -168,4 +168,4 @@ def test_the_answers_that_are_shown_are_the_ones_that_come(command: str, shown: 
             assert name in received
             assert name.lower() in CHANGING_HEADERS or value == received[name]
         if shown_body:
-            assert comparable(shown_body) == comparable(body)
+            assert normalize(shown_body) == normalize(body)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.command_line import filled_upstream, write_config_file  # noqa: F401 - fixtures
 from tests.support.fakes import CANARY
 from tests.support.processes import EXTENSION, Process, config
 

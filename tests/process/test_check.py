@@ -5,23 +5,13 @@ import pty
 import re
 import subprocess
 import sys
-from pathlib import Path
-
-import pytest
 
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY
 from tools.emulator import ROOT
 
 
-@pytest.fixture(name="file")
-def _file(upstream: stub.Upstream, tmp_path: Path) -> Path:
-    upstream.put("db", CANARY)
-    upstream.fault = lambda call: stub.ACCESS_DENIED if call.ids == ["denied"] else None
-    return tmp_path / "config.yaml"
-
-
-def on_a_terminal(arguments: list[str], environ: dict[str, str]) -> tuple[str, str]:
+def run_on_terminal(*arguments: str) -> tuple[str, str]:
     """Run the command line with standard output on one terminal and standard error on another; return both texts."""
     texts = []
     pairs = [pty.openpty(), pty.openpty()]
@@ -31,7 +21,7 @@ def on_a_terminal(arguments: list[str], environ: dict[str, str]) -> tuple[str, s
         stdout=pairs[0][1],
         stderr=pairs[1][1],
         cwd=ROOT,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "60", **environ},
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "60"},
     )
     for ours, theirs in pairs:
         os.close(theirs)
@@ -52,10 +42,13 @@ def read_all(descriptor: int) -> str:
     return text.decode()
 
 
-def test_on_a_terminal_there_are_colours_and_progress_and_lines_fit(file):
+def test_on_a_terminal_there_are_colours_and_progress_and_lines_fit(upstream, tmp_path):
     """Progress goes to standard error, and is wiped away in the end; a name that does not fit goes on below."""
+    upstream.put("db", CANARY)
+    upstream.fault = lambda call: stub.ACCESS_DENIED if call.ids == ["denied"] else None
+    file = tmp_path / "config.yaml"
     file.write_text(f"secrets: [db, denied, {'long/' * 12}x]", encoding="utf-8")
-    out, err = on_a_terminal(["check", "--fetch", "--config", str(file)], {})
+    out, err = run_on_terminal("check", "--fetch", "--config", str(file))
     table = out.split("\r\n\r\n")[1]
     widths = {len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in table.splitlines()}
 
@@ -65,22 +58,3 @@ def test_on_a_terminal_there_are_colours_and_progress_and_lines_fit(file):
     assert "3/3" in err
     assert "\x1b[2K" in err
     assert err.endswith(("\x1b[?25h", "\x1b[2K", "\r"))
-
-
-def test_no_color_leaves_no_style(file):
-    """Neither colours nor bold; see no-color.org."""
-    file.write_text("secrets: [db]", encoding="utf-8")
-    out, _ = on_a_terminal(["check", "--config", str(file)], {"NO_COLOR": "1"})
-
-    assert "NAME" in out
-    assert "\x1b" not in out
-
-
-def test_a_dumb_terminal_gets_plain_text(file):
-    """No progress either."""
-    file.write_text(f"secrets: [db, {'long/' * 12}x]", encoding="utf-8")
-    out, err = on_a_terminal(["check", "--fetch", "--config", str(file)], {"TERM": "dumb"})
-
-    assert "long/" * 12 + "x" in out
-    assert "\x1b" not in out
-    assert "" == err

@@ -1,4 +1,4 @@
-"""The command line as a process: its start, which modules it imports, and a reader who has had enough."""
+"""The command line as a process: its start, which modules it imports, and a reader that closes the pipe."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ SLOW = (
 )
 
 
-def imported_by(code: str) -> set[str]:
+def list_imports(code: str) -> set[str]:
     """Return the slow modules that code imports."""
     script = f"import sys\n{code}\nsys.stderr.write(' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -42,16 +42,16 @@ def test_what_needs_no_secret_imports_nothing_slow(arguments):
     """Help and version are answered at once: neither asyncio nor what reads a configuration is imported."""
     code = f"from secrets_cache.cli import main\ntry: main({arguments!r})\nexcept SystemExit: pass"
 
-    assert set() == imported_by(code)
+    assert set() == list_imports(code)
 
 
 @pytest.mark.parametrize("command", ["check", "completion", "get", "health", "policy", "serve"])
 def test_no_command_imports_the_libraries_for_people_before_it_needs_them(command):
     """Rich only for a terminal, shtab only for a script: the layer and the image have neither."""
-    assert not {"rich", "shtab", "prometheus_client"} & imported_by(f"import secrets_cache.cli.{command}")
+    assert not {"rich", "shtab", "prometheus_client"} & list_imports(f"import secrets_cache.cli.{command}")
 
 
-def test_a_reader_who_has_had_enough_gets_no_complaint():
+def test_a_closed_pipe_causes_no_message():
     """`secrets-cache completion bash | head -1` is silent, whatever is still to be written."""
     command = f"{sys.executable} -m secrets_cache completion bash | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)

@@ -1,5 +1,6 @@
 """The completion script in real shells, where this machine has them."""
 
+import functools
 import shutil
 import subprocess
 import sys
@@ -10,18 +11,19 @@ from secrets_cache.cli.arguments import SHELLS
 from tools.emulator import ROOT
 
 
-def script_for(shell: str) -> str:
+@functools.cache
+def make_script(shell: str) -> str:
     """Return the script for a shell."""
     command = [sys.executable, "-m", "secrets_cache", "completion", shell]
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
 
 
-def completed(line: str, folder: str = "/") -> set[str]:
+def complete(line: str, folder: str = "/") -> set[str]:
     """Return what bash offers after a line."""
     words = line.split(" ")
     code = f"""
         cd {folder}
-        {script_for("bash")}
+        {make_script("bash")}
         COMP_WORDS=({" ".join(f"'{word}'" for word in words)})
         COMP_CWORD={len(words) - 1}
         completer=$(complete -p secrets-cache | sed 's/.*-F \\([^ ]*\\).*/\\1/')
@@ -37,10 +39,10 @@ def test_bash_offers_commands_options_choices_and_files(tmp_path):
     """Each where it may follow."""
     (tmp_path / "config.yaml").touch()
 
-    assert {"check", "completion"} == completed("secrets-cache c")
-    assert {"--fetch"} == completed("secrets-cache check --f")
-    assert {"zsh"} == completed("secrets-cache completion z")
-    assert {"config.yaml"} == completed("secrets-cache check --config con", str(tmp_path))
+    assert {"check", "completion"} == complete("secrets-cache c")
+    assert {"--fetch"} == complete("secrets-cache check --f")
+    assert {"zsh"} == complete("secrets-cache completion z")
+    assert {"config.yaml"} == complete("secrets-cache check --config con", str(tmp_path))
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -51,7 +53,7 @@ def test_the_shell_takes_the_script(shell):
         pytest.skip(f"this machine has no {shell}")
     done = subprocess.run(
         [program, "--no-execute" if shell == "fish" else "-n"],
-        input=script_for(shell),
+        input=make_script(shell),
         capture_output=True,
         text=True,
         check=False,

@@ -4,21 +4,14 @@ import json
 import resource
 import signal
 
+import pytest
+
 from tests.support.extension import broken, get, next_is_open, shut_down
 from tests.support.fakes import CANARY
 
 
-def test_no_core_dump_is_written_whatever_fails(api, start, tmp_path):
-    """Neither by the fallback, nor where there is no port: the limit is set before anything else can fail."""
-    with start(SECRETS_CACHE_LANES="0", **broken(tmp_path, "aiohttp", "MemoryError")) as extension:
-        assert "MemoryError" == extension.event("internal.error")["error"]
-        assert next_is_open(api)
-        assert (0, 0) == resource.prlimit(extension.process.pid, resource.RLIMIT_CORE)
-        shut_down(api, extension)
-
-
 def test_a_fallback_that_fails_is_tried_again(api, start, tmp_path):
-    """Whatever is raised: the process stays."""
+    """No exception ends the process."""
     before = """
 from secrets_cache.extension.extensions_api import ExtensionsApi
 class Api(ExtensionsApi):
@@ -41,16 +34,6 @@ os._exit(run(Api(os.environ["AWS_LAMBDA_RUNTIME_API"], "secrets-cache"), os.envi
         shut_down(api, extension)
 
 
-def test_sigterm_ends_the_fallback_too(api, start, tmp_path):
-    """With exit code 0, as everywhere."""
-    with start(SECRETS_CACHE_LANES="0", **broken(tmp_path, "aiohttp", "MemoryError")) as extension:
-        assert "MemoryError" == extension.event("internal.error")["error"]
-        assert next_is_open(api)
-        extension.process.send_signal(signal.SIGTERM)
-
-        assert 0 == extension.exit_code()
-
-
 def test_what_cannot_be_imported_leaves_the_fallback(api, start, tmp_path):
     """The function is answered, the log says why, and the process stays until SHUTDOWN. Plain YAML needs no PyYAML."""
     with start(SECRETS_CACHE_LANES="0", **broken(tmp_path, "yaml", "ImportError")) as extension:
@@ -64,17 +47,23 @@ def test_what_cannot_be_imported_leaves_the_fallback(api, start, tmp_path):
     assert CANARY not in extension.log.text
 
 
-def test_a_server_that_cannot_start_leaves_the_fallback(api, start, tmp_path):
-    """Whatever fails between the registration and the end."""
+@pytest.mark.parametrize("end", ["SHUTDOWN", "SIGTERM"])
+def test_a_server_that_cannot_start_leaves_the_fallback(api, start, tmp_path, end):
+    """It answers, writes no core dump, and ends with 0: the limit is set before anything else can fail."""
     with start(SECRETS_CACHE_LANES="0", **broken(tmp_path, "aiohttp", "MemoryError")) as extension:
         assert "MemoryError" == extension.event("internal.error")["error"]
         assert next_is_open(api)
         assert 503 == get(f"{extension.url}/ping")[0]
-        shut_down(api, extension)
+        assert (0, 0) == resource.prlimit(extension.process.pid, resource.RLIMIT_CORE)
+        if end == "SHUTDOWN":
+            shut_down(api, extension)
+        else:
+            extension.process.send_signal(signal.SIGTERM)
+            assert 0 == extension.exit_code()
 
 
 def test_a_server_without_aiohttp_answers_what_does_not_need_it(api, start, tmp_path):
-    """The others are told of an error, and only they."""
+    """Other requests get an error, and no other caller notices."""
     with start(**broken(tmp_path, "aiohttp", "MemoryError")) as extension:
         assert next_is_open(api)
         assert (200, CANARY) == get(f"{extension.url}/cache/db")
@@ -85,8 +74,8 @@ def test_a_server_without_aiohttp_answers_what_does_not_need_it(api, start, tmp_
     assert "connection" == extension.event("internal.error")["where"]
 
 
-def test_a_client_that_cannot_be_imported_is_told_as_an_error_of_ours(api, start, tmp_path):
-    """To who asked, and in the log."""
+def test_a_client_that_cannot_be_imported_is_an_internal_error(api, start, tmp_path):
+    """For the caller, and in the log."""
     with start(SECRETS_CACHE_LANES="0", **broken(tmp_path, "aiobotocore", "ImportError")) as extension:
         failed = extension.event("secret.fetch_failed")
         assert 503 == get(f"{extension.url}/cache/db")[0]

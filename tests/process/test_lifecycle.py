@@ -48,7 +48,7 @@ def test_a_life_from_registration_to_shutdown(api, start):
 
 
 def test_a_next_that_fails_is_asked_for_again(api, start):
-    """So is one that has another event than SHUTDOWN."""
+    """So is one that answers with another event than SHUTDOWN."""
     api.answers["/event/next"] = [(500, {}, b"no"), (200, {}, b'{"eventType":"INVOKE"}')]
     with start() as extension:
         extension.log.wait_for("extensions_api.failed", 2)
@@ -78,7 +78,7 @@ def test_sigterm_ends_a_start_that_waits_for_aws(api, start, upstream):
 
 
 def test_sigterm_ends_a_pause(api, start):
-    """Nor is an API that fails waited for."""
+    """The process does not wait for an API that fails."""
     api.answers["/event/next"] = [(500, {}, b"no")] * 10
     with start() as extension:
         extension.log.wait_for("extensions_api.failed", 3)
@@ -136,7 +136,7 @@ def test_half_an_event_does_not_hold_up_the_callers(start):
 
 
 def test_an_api_that_hangs_does_not_hold_up_the_callers(start):
-    """A registration that is made up for later may take its time."""
+    """A registration that is repeated may take its time."""
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         start(AWS_LAMBDA_RUNTIME_API=f"127.0.0.1:{server.getsockname()[1]}") as extension,

@@ -20,7 +20,7 @@ print(json.dumps([
 """
 
 
-def limits_of(soft: int, hard: int) -> list[object]:
+def read_limits(soft: int, hard: int) -> list[object]:
     """Return core and descriptor limit, room for connections and PR_GET_DUMPABLE of a process that began so."""
     code = CODE.format(soft=soft, hard=hard)
     found: list[object] = json.loads(
@@ -38,9 +38,9 @@ def limits_of(soft: int, hard: int) -> list[object]:
         (5_000, 10_000, 5_000),
     ],
 )
-def test_descriptors_are_had_as_far_as_they_are_of_use(soft, hard, raised):
+def test_the_limit_of_descriptors_is_raised_as_far_as_it_is_useful(soft, hard, raised):
     """The soft limit is raised to the hard one, or to what connections may use; it is never lowered."""
-    core, descriptors, room, dumpable = limits_of(soft, hard)
+    core, descriptors, room, dumpable = read_limits(soft, hard)
 
     assert [0, 0] == core
     assert 0 == dumpable
@@ -50,10 +50,10 @@ def test_descriptors_are_had_as_far_as_they_are_of_use(soft, hard, raised):
 
 def test_few_descriptors_are_shared_between_callers_and_the_rest():
     """Half of them each, if what is kept by rule would leave none."""
-    assert 32 == limits_of(64, 64)[2]
+    assert 32 == read_limits(64, 64)[2]
 
 
-def test_what_we_become_is_as_it_would_be_without_us():
+def test_a_program_after_execve_is_dumpable_again():
     """Of all this only the limits live through execve, and no runtime is ever started from here."""
     code = (
         "import os, sys; from secrets_cache.system.limits import set_limits; set_limits(); "
@@ -63,8 +63,8 @@ def test_what_we_become_is_as_it_would_be_without_us():
 
 
 @pytest.mark.parametrize("broken", ["raise ImportError", "dlopen = dlsym = None", "def dlopen(*_): raise OSError"])
-def test_an_interpreter_without_the_means_is_lived_with(tmp_path, broken):
-    """Core dumps as files are forbidden all the same."""
+def test_without_ctypes_core_dumps_as_files_are_still_forbidden(tmp_path, broken):
+    """An interpreter may lack ctypes, or the C library its functions."""
     (tmp_path / "_ctypes.py").write_text(broken)
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import resource; from secrets_cache.system import limits; "

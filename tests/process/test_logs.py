@@ -1,4 +1,4 @@
-"""What a process writes to standard output, and what it does if nobody takes it."""
+"""What a process writes to standard output, and what it does if nothing reads it."""
 
 import json
 import os
@@ -33,7 +33,7 @@ log.info("after")
 
 @pytest.mark.parametrize("value", ["\ud800", {"a": object()}, "line\nbreak", "🔑"])
 def test_any_value_makes_one_line(value):
-    """Whatever a field holds, a line stays a line."""
+    """A line stays one line for every value of a field."""
     code = (
         "import logging; from secrets_cache.system.logs import configure; configure('INFO')\n"
         f"value = {ascii(value) if isinstance(value, str) else 'object()'}\n"
@@ -63,7 +63,7 @@ logging.getLogger("aiohttp.access").error("access")
 
 
 def test_before_anything_is_configured_the_default_is_info():
-    """A process that failed early still says so."""
+    """A process that fails early still logs it."""
     code = """
 import logging
 from secrets_cache.system.logs import ensure_configured
@@ -93,7 +93,7 @@ Leaving()
 
 
 def test_a_closed_pipe_does_not_end_the_process():
-    """Nobody may be listening; the process has other things to do."""
+    """The process has other work than to log."""
     code = """
 import logging, os
 from secrets_cache.system.logs import configure

@@ -5,11 +5,11 @@ from urllib.request import Request, urlopen
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.support.fakes import CANARY
-from tests.support.processes import Process, config
+from tests.support.processes import config, serve
 from tests.unit.server.test_prometheus import OPENMETRICS, PROMETHEUS, parsed
 
 
-def metrics_of(url: str) -> Iterator[tuple[str, str]]:
+def read_metrics(url: str) -> Iterator[tuple[str, str]]:
     """Return content type and text of both forms."""
     for accept in ("application/openmetrics-text", "text/plain"):
         request = Request(f"{url}/metrics", headers={"Accept": accept})
@@ -21,9 +21,9 @@ def test_serve_has_metrics(upstream, tmp_path):
     """With the names of secrets once they are asked for; never a value."""
     upstream.put("db", CANARY)
     file = config(tmp_path, "{secrets: [db], metrics: {by_secret: true}}")["SECRETS_CACHE_CONFIG"]
-    with Process(("-m", "secrets_cache", "serve", "--config", file), {}) as process:
+    with serve(file) as process:
         process.event("serve.ready")
-        (new_type, new), (old_type, old) = metrics_of(process.url)
+        (new_type, new), (old_type, old) = read_metrics(process.url)
 
     assert (OPENMETRICS, PROMETHEUS) == (new_type, old_type)
     for text, is_openmetrics in ((new, True), (old, False)):

@@ -1,4 +1,4 @@
-"""`secrets-cache serve`: it serves, and ends, as whoever runs services expects."""
+"""`secrets-cache serve`: how it serves, and how it ends."""
 
 import contextlib
 import functools
@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PATIENCE_SECONDS
+from tests.support import processes
 from tests.support.extension import get
 from tests.support.fakes import CANARY
 from tests.support.processes import Process, config
@@ -29,7 +30,7 @@ OLD = "/cache/db?version_id=old"
 def serve(tmp_path, text: str, *options: str, port: int | None = None, **environ: str) -> Process:
     """Return a process that serves a configuration."""
     file = config(tmp_path, text)["SECRETS_CACHE_CONFIG"]
-    return Process(("-m", "secrets_cache", "serve", "--config", file, *options), environ, port=port)
+    return processes.serve(file, *options, port=port, **environ)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -38,42 +39,34 @@ def test_serve_serves_until_it_is_told_to_stop(upstream, tmp_path, number):
     upstream.put("db", CANARY)
     with serve(tmp_path, "secrets: [db]") as process:
         assert 1 == process.event("serve.ready")["secrets"]
+        # Memory holds secrets, and a core dump is memory on a disk.
+        assert (0, 0) == resource.prlimit(process.process.pid, resource.RLIMIT_CORE)
         assert (200, CANARY) == get(f"{process.url}/cache/db")
         process.process.send_signal(number)
         assert 0 == process.exit_code()
         assert 1 == process.event("serve.stopped")["hits"]
 
 
-def test_serve_makes_no_core_dump(upstream, tmp_path):
-    """Memory holds secrets, and a core dump is memory on a disk."""
-    with serve(tmp_path, "") as process:
-        process.event("serve.ready")
-        assert (0, 0) == resource.prlimit(process.process.pid, resource.RLIMIT_CORE)
-
-
-def test_serve_goes_on_with_a_broken_configuration_unless_it_is_strict(upstream, tmp_path):
-    """As in Lambda; exit code 1 under strict."""
-    with serve(tmp_path, "ttl: soon", SECRETS_CACHE_STRICT="1") as process:
+@pytest.mark.parametrize(
+    ("text", "event", "field"),
+    [
+        ("ttl: soon", "config.invalid", ("key", "ttl")),
+        ("secrets: [{id: missing, required: true}]", "secret.required_missing", ("secret", "missing")),
+    ],
+)
+def test_serve_goes_on_without_what_is_wrong_unless_it_is_strict(upstream, tmp_path, text, event, field):
+    """A problem of the configuration, or a required secret that is missing: exit code 1 in strict mode."""
+    with serve(tmp_path, text, SECRETS_CACHE_STRICT="1") as process:
         assert 1 == process.exit_code()
-        assert "ttl" == process.event("config.invalid")["key"]
-    with serve(tmp_path, "ttl: soon") as process:
+        assert field in process.event(event).items()
+    with serve(tmp_path, text) as process:
         process.event("serve.ready")
         assert 503 == get(f"{process.url}/health")[0]
 
 
-def test_serve_without_a_required_secret(upstream, tmp_path):
-    """Said in one line; under strict it ends with 1."""
-    text = "secrets: [{id: missing, required: true}]"
-    with serve(tmp_path, text, SECRETS_CACHE_STRICT="1") as process:
-        assert 1 == process.exit_code()
-        assert "missing" == process.event("secret.required_missing")["secret"]
-    with serve(tmp_path, text) as process:
-        process.event("serve.ready")
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_stops_while_it_still_waits_for_aws(upstream, tmp_path, number):
-    """Neither the prefetch nor its failure is waited for, and nothing is said to have failed that did not."""
+    """It waits for no prefetch, and logs no failure that did not happen."""
     upstream.fault = HANG
     with serve(tmp_path, "secrets: [db]\nfetch_timeout: 60s", "--grace", "3600") as process:
         assert upstream.arrived.wait(PATIENCE_SECONDS)
@@ -86,14 +79,14 @@ def test_serve_stops_while_it_still_waits_for_aws(upstream, tmp_path, number):
 
 
 def test_serve_on_a_taken_port_ends_with_1(tmp_path):
-    """Outside Lambda, ending is the clearest word."""
+    """Outside Lambda, a supervisor starts it again."""
     with socket.create_server(("127.0.0.1", 0)) as other, serve(tmp_path, "", port=other.getsockname()[1]) as process:
         assert 1 == process.exit_code()
         assert "Address already in use" == process.event("server.not_listening")["reason"]
 
 
 def test_serve_speaks_the_protocol_of_awss_own_layer_too(upstream, tmp_path):
-    """On the other port, with its token; where that cannot be had it ends with 1, though the first one could."""
+    """On the other port, with its token. If that port is taken, it ends with 1, though the first port is free."""
     upstream.put("db", CANARY)
     port = free_port()
     text = f"secrets: [db]\nserver: {{aws_port: {port}, token: t}}"
@@ -145,23 +138,16 @@ def stopping(upstream, tmp_path, *options: str, delay: float) -> Iterator[tuple[
         asking.join()
 
 
-def test_who_has_asked_before_the_signal_is_answered(upstream, tmp_path):
-    """The server ends with 0 once the answer is given, long before the grace has passed."""
-    with stopping(upstream, tmp_path, "--grace", "3600", delay=1.0) as (process, asking):
-        assert 0 == process.exit_code()
-    assert (200, CANARY) == asking.got
-
-
-def test_nobody_is_let_in_after_the_signal(upstream, tmp_path):
-    """Whoever balances load then knows at once."""
+def test_after_the_signal_open_requests_are_answered_and_no_connection_is_accepted(upstream, tmp_path):
+    """The server ends with 0 once the answer is sent, long before the grace period has passed."""
     with stopping(upstream, tmp_path, "--grace", "3600", delay=1.5) as (process, asking):
-        until_refused(process.port)
+        wait_until_refused(process.port)
         assert process.process.poll() is None
         assert 0 == process.exit_code()
     assert (200, CANARY) == asking.got
 
 
-def until_refused(port: int) -> None:
+def wait_until_refused(port: int) -> None:
     """Return once nobody listens on a port."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
@@ -177,9 +163,9 @@ def until_refused(port: int) -> None:
     pytest.fail("it still lets callers in")
 
 
-def test_answers_are_taken_whole(upstream, tmp_path):
-    """A caller who has begun to read an answer gets all of it, more than the kernel holds for it."""
-    upstream.parameters.update({f"/big/{number}": CANARY.ljust(4096, "x") for number in range(1900)})
+def test_an_answer_that_is_being_sent_is_sent_whole(upstream, tmp_path):
+    """A caller that reads slowly gets the whole answer, which is larger than the buffers of the kernel."""
+    upstream.parameters.update({f"/big/{number}": CANARY.ljust(65536, "x") for number in range(120)})
     with serve(tmp_path, "parameters: [/big/]", "--grace", "3600") as process:
         process.event("serve.ready")
         with socket.socket() as caller:
@@ -189,7 +175,7 @@ def test_answers_are_taken_whole(upstream, tmp_path):
             caller.sendall(b"GET /cache/big/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
             first = caller.recv(1000)
             process.process.send_signal(signal.SIGTERM)
-            until_refused(process.port)
+            wait_until_refused(process.port)
             answer = first + b"".join(iter(functools.partial(caller.recv, 1 << 16), b""))
         assert 0 == process.exit_code()
 
@@ -204,7 +190,7 @@ def test_the_wait_has_an_end(upstream, tmp_path, how):
     options = ("--grace", "0.2" if how == "grace" else "3600")
     with stopping(upstream, tmp_path, *options, delay=3600) as (process, asking):
         if how == "signal":
-            until_refused(process.port)
+            wait_until_refused(process.port)
             process.process.send_signal(signal.SIGINT)
         assert 0 == process.exit_code()
     assert isinstance(asking.got, str)
@@ -223,7 +209,7 @@ def _supervisor(request, tmp_path) -> Iterator[tuple[socket.socket, str]]:
         yield listener, address
 
 
-def test_systemd_is_told_when_it_is_ready_and_when_it_stops(upstream, tmp_path, supervisor):
+def test_systemd_is_notified_when_it_is_ready_and_when_it_stops(upstream, tmp_path, supervisor):
     """Ready is when every secret has been tried, and not before."""
     listener, address = supervisor
     upstream.put("db", CANARY)
@@ -237,8 +223,8 @@ def test_systemd_is_told_when_it_is_ready_and_when_it_stops(upstream, tmp_path, 
     assert "READY=1\nSTATUS=2 secrets, 1 of them failed" == told
 
 
-def test_a_supervisor_that_cannot_be_told_is_no_reason_to_end(upstream, tmp_path):
-    """It is said in the log."""
+def test_a_supervisor_that_cannot_be_notified_is_no_reason_to_end(upstream, tmp_path):
+    """The log has the reason."""
     with serve(tmp_path, "", NOTIFY_SOCKET=str(Path(tmp_path, "nobody"))) as process:
         assert "No such file or directory" == process.event("serve.not_notified")["reason"]
         assert 200 == get(f"{process.url}/health")[0]

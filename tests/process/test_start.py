@@ -56,8 +56,8 @@ def test_nothing_heavy_is_imported_before_the_registration():
     assert set() == heavy & set(loaded)
 
 
-def test_a_taken_port_is_said_and_the_process_stays(api, start):
-    """Exiting would fail the function; it may not even ask us."""
+def test_a_taken_port_is_logged_and_the_process_stays(api, start):
+    """Its exit would fail the function, which may not need the cache at all."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with start(port=port) as extension:
@@ -77,8 +77,8 @@ def test_the_port_may_come_from_the_file(api, start, tmp_path):
         shut_down(api, extension)
 
 
-def test_a_registration_that_fails_is_said_and_made_up_for(api, start):
-    """The cache is served all the same."""
+def test_a_registration_that_fails_is_logged_and_repeated(api, start):
+    """Meanwhile the cache is served."""
     api.answers["/register"] = [(403, {}, b'{"errorType":"Extension.InvalidExtensionName"}')]
     with start() as extension:
         line = extension.event("extensions_api.failed")
@@ -92,7 +92,7 @@ def test_a_registration_that_fails_is_said_and_made_up_for(api, start):
 
 
 def test_sigterm_ends_the_imports(start):
-    """From the registration on it is a good end, before there is an event loop too."""
+    """From the registration on, SIGTERM ends the process with 0, also before there is an event loop."""
     with start() as extension:
         status = Path(f"/proc/{extension.process.pid}/status")
         bit = 1 << (signal.SIGTERM - 1)
@@ -103,7 +103,7 @@ def test_sigterm_ends_the_imports(start):
 
 
 def test_without_standard_output_no_socket_takes_its_place(api, start):
-    """What is logged would go to whoever is connected."""
+    """Else the log would go to a connected caller."""
     with start(before="import os; os.close(0); os.close(1); os.close(2)") as extension:
         assert next_is_open(api)
         opened = [str(Path(f"/proc/{extension.process.pid}/fd/{number}").readlink()) for number in (0, 1, 2)]

@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 
 import boto3
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from secrets_cache.variables.assignments import RESERVED
 from tests.conftest import EXAMPLES, PATIENCE_SECONDS
 from tests.support import upstream as stub
+from tests.support.extension import get
 from tests.support.fakes import CANARY
 from tests.support.processes import EXTENSION, Process, config
 from tests.support.wrapper import environ_in, plain, run
@@ -27,11 +29,12 @@ ASSUMED = b"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-1
 ROLE = "arn:aws:iam::123456789012:role/reader"
 
 
-@pytest.fixture(name="beside")
-def _beside(api, upstream, tmp_path, script):
-    """Give a function that runs the wrapper beside an extension of the same environment."""
+@pytest.fixture(name="running")
+def _running(api, upstream, tmp_path):
+    """Give a function that runs an extension; its context gives the extension, and the environment of a wrapper."""
 
-    def beside(text: str, **environ: str) -> tuple[subprocess.CompletedProcess[bytes], Process]:
+    @contextlib.contextmanager
+    def running(text: str = "", **environ: str) -> Iterator[tuple[Process, dict[bytes, bytes]]]:
         environ = {
             "AWS_ENDPOINT_URL": upstream.url,
             "AWS_LAMBDA_RUNTIME_API": api.address,
@@ -41,9 +44,20 @@ def _beside(api, upstream, tmp_path, script):
         }
         with Process(EXTENSION, environ) as extension:
             extension.event("extension.ready")
-            done = run(script, plain(**environ))
+            yield extension, plain(**environ)
             api.release.set()
             assert 0 == extension.exit_code()
+
+    return running
+
+
+@pytest.fixture(name="beside")
+def _beside(running, script):
+    """Give a function that runs the wrapper once next to an extension of the same environment."""
+
+    def beside(text: str, **environ: str) -> tuple[subprocess.CompletedProcess[bytes], Process]:
+        with running(text, **environ) as (extension, ours):
+            done = run(script, ours)
         return done, extension
 
     return beside
@@ -75,50 +89,32 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="=\0
 
 
 @pytest.mark.shows_secrets("the runtime's environment is what is tested")
-def test_any_secret_arrives_to_the_byte(api, upstream, tmp_path, script):
+def test_any_secret_arrives_to_the_byte(running, upstream, script):
     """From AWS's answer through the extension, the wrapper and the kernel."""
-    environ = {
-        "AWS_ENDPOINT_URL": upstream.url,
-        "AWS_LAMBDA_RUNTIME_API": api.address,
-        "SECRET_ARN": "db",
-        **config(tmp_path, ""),
-    }
+    # The extension then fetches nothing before it is asked.
+    with running(SECRET_ARN="db", AWS_LAMBDA_EXEC_WRAPPER="") as (_, environ):
+        environ[b"AWS_LAMBDA_EXEC_WRAPPER"] = WRAPPER.encode()
 
-    @settings(max_examples=25 * EXAMPLES)
-    @given(st.dictionaries(NAMES, TEXTS, max_size=5))
-    def arrives(pairs):
-        upstream.put("db", json.dumps(pairs))
-        done = run(script, plain(**environ))
-        expected = {**plain(**environ), **{name.encode(): value.encode() for name, value in pairs.items()}}
-        del expected[b"AWS_LAMBDA_EXEC_WRAPPER"]
-        assert expected == environ_in(done.stdout)
+        @settings(max_examples=25 * EXAMPLES)
+        @given(st.dictionaries(NAMES, TEXTS, max_size=5))
+        def arrives(pairs):
+            upstream.put("db", json.dumps(pairs))
+            done = run(script, environ)
+            expected = {**environ, **{name.encode(): value.encode() for name, value in pairs.items()}}
+            del expected[b"AWS_LAMBDA_EXEC_WRAPPER"]
+            assert expected == environ_in(done.stdout)
 
-    with Process(EXTENSION, environ) as extension:
-        extension.event("extension.ready")
         arrives()
-        api.release.set()
-        assert 0 == extension.exit_code()
 
 
-def test_what_only_the_variables_want_is_not_served(beside, upstream, script, api, tmp_path):
-    """It is not configured for callers, and forgotten once it has been handed on."""
+def test_what_only_the_variables_want_is_not_served(running, upstream, script):
+    """Callers cannot get it by HTTP, and the extension forgets it once the wrapper has it."""
     upstream.put("only", '{"B": "2"}')
-    environ = {
-        "AWS_ENDPOINT_URL": upstream.url,
-        "AWS_LAMBDA_RUNTIME_API": api.address,
-        **config(tmp_path, "env: [{secret: only}]"),
-    }
-    with Process(EXTENSION, environ) as extension:
-        extension.event("extension.ready")
+    with running("env: [{secret: only}]") as (extension, environ):
         for count in (1, 2):
-            assert b"2" == environ_in(run(script, plain(**environ)).stdout)[b"B"]
+            assert b"2" == environ_in(run(script, environ).stdout)[b"B"]
             assert count == upstream.count("only")
-        served = subprocess.run(
-            ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"{extension.url}/cache/only"],
-            capture_output=True,
-            check=False,
-        )
-    assert b"404" == served.stdout
+        assert 404 == get(f"{extension.url}/cache/only")[0]
 
 
 def test_a_name_means_the_same_with_and_without_an_extension(beside, upstream, script, tmp_path):
@@ -149,32 +145,21 @@ env: [{{secret: db}}, {{secret: prod/db}}, {{secret: mine}}, {{secret: third}}, 
         assert (b"prod/db", b"other") == (environ_in(one.stdout)[b"P"], environ_in(one.stdout)[b"O"])
 
 
-@pytest.fixture(name="asking")
-def _asking(api, upstream, tmp_path, script):
-    """Give a function that starts an extension, and a wrapper that waits for it."""
-
-    @contextlib.contextmanager
-    def asking(**environ: str):
-        environ = {
-            "AWS_ENDPOINT_URL": upstream.url,
-            "AWS_LAMBDA_RUNTIME_API": api.address,
-            **config(tmp_path, ""),
-            **environ,
-        }
-        with Process(EXTENSION, environ) as extension:
-            extension.event("extension.ready")
-            command = [str(script), "/bin/true"]
-            with subprocess.Popen(command, env=plain(**environ), stdout=subprocess.PIPE) as wrapper:
-                assert upstream.arrived.wait(PATIENCE_SECONDS)
-                yield extension, wrapper
-
-    return asking
+@contextlib.contextmanager
+def waiting_wrapper(script, environ, upstream) -> Iterator["subprocess.Popen[bytes]"]:
+    """Give a wrapper that waits for the extension, which waits for AWS."""
+    with subprocess.Popen([str(script), "/bin/true"], env=environ, stdout=subprocess.PIPE) as wrapper:
+        assert upstream.arrived.wait(PATIENCE_SECONDS)
+        yield wrapper
 
 
-def test_shutdown_waits_for_no_wrapper(api, upstream, asking):
+def test_shutdown_waits_for_no_wrapper(api, upstream, running, script):
     """Nor for AWS."""
     upstream.fault = stub.HANG
-    with asking(SECRET_ARN="db", API_TIMEOUT="30000") as (extension, wrapper):
+    with (
+        running(SECRET_ARN="db", API_TIMEOUT="30000") as (extension, environ),
+        waiting_wrapper(script, environ, upstream) as wrapper,
+    ):
         began = time.monotonic()
         api.release.set()
         assert 0 == extension.exit_code()
@@ -182,20 +167,19 @@ def test_shutdown_waits_for_no_wrapper(api, upstream, asking):
         wrapper.kill()
 
 
-def test_a_failure_that_is_known_waits_for_nothing_else(api, upstream, asking):
-    """What is under way for the same wrapper is of no use any more."""
+def test_a_failure_that_is_known_waits_for_nothing_else(upstream, running, script):
+    """The other fetches for the same wrapper are of no use any more."""
     upstream.faults.append(stub.aws_error("ResourceNotFoundException", "no"))
     upstream.fault = stub.HANG
-    began = time.monotonic()
-    with asking(SECRET_ARN="nope", LATER="secretsmanager://hangs", API_TIMEOUT="30000") as (extension, wrapper):
-        assert 1 == wrapper.wait(PATIENCE_SECONDS)
-        assert 5 > time.monotonic() - began
-        api.release.set()
-        assert 0 == extension.exit_code()
+    with running(SECRET_ARN="nope", LATER="secretsmanager://hangs", API_TIMEOUT="30000") as (_, environ):
+        began = time.monotonic()
+        with waiting_wrapper(script, environ, upstream) as wrapper:
+            assert 1 == wrapper.wait(PATIENCE_SECONDS)
+            assert 5 > time.monotonic() - began
 
 
-def test_many_values_of_one_service_share_a_client(beside, upstream, monkeypatch):
-    """Making one takes long, and much memory: thirty parameters need no thirty."""
+def test_many_values_of_one_service_share_a_client(beside, upstream):
+    """A client costs time and memory: thirty parameters do not need thirty clients."""
     parameters = {f"P{number}": f"ssm:///p{number}" for number in range(30)}
     upstream.fault = stub.Answer(body=b'{"Parameter": {"Value": "v"}}')
     done, _ = beside("", **parameters)
@@ -207,7 +191,7 @@ def test_many_values_of_one_service_share_a_client(beside, upstream, monkeypatch
 
 
 def test_under_snapstart_only_what_the_variables_want_is_fetched(beside, upstream):
-    """What is listed is not in the snapshot."""
+    """The snapshot has no listed secret."""
     for name in ("a", "b", "c"):
         upstream.put(name, f'{{"{name.upper()}": "1"}}')
     done, _ = beside(
@@ -220,8 +204,8 @@ def test_under_snapstart_only_what_the_variables_want_is_fetched(beside, upstrea
     assert (0, 1, 1) == tuple(map(upstream.count, ("a", "b", "c")))
 
 
-def test_a_failure_is_told_to_the_wrapper(beside, upstream):
-    """It writes the line, and ends with 1; the extension goes on."""
+def test_the_wrapper_learns_of_a_failure(beside, upstream):
+    """The wrapper writes the line and ends with 1; the extension goes on."""
     upstream.put("db", "text")
     done, extension = beside("", SECRET_ARN="db")
 
@@ -240,7 +224,7 @@ def test_what_is_refused_is_logged_by_the_extension(beside, upstream):
 
 
 def test_a_wrong_setting_is_the_wrappers_failure(beside):
-    """The prefetch leaves it to be told there."""
+    """The extension does not log it: the wrapper reports it."""
     done, extension = beside("", SECRET_ARN="a", API_TIMEOUT="soon")
 
     assert b"API_TIMEOUT: found 'soon'" in done.stdout
@@ -248,7 +232,7 @@ def test_a_wrong_setting_is_the_wrappers_failure(beside):
 
 
 def test_an_extension_without_a_port_lets_the_wrapper_fetch(api, upstream, tmp_path, script):
-    """The channel is closed at once, so that nobody waits for it."""
+    """The channel is closed at once, so that the wrapper does not wait for it."""
     upstream.put("db", '{"A": "1"}')
     environ = {"AWS_ENDPOINT_URL": upstream.url, "AWS_LAMBDA_RUNTIME_API": api.address, "SECRET_ARN": "db"}
     with (
@@ -261,7 +245,7 @@ def test_an_extension_without_a_port_lets_the_wrapper_fetch(api, upstream, tmp_p
         assert 0 == extension.exit_code()
 
 
-def test_a_role_is_assumed_once_and_reads_in_its_region(api, tmp_path, script, monkeypatch):
+def test_a_role_is_assumed_once_and_reads_in_its_region(running, script, monkeypatch):
     """Role, secret and parameter against moto: what reads the secret is the role's session, in the region given."""
     with moto_server() as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
@@ -269,28 +253,18 @@ def test_a_role_is_assumed_once_and_reads_in_its_region(api, tmp_path, script, m
             client = boto3.client("secretsmanager", region_name=region)
             client.create_secret(Name="db", SecretString=f'{{"WHERE": "{region}"}}')
         boto3.client("ssm", region_name="eu-west-1").put_parameter(Name="/flag", Value="on", Type="SecureString")
-        environ = {
-            "AWS_ENDPOINT_URL": url,
-            "AWS_LAMBDA_RUNTIME_API": api.address,
-            "SECRET_ARN": "db",
-            "SECRET_REGION": "us-east-1",
-            "ASSUME_ROLE_ARN": ROLE,
-            "HERE": "secretsmanager://db#WHERE",
-            "FLAG": "ssm:///flag",
-        }
-        with Process(EXTENSION, environ) as extension:
-            extension.event("extension.ready")
-            beside = environ_in(run(script, plain(**environ)).stdout)
-            api.release.set()
-            extension.exit_code()
-        alone = environ_in(run(script, plain(**environ)).stdout)
+        variables = {"HERE": "secretsmanager://db#WHERE", "FLAG": "ssm:///flag"}
+        role = {"SECRET_ARN": "db", "SECRET_REGION": "us-east-1", "ASSUME_ROLE_ARN": ROLE, "API_TIMEOUT": "60000"}
+        with running(AWS_ENDPOINT_URL=url, **variables, **role) as (_, environ):
+            beside = environ_in(run(script, environ).stdout)
+        alone = environ_in(run(script, environ).stdout)
 
     for found in (beside, alone):
         assert (b"us-east-1", b"eu-west-1", b"on") == (found[b"WHERE"], found[b"HERE"], found[b"FLAG"])
 
 
 def test_the_roles_credentials_read_and_no_others(upstream, script):
-    """One AssumeRole for several secrets, in a session that CloudTrail shows as ours."""
+    """One AssumeRole for several secrets; CloudTrail shows the session with the name of this program."""
     assumes = []
 
     def assume(call):

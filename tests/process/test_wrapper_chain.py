@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from secrets_cache.variables.channel import encode_answer
-from tests.support.wrapper import Extension, environ_in, plain, run
+from tests.support.wrapper import environ_in, run_with_answer
 
 
-def wrappers(folder: Path, *lines: str) -> list[str]:
+def write_wrappers(folder: Path, *lines: str) -> list[str]:
     """Write wrappers as other layers have them; return their paths."""
     paths = []
     for number, line in enumerate(lines):
@@ -19,16 +19,17 @@ def wrappers(folder: Path, *lines: str) -> list[str]:
     return paths
 
 
+def run_chain(script: Path, answer: bytes, *arguments: str, after: str) -> dict[bytes, bytes]:
+    """Run the wrapper with others after it; return the environment that the runtime found."""
+    done = run_with_answer(script, answer, *arguments, SECRETS_CACHE_NEXT_WRAPPER=after, PATH="/usr/bin:/bin")
+    return environ_in(done.stdout)
+
+
 def test_other_wrappers_run_next_with_the_runtimes_arguments(script, tmp_path):
     """Named by a secret, then by SECRETS_CACHE_NEXT_WRAPPER; the variable then names the first of them."""
-    first, second, third = wrappers(tmp_path, 'export ONE="$#"', "export TWO=$ONE", 'export THREE="$*"')
-    with Extension(encode_answer({b"AWS_LAMBDA_EXEC_WRAPPER": first.encode()})) as extension:
-        environ = plain(
-            AWS_LAMBDA_RUNTIME_API=extension.address,
-            SECRETS_CACHE_NEXT_WRAPPER=f"{second}::{script}:{third}",
-            PATH="/usr/bin:/bin",
-        )
-        found = environ_in(run(script, environ, "a b").stdout)
+    first, second, third = write_wrappers(tmp_path, 'export ONE="$#"', "export TWO=$ONE", 'export THREE="$*"')
+    answer = encode_answer({b"AWS_LAMBDA_EXEC_WRAPPER": first.encode()})
+    found = run_chain(script, answer, "a b", after=f"{second}::{script}:{third}")
 
     assert first.encode() == found[b"AWS_LAMBDA_EXEC_WRAPPER"]
     # The two wrappers that follow, and the runtime's five.
@@ -36,42 +37,28 @@ def test_other_wrappers_run_next_with_the_runtimes_arguments(script, tmp_path):
     assert found[b"THREE"].endswith(b"a b")
 
 
-def test_a_wrapper_that_calls_us_again_makes_no_loop(script, tmp_path):
-    """It has run already."""
-    (other,) = wrappers(tmp_path, f'export TIMES="x$TIMES"\nset -- "{script}" "$@"')
-    with Extension(b".\0") as extension:
-        environ = plain(
-            AWS_LAMBDA_RUNTIME_API=extension.address, SECRETS_CACHE_NEXT_WRAPPER=other, PATH="/usr/bin:/bin"
-        )
-        assert b"x" == environ_in(run(script, environ).stdout)[b"TIMES"]
+@pytest.mark.parametrize("line", ["", "unset AWS_LAMBDA_EXEC_WRAPPER", "export AWS_LAMBDA_EXEC_WRAPPER=$0.other"])
+def test_a_wrapper_that_calls_us_again_makes_no_loop(script, tmp_path, line):
+    """A variable that lives through the chain marks what has run, whatever a wrapper does to its own variable."""
+    (other,) = write_wrappers(tmp_path, f'export TIMES="x$TIMES"\n{line}\nset -- "{script}" "$@"')
+    answer = encode_answer({b"AWS_LAMBDA_EXEC_WRAPPER": other.encode()}) if line else b".\0"
 
-
-@pytest.mark.parametrize("line", ["unset AWS_LAMBDA_EXEC_WRAPPER", "export AWS_LAMBDA_EXEC_WRAPPER=$0.other"])
-def test_nothing_that_a_wrapper_does_to_its_variable_makes_a_loop(script, tmp_path, line):
-    """The chain is marked by a variable that lives through it."""
-    (other,) = wrappers(tmp_path, f'export TIMES="x$TIMES"\n{line}\nset -- "{script}" "$@"')
-    with Extension(encode_answer({b"AWS_LAMBDA_EXEC_WRAPPER": other.encode()})) as extension:
-        environ = plain(
-            AWS_LAMBDA_RUNTIME_API=extension.address, SECRETS_CACHE_NEXT_WRAPPER=other, PATH="/usr/bin:/bin"
-        )
-        assert b"x" == environ_in(run(script, environ).stdout)[b"TIMES"]
+    assert b"x" == run_chain(script, answer, after=other)[b"TIMES"]
 
 
 def test_two_of_us_make_no_loop(script, tmp_path):
-    """A copy of ours in another folder, named by the secret, which the copy gets as well."""
+    """A copy of the wrapper in another folder, named by the secret, which the copy gets as well."""
     copy = tmp_path / "copy-of-it"
     copy.write_bytes(script.read_bytes())
     copy.chmod(0o755)
-    with Extension(encode_answer({b"AWS_LAMBDA_EXEC_WRAPPER": bytes(copy)})) as extension:
-        environ = plain(AWS_LAMBDA_RUNTIME_API=extension.address, SECRETS_CACHE_NEXT_WRAPPER=str(script))
-        assert 0 == run(script, environ).returncode
+    answer = encode_answer({b"AWS_LAMBDA_EXEC_WRAPPER": bytes(copy)})
+
+    assert 0 == run_with_answer(script, answer, SECRETS_CACHE_NEXT_WRAPPER=str(script)).returncode
 
 
 def test_the_list_of_wrappers_may_come_from_a_secret(script, tmp_path):
     """As any variable: by a reference, or by a key."""
-    (other,) = wrappers(tmp_path, "export SEEN=yes")
-    with Extension(encode_answer({b"SECRETS_CACHE_NEXT_WRAPPER": other.encode()})) as extension:
-        environ = plain(
-            AWS_LAMBDA_RUNTIME_API=extension.address, SECRETS_CACHE_NEXT_WRAPPER="secretsmanager://x", PATH="/bin"
-        )
-        assert b"yes" == environ_in(run(script, environ).stdout)[b"SEEN"]
+    (other,) = write_wrappers(tmp_path, "export SEEN=yes")
+    answer = encode_answer({b"SECRETS_CACHE_NEXT_WRAPPER": other.encode()})
+
+    assert b"yes" == run_chain(script, answer, after="secretsmanager://x")[b"SEEN"]

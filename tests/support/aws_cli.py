@@ -133,7 +133,7 @@ def region_of(authorization: str) -> str:
 
 
 def cli_environ(**environ: str) -> dict[str, str]:
-    """Return this process's environment, in which `aws` is the CLI of ours and no configuration file is read."""
+    """Return this process's environment, with the CLI of `aws_folder` in PATH and without configuration files."""
     return {
         **os.environ,
         "PATH": f"{aws_folder()}{os.pathsep}{os.environ['PATH']}",

@@ -1,9 +1,10 @@
-"""The command line called in this process, and what `secrets-cache get` gives of some secrets."""
+"""Calls the command line in this process; secrets, and what `secrets-cache get` prints of them."""
 
 import argparse
 import contextlib
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,20 @@ def fill(upstream: stub.Upstream) -> stub.Upstream:
     upstream.parameters["/prod/app/flag"] = CANARY
     upstream.fault = lambda call: stub.ACCESS_DENIED if call.ids == ["denied"] else None
     return upstream
+
+
+@pytest.fixture(name="filled")
+def filled_upstream(upstream: stub.Upstream) -> stub.Upstream:
+    """Give a stub with the secrets."""
+    return fill(upstream)
+
+
+@pytest.fixture(name="config_file", scope="session")
+def write_config_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the configuration file."""
+    file = tmp_path_factory.mktemp("get") / "config.yaml"
+    file.write_text(TEXT, encoding="utf-8")
+    return file
 
 
 def run(*arguments: str, **environ: str) -> tuple[int, bytes, str]:

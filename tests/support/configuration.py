@@ -11,19 +11,19 @@ def read(text: str | bytes | None, **environ: str) -> Config:
     return parse(data, file=FILE, environ=environ)
 
 
-def good(text: str, **environ: str) -> Config:
+def read_valid(text: str, **environ: str) -> Config:
     """Return the configuration of a text that has no problems."""
     config = read(text, **environ)
     assert () == config.problems
     return config
 
 
-def names(config: Config) -> list[str]:
+def list_names(config: Config) -> list[str]:
     """Return what the listed secrets are served as."""
     return [secret.name for secret in config.secrets]
 
 
-def only_problem(config: Config) -> Problem:
+def find_problem(config: Config) -> Problem:
     """Return the one problem of a configuration that has one."""
     (problem,) = config.problems
     return problem

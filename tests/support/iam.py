@@ -43,20 +43,20 @@ def _statement_allows(statement: Mapping[str, Any], request: Request) -> bool:
     assert {"Effect", "Action", "Resource"} <= statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}
     assert "Allow" == statement["Effect"]
     return (
-        any(fits(action.lower(), request.action.lower()) for action in _several(statement["Action"]))
-        and any(fits(resource, request.resource) for resource in _several(statement["Resource"]))
+        any(fits(action.lower(), request.action.lower()) for action in _to_list(statement["Action"]))
+        and any(fits(resource, request.resource) for resource in _to_list(statement["Resource"]))
         and all(
-            request.via and any(_compared(operator, value, request.via) for value in _several(wanted["kms:ViaService"]))
+            request.via and any(_compare(operator, value, request.via) for value in _to_list(wanted["kms:ViaService"]))
             for operator, wanted in statement.get("Condition", {}).items()
         )
     )
 
 
-def _compared(operator: str, wanted: str, found: str) -> bool:
+def _compare(operator: str, wanted: str, found: str) -> bool:
     return {"StringEquals": wanted == found, "StringLike": fits(wanted, found)}[operator]
 
 
-def _several(value: str | list[str]) -> list[str]:
+def _to_list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
@@ -83,9 +83,9 @@ class Guard:
         account = role.split(":")[4] if role else ACCOUNT
         if call.operation == "AssumeRole":
             self._assumed.append(call.arguments["RoleArn"])
-        if self._refusals(_of_call(call, role)):
+        if self._refusals(_request_call(call, role)):
             return ACCESS_DENIED
-        denied = [one for one in call.ids if self._refusals(_of_value(call, one, role, account))]
+        denied = [one for one in call.ids if self._refusals(_request_value(call, one, role, account))]
         if call.operation == "BatchGetSecretValue":
             return _batch(call, denied)
         return ACCESS_DENIED if denied else _answer(call)
@@ -98,7 +98,7 @@ class Guard:
         return refused
 
 
-def _of_call(call: Call, role: str) -> Iterator[Request]:
+def _request_call(call: Call, role: str) -> Iterator[Request]:
     """Return what the call itself takes, whatever it asks for."""
     if call.operation == "BatchGetSecretValue":
         yield Request(role, "secretsmanager:BatchGetSecretValue", "*")
@@ -106,21 +106,21 @@ def _of_call(call: Call, role: str) -> Iterator[Request]:
         yield Request(role, "sts:AssumeRole", call.arguments["RoleArn"])
 
 
-def _of_value(call: Call, one: str, role: str, account: str) -> Iterator[Request]:
+def _request_value(call: Call, one: str, role: str, account: str) -> Iterator[Request]:
     """Return what it takes to have one of the things that a call asks for."""
     if call.operation == "AssumeRole":
         return
     if call.operation.startswith("GetParameter"):
-        yield from _read(role, f"ssm:{call.operation}", parameter_arn(one, call.region, account), call.region)
+        yield from _request_read(role, f"ssm:{call.operation}", parameter_arn(one, call.region, account), call.region)
         if one.startswith(REFERENCE):
             arn = secret_arn(one.removeprefix(REFERENCE), call.region, account)
-            yield from _read(role, "secretsmanager:GetSecretValue", arn, call.region)
+            yield from _request_read(role, "secretsmanager:GetSecretValue", arn, call.region)
     else:
         arn = secret_arn(one, call.region, account)
-        yield from _read(role, "secretsmanager:GetSecretValue", arn, call.region)
+        yield from _request_read(role, "secretsmanager:GetSecretValue", arn, call.region)
 
 
-def _read(role: str, action: str, arn: str, region: str) -> Iterator[Request]:
+def _request_read(role: str, action: str, arn: str, region: str) -> Iterator[Request]:
     yield Request(role, action, arn)
     key = f"arn:aws:kms:{region}:{arn.split(':')[4]}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     yield Request(role, "kms:Decrypt", key, f"{action.partition(':')[0]}.{region}.amazonaws.com")

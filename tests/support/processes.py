@@ -19,7 +19,7 @@ EXTENSION = ("-c", "from secrets_cache.extension.start import main; main()", "se
 
 class Process:
     """
-    One process of ours. A context manager: left, the process has ended or is ended.
+    A process of this program. A context manager, which kills the process on exit if it still runs.
 
     Args:
         under: A command that runs it, such as one that takes rights away.
@@ -75,6 +75,11 @@ class Process:
         return next(line for line in self.log.events() if line["event"] == name)
 
 
+def serve(file: Path | str, *options: str, port: int | None = None, **environ: str) -> Process:
+    """Return a process of `secrets-cache serve` with a configuration file."""
+    return Process(("-m", "secrets_cache", "serve", "--config", str(file), *options), environ, port=port)
+
+
 def config(folder: Path, text: str) -> dict[str, str]:
     """Write a configuration file; return the variable that names it."""
     file = folder / "config.yaml"
@@ -87,7 +92,7 @@ def frozen(pid: int, seconds: float = 0.0) -> Iterator[None]:
     """Stop a process, as Lambda freezes an environment, until so many seconds after what is done meanwhile."""
     os.kill(pid, signal.SIGSTOP)
     try:
-        # It is no child of ours under the emulator.
+        # Under the emulator it is no child of this process.
         with open(f"/proc/{pid}/stat", encoding="ascii") as stat:  # noqa: PTH123
             while stat.read().rpartition(")")[2].split()[0] != "T":
                 stat.seek(0)

@@ -7,6 +7,8 @@ TOGETHER = (
     # A release is built once, a server started once, a module of Terraform parsed once.
     "tests/release/test_release.py",
     "tests/docs/test_examples.py",
+    "tests/process/test_completion.py",
+    "tests/process/test_get.py",
     "tests/release/test_infrastructure.py",
     # Port 8080.
     "tests/emulator/test_emulator.py::test_make_demo",

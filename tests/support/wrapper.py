@@ -70,6 +70,12 @@ def run(script: Path, environ: dict[bytes, bytes], *arguments: str) -> subproces
     return subprocess.run(command, env=environ, capture_output=True, check=False, timeout=6 * PATIENCE_SECONDS)
 
 
+def run_with_answer(script: Path, answer: bytes, *arguments: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the wrapper next to an extension that gives one answer."""
+    with Extension(answer) as extension:
+        return run(script, plain(AWS_LAMBDA_RUNTIME_API=extension.address, **environ), *arguments)
+
+
 def plain(**more: str) -> dict[bytes, bytes]:
     """Return an environment as Lambda's, for the direct client."""
     environ = {

@@ -7,34 +7,22 @@ import pytest
 
 from tools.mutation import Mutation, MutationError, locate
 
-SOURCE = '''
-"""A module."""
-
-from __future__ import annotations
-
+SOURCE = """
 LIMIT: int = 20
 
-
 class Door:
-    """A door."""
-
     def close(self, hard):
-        """Close the door."""
         if hard and (  # a comment
             not self.closed
         ):
             self.slam()
         self.closed = True; self.count += 1
 
-    def __repr__(self): return 'Door'
-
-
-async def close(door):
-    if door.closed: raise ValueError(20)
-    await door.close(True)
-    return door, 20
-'''
+def close(door):
+    return door.close(True), 20
+"""
 CONDITION = SOURCE[SOURCE.index("hard and (") : SOURCE.index(":\n            self.slam")]
+STATEMENTS = "self.closed = True; self.count += 1"
 
 
 @pytest.fixture
@@ -51,32 +39,13 @@ def package(tmp_path: Path) -> Path:
     ("place", "old", "new", "before", "after"),
     [
         ("Door.close", "hard and not self.closed", "False", CONDITION, "False"),
-        ("Door.close", "not (self . closed)", "0", "not self.closed", "0"),
-        ("Door.close", "self.slam()", "pass", "self.slam()", "pass"),
-        (
-            "Door.close",
-            "self.closed = True\nself.count += 1",
-            "return",
-            "self.closed = True; self.count += 1",
-            "return",
-        ),
-        (
-            "Door.close",
-            "self.count += 1",
-            "self.count += 1; self.open()",
-            "self.count += 1",
-            "self.count += 1; self.open()",
-        ),
-        ("Door.__repr__", '"Door"', '"Gate"', "return 'Door'", "return 'Gate'"),
-        ("Door", 'def __repr__(self):\n    return "Door"', "pass", "def __repr__(self): return 'Door'", "pass"),
-        ("close", "if door.closed: raise ValueError(20)", "pass", "if door.closed: raise ValueError(20)", "pass"),
-        ("close", "await door.close(True)", "await door.close(False)", "close(True)", "close(False)"),
-        ("close", "return door, 20", "del door", "return door, 20", "del door"),
+        ("Door.close", "self.closed = True\nself.count += 1", "return", STATEMENTS, "return"),
+        ("close", "door.close(True)", "None", "door.close(True)", "None"),
         ("LIMIT", "20", "21", "int = 20", "int = 21"),
     ],
 )
 def test_an_expression_or_statements_are_replaced_within_their_place(package, place, old, new, before, after):
-    """Layout, comments, quotes and brackets do not matter, and the same code elsewhere stays as it is."""
+    """Layout, comments and brackets do not matter, and the same code elsewhere stays as it is."""
     path, text = Mutation(place, old, new).apply(package)
 
     assert package / "door.py" == path
@@ -88,19 +57,14 @@ def test_an_expression_or_statements_are_replaced_within_their_place(package, pl
     [
         ("Door.close", "self.open()", "Door.close has 'self.open()' 0 times, not once"),
         ("Door.close", "self", "Door.close has 'self' 4 times, not once"),
-        ("close", "self.slam()", "close has 'self.slam()' 0 times, not once"),
         ("Door.open", "1", "must be defined by one file, not by none"),
-        ("paint", "1", "must be defined by one file, not by wood/ash.py, wood/oak.py"),
         ("wood:paint", "1", "must be defined by one file, not by wood/ash.py, wood/oak.py"),
-        ("od.oak:paint", "1", "must be defined by one file, not by none"),
     ],
 )
 def test_what_is_not_there_exactly_once_is_an_error(package, place, old, message):
     """A mutation that changes nothing proves nothing; one that changes two things does not show which was noticed."""
-    with pytest.raises(MutationError) as raised:
+    with pytest.raises(MutationError, match=f"{message.replace('(', '.').replace(')', '.')}$"):
         Mutation(place, old, "0").apply(package)
-
-    assert str(raised.value).endswith(message)
 
 
 @pytest.mark.parametrize("name", ["oak:paint", "wood.oak:paint"])

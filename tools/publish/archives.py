@@ -1,8 +1,8 @@
 """
 The two zips that are published: what they are is read from them, not from their names.
 
-Rule: a zip is ours if it has the launcher and a bill of materials of this program. The version is in the bill of
-materials, the architecture in the header of the interpreter.
+Rule: a zip is this project's if it has the launcher and a bill of materials of this program. The version is in the
+bill of materials, the architecture in the header of the interpreter.
 """
 
 import base64
@@ -84,7 +84,11 @@ def both(folder: Path, sums: Mapping[str, str] | None, version: str = "") -> tup
     found = tuple(read(folder / name_of(architecture), architecture) for architecture in ARCHITECTURES)
     for archive in found:
         if sums is not None and sums.get(archive.path.name) != archive.sha256:
-            raise PublishError(_wrong_sum(archive, sums.get(archive.path.name)))
+            expected = sums.get(archive.path.name) or "none"
+            raise PublishError(
+                f"{archive.path}: found the sum {archive.sha256}; {SUMS} has {expected} for it; remove {SUMS}, "
+                "or run make release"
+            )
     for archive in found:
         wanted = version or found[0].version
         if archive.version != wanted:
@@ -143,8 +147,3 @@ def parse_sums(text: str, source: str) -> dict[str, str]:
             raise PublishError(f"{source}: line {number}: found {line[:80]!r}; allowed: lines as sha256sum writes them")
         sums[match[2]] = match[1]
     return sums
-
-
-def _wrong_sum(archive: Archive, expected: str | None) -> str:
-    found = f"{archive.path}: found the sum {archive.sha256}; {SUMS} has "
-    return found + (f"{expected} for it" if expected else "none for it") + "; remove {SUMS}, or run make release"

@@ -57,27 +57,14 @@ def is_done(outcomes: Sequence[Outcome], architectures: Sequence[str]) -> bool:
 
 def lines(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str]]:
     """Yield a heading and a line for each outcome: what was published, what was there, then what failed."""
-    for outcome in outcomes:
-        if outcome.is_new and not outcome.failure:
-            yield "published", f"{_where(outcome)}: {outcome.arn}{_shared(outcome)}"
-    for outcome in outcomes:
-        if not outcome.is_new and not outcome.failure:
-            yield "skipped, the same zip is there", f"{_where(outcome)}: {outcome.arn}{_shared(outcome)}"
+    groups = {"published": (True, False), "skipped, the same zip is there": (False, False)}
+    for heading, group in groups.items():
+        for outcome in outcomes:
+            if (outcome.is_new, bool(outcome.failure)) == group:
+                shared = ", shared with everyone" if outcome.is_newly_shared else ""
+                yield heading, f"{outcome.region} {outcome.architecture}: {outcome.arn}{shared}"
     for outcome in outcomes:
         if outcome.failure:
-            yield "failed", f"{_where(outcome)}: {_half(outcome)}{outcome.failure}"
-
-
-def _where(outcome: Outcome) -> str:
-    return f"{outcome.region} {outcome.architecture}"
-
-
-def _shared(outcome: Outcome) -> str:
-    return ", shared with everyone" if outcome.is_newly_shared else ""
-
-
-def _half(outcome: Outcome) -> str:
-    if not outcome.arn:
-        return ""
-    found = "published as" if outcome.is_new else "is there as"
-    return f"{found} {outcome.arn}, but not shared with everyone: "
+            found = "published as" if outcome.is_new else "is there as"
+            half = f"{found} {outcome.arn}, but not shared with everyone: " if outcome.arn else ""
+            yield "failed", f"{outcome.region} {outcome.architecture}: {half}{outcome.failure}"

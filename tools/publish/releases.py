@@ -74,7 +74,7 @@ def download(base: str, version: str, name: str, folder: Path) -> Path:
     Fetch one file of a release into a folder; return its path.
 
     Raises:
-        PublishError: It cannot be had.
+        PublishError: It cannot be downloaded.
     """
     url = f"{base}/v{version}/{name}"
     target = folder / name

@@ -3,6 +3,7 @@
 import pytest
 
 from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES
+from tests.support.command_line import filled_upstream, write_config_file  # noqa: F401 - fixtures
 
 
 @pytest.fixture(autouse=True)

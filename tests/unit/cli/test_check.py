@@ -40,23 +40,23 @@ def check(capfd, file: Path, text: str | None, *options: str) -> tuple[int, str]
     return code, capfd.readouterr().out
 
 
-def checked(capfd, file: Path, text: str, *options: str) -> tuple[int, dict[str, Any]]:
-    """Do the same as JSON."""
+def check_as_json(capfd, file: Path, text: str, *options: str) -> tuple[int, dict[str, Any]]:
+    """Check with --json; return the exit code and the document."""
     code, out = check(capfd, file, text, "--json", *options)
     return code, json.loads(out)
 
 
-def cells(out: str) -> list[list[str]]:
+def split_cells(out: str) -> list[list[str]]:
     """Return the lines as their words."""
     return [line.split() for line in out.splitlines()]
 
 
-def test_a_variable_is_read_in_the_place_of_what_it_names(capfd, file):
-    """The region and the role are those of the listed thing, below a path too: what `policy` prints."""
+def test_a_variable_is_read_from_the_region_and_by_the_role_of_its_listed_item(capfd, file):
+    """Below a listed path too; `policy` grants the same."""
     listed = f"secrets: [{{id: prod/db, name: theirs, role_arn: {ROLE}, region: us-west-2}}]\n"
     paths = f"parameters: [{{id: /prod/app/, role_arn: {ROLE}}}]\n"
     env = "env: [{secret: theirs, as: X}, {parameter: /prod/app/flag, as: FLAG}, {secret: prod/db, as: OWN}]"
-    _, found = checked(capfd, file, listed + paths + env)
+    _, found = check_as_json(capfd, file, listed + paths + env)
 
     places = [(row["region"], row["role_arn"]) for row in found["variables"]]
     assert [("us-west-2", ROLE), (None, ROLE), (None, None)] == places
@@ -70,14 +70,14 @@ def test_every_problem_is_one_line_and_the_code_is_1(capfd, file):
     assert (1, f"{file}: 2 problems") == (code, lines[0])
     assert lines[1].startswith(f"  {file}:1: ttl: found 'soon'; allowed: a duration such as 30s")
     assert lines[2].startswith(f"  {file}:2: secretes: found unknown key 'secretes'; allowed: the keys secrets")
-    assert ["pin", "secret", "pin", "10m"] in cells(out)
+    assert ["pin", "secret", "pin", "10m"] in split_cells(out)
 
 
-def test_a_good_configuration_is_0_and_its_meaning_is_a_table(capfd, file, monkeypatch):
-    """Each listed thing, each variable with its source, and the patterns; a column with nothing in it is left out."""
+def test_a_valid_configuration_is_0_and_shown_as_tables(capfd, file, monkeypatch):
+    """Each listed item, each variable with its source, and the patterns; an empty column is left out."""
     monkeypatch.setenv("KEY", "secretsmanager://api#a")
     code, out = check(capfd, file, FULL)
-    table = cells(out)
+    table = split_cells(out)
 
     assert (0, f"{file}: no problems") == (code, out.splitlines()[0])
     assert ["NAME", "KIND", "ASKED", "FOR", "REGION", "ROLE", "TTL", "REQUIRED"] in table
@@ -103,11 +103,11 @@ def test_no_configuration_is_no_problem_unless_it_was_named(capfd, tmp_path, mon
     assert "found no such file" in capfd.readouterr().out
 
 
-def test_what_the_environment_says_wrongly_is_a_problem(capfd, file, monkeypatch):
+def test_an_invalid_variable_is_a_problem(capfd, file, monkeypatch):
     """Settings and references alike."""
     monkeypatch.setenv("CACHE_TIMEOUT", "soon")
     monkeypatch.setenv("KEY", "ssm://what?")
-    code, found = checked(capfd, file, "secrets: [db]")
+    code, found = check_as_json(capfd, file, "secrets: [db]")
 
     assert (1, False) == (code, found["ok"])
     assert ["CACHE_TIMEOUT", ""] == [problem["key"] for problem in found["problems"]]
@@ -119,16 +119,16 @@ def test_the_functions_variables_may_come_from_a_file(capfd, file, tmp_path, mon
     monkeypatch.setenv("OURS", "secretsmanager://ours")
     variables = tmp_path / "variables.json"
     variables.write_text(json.dumps({"THEIRS": "ssm:///theirs", "CACHE_TIMEOUT": "2"}), encoding="utf-8")
-    _, found = checked(capfd, file, "secrets: [db]", "--environment", str(variables))
+    _, found = check_as_json(capfd, file, "secrets: [db]", "--environment", str(variables))
 
     assert [["THEIRS"]] == [row["variables"] for row in found["variables"]]
     assert 120 == found["listed"][0]["ttl_seconds"]
 
 
-# Trying.
+# With --fetch.
 
 
-def answers(call: stub.Call) -> stub.Answer | None:
+def refuse_denied(call: stub.Call) -> stub.Answer | None:
     """Refuse one secret."""
     return stub.ACCESS_DENIED if call.ids == ["denied"] else None
 
@@ -138,15 +138,15 @@ def _filled(upstream: stub.Upstream) -> stub.Upstream:
     upstream.put("db", json.dumps({"a": CANARY, "b": CANARY, "c": CANARY, "PATH": CANARY, "x=y": CANARY, "n": None}))
     upstream.put("pin", CANARY)
     upstream.parameters.update({"/prod/flag": CANARY, "/prod/app/a": CANARY})
-    upstream.fault = answers
+    upstream.fault = refuse_denied
     return upstream
 
 
-def test_fetch_says_for_each_whether_it_can_be_had(capfd, file, filled):
-    """State, version and time of what can, code and reason of what cannot; then the code is 1."""
+def test_fetch_reports_the_state_of_each_item(capfd, file, filled):
+    """State, version and time after a success; code and reason after a failure, and then the exit code is 1."""
     text = "secrets: [db, denied, missing]\nparameters: [/prod/flag, /prod/app/]"
     code, out = check(capfd, file, text, "--fetch")
-    rows = {line[0]: line for line in cells(out) if line}
+    rows = {line[0]: line for line in split_cells(out) if line}
 
     assert 1 == code
     for name in ("db", "/prod/flag", "/prod/app/"):
@@ -159,9 +159,9 @@ def test_fetch_says_for_each_whether_it_can_be_had(capfd, file, filled):
     assert filled.secrets["db"][0] in out
 
 
-def test_fetch_of_what_can_all_be_had_is_0(capfd, file, filled):
-    """Each is asked for once: what becomes a variable comes from the same fetch."""
-    code, found = checked(capfd, file, "secrets: [db]\nenv: [{secret: db, include: [a]}]", "--fetch")
+def test_fetch_without_a_failure_is_0(capfd, file, filled):
+    """AWS is asked once for each secret: a variable takes its value from the same fetch."""
+    code, found = check_as_json(capfd, file, "secrets: [db]\nenv: [{secret: db, include: [a]}]", "--fetch")
 
     assert (0, True, True) == (code, found["ok"], found["fetched"])
     assert 1 == filled.count("db")
@@ -175,15 +175,15 @@ def test_fetch_of_what_can_all_be_had_is_0(capfd, file, filled):
     assert isinstance(row["took_ms"], int)
 
 
-def test_fetch_names_the_variables_that_would_be_set_from_where(capfd, file, filled, monkeypatch):
-    """A later source has what an earlier one would set too; what is refused is said; what is null is unset."""
+def test_fetch_names_the_variables_and_their_sources(capfd, file, filled, monkeypatch):
+    """A later source wins over an earlier one; refused names are listed; null unsets a variable."""
     monkeypatch.setenv("b", "there already")
     monkeypatch.setenv("GONE", "secretsmanager://db#n")
     monkeypatch.setenv("a", "ssm:///prod/flag")
     text = """
       env: [{secret: db, override: false}, {secret: db, prefix: P_, exclude: [PATH, n]}, {secret: pin, as: PIN}]
     """
-    code, found = checked(capfd, file, text, "--fetch")
+    code, found = check_as_json(capfd, file, text, "--fetch")
     by_source = [(row["source"], row["id"], row["variables"], row["unset"]) for row in found["variables"]]
 
     assert 0 == code
@@ -198,18 +198,18 @@ def test_fetch_names_the_variables_that_would_be_set_from_where(capfd, file, fil
     assert [["x=y"], ["P_x=y"], [], [], []] == refused
 
 
-def test_fetch_names_a_variable_once_where_the_source_that_wins_has_it(capfd, file, filled):
-    """The last one, unless that overrides nothing."""
+def test_fetch_names_a_variable_only_with_the_source_that_wins(capfd, file, filled):
+    """The last source wins, unless it has `override: false`."""
     text = """
       env: [{secret: db, include: [a]}, {secret: db, include: [a, c]}, {secret: db, include: [b, c], override: false}]
     """
-    _, found = checked(capfd, file, text, "--fetch")
+    _, found = check_as_json(capfd, file, text, "--fetch")
 
     assert [[], ["a", "c"], ["b"]] == [row["variables"] for row in found["variables"]]
 
 
-def test_variables_that_cannot_be_had_are_a_problem(capfd, file, filled, monkeypatch):
-    """Though they be optional: whoever checks wants to know. The reason says what to do."""
+def test_variables_that_cannot_be_fetched_are_a_problem(capfd, file, filled, monkeypatch):
+    """Optional ones too: a check reports every failure. The reason says what to do."""
     monkeypatch.setenv("KEY", "secretsmanager://db#nope")
     text = "env: [{secret: denied, required: false}, {secret: pin}, {parameter: /no, as: N}]"
     code, out = check(capfd, file, text, "--fetch")
@@ -224,17 +224,17 @@ def test_variables_that_cannot_be_had_are_a_problem(capfd, file, filled, monkeyp
     assert [["*", "env"], ["*", "env"], ["N", "env"], ["KEY", "reference"]] == rows
 
 
-def test_without_fetch_nobody_is_asked(capfd, file, filled):
-    """Checking takes no credentials."""
+def test_without_fetch_aws_is_not_asked(capfd, file, filled):
+    """A check needs no credentials."""
     check(capfd, file, FULL)
 
     assert [] == filled.calls
 
 
 def test_the_json_document_has_the_documented_keys(capfd, file, filled):
-    """All of them, whether they say anything or not, in the same order."""
+    """All of them, also those without a value, in the documented order."""
     page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
-    _, found = checked(capfd, file, "secrets: [db, denied]\nenv: [{secret: db}]\nttl: soon", "--fetch")
+    _, found = check_as_json(capfd, file, "secrets: [db, denied]\nenv: [{secret: db}]\nttl: soon", "--fetch")
     for part, rows in (("problems", found["problems"]), ("listed", found["listed"]), ("variables", found["variables"])):
         (documented,) = (line for line in page.splitlines() if line.startswith(f"| `{part}[]` |"))
         names = documented.split("`")[3::2]
@@ -246,7 +246,7 @@ def test_the_json_document_has_the_documented_keys(capfd, file, filled):
 
 
 def test_without_a_terminal_there_are_no_colours_and_no_progress_and_nothing_is_cut(capfd, file, filled):
-    """What a script reads is whole."""
+    """A script reads whole names."""
     name = "long/" * 40 + "x"
     file.write_text(f"secrets: [db, {name}]", encoding="utf-8")
     assert 1 == main(["check", "--fetch", "--config", str(file)])

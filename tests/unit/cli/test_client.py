@@ -1,28 +1,12 @@
-"""The client of a running server: which addresses it takes, and whom it sends the token."""
-
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+"""The client of a running server: which addresses it takes, and to which servers it sends the token."""
 
 import pytest
 
 from secrets_cache.cli.client import Answer
-from tests.support import upstream as stub
-from tests.support.command_line import TEXT, VALUE, command, fill
+from tests.support.command_line import VALUE, command
 from tests.support.fakes import CANARY
+from tests.support.stub_server import HttpServer, Request
 from tools.emulator import free_port
-
-
-@pytest.fixture(name="filled")
-def _filled(upstream: stub.Upstream) -> stub.Upstream:
-    return fill(upstream)
-
-
-@pytest.fixture(name="config", scope="module")
-def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("get") / "config.yaml"
-    file.write_text(TEXT, encoding="utf-8")
-    return file
 
 
 @pytest.mark.parametrize(
@@ -30,40 +14,32 @@ def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 @pytest.mark.parametrize("name", ["get", "health"])
 def test_a_url_is_that_of_a_server(name, url):
-    """Anything else is wrong usage."""
+    """Every other text is wrong usage."""
     code, _, err = command(name, *(["db"] if name == "get" else []), "--url", url, port=free_port())
 
     assert 2 == code
     assert "allowed: a URL such as http://localhost:8080" in err
 
 
-def test_the_token_is_sent_only_to_a_server_of_ours(filled, config):
-    """Whoever else listens on that port gets no request but the one for /ping, and is passed by."""
+def test_the_token_is_sent_only_to_secrets_cache(filled, config_file):
+    """Another program on that port gets a request for /ping and no other; the secret is then fetched from AWS."""
     seen: list[tuple[str, str | None]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen.append((self.path, self.headers["X-Aws-Parameters-Secrets-Token"]))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    class Other(HttpServer):
+        def handle(self, request: Request) -> None:
+            seen.append((request.path, request.headers["X-Aws-Parameters-Secrets-Token"]))
+            request.answer(200)
 
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as other:
-        thread = threading.Thread(target=other.serve_forever)
-        thread.start()
-        _, out, _ = command("get", "--config", str(config), "db", port=other.server_port, SECRETS_CACHE_TOKEN="t")
-        other.shutdown()
-        thread.join()
+    with Other() as other:
+        port = int(other.address.partition(":")[2])
+        _, out, _ = command("get", "--config", str(config_file), "db", port=port, SECRETS_CACHE_TOKEN="t")
 
     assert VALUE.encode() == out
     assert [("/ping", None)] == seen
 
 
 def test_an_answer_shows_no_body():
-    """It may be a value."""
+    """The body may be the value of a secret."""
     answer = Answer(200, CANARY.encode())
 
     assert CANARY not in f"{answer} {answer!r}"

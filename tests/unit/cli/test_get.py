@@ -1,37 +1,22 @@
 """`secrets-cache get` without a server. With one: tests/process/test_get.py."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.support import upstream as stub
-from tests.support.command_line import FAILURES, GOT, TEXT, command, fill
+from tests.support.command_line import FAILURES, GOT, command
 from tests.support.fakes import CANARY
 from tools.emulator import free_port
 
 
-@pytest.fixture(name="filled")
-def _filled(upstream: stub.Upstream) -> stub.Upstream:
-    return fill(upstream)
-
-
-@pytest.fixture(name="config", scope="module")
-def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("get") / "config.yaml"
-    file.write_text(TEXT, encoding="utf-8")
-    return file
-
-
 @pytest.mark.parametrize(("arguments", "value"), GOT)
-def test_a_value_arrives_byte_for_byte(filled, config, arguments, value):
+def test_a_value_arrives_byte_for_byte(filled, config_file, arguments, value):
     """By each of its names, whole or one key of it, of any version; nothing before it, nothing after it."""
-    assert (0, value, "") == command("get", "--config", str(config), *arguments, port=free_port())
+    assert (0, value, "") == command("get", "--config", str(config_file), *arguments, port=free_port())
 
 
 @pytest.mark.parametrize(("arguments", "said"), FAILURES)
-def test_a_failure_is_one_line_and_the_code_is_1(filled, config, arguments, said):
+def test_a_failure_is_one_line_and_the_code_is_1(filled, config_file, arguments, said):
     """Nothing on standard output."""
-    code, out, err = command("get", "--config", str(config), *arguments, port=free_port())
+    code, out, err = command("get", "--config", str(config_file), *arguments, port=free_port())
     lines = err.splitlines()
 
     assert (1, b"", 1) == (code, out, len(lines))
@@ -39,15 +24,15 @@ def test_a_failure_is_one_line_and_the_code_is_1(filled, config, arguments, said
     assert said in lines[0]
 
 
-def test_without_a_server_only_what_is_wanted_is_fetched(filled, config):
-    """Not all that is listed."""
-    command("get", "--config", str(config), "db", port=free_port())
+def test_without_a_server_only_the_named_secret_is_fetched(filled, config_file):
+    """The other listed items are not."""
+    command("get", "--config", str(config_file), "db", port=free_port())
 
     assert [["db"]] == [call.ids for call in filled.calls]
 
 
 def test_without_a_configuration_any_name_is_fetched(filled, tmp_path):
-    """AWS decides. With one, its word counts."""
+    """IAM alone decides. With a configuration, the lists in it count."""
     environ = {"LAMBDA_TASK_ROOT": str(tmp_path)}
 
     assert CANARY.encode() in command("get", "prod/api", port=free_port(), **environ)[1]
@@ -55,8 +40,8 @@ def test_without_a_configuration_any_name_is_fetched(filled, tmp_path):
     assert 1 == command("get", "prod/api", port=free_port(), **environ)[0]
 
 
-def test_a_server_that_was_named_must_be_there(filled, config):
-    """Then nothing is fetched in its place."""
+def test_a_server_that_was_named_must_be_there(filled, config_file):
+    """With --url, nothing is fetched without that server."""
     code, out, err = command("get", "--url", f"http://localhost:{free_port()}", "db", port=free_port())
 
     assert (1, b"") == (code, out)

@@ -20,8 +20,8 @@ from secrets_cache.cli.inputs import read_function_variables
         ("{=1", {"{": "1"}),
     ],
 )
-def test_the_functions_variables_are_read_as_they_are_at_hand(tmp_path, text, expected):
-    """As the AWS CLI shows them, as `env` does, or as an environment file has them."""
+def test_the_functions_variables_are_read_in_each_form(tmp_path, text, expected):
+    """The output of the AWS CLI, the output of `env`, or an environment file."""
     file = tmp_path / "variables"
     file.write_text(text, encoding="utf-8")
 
@@ -29,6 +29,6 @@ def test_the_functions_variables_are_read_as_they_are_at_hand(tmp_path, text, ex
 
 
 def test_variables_that_cannot_be_read_are_wrong_usage(tmp_path):
-    """And say why."""
+    """The message gives the reason."""
     with pytest.raises(Usage, match="No such file"):
         read_function_variables(str(tmp_path / "nope"))

@@ -22,7 +22,7 @@ def _file(tmp_path: Path) -> Path:
     return file
 
 
-def printed(capfd, file: Path, *options: str) -> tuple[dict[str, Any], str]:
+def print_policy(capfd, file: Path, *options: str) -> tuple[dict[str, Any], str]:
     """Return the policy, and what was written to standard error."""
     assert 0 == main(["policy", "--config", str(file), *options])
     out, err = capfd.readouterr()
@@ -33,7 +33,7 @@ def printed(capfd, file: Path, *options: str) -> tuple[dict[str, Any], str]:
 
 def test_the_policy_is_printed_as_json_with_sorted_keys(capfd, file):
     """So that two of them can be compared as text; the partition is the region's."""
-    found, err = printed(capfd, file, "--region", "cn-north-1", "--account", ACCOUNT)
+    found, err = print_policy(capfd, file, "--region", "cn-north-1", "--account", ACCOUNT)
 
     assert [f"arn:aws-cn:secretsmanager:cn-north-1:{ACCOUNT}:secret:db-??????"] == found["Statement"][0]["Resource"]
     assert "" == err
@@ -43,7 +43,7 @@ def test_the_region_may_be_that_of_the_environment(capfd, file, monkeypatch):
     """An option comes first."""
     monkeypatch.setenv("AWS_REGION", "us-west-2")
     regions = [
-        printed(capfd, file, "--account", ACCOUNT, *more)[0]["Statement"][0]["Resource"][0].split(":")[3]
+        print_policy(capfd, file, "--account", ACCOUNT, *more)[0]["Statement"][0]["Resource"][0].split(":")[3]
         for more in ((), ("--region", "eu-west-1"))
     ]
 
@@ -63,7 +63,7 @@ def test_the_region_may_be_that_of_the_environment(capfd, file, monkeypatch):
         ((*HERE, "--environment", "/nonexistent"), "--environment /nonexistent: No such file or directory"),
     ],
 )
-def test_what_makes_no_sense_is_wrong_usage(capfd, file, monkeypatch, options, said):
+def test_options_that_do_not_fit_are_wrong_usage(capfd, file, monkeypatch, options, said):
     """Nothing is guessed: a star in place of the account would allow too much."""
     monkeypatch.delenv("AWS_REGION")
     with pytest.raises(SystemExit) as caught:
@@ -83,7 +83,7 @@ def test_what_makes_no_sense_is_wrong_usage(capfd, file, monkeypatch, options, s
     ],
 )
 def test_a_problem_prints_no_policy(capfd, file, text, said):
-    """It might allow less than what is meant."""
+    """A policy for half a configuration would allow too little."""
     file.unlink()
     if text is not None:
         file.write_text(text, encoding="utf-8")
@@ -97,8 +97,8 @@ def test_a_problem_prints_no_policy(capfd, file, text, said):
 def test_a_role_has_a_policy_of_its_own(capfd, file):
     """The function's may assume it, and a note says how to print the other one."""
     file.write_text(f"secrets: [db, {{id: theirs, role_arn: {ROLE}}}]", encoding="utf-8")
-    own, note = printed(capfd, file, *HERE)
-    of_role, silence = printed(capfd, file, *HERE, "--role", ROLE)
+    own, note = print_policy(capfd, file, *HERE)
+    of_role, silence = print_policy(capfd, file, *HERE, "--role", ROLE)
 
     assert ("sts:AssumeRole", [ROLE]) == (own["Statement"][-1]["Action"], own["Statement"][-1]["Resource"])
     assert "with --role" in note
@@ -107,21 +107,21 @@ def test_a_role_has_a_policy_of_its_own(capfd, file):
     assert "" == silence
 
 
-def test_the_functions_variables_count_where_they_are_given(capfd, file, monkeypatch):
+def test_only_the_variables_that_are_given_count(capfd, file, monkeypatch):
     """From a file or standard input; those of the command's own environment are not the function's."""
     monkeypatch.setenv("SECRET_ARN", f"{FOREIGN}ours-AbCdEf")
     monkeypatch.setattr(
         sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"KEY": "secretsmanager://api", "CACHE_TIMEOUT": "5"}'))
     )
-    plain, _ = printed(capfd, file, *HERE)
-    piped, _ = printed(capfd, file, *HERE, "--environment", "-")
+    plain, _ = print_policy(capfd, file, *HERE)
+    piped, _ = print_policy(capfd, file, *HERE, "--environment", "-")
     names = [[arn.rpartition(":")[2] for arn in found["Statement"][0]["Resource"]] for found in (plain, piped)]
 
     assert [["db-??????"], ["api-??????", "db-??????"]] == names
 
 
-def test_variables_that_cannot_be_meant_are_a_problem(capfd, file, tmp_path):
-    """As they are for the wrapper."""
+def test_invalid_variables_are_a_problem(capfd, file, tmp_path):
+    """The wrapper refuses them too."""
     variables = tmp_path / "variables"
     variables.write_text("KEY=ssm://what?\n", encoding="utf-8")
 

@@ -15,16 +15,16 @@ FOREIGN = "arn:aws:secretsmanager:us-east-1:111122223333:secret:"
 ROLE = "arn:aws:iam::999999999999:role/of/others"
 
 
-def configured(text: str) -> Config:
+def parse_valid(text: str) -> Config:
     """Return a configuration without a problem."""
     config = parse(text.encode(), file="config.yaml", environ={})
     assert () == config.problems
     return config
 
 
-def policy_of(text: str, region: str = REGION, account: str = ACCOUNT) -> dict[str, Any]:
+def build(text: str, region: str = REGION, account: str = ACCOUNT) -> dict[str, Any]:
     """Return the policy for a configuration."""
-    return build_policy(configured(text), Place(region, account))
+    return build_policy(parse_valid(text), Place(region, account))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def policy_of(text: str, region: str = REGION, account: str = ACCOUNT) -> dict[s
 )
 def test_the_policy_names_what_is_listed(text, resources):
     """A name with the six characters that AWS appends, an ARN as it is, a pattern as a pattern."""
-    read, decrypt = policy_of(text)["Statement"]
+    read, decrypt = build(text)["Statement"]
     regions = sorted({resource.split(":")[3] for resource in resources})
 
     assert ("secretsmanager:GetSecretValue", resources) == (read["Action"], read["Resource"])
@@ -60,27 +60,27 @@ def test_the_policy_names_what_is_listed(text, resources):
 
 
 def test_patterns_that_cover_one_another_leave_one():
-    """And not none."""
-    (read, _) = policy_of('allow: ["a*", "a**", "a*?"]')["Statement"]
+    """Patterns that cover each other do not both go."""
+    (read, _) = build('allow: ["a*", "a**", "a*?"]')["Statement"]
 
     assert 1 == len(read["Resource"])
 
 
 def test_a_name_needs_a_place():
-    """What is not known is not made a star: that would allow more than is meant. An ARN needs none."""
+    """A star in place of an unknown region or account would allow too much. An ARN needs no place."""
     for place, missing in ((Place("", ACCOUNT), "region"), (Place(REGION, ""), "account")):
         for text in ("secrets: [db]", "parameters: [/a]", "allow: [x*]"):
             with pytest.raises(PlaceUnknown) as caught:
-                build_policy(configured(text), place)
+                build_policy(parse_valid(text), place)
             assert missing == caught.value.what
     whole = f'secrets: ["{FOREIGN}db-AbC123", {{id: x, role_arn: {ROLE}, region: eu-west-1}}]'
     for role in ("", ROLE):
-        assert build_policy(configured(whole), Place("", ""), role=role)["Statement"]
+        assert build_policy(parse_valid(whole), Place("", ""), role=role)["Statement"]
 
 
 @pytest.mark.parametrize(
     ("region", "partition"), [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
 )
-def test_a_region_says_its_partition(region, partition):
-    """As the ARNs there have it."""
+def test_a_region_determines_its_partition(region, partition):
+    """ARNs in that region begin with it."""
     assert partition == find_partition(region)

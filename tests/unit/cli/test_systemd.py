@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from secrets_cache.cli.systemd import notify
+from secrets_cache.cli.serve import notify
 
 
 @pytest.mark.parametrize("is_abstract", [True, False])
@@ -22,14 +22,14 @@ def test_a_state_goes_to_the_socket_that_is_named(tmp_path, is_abstract):
 
 
 def test_without_a_socket_nothing_is_sent(caplog):
-    """That is no problem."""
+    """And nothing is logged."""
     notify({}, "READY=1")
 
     assert [] == caplog.records
 
 
 def test_a_socket_that_is_not_there_is_logged(tmp_path, caplog):
-    """It must not end the server."""
+    """The server goes on."""
     with caplog.at_level(logging.WARNING):
         notify({"NOTIFY_SOCKET": str(tmp_path / "nobody")}, "READY=1")
 

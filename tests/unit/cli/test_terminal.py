@@ -8,7 +8,10 @@ import pytest
 from secrets_cache.cli.terminal import Cell, Screen, Style, print_error
 
 WHOLE = "long/" * 100
-ROWS = [[Cell("a", Style.GOOD), Cell(""), Cell(WHOLE)], [Cell("bcd"), Cell(""), Cell("[red]e[/red]", Style.BAD)]]
+ROWS = [
+    {"A": Cell("a", Style.GOOD), "B": Cell(""), "C": Cell(WHOLE)},
+    {"A": Cell("bcd"), "B": Cell(""), "C": Cell("[red]e[/red]", Style.BAD)},
+]
 
 
 class Terminal(io.StringIO):
@@ -26,11 +29,11 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
 
 
-def shown(stream: io.StringIO) -> str:
+def write_everything(stream: io.StringIO) -> str:
     """Return everything that a screen writes, once."""
     screen = Screen(stream)
     screen.line("all [bold]well[/bold]", Style.GOOD)
-    screen.table(("A", "B", "C"), ROWS)
+    screen.table(ROWS)
     with screen.progress("Fetching") as show:
         show(1, 2)
     return stream.getvalue()
@@ -41,26 +44,26 @@ PLAIN = f"all [bold]well[/bold]\nA    C\na    {WHOLE}\nbcd  [red]e[/red]\n"
 
 def test_without_a_terminal_the_text_is_plain_and_whole():
     """Columns are aligned, and left out where every row is empty; nothing is cut, wrapped or framed."""
-    assert PLAIN == shown(io.StringIO())
+    assert PLAIN == write_everything(io.StringIO())
 
 
 def test_a_dumb_terminal_gets_plain_text(monkeypatch):
     """It can do no more."""
     monkeypatch.setenv("TERM", "dumb")
 
-    assert PLAIN == shown(Terminal())
+    assert PLAIN == write_everything(Terminal())
 
 
 def test_a_terminal_without_rich_gets_plain_text(monkeypatch):
     """As in the image, which has only the layer."""
     monkeypatch.setitem(sys.modules, "rich.console", None)
 
-    assert PLAIN == shown(Terminal())
+    assert PLAIN == write_everything(Terminal())
 
 
 def test_a_terminal_gets_styles_and_progress_and_rows_that_fit():
     """Markup in a text is only text."""
-    text = shown(Terminal())
+    text = write_everything(Terminal())
 
     assert "\x1b[32ma" in text
     assert "\x1b[31m[red]e[/red]" in text
@@ -73,7 +76,7 @@ def test_no_color_leaves_no_style(monkeypatch):
     """Neither colours nor bold."""
     monkeypatch.setenv("NO_COLOR", "1")
     terminal = Terminal()
-    Screen(terminal).table(("A", "B", "C"), ROWS)
+    Screen(terminal).table(ROWS)
 
     assert "\x1b" not in terminal.getvalue()
 
@@ -85,7 +88,7 @@ def test_a_text_cannot_control_the_terminal(stream, monkeypatch, capfd):
     out = stream()
     screen = Screen(out)
     screen.line("a\x1b]0;x\x07b\rc")
-    screen.table(("A",), [(Cell("x\x1b[2J\u202e", Style.BAD),)])
+    screen.table([{"A": Cell("x\x1b[2J\u202e", Style.BAD)}])
     print_error("y\x1b[2J\nz")
 
     written = out.getvalue() + "".join(capfd.readouterr())

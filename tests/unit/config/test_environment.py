@@ -3,17 +3,17 @@
 import pytest
 
 from secrets_cache.config import AwsLayer, Metrics, Token
-from tests.support.configuration import good, only_problem, read
+from tests.support.configuration import find_problem, read, read_valid
 from tests.support.fakes import CANARY
 
 
 def test_the_token_may_come_from_the_file_the_environment_or_the_session():
     """The environment beats the file; the word session stands for AWS's own token."""
-    assert None is good("server: {token: ''}").tokens
-    assert (Token("abc"),) == good("server: {token: abc}").tokens
-    assert (Token("xyz"),) == good("server: {token: abc}", SECRETS_CACHE_TOKEN="xyz").tokens
-    assert (Token("s"),) == good("server: {token: session}", AWS_SESSION_TOKEN="s").tokens
-    assert (Token("c"),) == good("", SECRETS_CACHE_TOKEN="session", AWS_CONTAINER_AUTHORIZATION_TOKEN="c").tokens
+    assert None is read_valid("server: {token: ''}").tokens
+    assert (Token("abc"),) == read_valid("server: {token: abc}").tokens
+    assert (Token("xyz"),) == read_valid("server: {token: abc}", SECRETS_CACHE_TOKEN="xyz").tokens
+    assert (Token("s"),) == read_valid("server: {token: session}", AWS_SESSION_TOKEN="s").tokens
+    assert (Token("c"),) == read_valid("", SECRETS_CACHE_TOKEN="session", AWS_CONTAINER_AUTHORIZATION_TOKEN="c").tokens
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def test_the_token_may_come_from_the_file_the_environment_or_the_session():
         (f"server: {{token: {CANARY}, port: x}}", {}),
     ],
 )
-def test_a_token_that_cannot_be_read_refuses_everybody_and_is_never_shown(text, environ):
-    """Wanting a token and misspelling it must not open the door."""
+def test_an_invalid_token_refuses_every_caller_and_is_never_shown(text, environ):
+    """A misspelt token must not count as no token."""
     config = read(text, **environ)
 
     assert CANARY not in repr(config)
-    assert CANARY not in str(only_problem(config))
+    assert CANARY not in str(find_problem(config))
     assert config.tokens in {(), (Token(CANARY),)}
     assert (config.tokens == ()) is ("port" not in text)
 
@@ -49,17 +49,17 @@ def test_a_token_that_cannot_be_read_refuses_everybody_and_is_never_shown(text, 
 )
 def test_cache_timeout_is_minutes_and_beats_the_file(text, seconds):
     """Decimals allowed; an empty variable is none."""
-    assert pytest.approx(seconds) == good("", CACHE_TIMEOUT=text).ttl
-    assert pytest.approx(seconds if text else 7) == good("ttl: 7", CACHE_TIMEOUT=text).ttl
+    assert pytest.approx(seconds) == read_valid("", CACHE_TIMEOUT=text).ttl
+    assert pytest.approx(seconds if text else 7) == read_valid("ttl: 7", CACHE_TIMEOUT=text).ttl
 
 
 @pytest.mark.parametrize("text", ["abc", "0", "-1", "NaN", "inf", "1e3", "10m", "43201", "1,5", "٣", "1" * 400])
-def test_a_bad_cache_timeout_takes_the_default_and_says_so(text):
-    """The original took it as "never refresh" without a word."""
+def test_a_bad_cache_timeout_takes_the_default_and_is_a_problem(text):
+    """It must not mean "never refresh"."""
     config = read("", CACHE_TIMEOUT=text)
 
     assert 600 == config.ttl
-    problem = only_problem(config)
+    problem = find_problem(config)
     assert ("environment", None, "CACHE_TIMEOUT") == (problem.file, problem.line, problem.key)
     assert "a number of minutes, decimals allowed; more than 0, at most 43200" == problem.allowed
     assert str(problem).startswith("environment: CACHE_TIMEOUT: found ")
@@ -67,8 +67,8 @@ def test_a_bad_cache_timeout_takes_the_default_and_says_so(text):
 
 @pytest.mark.parametrize(("text", "strict"), [("1", True), ("true", True), ("Yes", True), ("0", False), ("off", False)])
 def test_strict_is_a_flag(text, strict):
-    """Written as people write flags."""
-    assert strict is good("", SECRETS_CACHE_STRICT=text).strict
+    """1, true, yes, on, or the opposite, in any case."""
+    assert strict is read_valid("", SECRETS_CACHE_STRICT=text).strict
 
 
 @pytest.mark.parametrize(
@@ -84,15 +84,15 @@ def test_strict_is_a_flag(text, strict):
     ],
 )
 def test_metrics_are_a_format_or_a_mapping_and_the_environment_beats_the_format(text, environ, expected):
-    """What the environment does not say stays as the file has it."""
-    config = good(text, **environ)
+    """A variable changes the format alone; the file keeps the rest."""
+    config = read_valid(text, **environ)
 
     assert expected == (config.metrics, config.metrics_namespace, config.metrics_by_secret)
 
 
 def test_log_level_and_port_come_from_the_environment():
     """In any case of letters; the port beats the file's."""
-    config = good("server: {port: 1}", SECRETS_CACHE_LOG_LEVEL="debug", SECRETS_CACHE_PORT="9090")
+    config = read_valid("server: {port: 1}", SECRETS_CACHE_LOG_LEVEL="debug", SECRETS_CACHE_PORT="9090")
 
     assert ("DEBUG", 9090) == (config.log_level, config.port)
 
@@ -114,7 +114,7 @@ LAYER = {
 
 def test_the_variables_of_awss_layer_set_its_listener():
     """Time-outs are milliseconds there and seconds here; 0, or none, is no time-out. Each token counts."""
-    config = good("", **LAYER)
+    config = read_valid("", **LAYER)
 
     assert (2773, "WARNING") == (config.aws_port, config.log_level)
     assert config.aws_layer == AwsLayer(
@@ -130,20 +130,20 @@ def test_the_variables_of_awss_layer_set_its_listener():
 
 
 def test_without_that_listener_they_do_not_count():
-    """Whoever leaves AWS's layer may leave its variables."""
+    """A function that has left AWS's layer may keep its variables."""
     port = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": ""}
 
-    assert (AwsLayer(), "INFO") == (good("", **LAYER | port).aws_layer, good("", **LAYER | port).log_level)
+    assert (AwsLayer(), "INFO") == (read_valid("", **LAYER | port).aws_layer, read_valid("", **LAYER | port).log_level)
 
 
 def test_our_own_log_level_beats_that_of_the_layer():
     """It is set for this program."""
-    assert "ERROR" == good("", **LAYER, SECRETS_CACHE_LOG_LEVEL="error").log_level
+    assert "ERROR" == read_valid("", **LAYER, SECRETS_CACHE_LOG_LEVEL="error").log_level
 
 
 def test_a_bad_variable_of_the_layer_is_a_problem():
     """It takes its default; the others count."""
     config = read("", **LAYER | {"SECRETS_MANAGER_TTL": "301"})
 
-    assert "SECRETS_MANAGER_TTL" == only_problem(config).key
+    assert "SECRETS_MANAGER_TTL" == find_problem(config).key
     assert (None, 10) == (config.aws_layer.secret_ttl, config.aws_layer.cache_size)

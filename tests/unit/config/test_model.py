@@ -7,16 +7,16 @@ from secrets_cache.core.secret import AwsContext, Ref
 from tests.support.fakes import CANARY
 
 
-def listed(text: str) -> list[tuple[Ref, tuple[str, ...]]]:
+def list_entries(text: str) -> list[tuple[Ref, tuple[str, ...]]]:
     """Return what a configuration lists, by its names."""
     config = parse(text.encode(), file="f", environ={})
     assert () == config.problems
     return [(item.ref, item.names) for item in config.entries()]
 
 
-def test_an_id_that_another_secret_has_as_its_name_belongs_to_that_one():
+def test_an_id_that_is_the_name_of_another_secret_means_that_secret():
     """Names come before ids, whatever their order."""
-    found = listed("secrets: [{id: a, name: b}, {id: b, name: a}, c]")
+    found = list_entries("secrets: [{id: a, name: b}, {id: b, name: a}, c]")
 
     assert [(Ref("a"), ("b",)), (Ref("b"), ("a",)), (Ref("c"), ("c",))] == found
 
@@ -32,13 +32,13 @@ def test_an_id_that_another_secret_has_as_its_name_belongs_to_that_one():
         ("secrets: [{id: a, region: eu-west-1}]", Ref("a", context=AwsContext("eu-west-1")), ("a",)),
     ],
 )
-def test_what_is_listed_is_served_as_its_name_and_its_id(text, ref, names):
+def test_a_listed_item_is_served_by_its_name_and_its_id(text, ref, names):
     """A parameter also without its first slash: many clients make one of two."""
-    assert [(ref, names)] == listed(text)
+    assert [(ref, names)] == list_entries(text)
 
 
 def test_a_ttl_of_its_own_comes_before_the_general_one():
-    """Everything else is the same for all."""
+    """All other settings are the same for every item."""
     config = parse(b"{secrets: [{id: a, ttl: 5s}, b], ttl: 7s, stale_if_error: 9s}", file="f", environ={})
 
     assert [(5, 9), (7, 9)] == [

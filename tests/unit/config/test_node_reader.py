@@ -3,16 +3,16 @@
 import pytest
 
 from secrets_cache.config.node_reader import MAX_ITEMS
-from tests.support.configuration import good, only_problem, read
+from tests.support.configuration import find_problem, read, read_valid
 
 
 def test_long_values_are_shortened():
     """A problem is one readable line."""
-    assert 70 > len(only_problem(read(f"ttl: {'x' * 5000}")).found)
+    assert 70 > len(find_problem(read(f"ttl: {'x' * 5000}")).found)
 
 
 def test_keys_are_shown_shortened_and_in_one_line():
-    """Whatever stands there: an alias could else make hundreds of megabytes of problems of a small file."""
+    """Else an alias could turn a small file into hundreds of megabytes of problems."""
     renamed = "env: [{secret: a, rename: {" + "x" * 500 + ": '='}}]"
     config = read(f"{renamed}\n'{'y' * 900}': 1\n" + r'"a\nb\ud800": 1')
 
@@ -23,17 +23,17 @@ def test_keys_are_shown_shortened_and_in_one_line():
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ("secrets: &a [" + "x," * 15_000 + "]\nallow: *a", "allow"),
+        ("secrets: &a [" + "x," * 6_000 + "]\nparameters: *a\nallow: *a\nenv: *a", "env"),
         (
-            "CacheManager: [{secrets: &a [" + "x," * 5_000 + "]}," + "{secrets: *a}," * 500 + "]",
-            "CacheManager[3].secrets",
+            "CacheManager: [{secrets: &a [" + "x," * 500 + "]}," + "{secrets: *a}," * 100 + "]",
+            "CacheManager[39].secrets",
         ),
-        ("- &a {" + "".join(f"k{number}: x," for number in range(3_000)) + "}\n" + "- *a\n" * 3_000, "[5]"),
+        ("- &a {" + "".join(f"k{number}: x," for number in range(300)) + "}\n" + "- *a\n" * 100, "[66]"),
     ],
     ids=["list", "groups", "keys"],
 )
-def test_what_aliases_make_of_a_small_file_is_bounded(text, key):
-    """So many keys and items in all: beyond them one problem, and an end."""
+def test_the_work_for_the_aliases_of_a_small_file_is_bounded(text, key):
+    """Reading ends with one problem at a fixed number of keys and items."""
     config = read(text)
 
     bound = [problem for problem in config.problems if problem.found == "more"]
@@ -46,4 +46,4 @@ def test_as_many_secrets_as_fit_are_read():
     """Each in its long form."""
     text = "secrets:\n" + "".join(f"  - {{id: s{number}, ttl: 5m}}\n" for number in range(4_000))
 
-    assert 4_000 == len(good(text).secrets)
+    assert 4_000 == len(read_valid(text).secrets)

@@ -10,13 +10,13 @@ from secrets_cache.config.environment import VARIABLES
 from secrets_cache.config.schema import GENERAL, METRICS, PARAMETER, SECRET, SERVER
 from secrets_cache.core.secret import Ref
 from tests.conftest import EXAMPLES
-from tests.support.configuration import FILE, good, names, only_problem, read
+from tests.support.configuration import FILE, find_problem, list_names, read, read_valid
 from tests.support.upstream import arn_of
 
 
 def test_the_whole_contract_in_one_file():
     """Everything that can be set, set."""
-    config = good(
+    config = read_valid(
         """
         secrets:
           - secret_now
@@ -107,27 +107,27 @@ def test_nothing_configured_gives_the_defaults(text):
 )
 def test_published_shapes_and_typing_habits_are_accepted_as_meant(text):
     """The original's shapes, dashes from a word processor, a byte order mark, repetitions that agree."""
-    config = good(text)
+    config = read_valid(text)
 
     assert (ListedSecret(ref=Ref("secret_now"), name="secret_now"),) == config.secrets
 
 
 def test_several_groups_add_up():
     """Each item of the older shape brings its own list."""
-    assert ["a", "b", "c"] == names(good("- secrets: [a, b]\n- secrets: [c]\n"))
+    assert ["a", "b", "c"] == list_names(read_valid("- secrets: [a, b]\n- secrets: [c]\n"))
 
 
 @pytest.mark.parametrize(
     "name", ["123456", "0123", "1e5", "yes", "NO", "true", "null", "2020-01-01", "1_000", "0x1F", ".5", arn_of("a")]
 )
 def test_names_are_the_text_that_was_written(name):
-    """Whatever YAML would read it as."""
-    assert [name] == names(good(f"secrets:\n  - {name}\n  - id: {name}\n"))
+    """Also where YAML reads a number, a date or a boolean."""
+    assert [name] == list_names(read_valid(f"secrets:\n  - {name}\n  - id: {name}\n"))
 
 
 def test_a_dash_inside_a_name_stays():
-    """Only a list's own dashes are put right."""
-    problem = only_problem(read("secrets:\n  - a\u2013b\n"))
+    """Only the dashes of a list are corrected."""
+    problem = find_problem(read("secrets:\n  - a\u2013b\n"))
 
     assert "'a\u2013b'" == problem.found
 
@@ -143,15 +143,15 @@ def test_every_problem_is_reported_at_once_and_what_is_valid_counts():
     assert ["ttl", "secrets[1]", "secrets[2].ttl", "what", "CACHE_TIMEOUT", "SECRETS_CACHE_PORT"] == [
         problem.key for problem in config.problems
     ]
-    assert ["good", "also-good"] == names(config)
+    assert ["good", "also-good"] == list_names(config)
     assert (600, Batch.NEVER, 8080) == (config.ttl, config.batch, config.port)
 
 
 def test_an_unreadable_file_is_a_problem_and_not_the_end():
-    """Whatever the reason, the environment still counts."""
+    """The environment still counts."""
     config = parse(None, file=FILE, environ={"CACHE_TIMEOUT": "1"}, unreadable="permission denied")
 
-    assert f"{FILE}: found permission denied; allowed: a readable YAML file in UTF-8" == str(only_problem(config))
+    assert f"{FILE}: found permission denied; allowed: a readable YAML file in UTF-8" == str(find_problem(config))
     assert 60 == config.ttl
 
 
@@ -166,7 +166,7 @@ def test_an_unreadable_file_is_a_problem_and_not_the_end():
 @example(b"%YAML 9.9\n---\n")
 @example(b"secrets: [!!binary YQ==, !!set {a, b}]")
 def test_any_bytes_give_a_configuration(data):
-    """Nothing in the file raises, hangs, or is believed without having been said."""
+    """No bytes make the parser raise or hang."""
     config = parse(data, file=FILE, environ={})
 
     assert isinstance(config, Config)
@@ -189,7 +189,7 @@ KEYS = st.sampled_from(
 @settings(max_examples=40 * EXAMPLES)
 @given(st.dictionaries(KEYS, VALUES), st.dictionaries(st.sampled_from(sorted(VARIABLES)), st.text()))
 def test_any_structure_gives_a_configuration_within_bounds(document, environ):
-    """Whatever is under a known key, every setting that comes out is one that is allowed."""
+    """Every setting of the result has an allowed value."""
     config = parse(yaml.safe_dump(document).encode(), file=FILE, environ=environ)
 
     assert 0 < config.ttl <= 30 * 86400
@@ -200,4 +200,4 @@ def test_any_structure_gives_a_configuration_within_bounds(document, environ):
     assert isinstance(config.metrics, Metrics)
     assert 1 <= len(config.metrics_namespace) <= 255
     assert isinstance(config.metrics_by_secret, bool)
-    assert len(names(config)) == len(set(names(config)))
+    assert len(list_names(config)) == len(set(list_names(config)))

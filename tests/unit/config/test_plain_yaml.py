@@ -8,21 +8,21 @@ from hypothesis import strategies as st
 
 from secrets_cache.config import document, parse, plain_yaml, pyyaml
 from secrets_cache.config.nodes import DocumentError, Mapping, Node, Scalar, Sequence
-from tests.docs.test_docs import CONFIGURATION, README, blocks_of
+from tests.support.pages import CONFIGURATION, README, blocks_of
 
 EXAMPLE = Path("example_function/config.yaml")
 
 
-def tree(node: Node | None) -> object:
+def to_tree(node: Node | None) -> object:
     """Return all that a node says."""
     if node is None:
         return None
     if isinstance(node, Scalar):
         return node.value, node.line, node.is_quoted, node.is_null
     if isinstance(node, Sequence):
-        return "list", node.line, [tree(item) for item in node.value]
+        return "list", node.line, [to_tree(item) for item in node.value]
     assert isinstance(node, Mapping)
-    return "mapping", node.line, [(tree(key), tree(value)) for key, value in node.value]
+    return "mapping", node.line, [(to_tree(key), to_tree(value)) for key, value in node.value]
 
 
 def is_read_alike(text: str) -> bool:
@@ -31,7 +31,7 @@ def is_read_alike(text: str) -> bool:
         root = plain_yaml.compose(text)
     except plain_yaml.NotPlain:
         return False
-    assert tree(root) == tree(pyyaml.compose(text)), text
+    assert to_tree(root) == to_tree(pyyaml.compose(text)), text
     return True
 
 

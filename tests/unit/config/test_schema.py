@@ -5,7 +5,7 @@ import pytest
 from secrets_cache.config import Metrics, VariablesFrom
 from secrets_cache.config.schema import METRICS
 from secrets_cache.core.secret import AwsContext, Ref
-from tests.support.configuration import FILE, good, names, only_problem, read
+from tests.support.configuration import FILE, find_problem, list_names, read, read_valid
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ from tests.support.configuration import FILE, good, names, only_problem, read
 )
 def test_a_problem_names_file_line_key_what_was_found_and_what_is_allowed(text, line, key, found, allowed):
     """One problem each; nothing else is affected."""
-    problem = only_problem(read(text))
+    problem = find_problem(read(text))
 
     assert (FILE, line, key) == (problem.file, line, problem.key)
     assert line == problem.line
@@ -84,8 +84,8 @@ def test_a_problem_names_file_line_key_what_was_found_and_what_is_allowed(text, 
     assert str(problem).startswith(f"{FILE}:{line}: " if line else f"{FILE}: ")
 
 
-def test_env_says_what_becomes_of_a_value():
-    """Every key of an item, and what it is where it is not given."""
+def test_env_has_every_key_of_an_item_and_its_default():
+    """Of an item with all keys, of one with a whole value, and of the shortest one."""
     text = """env:
   - {secret: a, prefix: DB_, include: [x], exclude: [y], rename: {p: Q}, upper: true, allow_reserved: [LD_PRELOAD]}
   - {parameter: /a, as: X, override: false, required: no}
@@ -101,19 +101,21 @@ def test_env_says_what_becomes_of_a_value():
     assert (every, whole, VariablesFrom("b")) == config.env
 
 
-def test_half_an_item_of_env_sets_nothing():
-    """What is wrong in it might be what kept something from being set."""
+def test_an_incomplete_item_of_env_sets_nothing():
+    """The invalid part might have kept a variable from being set."""
     config = read("env: [{secret: a, exclude: '*'}, {secret: b}]")
 
-    assert "env[0].exclude" == only_problem(config).key
+    assert "env[0].exclude" == find_problem(config).key
     assert (VariablesFrom("b"),) == config.env
 
 
 def test_long_names_that_begin_alike_are_renamed_each_by_itself():
-    """However much of them a problem would show."""
+    """A problem shows 60 characters of a name; the name itself stays whole."""
     first, second = "x" * 100 + "1", "x" * 100 + "2"
 
-    assert {first: "A", second: "B"} == good(f"env: [{{secret: a, rename: {{{first}: A, {second}: B}}}}]").env[0].rename
+    assert {first: "A", second: "B"} == read_valid(f"env: [{{secret: a, rename: {{{first}: A, {second}: B}}}}]").env[
+        0
+    ].rename
 
 
 ROLE = "arn:aws:iam::123456789012:role/reader"
@@ -121,7 +123,7 @@ ROLE = "arn:aws:iam::123456789012:role/reader"
 
 def test_secrets_of_other_regions_and_roles():
     """Two of one id are told apart by their names."""
-    config = good(
+    config = read_valid(
         f"""
         secrets:
           - {{id: db, region: eu-west-1}}
@@ -136,9 +138,9 @@ def test_secrets_of_other_regions_and_roles():
 
 
 def test_parameters_by_name_path_arn_version_and_label():
-    """They stand beside the secrets, and share their names."""
+    """Secrets and parameters share the names of requests."""
     arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/a"
-    config = good(
+    config = read_valid(
         f"""
         secrets: [s]
         parameters:
@@ -151,7 +153,7 @@ def test_parameters_by_name_path_arn_version_and_label():
         """
     )
 
-    assert ["s"] == names(config)
+    assert ["s"] == list_names(config)
     assert [
         ("/prod/app/feature", Ref("/prod/app/feature", is_parameter=True)),
         ("/prod/app/", Ref("/prod/app/", is_parameter=True)),
@@ -174,8 +176,8 @@ def test_parameters_by_name_path_arn_version_and_label():
         ("secrets: [{id: a, session_name: 'a b'}]", "secrets[0].session_name", "a session name"),
     ],
 )
-def test_what_says_where_and_which_is_right_or_nothing_is_asked_for(text, key, allowed):
-    """Half of it would be another secret, or another's."""
+def test_an_item_with_an_invalid_version_or_place_is_left_out(text, key, allowed):
+    """Without it, another version or another account's secret would be read."""
     config = read(text)
     problem = next(problem for problem in config.problems if problem.key == key)
 
@@ -186,9 +188,9 @@ def test_what_says_where_and_which_is_right_or_nothing_is_asked_for(text, key, a
 @pytest.mark.parametrize(
     "item", ["{id: a, region: Ireland}", "{id: a, role_arn: reader}", "{id: a, version_stage: ''}"]
 )
-def test_a_secret_is_not_asked_for_elsewhere_than_it_was_meant(item):
-    """Its own region and role are not the ones that were written, and the current version is not that stage."""
-    assert [] == names(read(f"secrets: [{item}]"))
+def test_a_secret_with_an_invalid_place_or_stage_is_left_out(item):
+    """The function's own region and role, and the current version, are not the ones that were meant."""
+    assert [] == list_names(read(f"secrets: [{item}]"))
 
 
 @pytest.mark.parametrize(
@@ -208,8 +210,8 @@ def test_a_secret_is_not_asked_for_elsewhere_than_it_was_meant(item):
         ("env: [text]", "env[0]"),
     ],
 )
-def test_a_mistake_in_an_item_is_told_where_it_is(text, key):
-    """By the key that it stands under."""
+def test_a_mistake_in_an_item_names_its_key(text, key):
+    """The problem names the key."""
     assert key in [problem.key for problem in read(text).problems]
 
 
@@ -228,10 +230,10 @@ def test_a_mistake_in_an_item_is_told_where_it_is(text, key):
         ),
     ],
 )
-def test_metrics_that_cannot_be_are_a_problem_and_none(text, key, allowed):
-    """With the defaults instead."""
+def test_invalid_metrics_are_a_problem_and_take_the_defaults(text, key, allowed):
+    """A bad namespace or format never reaches CloudWatch."""
     config = read(text)
-    problem = only_problem(config)
+    problem = find_problem(config)
 
     assert (key, allowed) == (problem.key, problem.allowed)
     assert (Metrics.NONE, "secrets-cache", False) == (
