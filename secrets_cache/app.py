@@ -15,7 +15,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from secrets_cache.aws.source import AwsSource, choose_batch_threshold
 from secrets_cache.config import Config, Metrics
@@ -26,9 +26,9 @@ from secrets_cache.core.results import EntryReport
 from secrets_cache.server import NativeHandler, Server
 from secrets_cache.system.clock import SystemClock, random_fraction
 from secrets_cache.system.files import read_token
-from secrets_cache.system.limits import max_connections
+from secrets_cache.system.limits import find_max_connections
 from secrets_cache.system.logs import describe
-from secrets_cache.variables.via_extension import VariablesServer
+from secrets_cache.variables.via_extension import VariablesServer, fetches_late
 
 if TYPE_CHECKING:
     from secrets_cache.server.aws_layer_handler import AwsLayerHandler
@@ -61,14 +61,14 @@ class Application:
 
     def missing(self) -> list[str]:
         """Return one sentence for each required secret that cannot be served: which, and why."""
-        return [text for _, text in _missing(self._config, self.cache)]
+        return [text for _, text in _find_missing(self._config, self.cache)]
 
     def problems(self) -> list[str]:
         """Return one sentence for each problem of the configuration, and for each required secret that is missing."""
         return [*map(str, self._config.problems), *self.missing()]
 
     async def drain(self, seconds: float) -> None:
-        """Accept nobody any more; return when every request is answered, or after so many seconds."""
+        """Accept no more callers; return when every request is answered, or after so many seconds."""
         await asyncio.gather(*(server.drain(seconds) for server in self.servers))
 
 
@@ -111,15 +111,15 @@ async def running(
         stack.push_async_callback(_cancel, asyncio.create_task(refresh_when_due(cache)))
         handlers: list[tuple[Handler, Sequence[socket.socket]]] = []
         if sockets:
-            page = _metrics_page(config, clock) if metrics else None
+            page = _build_metrics_page(config, clock) if metrics else None
             tokens = None if config.tokens is None else [token.text for token in config.tokens]
             native = NativeHandler(
                 cache=cache, tokens=tokens, list_problems=application.problems, clock=clock, metrics=page
             )
             handlers.append((native, sockets))
         if aws_sockets:
-            handlers.append((_aws_layer_handler(config, environ, cache, clock), aws_sockets))
-        is_fast, room = uses_fast_paths(environ), max_connections() // (len(handlers) or 1)
+            handlers.append((_build_aws_layer_handler(config, environ, cache, clock), aws_sockets))
+        is_fast, room = uses_fast_paths(environ), find_max_connections() // (len(handlers) or 1)
         for handler, listening in handlers:
             server = Server(handler=handler, sockets=listening, uses_fast_path=is_fast, max_connections=room)
             application.servers.append(await stack.enter_async_context(server))
@@ -139,13 +139,15 @@ def _observe(config: Config, cache: Cache, environ: Mapping[str, str], clock: Cl
     return emf
 
 
-def _metrics_page(config: Config, clock: Clock) -> "MetricsPage | None":
+def _build_metrics_page(config: Config, clock: Clock) -> "MetricsPage | None":
     from secrets_cache.server.metrics_page import build_metrics_page  # noqa: PLC0415 - in Lambda there is no such page
 
     return build_metrics_page(started_at=clock.now().wall, by_secret=config.metrics_by_secret)
 
 
-def _aws_layer_handler(config: Config, environ: Mapping[str, str], cache: Cache, clock: Clock) -> "AwsLayerHandler":
+def _build_aws_layer_handler(
+    config: Config, environ: Mapping[str, str], cache: Cache, clock: Clock
+) -> "AwsLayerHandler":
     from secrets_cache.server.aws_layer_handler import AwsLayerHandler  # noqa: PLC0415 - only if its protocol is served
 
     tokens = [token.text for token in config.tokens or ()]
@@ -197,7 +199,7 @@ def build_cache(config: Config, source: Source, clock: Clock, random: Callable[[
 
 async def _settle(config: Config, cache: Cache) -> None:
     await cache.prefetch()
-    for report, text in _missing(config, cache):
+    for report, text in _find_missing(config, cache):
         logger.error("secret.required_missing", {"secret": report.name, "code": report.error, "text": text})
 
 
@@ -206,7 +208,7 @@ def _log_failed_prefetch(settling: "asyncio.Task[None]") -> None:
         logger.error("internal.error", {"where": "prefetch", **describe(error)})
 
 
-def _missing(config: Config, cache: Cache) -> list[tuple[EntryReport, str]]:
+def _find_missing(config: Config, cache: Cache) -> list[tuple[EntryReport, str]]:
     required = {item.name for item in config.listed if item.required}
     return [
         (report, f"required secret {report.name!r} could not be fetched: {report.reason}")
@@ -215,24 +217,7 @@ def _missing(config: Config, cache: Cache) -> list[tuple[EntryReport, str]]:
     ]
 
 
-def fetches_late(environ: Mapping[str, str]) -> bool:
-    """Return whether nothing may be fetched before the first request."""
-    return environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
-
-
-class Refreshable(Protocol):
-    """The part of a cache that the timer needs."""
-
-    changed: asyncio.Event
-
-    def seconds_to_next_refresh(self) -> float | None:
-        """Return how many seconds are left until a refresh is due; None for never."""
-
-    def refresh_due(self) -> None:
-        """Start the refreshes that are due."""
-
-
-async def refresh_when_due(cache: Refreshable, *, pause_seconds: float = PAUSE_SECONDS) -> None:
+async def refresh_when_due(cache: Cache, *, pause_seconds: float = PAUSE_SECONDS) -> None:
     """Refresh listed secrets as they fall due, until cancelled. After an error it pauses and goes on."""
     task = asyncio.current_task()
     while True:

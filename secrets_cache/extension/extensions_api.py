@@ -114,7 +114,7 @@ class ExtensionsApi:
     def _wait_for_shutdown(self) -> Generator[Wait, None, None]:
         if not self.is_registered:
             yield from self.register()
-        event = _event_type((yield from self._call("GET", NEXT, self._identity())).body)
+        event = _parse_event_type((yield from self._call("GET", NEXT, self._identity())).body)
         if event != "SHUTDOWN":
             raise ExtensionsApiError(
                 f"GET {NEXT}", f"the event is {event[:40]!r}, but only SHUTDOWN was registered for"
@@ -134,22 +134,22 @@ class ExtensionsApi:
             response = yield from exchange(
                 host.strip("[]"),
                 int(port),
-                _request(method, path, self._address, headers, body),
+                _build_request(method, path, self._address, headers, body),
                 is_answered_in_time=path != NEXT,
             )
         except (OSError, ValueError) as error:
-            raise ExtensionsApiError(call, _reason(error)) from None
+            raise ExtensionsApiError(call, _explain(error)) from None
         if response.status not in SUCCESS:
             body_start = response.body[:300].decode("utf-8", "replace")
             raise ExtensionsApiError(call, f"status {response.status}: {body_start}")
         return response
 
 
-def _reason(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
-def _event_type(body: bytes) -> str:
+def _parse_event_type(body: bytes) -> str:
     try:
         import json  # noqa: PLC0415 - not needed before the event, the last of the process
 
@@ -160,7 +160,7 @@ def _event_type(body: bytes) -> str:
         return "SHUTDOWN" if b'"SHUTDOWN"' in body else ""
 
 
-def _request(method: str, path: str, address: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+def _build_request(method: str, path: str, address: str, headers: dict[str, str], body: bytes = b"") -> bytes:
     lines = [
         f"{method} /{VERSION}{path} HTTP/1.1",
         f"Host: {address}",

@@ -152,7 +152,7 @@ class Lifecycle:
         gc.freeze()
         gc.enable()
         registered_at = self._startup.registered_at
-        reports, began = cache.report(), _process_start() or registered_at
+        reports, began = cache.report(), _read_process_start() or registered_at
         registered = round((registered_at - began) * 1000)
         logger.info(
             "extension.ready",
@@ -206,7 +206,7 @@ async def _wait(wait: Wait) -> None:
             remove(wait.descriptor)
 
 
-def _process_start() -> float | None:
+def _read_process_start() -> float | None:
     """Return when this process was started, on the monotonic clock, to 10 ms; None if the kernel does not say."""
     # proc(5): field 22 is the start time in clock ticks since boot; the fields before it end with the name's ")".
     try:

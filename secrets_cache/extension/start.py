@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MAX_RESTARTS = 1
-# Stands for the report that could not be logged.
+# In place of a report that could not be logged.
 LOGS_FAILED = "logs"
 USAGE = (
     "secrets-cache: this program is started by AWS Lambda, with its own file name as the argument and "
@@ -112,12 +112,12 @@ def _fall_back(api: ExtensionsApi, startup: Startup) -> None:
     pause, reported = RETRY_SECONDS, ""
     while True:
         try:
-            wait = _fallback(api, startup)
+            wait = _prepare_fallback(api, startup)
         except BaseException as error:  # noqa: BLE001 - rule 2
             reported = _report("internal.error", error, reported)
             # Callers that nobody can answer are refused, not left waiting.
             startup.close_ports()
-            wait = _without_callers(api)
+            wait = _prepare_waiting(api)
         try:
             wait()
         except BaseException as error:  # noqa: BLE001 - rule 2
@@ -128,18 +128,18 @@ def _fall_back(api: ExtensionsApi, startup: Startup) -> None:
         pause = min(pause * 2, MAX_RETRY_SECONDS)
 
 
-def _fallback(api: ExtensionsApi, startup: Startup) -> Callable[[], object]:
+def _prepare_fallback(api: ExtensionsApi, startup: Startup) -> Callable[[], object]:
     """Return what answers all callers until SHUTDOWN."""
     startup.close_channel()
     # An event loop that failed may have left a handler that does nothing.
     _exit_on_signals()
     from secrets_cache.extension.fallback import stay  # noqa: PLC0415 - not before the registration
 
-    sockets = startup.fallback_sockets()
+    sockets = startup.open_fallback_sockets()
     return lambda: stay(api, sockets, _report_api)
 
 
-def _without_callers(api: ExtensionsApi) -> Callable[[], object]:
+def _prepare_waiting(api: ExtensionsApi) -> Callable[[], object]:
     """Return what only waits for SHUTDOWN."""
     return lambda: finish(api.until_shutdown(_report_api))
 

@@ -51,23 +51,6 @@ class Startup:
         registered_at: When the registration had ended, successful or not, on the monotonic clock; 0 before.
     """
 
-    __slots__ = (
-        "_aws_descriptors",
-        "_channel_descriptors",
-        "_config",
-        "_descriptors",
-        "_file",
-        "_is_bound",
-        "aws_port",
-        "aws_sockets",
-        "channel",
-        "environ",
-        "failures",
-        "port",
-        "registered_at",
-        "sockets",
-    )
-
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
         self.port = DEFAULT_PORT
@@ -106,16 +89,16 @@ class Startup:
         return self._config
 
     def open_sockets(self) -> None:
-        """Open the sockets that an attempt serves on; whoever makes the attempt closes them."""
-        self.sockets, self.aws_sockets = _copies(self._descriptors), _copies(self._aws_descriptors)
+        """Open the sockets that an attempt serves on. The attempt closes them."""
+        self.sockets, self.aws_sockets = _open_copies(self._descriptors), _open_copies(self._aws_descriptors)
         self.channel = open_sockets(self._channel_descriptors)
         self._channel_descriptors = []
 
-    def fallback_sockets(self) -> list[socket.socket]:
+    def open_fallback_sockets(self) -> list[socket.socket]:
         """Return sockets for all ports, whatever they speak; bind the ports if that was never reached."""
         if not self._is_bound:
             self._bind()
-        return _copies([*self._descriptors, *self._aws_descriptors])
+        return _open_copies([*self._descriptors, *self._aws_descriptors])
 
     def close_channel(self) -> None:
         """Refuse the exec wrapper: it then fetches by itself."""
@@ -156,5 +139,5 @@ class Startup:
         self._channel_descriptors = bind_channel(self.environ.get("AWS_LAMBDA_RUNTIME_API", ""))
 
 
-def _copies(descriptors: list[int]) -> list[socket.socket]:
+def _open_copies(descriptors: list[int]) -> list[socket.socket]:
     return open_sockets(map(os.dup, descriptors))

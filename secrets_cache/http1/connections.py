@@ -13,6 +13,7 @@ Rules
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from secrets_cache.core.clock import Clock, Instant, elapsed
 from secrets_cache.http1.response import BadResponse, Response, ResponseParser
@@ -24,15 +25,12 @@ MAX_BODY = 16 * 1024 * 1024
 MAX_HEAD = 64 * 1024
 
 
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where requests go: a host, a port, and whether TLS is used."""
 
-    __slots__ = ("host", "is_secure", "port")
-
-    def __init__(self, host: str, port: int, *, is_secure: bool) -> None:
-        self.host = host
-        self.port = port
-        self.is_secure = is_secure
+    host: str
+    port: int
+    is_secure: bool
 
     @property
     def authority(self) -> str:
@@ -73,7 +71,8 @@ class Connections:
         """
         lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
         head = f"POST / HTTP/1.1\r\n{''.join(lines)}Content-Length: {len(body)}\r\n\r\n"
-        connection = self._reusable() or await self._connect()
+        self._drop_old()
+        connection = self._idle.pop()[0] if self._idle else await self._connect()
         try:
             response = await connection.exchange(head.encode("latin-1") + body)
         except OSError as error:
@@ -110,10 +109,6 @@ class Connections:
                 connection.abort()
         self._idle = kept
 
-    def _reusable(self) -> "_Connection | None":
-        self._drop_old()
-        return self._idle.pop()[0] if self._idle else None
-
     async def _connect(self) -> "_Connection":
         endpoint = self.endpoint
         context = self.context() if endpoint.is_secure else None
@@ -131,7 +126,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.is_open = False
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._parser = _parser()
+        self._parser = _make_parser()
         self._waiting: asyncio.Future[Response] | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -151,7 +146,7 @@ class _Connection(asyncio.Protocol):
             self._waiting.set_exception(error)
             return
         if response is not None:
-            self._parser = _parser()
+            self._parser = _make_parser()
             self._waiting.set_result(response)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -179,5 +174,5 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-def _parser() -> ResponseParser:
+def _make_parser() -> ResponseParser:
     return ResponseParser(max_head_bytes=MAX_HEAD, max_body_bytes=MAX_BODY)

@@ -120,7 +120,9 @@ def sleep_until(moment: float) -> Generator[Wait, None, None]:
         yield Wait(None, moment)
 
 
-def _ready(connection: _socket.socket, deadline: float | None, *, is_writing: bool) -> Generator[Wait, None, None]:
+def _wait_until_ready(
+    connection: _socket.socket, deadline: float | None, *, is_writing: bool
+) -> Generator[Wait, None, None]:
     if deadline is not None and time.monotonic() >= deadline:
         raise TimeoutError(f"no answer within {TIMEOUT_SECONDS:g} s")
     yield Wait(connection.fileno(), deadline, is_writing=is_writing)
@@ -130,7 +132,7 @@ def _connect(connection: _socket.socket, address: tuple[object, ...], deadline: 
     connection.setblocking(False)
     code = connection.connect_ex(address)
     if code == errno.EINPROGRESS:
-        yield from _ready(connection, deadline, is_writing=True)
+        yield from _wait_until_ready(connection, deadline, is_writing=True)
         code = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
     if code:
         raise OSError(code, os.strerror(code))
@@ -141,7 +143,7 @@ def _send(connection: _socket.socket, data: bytes, deadline: float) -> Generator
         try:
             data = data[connection.send(data) :]
         except BlockingIOError:
-            yield from _ready(connection, deadline, is_writing=True)
+            yield from _wait_until_ready(connection, deadline, is_writing=True)
 
 
 def _receive(connection: _socket.socket, deadline: float | None) -> Generator[Wait, None, Response]:
@@ -150,7 +152,7 @@ def _receive(connection: _socket.socket, deadline: float | None) -> Generator[Wa
         try:
             data = connection.recv(READ_BYTES)
         except BlockingIOError:
-            yield from _ready(connection, deadline, is_writing=False)
+            yield from _wait_until_ready(connection, deadline, is_writing=False)
             continue
         response = parser.feed(data) if data else parser.end()
         if response is not None:

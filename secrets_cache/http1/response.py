@@ -56,19 +56,6 @@ class ResponseParser:
         max_body_bytes: How long the body may be.
     """
 
-    __slots__ = (
-        "_body",
-        "_chunk_bytes",
-        "_headers",
-        "_is_chunked",
-        "_length",
-        "_max_body_bytes",
-        "_max_head_bytes",
-        "_received",
-        "_searched",
-        "_status",
-    )
-
     def __init__(self, *, max_head_bytes: int, max_body_bytes: int) -> None:
         self._max_head_bytes = max_head_bytes
         self._max_body_bytes = max_body_bytes
@@ -148,7 +135,7 @@ class ResponseParser:
                 line = self._take_until(b"\r\n")
                 if line is None:
                     return False
-                self._chunk_bytes = _chunk_size(line)
+                self._chunk_bytes = _parse_chunk_size(line)
                 if self._chunk_bytes + len(self._body) > self._max_body_bytes:
                     raise self._too_long()
                 if self._chunk_bytes == 0:
@@ -208,7 +195,7 @@ def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
     return int(status), headers
 
 
-def _chunk_size(line: bytes) -> int:
+def _parse_chunk_size(line: bytes) -> int:
     digits = line.partition(b";")[0].rstrip(b" \t")
     if not digits or len(digits) > MAX_DIGITS or digits.strip(HEXADECIMAL):
         raise BadResponse("a chunk has no valid size")

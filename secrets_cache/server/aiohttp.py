@@ -63,33 +63,29 @@ class AiohttpServer(web.Server):
         await self.shutdown(SHUTDOWN_SECONDS)
 
     async def _respond(self, request: web.BaseRequest) -> web.Response:
-        response = _build_response(await self._handle(request))
-        if request.body_exists:
-            response.force_close()
-        return response
-
-    async def _handle(self, request: web.BaseRequest) -> Response:
         transport = request.transport
         if transport is not None:
             self._listener.mark_busy(transport)
         headers = request.headers
+        parsed = Request(
+            method=request.method,
+            target=request.raw_path,
+            hosts=headers.getall("Host", []),
+            forwarded=[name for name in FORWARDING_HEADERS if name in headers],
+            tokens=[token for name in self._handler.token_headers for token in headers.getall(name, [])],
+            if_none_match=headers.getall("If-None-Match", []),
+            origins=headers.getall("Origin", []),
+            fetch_sites=headers.getall("Sec-Fetch-Site", []),
+            accept=headers.getall("Accept", []),
+        )
         try:
-            return await self._handler.handle(
-                Request(
-                    method=request.method,
-                    target=request.raw_path,
-                    hosts=headers.getall("Host", []),
-                    forwarded=[name for name in FORWARDING_HEADERS if name in headers],
-                    tokens=[token for name in self._handler.token_headers for token in headers.getall(name, [])],
-                    if_none_match=headers.getall("If-None-Match", []),
-                    origins=headers.getall("Origin", []),
-                    fetch_sites=headers.getall("Sec-Fetch-Site", []),
-                    accept=headers.getall("Accept", []),
-                )
-            )
+            response = _build_response(await self._handler.handle(parsed))
         finally:
             if transport is not None:
                 self._listener.mark_idle(transport)
+        if request.body_exists:
+            response.force_close()
+        return response
 
 
 def _build_request(

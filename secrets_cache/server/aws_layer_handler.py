@@ -31,7 +31,7 @@ from secrets_cache.core.secret import AwsContext, Ref, Secret
 from secrets_cache.errors import InvalidRequest, SecretNotFound, SecretRefused, SecretsCacheError, SecretTimeout
 from secrets_cache.server import access, representation
 from secrets_cache.server.aws_layer_request import parse_aws_layer_request
-from secrets_cache.server.handler import MALFORMED, Handler
+from secrets_cache.server.handler import Handler
 from secrets_cache.server.message import Request, Response
 from secrets_cache.server.target import split_target
 
@@ -45,11 +45,9 @@ class AwsLayerHandler(Handler):
     Answers requests in the protocol of AWS's own layer. Raises nothing.
 
     Args:
-        cache: The cache that is served.
         tokens: The tokens that callers may send; without any, every request but `/ping` is refused.
         layer: The settings from the variables of AWS's layer.
         region: The function's own.
-        clock: The clock of the cache.
     """
 
     # The agent accepts this one as well.
@@ -77,9 +75,6 @@ class AwsLayerHandler(Handler):
 
     def _respond_to_failure(self) -> Response:
         return _respond_with_json(500, {"__type": "InternalFailure"})
-
-    def _respond_to_malformed(self) -> Response:
-        return _respond_with_text(400, MALFORMED)
 
     async def _handle(self, request: Request) -> Response:
         if request.forwarded:

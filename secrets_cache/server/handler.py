@@ -11,7 +11,7 @@ import logging
 
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.clock import Clock
-from secrets_cache.errors import SecretsCacheError
+from secrets_cache.errors import InvalidRequest, SecretsCacheError
 from secrets_cache.server import access, representation
 from secrets_cache.server.message import Request, Response
 from secrets_cache.system.logs import describe
@@ -25,10 +25,6 @@ MALFORMED = "the server received something that is not a valid HTTP/1.1 request"
 class Handler:
     """
     Answers requests from a cache. Raises nothing.
-
-    Args:
-        cache: The cache that is served.
-        clock: The clock of the cache.
 
     Attributes:
         token_headers: The headers that may carry a caller's token.
@@ -54,7 +50,7 @@ class Handler:
 
     def respond_to_malformed(self) -> Response:
         """Return the response to bytes that are not a request."""
-        return self._complete(self._respond_to_malformed())
+        return self._complete(self._respond_to_error(InvalidRequest(MALFORMED)))
 
     def respond_to_failure(self) -> Response:
         """Return the response of a connection that cannot go on."""
@@ -75,7 +71,4 @@ class Handler:
         raise NotImplementedError
 
     def _respond_to_failure(self) -> Response:
-        raise NotImplementedError
-
-    def _respond_to_malformed(self) -> Response:
         raise NotImplementedError

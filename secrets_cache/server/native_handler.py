@@ -15,7 +15,7 @@ from secrets_cache.core.freshness import State
 from secrets_cache.core.results import EntryReport
 from secrets_cache.errors import SecretsCacheError
 from secrets_cache.server import access, problems, representation
-from secrets_cache.server.handler import MALFORMED, Handler
+from secrets_cache.server.handler import Handler
 from secrets_cache.server.message import Request, Response
 from secrets_cache.server.native_request import PREFIX, NativeRequest, parse_native_request
 from secrets_cache.server.target import split_target
@@ -31,10 +31,8 @@ class NativeHandler(Handler):
     Answers requests in our own protocol. Raises nothing.
 
     Args:
-        cache: The cache that is served.
         tokens: The tokens that callers may send; None if no token is needed.
         list_problems: Returns what `/health` lists: problems of the configuration, required secrets that are missing.
-        clock: The clock of the cache.
         metrics: The page at `/metrics`; None for no page, where the path is unknown like any other.
     """
 
@@ -57,9 +55,6 @@ class NativeHandler(Handler):
 
     def _respond_to_failure(self) -> Response:
         return problems.INTERNAL_ERROR.respond("an unexpected error occurred; look for internal.error in the log")
-
-    def _respond_to_malformed(self) -> Response:
-        return problems.INVALID_REQUEST.respond(MALFORMED)
 
     async def _handle(self, request: Request) -> Response:
         if (refusal := access.find_refusal(request)) is not None:

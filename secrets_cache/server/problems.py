@@ -45,7 +45,6 @@ class ProblemType(NamedTuple):
         )
 
 
-INVALID_REQUEST = ProblemType(400, "invalid-request", "The request is not valid")
 TOKEN_REQUIRED = ProblemType(401, "token-required", "A token is required")
 FORBIDDEN = ProblemType(403, "forbidden", "Only programs on this machine may call this server")
 NOT_FOUND = ProblemType(404, "not-found", "Nothing is served at this path")
@@ -54,7 +53,7 @@ INTERNAL_ERROR = ProblemType(500, "internal-error", "The server failed to handle
 
 # The first that matches counts, so a subclass comes before its base class.
 PROBLEM_TYPES: Mapping[type[SecretsCacheError], ProblemType] = {
-    InvalidRequest: INVALID_REQUEST,
+    InvalidRequest: ProblemType(400, "invalid-request", "The request is not valid"),
     SecretNotConfigured: ProblemType(404, "secret-not-configured", "No secret or parameter of this name is configured"),
     SecretNotFound: ProblemType(404, "secret-not-found", "AWS has no secret or parameter of this name or version"),
     KeyNotFound: ProblemType(404, "key-not-found", "The secret has no such key"),

@@ -22,34 +22,12 @@ logger = logging.getLogger(__name__)
 MAX_RESPONSES = 256
 
 
-class RememberedResponse:
-    """
-    The bytes of one response.
-
-    Attributes:
-        sent: When the fetch of its value was sent.
-        replayable_seconds: The age of the value, in seconds, up to which the response may be sent again.
-        data: The bytes.
-    """
-
-    __slots__ = ("data", "replayable_seconds", "sent")
-
-    def __init__(self, sent: "Instant", replayable_seconds: float, data: bytes) -> None:
-        self.sent = sent
-        self.replayable_seconds = replayable_seconds
-        self.data = data
-
-    def __repr__(self) -> str:
-        return f"<RememberedResponse of {len(self.data)} bytes, good for {self.replayable_seconds:g} s>"
-
-
 class RememberedResponses:
     """
     All remembered responses of one server.
 
     Args:
         cache: The cache that they come from; it counts the hits, and its generation ends what is remembered.
-        clock: The clock of the cache.
     """
 
     __slots__ = ("_cache", "_clock", "_generation", "_responses")
@@ -58,7 +36,8 @@ class RememberedResponses:
         self._cache = cache
         self._clock = clock
         self._generation = cache.generation
-        self._responses: dict[bytes, RememberedResponse] = {}
+        # By request: when the fetch of the value was sent, up to which age the response may be sent again, its bytes.
+        self._responses: dict[bytes, tuple[Instant, float, bytes]] = {}
 
     def __len__(self) -> int:
         return len(self._responses)
@@ -78,11 +57,11 @@ class RememberedResponses:
         found = self._responses.get(request)
         if found is None:
             return None
-        sent, replayable_seconds = found.sent, found.replayable_seconds
+        sent, replayable_seconds, data = found
         wall, monotonic = self._clock.now()
         if 0 <= wall - sent.wall < replayable_seconds and monotonic - sent.monotonic < replayable_seconds:
             self._cache.counts.hits += 1
-            return found.data
+            return data
         del self._responses[request]
         return None
 
@@ -94,4 +73,4 @@ class RememberedResponses:
             return
         if len(self._responses) >= MAX_RESPONSES:
             self._responses.clear()
-        self._responses[request] = RememberedResponse(result.held.sent, result.replayable_seconds, data)
+        self._responses[request] = (result.held.sent, result.replayable_seconds, data)

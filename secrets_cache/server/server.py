@@ -8,7 +8,6 @@ from secrets_cache.server.fast_path import FastPath
 from secrets_cache.server.handler import Handler
 from secrets_cache.server.listener import IDLE_SECONDS, Listener
 from secrets_cache.system.lazy_import import LazyImport
-from secrets_cache.system.limits import max_connections as find_max_connections
 
 if TYPE_CHECKING:
     from secrets_cache.server.aiohttp import AiohttpServer
@@ -22,8 +21,7 @@ class Server:
         handler: Answers the requests.
         sockets: Sockets that listen already.
         uses_fast_path: Whether common requests may bypass aiohttp.
-        max_connections: How many connections may be open at once; None for as many as the process's limits allow.
-        idle_seconds: As in `Listener`.
+        max_connections, idle_seconds: As in `Listener`.
 
     Attributes:
         fast_path: The protocol factory of connections, unless `uses_fast_path` is off.
@@ -35,13 +33,11 @@ class Server:
         handler: Handler,
         sockets: Sequence[socket.socket],
         uses_fast_path: bool,
-        max_connections: int | None = None,
+        max_connections: int,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._uses_fast_path = uses_fast_path
-        self._listener = Listener(
-            sockets=sockets, max_connections=max_connections or find_max_connections(), idle_seconds=idle_seconds
-        )
+        self._listener = Listener(sockets=sockets, max_connections=max_connections, idle_seconds=idle_seconds)
         self._aiohttp: LazyImport[AiohttpServer] = LazyImport(
             "secrets_cache.server.aiohttp", lambda module: module.AiohttpServer(handler, self._listener)
         )

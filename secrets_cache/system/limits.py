@@ -51,7 +51,7 @@ def _make_undumpable() -> None:
         _ctypes.call_function(prctl, (PR_SET_DUMPABLE, 0, 0, 0, 0))
 
 
-def max_connections() -> int:
+def find_max_connections() -> int:
     """Return how many connections of callers may be open at once, so that some descriptors are left for the rest."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     descriptors = MAX_DESCRIPTORS if soft == resource.RLIM_INFINITY else min(soft, MAX_DESCRIPTORS)

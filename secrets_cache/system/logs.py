@@ -65,7 +65,7 @@ class _StandardOutput(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record, or count it as dropped."""
         with contextlib.suppress(Exception):
-            if self._dropped and self._write(self.format(_dropped(self._dropped))):
+            if self._dropped and self._write(self.format(_make_dropped_record(self._dropped))):
                 self._dropped = 0
             if self._dropped or not self._write(self.format(record)):
                 self._dropped += 1
@@ -93,7 +93,7 @@ def _is_writable(milliseconds: int) -> bool:
     return bool(poll.poll(milliseconds))
 
 
-def _dropped(lines: int) -> logging.LogRecord:
+def _make_dropped_record(lines: int) -> logging.LogRecord:
     return logger.makeRecord(__name__, logging.WARNING, __file__, 0, "log.dropped", ({"lines": lines},), None)
 
 

@@ -25,11 +25,10 @@ class SecretReader:
     Reads values, each once. An async context manager.
 
     Args:
-        cache: The cache; None if there is none, or if it must not be used.
-        listed: The listed secrets and parameters.
+        cache: None if there is none, or if it must not be used.
+        listed: What the configuration lists.
         environ: The environment variables with region, credentials and endpoints.
         budget_seconds: The longest time for a value that has no budget of its own.
-        clock: The clock.
     """
 
     def __init__(

@@ -25,16 +25,7 @@ WRAPPER = "get-secrets-layer"
 
 
 class VariablesServer:
-    """
-    Answers the wrapper. An async context manager.
-
-    Args:
-        listener: The socket that the wrapper connects to.
-        config: The configuration, of which `env:` and the listed items count.
-        environ: The environment variables.
-        cache: The cache.
-        clock: The clock.
-    """
+    """Answers the wrapper that connects to `listener`, as `env:` and the variables say. An async context manager."""
 
     def __init__(
         self, listener: socket.socket, config: Config, environ: Mapping[str, str], cache: Cache, clock: Clock
@@ -72,7 +63,7 @@ class VariablesServer:
         if self._reader is None:
             reader = SecretReader(
                 # The first request makes the cache fetch everything, and the snapshot would then hold it.
-                cache=None if _is_snapshot(self._environ) else self._cache,
+                cache=None if fetches_late(self._environ) else self._cache,
                 listed=self._config.listed,
                 environ=self._environ,
                 budget_seconds=self._config.fetch_timeout,
@@ -96,11 +87,12 @@ class VariablesServer:
 
 def expects_wrapper(environ: Mapping[str, str]) -> bool:
     """Return whether a wrapper will ask during the init phase. False under SnapStart: nothing is prefetched there."""
-    if _is_snapshot(environ):
+    if fetches_late(environ):
         return False
     paths = [environ.get("AWS_LAMBDA_EXEC_WRAPPER", ""), *environ.get("SECRETS_CACHE_NEXT_WRAPPER", "").split(":")]
     return any(os.path.basename(path) == WRAPPER for path in paths)  # noqa: PTH119 - no pathlib on the start path
 
 
-def _is_snapshot(environ: Mapping[str, str]) -> bool:
+def fetches_late(environ: Mapping[str, str]) -> bool:
+    """Return whether nothing may be fetched before the first request: under SnapStart."""
     return environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from secrets_cache.server.aiohttp import AiohttpServer
 from secrets_cache.server.fast_path import FastPath
+from secrets_cache.server.handler import Handler
 from secrets_cache.server.listener import Listener
 from tests.fuzz.request import STATUSES, TOKEN, handler
 from tests.support.fakes import CANARY
@@ -32,7 +33,7 @@ Talk = Callable[[bytes], tuple[bytes, bool]]
 
 def with_fast_path(data: bytes) -> tuple[bytes, bool]:
     """Send all pieces on a new connection to a server with the fast path; return what came back."""
-    return _loop().run_until_complete(_talk(data, is_fast=True))
+    return _talk(data, is_fast=True)
 
 
 def conversation(data: bytes, talk: Talk = with_fast_path) -> None:
@@ -47,7 +48,7 @@ def conversation(data: bytes, talk: Talk = with_fast_path) -> None:
     pieces = [*pieces, rest.replace(GO_ON, WAIT)]
     with _warnings() as warnings:
         received, is_over = talk(GO_ON.join(pieces))
-        ours = _taken_apart(received), is_over
+        ours = parse_responses(received), is_over
         assert ours in (_of_library(reading) for reading in _readings(pieces))
     assert not warnings, warnings
     for status, _, body in ours[0]:
@@ -60,13 +61,13 @@ def _warnings() -> Iterator[list[str]]:
     """Give the warnings and errors that are logged meanwhile, by anybody."""
     seen: list[str] = []
 
-    class Handler(logging.Handler):
+    class Keeper(logging.Handler):
         """Keeps what it is given."""
 
         def emit(self, record: logging.LogRecord) -> None:
             seen.append(record.getMessage())
 
-    keeper = Handler(logging.WARNING)
+    keeper = Keeper(logging.WARNING)
     logging.getLogger().addHandler(keeper)
     try:
         yield seen
@@ -81,22 +82,37 @@ def _readings(pieces: list[bytes]) -> Iterator[bytes]:
 
 
 def _of_library(data: bytes) -> tuple[list[tuple[int, list[bytes], bytes]], bool]:
-    received, is_over = _loop().run_until_complete(_talk(data, is_fast=False))
-    return _taken_apart(received), is_over
+    received, is_over = _talk(data, is_fast=False)
+    return parse_responses(received), is_over
 
 
-async def _talk(data: bytes, *, is_fast: bool) -> tuple[bytes, bool]:
-    listener = Listener(sockets=[], max_connections=9)
+def _talk(data: bytes, *, is_fast: bool) -> tuple[bytes, bool]:
     served = handler((TOKEN,) if data[:1] == b"\t" else None)
+    (result,) = loop().run_until_complete(converse(served, [data.removeprefix(b"\t")], is_fast=is_fast))
+    return result
+
+
+async def converse(served: Handler, conversations: list[bytes], *, is_fast: bool) -> list[tuple[bytes, bool]]:
+    """Have each conversation on a connection of its own, all with one server; return what came back on each."""
+    listener = Listener(sockets=[], max_connections=9)
     library = AiohttpServer(served, listener)
 
     async def find_library() -> AiohttpServer:
         return library
 
     fast = FastPath(handler=served, listener=listener, load_aiohttp=find_library)
-    transport = _Transport((fast if is_fast else library)())
+    try:
+        return [await _connect(fast if is_fast else library, data) for data in conversations]
+    finally:
+        await fast.aclose()
+        await library.aclose()
+        await listener.aclose()
+
+
+async def _connect(factory: Callable[[], asyncio.Protocol], data: bytes) -> tuple[bytes, bool]:
+    transport = _Transport(factory())
     transport.protocol.connection_made(transport)
-    pieces = _ENDS.split(data.removeprefix(b"\t"))
+    pieces = _ENDS.split(data)
     for piece, end in zip(pieces[::2], [*pieces[1::2], WAIT], strict=True):
         if not transport.reads:
             await _settled()
@@ -109,15 +125,12 @@ async def _talk(data: bytes, *, is_fast: bool) -> tuple[bytes, bool]:
     assert is_over or not isinstance(transport.protocol, web.RequestHandler) or len(asyncio.all_tasks()) > 1
     transport.protocol.connection_lost(None)
     await _settled()
-    await fast.aclose()
-    await library.aclose()
-    await listener.aclose()
     return bytes(transport.written), is_over
 
 
 async def _settled() -> None:
     """Return when nothing is left to do but to wait for the caller, or for a time-out."""
-    ready = _loop()._ready  # type: ignore[attr-defined] # noqa: SLF001 - there is no other way to know
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined] # noqa: SLF001 - there is no other way to know
     for _ in range(MAX_TURNS):
         await asyncio.sleep(0)
         if not ready:
@@ -126,12 +139,13 @@ async def _settled() -> None:
 
 
 @functools.cache
-def _loop() -> asyncio.AbstractEventLoop:
+def loop() -> asyncio.AbstractEventLoop:
+    """Return the one event loop of all conversations."""
     return asyncio.new_event_loop()
 
 
-def _taken_apart(received: bytes) -> list[tuple[int, list[bytes], bytes]]:
-    """Return status, headers and body of each response."""
+def parse_responses(received: bytes) -> list[tuple[int, list[bytes], bytes]]:
+    """Return the status, the sorted lines of the head and the body of each response."""
     found = []
     while received:
         head, end, rest = received.partition(b"\r\n\r\n")
@@ -140,7 +154,7 @@ def _taken_apart(received: bytes) -> list[tuple[int, list[bytes], bytes]]:
         lengths = [int(line.partition(b": ")[2]) for line in lines if line.startswith(b"Content-Length: ")]
         # That of the answer to a HEAD is another's.
         length = 0 if not lengths or rest.startswith(b"HTTP/1.") else lengths[0]
-        found.append((int(first.split(b" ")[1]), sorted(lines), rest[:length]))
+        found.append((int(first.split(b" ")[1]), sorted([first, *lines]), rest[:length]))
         received = rest[length:]
     return found
 

@@ -14,7 +14,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
 from secrets_cache.system import limits
 limits.set_limits()
 print(json.dumps([
-    resource.getrlimit(resource.RLIMIT_CORE), resource.getrlimit(resource.RLIMIT_NOFILE), limits.max_connections(),
+    resource.getrlimit(resource.RLIMIT_CORE), resource.getrlimit(resource.RLIMIT_NOFILE), limits.find_max_connections(),
     ctypes.CDLL(None).prctl(3),
 ]))
 """

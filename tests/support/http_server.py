@@ -134,7 +134,7 @@ class Setup:
         self.problems: list[str] = []
         self.names = list(VALUES)
         self.ttl = 600.0
-        self.max_connections: int | None = None
+        self.max_connections = 1000
         self.idle_seconds = 60.0
         self.cache_type: type[Cache] = Cache
         self.metrics: MetricsPage | None = None
@@ -144,17 +144,7 @@ class Setup:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
         """Run the server while the context lasts."""
-        policy = FreshnessPolicy(
-            ttl_seconds=self.ttl, refresh_ahead=0, stale_while_revalidate_seconds=0, stale_if_error_seconds=60
-        )
-        self.cache = self.cache_type(
-            listed=[ListedEntry(ref=Ref(name), names=(name,), policy=policy) for name in self.names],
-            allow=("allowed*",),
-            policy=policy,
-            source=self.source,
-            clock=self.clock,
-            random=lambda: 0.5,
-        )
+        self.open_cache()
         descriptors, errors = bind(0)
         self.sockets = open_sockets(descriptors)
         assert [] == errors
@@ -174,6 +164,20 @@ class Setup:
         for caller in self.callers:
             await caller.close()
         await self.cache.aclose()
+
+    def open_cache(self) -> None:
+        """Make the cache, as the attributes say."""
+        policy = FreshnessPolicy(
+            ttl_seconds=self.ttl, refresh_ahead=0, stale_while_revalidate_seconds=0, stale_if_error_seconds=60
+        )
+        self.cache = self.cache_type(
+            listed=[ListedEntry(ref=Ref(name), names=(name,), policy=policy) for name in self.names],
+            allow=("allowed*",),
+            policy=policy,
+            source=self.source,
+            clock=self.clock,
+            random=lambda: 0.5,
+        )
 
     def handler(self) -> Handler:
         """Return the handler of requests."""

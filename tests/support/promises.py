@@ -364,6 +364,11 @@ HTTP = (
         Mutation("Listener.mark_busy", "self._idle.pop(connection, None)", "pass"),
         ["test_a_connection_that_waits_for_an_answer_is_never_ended"],
     ),
+    Promise(
+        "A caller that connects without end keeps no other caller from being answered.",
+        Mutation("Listener._accept", "min(at_most, self._max_connections - self._open)", "self._max_connections"),
+        ["test_a_caller_that_connects_without_end_leaves_the_others_their_turn"],
+    ),
 )
 
 PROCESS = (

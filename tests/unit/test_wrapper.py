@@ -32,7 +32,7 @@ ARGUMENTS = [SELF, b"/var/lang/bin/python3", b"/var/runtime/bootstrap.py"]
     ],
 )
 def test_what_runs_next(received, named, listed, then, left):
-    """Each once, never ourselves; where nothing does, a value that names us is unset."""
+    """Each once, never this wrapper; where nothing runs next, a value that names this wrapper is unset."""
     environ = {b"AWS_LAMBDA_EXEC_WRAPPER": received} if received is not None else {}
     values = {b"AWS_LAMBDA_EXEC_WRAPPER": named} if named is not None else {}
     found, command = prepare({**environ, b"SECRETS_CACHE_NEXT_WRAPPER": listed}, values, ARGUMENTS)

@@ -179,7 +179,7 @@ ANSWERS = st.one_of(
 )
 
 
-@settings(max_examples=150 * EXAMPLES, deadline=None)
+@settings(max_examples=50 * EXAMPLES, deadline=None)
 @given(answer=ANSWERS)
 def test_the_same_answer_means_the_same(compare, answer):
     """A secret, or an error with the same words; whatever AWS, or something in its place, says."""

@@ -10,39 +10,28 @@ from secrets_cache.errors import ExtensionsApiError
 from secrets_cache.extension.extensions_api import ExtensionsApi
 from secrets_cache.http1.exchange import finish
 from tests.conftest import PATIENCE_SECONDS
-from tests.support.lambda_api import IDENTIFIER, LambdaApi
+from tests.support.lambda_api import IDENTIFIER
 
 
-@pytest.fixture(name="stub")
-def _stub():
-    with LambdaApi() as stub:
-        yield stub
-
-
-@pytest.fixture(name="api")
-def _api(stub) -> ExtensionsApi:
-    return ExtensionsApi(stub.address, "secrets-cache")
-
-
-def test_registering_is_for_shutdown_only_under_the_files_name(stub, api):
+def test_registering_is_for_shutdown_only_under_the_files_name(api, client):
     """Lambda insists on the name; Managed Instances admit no other event."""
-    finish(api.register())
-    (call,) = stub.calls
+    finish(client.register())
+    (call,) = api.calls
 
     assert ("POST", "/2020-01-01/extension/register") == (call.method, call.path)
     assert "secrets-cache" == call.headers["lambda-extension-name"]
     assert ["SHUTDOWN"] == call.events
-    assert stub.address == call.headers["host"]
+    assert api.address == call.headers["host"]
 
 
-def test_no_proxy_is_asked(stub, api, monkeypatch):
+def test_no_proxy_is_asked(api, client, monkeypatch):
     """Whatever the function's environment says: this address is the platform's."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
 
-    finish(api.register())
+    finish(client.register())
 
-    assert ["/register"] == stub.paths()
+    assert ["/register"] == api.paths()
 
 
 @pytest.mark.parametrize(
@@ -54,12 +43,12 @@ def test_no_proxy_is_asked(stub, api, monkeypatch):
         (None, "the connection ended before the response was complete"),
     ],
 )
-def test_a_registration_that_fails_says_why(stub, api, answer, reason):
+def test_a_registration_that_fails_says_why(api, client, answer, reason):
     """One error, with the call and what came back."""
-    stub.answers["/register"] = [answer]
+    api.answers["/register"] = [answer]
 
     with pytest.raises(ExtensionsApiError, match=f"POST /extension/register: {reason}"):
-        finish(api.register())
+        finish(client.register())
 
 
 @pytest.mark.parametrize(
@@ -73,9 +62,9 @@ def test_a_registration_that_fails_says_why(stub, api, answer, reason):
 )
 def test_an_address_where_nobody_is(address, reason):
     """A refused connection, or no address at all."""
-    api = ExtensionsApi(address, "secrets-cache")
+    client = ExtensionsApi(address, "secrets-cache")
 
-    for call in (api.register(), api.init_error("a", "b")):
+    for call in (client.register(), client.init_error("a", "b")):
         with pytest.raises(ExtensionsApiError, match=reason):
             finish(call)
 
@@ -101,46 +90,46 @@ def test_what_does_not_speak_http(noise):
         thread.join()
 
 
-def test_the_next_event_has_no_time_out(stub, api):
+def test_the_next_event_has_no_time_out(api, client):
     """An event that comes to an abandoned request is lost: AWS says not to set one."""
-    finish(api.register())
-    steps = api.until_shutdown(lambda _: None)
+    finish(client.register())
+    steps = client.until_shutdown(lambda _: None)
     wait = next(steps)
-    while wait.is_writing or not stub.wait_until(lambda: "/event/next" in stub.paths(), 0):
+    while wait.is_writing or not api.wait_until(lambda: "/event/next" in api.paths(), 0):
         wait = next(steps)
 
     assert (None, True) == (wait.until, wait.descriptor is not None)
     steps.close()
 
 
-def stay(api: ExtensionsApi) -> tuple[str, list[str]]:
+def stay(client: ExtensionsApi) -> tuple[str, list[str]]:
     """Return why it is time to go, and the failures until then."""
     failures: list[str] = []
-    reason = finish(api.until_shutdown(lambda error: failures.append(str(error)), 0.01))
+    reason = finish(client.until_shutdown(lambda error: failures.append(str(error)), 0.01))
     return reason, failures
 
 
-def test_the_next_event_is_asked_for_once_and_waited_for(stub, api):
-    """One request, however long it takes, and however often whoever waits looks."""
-    finish(api.register())
-    steps = api.until_shutdown(lambda error: None)
+def test_the_next_event_is_asked_for_once_and_waited_for(api, client):
+    """One request, however long it takes, and however often the generator is resumed."""
+    finish(client.register())
+    steps = client.until_shutdown(lambda error: None)
     for _ in range(5):
         wait = next(steps)
-    assert stub.wait_until(lambda: "/event/next" in stub.paths(), PATIENCE_SECONDS)
+    assert api.wait_until(lambda: "/event/next" in api.paths(), PATIENCE_SECONDS)
     assert wait.until is None
-    stub.release.set()
+    api.release.set()
 
     assert "SHUTDOWN" == finish(steps)
-    assert ["/register", "/event/next"] == stub.paths()
-    assert IDENTIFIER == stub.calls[1].headers["lambda-extension-identifier"]
+    assert ["/register", "/event/next"] == api.paths()
+    assert IDENTIFIER == api.calls[1].headers["lambda-extension-identifier"]
 
 
-def test_asking_for_the_next_event_registers_first_where_that_failed(stub, api):
+def test_asking_for_the_next_event_registers_first_where_that_failed(api, client):
     """A registration that failed is made up for."""
-    stub.release.set()
+    api.release.set()
 
-    assert ("SHUTDOWN", []) == stay(api)
-    assert ["/register", "/event/next"] == stub.paths()
+    assert ("SHUTDOWN", []) == stay(client)
+    assert ["/register", "/event/next"] == api.paths()
 
 
 @pytest.mark.parametrize(
@@ -153,25 +142,25 @@ def test_asking_for_the_next_event_registers_first_where_that_failed(stub, api):
         *(((200, {}, body), "the event is '") for body in (b"", b"[]", b"{}", b"nonsense", b"[" * 60_000)),
     ],
 )
-def test_whatever_is_not_shutdown_is_reported_and_asked_again(stub, api, answer, reason):
+def test_whatever_is_not_shutdown_is_reported_and_asked_again(api, client, answer, reason):
     """The following one is a new request."""
-    stub.answers["/event/next"] = [answer]
-    stub.release.set()
+    api.answers["/event/next"] = [answer]
+    api.release.set()
 
-    ended, (failure,) = stay(api)
+    ended, (failure,) = stay(client)
 
     assert "SHUTDOWN" == ended
     assert f"GET /extension/event/next: {reason}" in failure
 
 
 @pytest.mark.parametrize("answer", [(500, {}, b"no"), (200, {}, b'{"eventType":"INVOKE"}')])
-def test_the_pause_between_two_tries_doubles(stub, api, answer):
+def test_the_pause_between_two_tries_doubles(api, client, answer):
     """An API that always fails, or always has another event, takes no CPU."""
-    stub.answers["/event/next"] = [answer] * 4
-    stub.release.set()
+    api.answers["/event/next"] = [answer] * 4
+    api.release.set()
     began = time.monotonic()
 
-    assert 4 == len(stay(api)[1])
+    assert 4 == len(stay(client)[1])
 
     assert 0.01 * (1 + 2 + 4 + 8) <= time.monotonic() - began
 
@@ -183,20 +172,20 @@ def test_the_pause_between_two_tries_doubles(stub, api, answer):
         ({"Connection": "close"}, b'{"eventType":"SHUTDOWN"}'),
     ],
 )
-def test_a_body_may_come_in_chunks_or_until_the_end(stub, api, headers, body):
+def test_a_body_may_come_in_chunks_or_until_the_end(api, client, headers, body):
     """Every framing that HTTP/1.1 has is understood."""
-    stub.answers["/event/next"] = [(200, headers, body)]
+    api.answers["/event/next"] = [(200, headers, body)]
 
-    assert ("SHUTDOWN", []) == stay(api)
+    assert ("SHUTDOWN", []) == stay(client)
 
 
-def test_a_failed_init_is_reported_with_its_type_and_text(stub, api):
+def test_a_failed_init_is_reported_with_its_type_and_text(api, client):
     """Both in the body and, the type, in the header that Lambda reads."""
-    finish(api.register())
+    finish(client.register())
 
-    finish(api.init_error("Extension.ConfigInvalid", 'ttl: found "x"'))
+    finish(client.init_error("Extension.ConfigInvalid", 'ttl: found "x"'))
 
-    call = stub.calls[1]
+    call = api.calls[1]
     assert "/2020-01-01/extension/init/error" == call.path
     assert "Extension.ConfigInvalid" == call.headers["lambda-extension-function-error-type"]
     assert (

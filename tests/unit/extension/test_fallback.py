@@ -17,25 +17,20 @@ from secrets_cache.system.sockets import bind, open_sockets
 from tests.conftest import PATIENCE_SECONDS
 from tests.support.lambda_api import LambdaApi
 
-
-@pytest.fixture(name="stub")
-def _stub():
-    with LambdaApi() as stub:
-        yield stub
-
-
 REQUEST = b"GET /cache/db HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Staying:
     """`stay` in a thread of its own."""
 
-    def __init__(self, stub: LambdaApi, *, listen: bool = True, **options: float) -> None:
+    def __init__(self, api: LambdaApi, *, listen: bool = True, **options: float) -> None:
         self.sockets = open_sockets(bind(0)[0]) if listen else []
         self.reported: list[str] = []
         self.has_reported = threading.Event()
-        api = ExtensionsApi(stub.address, "secrets-cache")
-        self.thread = threading.Thread(target=stay, args=(api, self.sockets, self._report), kwargs=options, daemon=True)
+        client = ExtensionsApi(api.address, "secrets-cache")
+        self.thread = threading.Thread(
+            target=stay, args=(client, self.sockets, self._report), kwargs=options, daemon=True
+        )
         self.thread.start()
 
     def _report(self, error: ExtensionsApiError) -> None:
@@ -63,9 +58,9 @@ class Staying:
         return not self.thread.is_alive()
 
 
-def test_every_request_is_answered_at_once_with_the_reason(stub):
+def test_every_request_is_answered_at_once_with_the_reason(api):
     """503 as problem details; a caller that says nothing is not waited for, and SHUTDOWN ends it."""
-    staying = Staying(stub)
+    staying = Staying(api)
     url = f"http://127.0.0.1:{staying.sockets[0].getsockname()[1]}/cache/db"
 
     for _ in range(2):
@@ -75,47 +70,47 @@ def test_every_request_is_answered_at_once_with_the_reason(stub):
             details = json.loads(answer.read())
         assert (503, "upstream-unavailable", 503) == (answer.code, details["code"], details["status"])
         assert "application/problem+json" == answer.headers["Content-Type"]
-    stub.release.set()
+    api.release.set()
 
     assert staying.ended()
     assert [] == staying.reported
 
 
-def test_without_sockets_it_only_stays(stub):
+def test_without_sockets_it_only_stays(api):
     """Staying is what keeps the function alive."""
-    staying = Staying(stub, listen=False)
-    assert stub.wait_until(lambda: "/event/next" in stub.paths(), PATIENCE_SECONDS)
+    staying = Staying(api, listen=False)
+    assert api.wait_until(lambda: "/event/next" in api.paths(), PATIENCE_SECONDS)
     assert staying.thread.is_alive()
-    stub.release.set()
+    api.release.set()
 
     assert staying.ended()
 
 
-def test_an_api_that_fails_is_asked_again_and_each_failure_reported(stub):
+def test_an_api_that_fails_is_asked_again_and_each_failure_reported(api):
     """Ever more slowly; another event than SHUTDOWN is one of them."""
-    stub.answers["/register"] = [(403, {}, b"no")]
-    stub.answers["/event/next"] = [(500, {}, b"no"), None, (200, {}, b'{"eventType":"INVOKE"}')]
-    stub.release.set()
-    staying = Staying(stub, first_pause=0.01)
+    api.answers["/register"] = [(403, {}, b"no")]
+    api.answers["/event/next"] = [(500, {}, b"no"), None, (200, {}, b'{"eventType":"INVOKE"}')]
+    api.release.set()
+    staying = Staying(api, first_pause=0.01)
 
     assert staying.ended()
     assert 4 == len(staying.reported)
-    assert ["/register", "/register", "/event/next", "/event/next", "/event/next", "/event/next"] == stub.paths()
+    assert ["/register", "/register", "/event/next", "/event/next", "/event/next", "/event/next"] == api.paths()
 
 
-def test_callers_are_answered_while_the_api_is_not_to_be_asked(stub):
+def test_callers_are_answered_while_the_api_is_not_to_be_asked(api):
     """A pause is the API's, not theirs."""
-    stub.answers["/register"] = [None]
-    staying = Staying(stub, first_pause=PATIENCE_SECONDS)
+    api.answers["/register"] = [None]
+    staying = Staying(api, first_pause=PATIENCE_SECONDS)
     assert staying.has_reported.wait(PATIENCE_SECONDS)
 
     assert staying.answer(REQUEST).startswith(b"HTTP/1.1 503")
-    assert ["/register"] == stub.paths()
+    assert ["/register"] == api.paths()
 
 
-def test_callers_that_say_nothing_delay_no_other_and_are_given_up(stub):
+def test_callers_that_say_nothing_delay_no_other_and_are_given_up(api):
     """Each has its own time."""
-    staying = Staying(stub, caller_seconds=0.5)
+    staying = Staying(api, caller_seconds=0.5)
     began = time.monotonic()
     silent = [staying.connect() for _ in range(20)]
 
@@ -124,47 +119,47 @@ def test_callers_that_say_nothing_delay_no_other_and_are_given_up(stub):
     for connection in silent:
         with connection:
             assert b"" == connection.recv(1)
-    stub.release.set()
+    api.release.set()
     assert staying.ended()
 
 
-def test_more_callers_than_there_is_room_for_wait(stub):
+def test_more_callers_than_there_is_room_for_wait(api):
     """They are answered when others have been given up."""
-    staying = Staying(stub, caller_seconds=0.3)
+    staying = Staying(api, caller_seconds=0.3)
     with contextlib.ExitStack() as stack:
         for _ in range(MAX_CALLERS + 10):
             stack.enter_context(staying.connect())
 
         assert staying.answer(REQUEST).startswith(b"HTTP/1.1 503")
-    stub.release.set()
+    api.release.set()
     assert staying.ended()
 
 
-def test_head_gets_no_body(stub):
+def test_head_gets_no_body(api):
     """The same head, and nothing after it."""
-    staying = Staying(stub)
+    staying = Staying(api)
 
     head, _, body = staying.answer(REQUEST).partition(b"\r\n\r\n")
     assert head + b"\r\n\r\n" == staying.answer(REQUEST.replace(b"GET", b"HEAD"))
     assert f"Content-Length: {len(body)}".encode() in head
-    stub.release.set()
+    api.release.set()
     assert staying.ended()
 
 
-def test_a_request_may_come_in_parts_and_what_is_none_gets_no_answer(stub):
+def test_a_request_may_come_in_parts_and_what_is_none_gets_no_answer(api):
     """The answer comes after the end of the head, and only then."""
-    staying = Staying(stub)
+    staying = Staying(api)
 
     assert staying.answer(REQUEST[:9], REQUEST[9:]).startswith(b"HTTP/1.1 503")
     assert b"" == staying.answer(b"nonsense")
-    stub.release.set()
+    api.release.set()
     assert staying.ended()
 
 
-def test_it_ends_when_whoever_started_us_is_gone(stub, monkeypatch):
+def test_it_ends_when_its_parent_has_ended(api, monkeypatch):
     """An orphan would only hold the port."""
     parents = iter([1, 2])
     monkeypatch.setattr("os.getppid", lambda: next(parents))
-    stub.answers["/register"] = [None]
+    api.answers["/register"] = [None]
 
-    assert Staying(stub).ended()
+    assert Staying(api).ended()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from secrets_cache.extension.extensions_api import ExtensionsApi
 from secrets_cache.extension.startup import Startup
 from secrets_cache.system.sockets import CHANNEL
 from tools.emulator import free_port
@@ -30,11 +29,6 @@ def _make(api, tmp_path):
     for startup in made:
         startup.close_ports()
         startup.close_channel()
-
-
-@pytest.fixture(name="client")
-def _client(api) -> ExtensionsApi:
-    return ExtensionsApi(api.address, "secrets-cache")
 
 
 def is_open(port: int) -> bool:
@@ -151,7 +145,7 @@ def test_the_fallback_gets_all_ports_even_if_none_was_bound_before(make):
     """Whatever failed, callers shall not be refused."""
     startup = make(PARAMETERS_SECRETS_EXTENSION_HTTP_PORT=str(free_port()))
     startup.port, startup.aws_port = free_port(), free_port()
-    sockets = startup.fallback_sockets()
+    sockets = startup.open_fallback_sockets()
 
     assert {startup.port, startup.aws_port} == {listener.getsockname()[1] for listener in sockets}
     for listener in sockets:

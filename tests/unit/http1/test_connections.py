@@ -94,7 +94,7 @@ async def test_a_connection_is_used_again_soon_and_not_later(server, clock, betw
 
 
 async def test_a_connection_that_the_server_will_close_is_not_used_again(server):
-    """It says so in its response."""
+    """Its response has the header Connection: Close."""
     server.answers = [ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: Close\r\n\r\n"), ANSWER]
     async with server.running() as connections:
         await connections.post({}, b"")

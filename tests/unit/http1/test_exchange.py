@@ -17,7 +17,7 @@ def _server():
 
 
 def test_an_answer_that_drips_is_put_together_and_never_waited_for(server):
-    """Between two drops, whoever waits has the time."""
+    """Between two drops, the caller of the generator has the time."""
     steps = exchange("127.0.0.1", server.getsockname()[1], b"GET / HTTP/1.1\r\n\r\n", is_answered_in_time=False)
     next(steps)
     connection, _ = server.accept()

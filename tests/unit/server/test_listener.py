@@ -5,6 +5,8 @@ import socket
 
 import pytest
 
+from secrets_cache.server.listener import ACCEPTS_PER_TURN, Listener
+from tests.conftest import PATIENCE_SECONDS
 from tests.support.fakes import CANARY
 from tests.support.http_server import VALUES
 
@@ -100,3 +102,47 @@ async def test_the_backlog_is_as_long_as_it_was_bound(setup):
     async with setup.running() as running:
         for _ in range(300):
             await running.connect()
+
+
+async def test_a_caller_that_connects_without_end_leaves_the_others_their_turn():
+    """Between a few new connections everything else runs, though as many again wait already."""
+
+    class Crowd(socket.socket):
+        """A listening socket on which another connection waits at any time."""
+
+        accepted = 0
+
+        def accept(self) -> tuple[socket.socket, object]:
+            self.accepted += 1
+            ours, theirs = socket.socketpair()
+            theirs.close()
+            return ours, None
+
+    with Crowd() as crowd:
+        crowd.bind(("127.0.0.1", 0))
+        crowd.listen()
+        crowd.setblocking(False)
+        listener = Listener(sockets=[crowd], max_connections=1000)
+        # It is never taken, so the socket is always ready.
+        with socket.create_connection(crowd.getsockname()):
+            listener.start(asyncio.Protocol)
+            while not crowd.accepted:  # noqa: ASYNC110 - the loop looks at the socket once a turn
+                await asyncio.sleep(0)
+            assert ACCEPTS_PER_TURN == crowd.accepted
+            await asyncio.sleep(0)
+            assert 2 * ACCEPTS_PER_TURN == crowd.accepted
+            await listener.aclose()
+
+
+async def test_callers_that_wait_when_the_end_begins_are_accepted(setup):
+    """All of them, more than are accepted in one turn."""
+    async with setup.running() as running:
+        callers = []
+        for _ in range(3 * ACCEPTS_PER_TURN):
+            caller = socket.create_connection(("127.0.0.1", running.port))
+            caller.sendall(b"GET /cache/json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            callers.append(caller)
+        await running.server.drain(PATIENCE_SECONDS)
+        for caller in callers:
+            with caller:
+                assert caller.recv(12) == b"HTTP/1.1 200"

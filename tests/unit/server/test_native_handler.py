@@ -63,13 +63,13 @@ async def test_what_is_not_there(running, path, code):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW", "GETS"])
-@pytest.mark.parametrize("path", ["/cache/json", "/health", "/ping", "/nowhere"])
-async def test_only_get_and_head_are_allowed(running, method, path):
+async def test_only_get_and_head_are_allowed(running, method):
     """405 with Allow, everywhere."""
-    details = await running.problem(path, method)
+    for path in ("/cache/json", "/health", "/ping", "/nowhere"):
+        details = await running.problem(path, method)
 
-    assert (405, "method-not-allowed") == (details["status"], details["code"])
-    assert "GET, HEAD" == running.headers["Allow"]
+        assert (405, "method-not-allowed") == (details["status"], details["code"])
+        assert "GET, HEAD" == running.headers["Allow"]
 
 
 async def test_health_is_ok_when_everything_is_served(running):

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from secrets_cache.core.cache import Cache
+from secrets_cache.core.stats import Stats
 from secrets_cache.errors import SecretUnavailable
 from secrets_cache.system.emf import INTERVAL_SECONDS, MAX_VALUES, Emf
 from secrets_cache.system.logs import JsonFormatter
-from tests.support.caches import listed, policy
+from tests.support.caches import listed, policy, until
 from tests.support.fakes import FakeClock, FakeSource
 
 FUNCTION = {"AWS_LAMBDA_FUNCTION_NAME": "checkout"}
@@ -276,7 +277,7 @@ async def test_latency_is_what_the_monotonic_clock_says(setup):
     setup.source.gate.clear()
     cache = setup.start()
     cache.start_prefetch()
-    await cache_is_asking(setup)
+    await until(lambda: setup.source.asked_together)
     setup.clock.tick(0.25)
     setup.clock.freeze(3600)
     setup.source.gate.set()
@@ -285,18 +286,8 @@ async def test_latency_is_what_the_monotonic_clock_says(setup):
     assert [250] == setup.told()[0]["FetchLatency"]
 
 
-async def cache_is_asking(setup: Setup) -> None:
-    """Wait until the prefetch is under way."""
-    import asyncio
-
-    while not setup.source.asked_together:  # noqa: ASYNC110 - the tasks of this loop go on meanwhile
-        await asyncio.sleep(0)
-
-
 def test_it_is_written_at_any_level(caplog, clock):
     """Somebody who asks for metrics has them, whatever else is in the log."""
-    from secrets_cache.core.stats import Stats
-
     logging.getLogger("secrets_cache").setLevel(logging.ERROR)
     counts = Stats()
     counts.hits = 1

@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from secrets_cache.system.limits import MAX_DESCRIPTORS, RESERVED_DESCRIPTORS, max_connections
+from secrets_cache.system.limits import MAX_DESCRIPTORS, RESERVED_DESCRIPTORS, find_max_connections
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ def test_descriptors_are_reserved_for_everything_else(monkeypatch, soft, room):
     """As many as the rule says, or half of few; callers always have one."""
     monkeypatch.setattr("resource.getrlimit", lambda _: (soft, resource.RLIM_INFINITY))
 
-    assert room == max_connections()
+    assert room == find_max_connections()

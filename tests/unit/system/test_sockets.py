@@ -48,7 +48,7 @@ def test_both_loopbacks_listen_on_one_port_and_nothing_else_does():
 
 
 def test_a_taken_port_gives_no_sockets_and_the_reason():
-    """Whoever has 127.0.0.1 has what callers call localhost."""
+    """127.0.0.1 is what callers call localhost."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         sockets, errors = bind(other.getsockname()[1])
 

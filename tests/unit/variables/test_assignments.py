@@ -131,7 +131,7 @@ def test_reserved_names_can_be_allowed():
 
 
 def test_the_next_wrapper_is_no_reserved_name_and_keeps_its_own():
-    """Whatever the rule says of names, and though it is always there: it is a word to us."""
+    """Whatever the rule says of names, and though it is always there: the wrapper reads it."""
     value = {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/next"}
     present = [b"AWS_LAMBDA_EXEC_WRAPPER"]
     expected = {b"AWS_LAMBDA_EXEC_WRAPPER": b"/opt/next"}

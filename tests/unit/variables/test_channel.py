@@ -12,28 +12,36 @@ from secrets_cache.variables import channel
 from secrets_cache.variables.channel import Channel
 from tests.support.fakes import CANARY
 
+# Its own for each process that runs tests: all processes of a machine share these names.
+ADDRESS = f"test-{os.getpid()}"
 
-async def ask(answer, request=b"A=1\0B", *, address="test"):
+
+def listening():
+    """Return a socket that listens for the wrapper."""
+    (listener,) = open_sockets(bind_channel(ADDRESS))
+    return listener
+
+
+def connected():
+    """Return a connection to it."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(CHANNEL + ADDRESS.encode())
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+async def ask(answer, request=b"A=1\0B"):
     """Serve with `answer`; return what comes back for a request."""
-    (listener,) = open_sockets(bind_channel(address))
-    async with Channel(listener, answer):
-        reader, writer = await asyncio.open_unix_connection(sock=connected(address))
+    async with Channel(listening(), answer):
+        reader, writer = await asyncio.open_unix_connection(sock=connected())
         writer.write(request)
         writer.write_eof()
         received = await reader.read()
         writer.close()
         return received
-
-
-def connected(address):
-    """Return a connection to the channel of an address."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(CHANNEL + address.encode())
-    except OSError:
-        connection.close()
-        raise
-    return connection
 
 
 async def test_a_wrapper_is_told_what_to_set_and_what_to_unset():
@@ -77,12 +85,11 @@ async def test_another_user_is_told_nothing():
         asked.append(1)
         return {}
 
-    (listener,) = open_sockets(bind_channel("other"))
-    async with Channel(listener, answer):
+    async with Channel(listening(), answer):
         for user, said in ((65534, b""), (0, b".\0")):
             os.seteuid(user)
             try:
-                connection = connected("other")
+                connection = connected()
             finally:
                 os.seteuid(0)
             reader, writer = await asyncio.open_unix_connection(sock=connection)
@@ -110,20 +117,18 @@ async def test_leaving_stops_who_is_still_waiting():
         begun.set()
         await asyncio.Event().wait()
 
-    (listener,) = open_sockets(bind_channel("leaving"))
-    async with Channel(listener, answer):
-        connection = connected("leaving")
+    async with Channel(listening(), answer):
+        connection = connected()
         connection.shutdown(socket.SHUT_WR)
         await begun.wait()
     with connection:
         assert b"" == connection.recv(1)
     with pytest.raises(ConnectionRefusedError):
-        connected("leaving")
+        connected()
 
 
 def test_a_name_that_is_taken_gives_no_channel():
-    """Whoever has it, the extension goes on without."""
-    (listener,) = open_sockets(bind_channel("taken"))
-    with listener:
-        assert [] == bind_channel("taken")
+    """Whichever process has it, the extension goes on without."""
+    with listening():
+        assert [] == bind_channel(ADDRESS)
     assert [] == bind_channel("x" * 200)

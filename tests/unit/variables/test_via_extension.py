@@ -12,7 +12,8 @@ WRAPPER = "/opt/get-secrets-layer"
     [
         ({}, False),
         ({"AWS_LAMBDA_EXEC_WRAPPER": "/opt/other"}, False),
-        ({"AWS_LAMBDA_EXEC_WRAPPER": "/opt/get-secrets-layer"}, True),
+        ({"AWS_LAMBDA_EXEC_WRAPPER": WRAPPER}, True),
+        ({"AWS_LAMBDA_EXEC_WRAPPER": WRAPPER, "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}, True),
         ({"AWS_LAMBDA_EXEC_WRAPPER": "/opt/a", "SECRETS_CACHE_NEXT_WRAPPER": "/b:/c/get-secrets-layer"}, True),
         ({"AWS_LAMBDA_EXEC_WRAPPER": WRAPPER, "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}, False),
     ],
