@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from secrets_cache.aws.iam_resources import Place
 from secrets_cache.cli.policy_document import build_policy
 from secrets_cache.config import parse, values
-from tests.support.aws_cli import CLI, Change, set_up_the_cli, zip_of
+from tests.support.aws_cli import CLI, Change, aws_folder, set_up_the_cli, zip_of
 from tests.support.deploying import PROGRAMS, SCRIPT, Lambda, an_account, folder_with, run
 from tests.support.fakes import CANARY
 from tools.emulator import ROOT
@@ -89,22 +89,17 @@ def options_of(text: str) -> set[str]:
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
 
 
-def test_help_and_the_page_have_the_same_options():
-    """Each option of --help has its heading in docs/deploy.md, with the same argument, and no other one has."""
+def test_help_the_page_and_the_script_have_the_same_options():
+    """Each option of --help has its heading in docs/deploy.md, with the same argument, and is read; no other is."""
     done = run("--help")
     shown = set(re.findall(r"^  (--[a-z-]+(?: [A-Z]+)?)  ", done.stdout, re.MULTILINE))
-
-    assert (0, "") == (done.returncode, done.stderr)
-    assert len(shown) > 10
-    assert shown == set(re.findall(r"^### `(--.+)`$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
-
-
-def test_help_names_every_option_that_is_read():
-    """What the script takes is what it shows."""
     source = SCRIPT.read_text(encoding="utf-8")
     loop = source[source.index("while [ $# -gt 0 ]") : source.index("  shift\ndone")]
 
-    assert options_of(run("--help").stdout) == options_of(loop)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert options_of(done.stdout) == options_of(loop)
+    assert len(shown) > 10
+    assert shown == set(re.findall(r"^### `(--.+)`$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 @pytest.mark.parametrize(
@@ -226,7 +221,7 @@ def test_a_function_gets_the_layer_and_keeps_everything_else(account, tmp_path):
     log = tmp_path / "arguments"
     aws = tmp_path / "aws"
     aws.write_text(
-        f'#!/bin/sh\nprintf "%s\\n" "$@" >>{log}\nfind {tmp_path} -type f >>{log}.files\nexec {CLI}/bin/aws "$@"\n'
+        f'#!/bin/sh\nprintf "%s\\n" "$@" >>{log}\nfind {tmp_path} -type f >>{log}.files\nexec {aws_folder()}/aws "$@"\n'
     )
     aws.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
@@ -770,6 +765,7 @@ def _alone(tmp_path: Path) -> Path:
 
 def test_the_script_alone_and_a_zip(account, alone):
     """All that is needed to deploy, and with our command in PATH, to grant as well: without the project around."""
+    # Here alone the CLI starts as it does for users.
     (alone.parent / "config.yaml").write_text("secrets: [db]", encoding="utf-8")
     commands = folder_with(alone.parent / "bin")
     (alone.parent / "bin" / "secrets-cache").symlink_to(ROOT / ".venv" / "bin" / "secrets-cache")
