@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -279,13 +278,3 @@ def test_every_dockerfile_is_linted():
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
 
     assert [name for name in tracked if Path(name).name.startswith("Dockerfile")] == listed.split()
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "dist").glob("secrets-cache-layer-*.zip")), ids=lambda path: path.name)
-def test_the_built_layer_has_what_the_examples_and_the_script_look_for(path):
-    """The launcher is in extensions, everything else of ours below secrets-cache; each name starts there."""
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-
-    assert "extensions/secrets-cache" in names
-    assert {"extensions", "secrets-cache", "get-secrets-layer"} >= {name.split("/")[0] for name in names}

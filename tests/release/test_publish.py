@@ -4,7 +4,6 @@
 What moto never does (credentials that end half-way, an answer that is no JSON) comes from a stand-in for `aws`.
 """
 
-import hashlib
 import itertools
 import json
 import os
@@ -14,7 +13,7 @@ import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,19 @@ import pytest
 from secrets_cache import __version__
 from tests.support.aws_cli import CLI, Proxy, cli_environ, set_up_the_cli, zip_of
 from tests.support.fakes import CANARY
-from tests.support.releases import Releases
+from tests.support.releases import Releases, sums_of
 from tests.support.stub_server import HttpServer, Request
 from tests.support.upstream import write_certificate
 from tools.emulator import ROOT, moto_server
 from tools.publish import PublishError, archives, awscli, page, regions, releases, runtimes
 from tools.publish.__main__ import main
 from tools.publish.archives import ARCHITECTURES
-from tools.publish.outcomes import Outcome, candidates, has_statement, is_done
+from tools.publish.outcomes import candidates, has_statement
 from tools.publish.page import Row
 
 ACCOUNT = "123456789012"
 IRELAND, VIRGINIA, TOKYO = REGIONS = ("eu-west-1", "us-east-1", "ap-northeast-1")
+X86_64, ARM64 = map(archives.name_of, ARCHITECTURES)
 NAMES = (f"layer-{number}" for number in itertools.count(1))
 PAGE = ROOT / "docs" / "layer-arns.md"
 DENIED = ("AccessDeniedException", "User: arn:aws:iam::123456789012:user/x is not authorized to perform: lambda:X")
@@ -273,12 +273,10 @@ def _releases_url(tmp_path, monkeypatch) -> Iterator[Path]:
 
 def release(folder: Path, version: str = "9.9.9") -> None:
     """Make a folder a release."""
-    sums = []
-    for architecture in ARCHITECTURES:
-        data = layer_zip(architecture, version=version)
-        (folder / archives.name_of(architecture)).write_bytes(data)
-        sums.append(f"{hashlib.sha256(data).hexdigest()}  {archives.name_of(architecture)}\n")
-    (folder / archives.SUMS).write_text("".join(sums))
+    zips = {archives.name_of(one): layer_zip(one, version=version) for one in ARCHITECTURES}
+    for name, data in zips.items():
+        (folder / name).write_bytes(data)
+    (folder / archives.SUMS).write_text(sums_of(zips))
 
 
 def test_a_release_is_downloaded_checked_and_published(publisher, releases_url, capfd):
@@ -306,18 +304,24 @@ def test_a_redirect_from_https_to_http_is_refused(publisher, releases_url, tmp_p
     assert [] == publisher.published(IRELAND)
 
 
+NO_ADDRESS = f"{releases.VARIABLE} must be an address such as https://github.com/OWNER/REPOSITORY/releases/download"
+
+
 @pytest.mark.parametrize(
-    "address", [f"https://user:{CANARY}@localhost", "file:///etc", f"https://localhost/?t={CANARY}"]
+    ("address", "said"),
+    [
+        (f"https://user:{CANARY}@localhost", NO_ADDRESS),
+        ("file:///etc", NO_ADDRESS),
+        (f"https://localhost/?t={CANARY}", NO_ADDRESS),
+        ("http://127.0.0.1:1", "http://127.0.0.1:1/v9.9.9/SHA256SUMS could not be downloaded: <urlopen error"),
+    ],
 )
-def test_an_address_that_is_none_of_releases_is_refused_and_not_shown(publisher, monkeypatch, capfd, address):
-    """It may hold a password."""
+def test_an_address_without_releases_is_refused(publisher, monkeypatch, capfd, address, said):
+    """With the reason; what is no address is not shown, for it may hold a password."""
     monkeypatch.setenv(releases.VARIABLE, address)
 
     assert 1 == publisher.run(IRELAND, version="9.9.9")
-    said = capfd.readouterr().err
-    assert (
-        f"{releases.VARIABLE} must be an address such as https://github.com/OWNER/REPOSITORY/releases/download" in said
-    )
+    assert said in capfd.readouterr().err
 
 
 def test_another_layers_arns_are_not_those_of_the_projects_page(publisher, capfd):
@@ -330,35 +334,26 @@ def test_another_layers_arns_are_not_those_of_the_projects_page(publisher, capfd
     assert arn_of(IRELAND, publisher.layer, 1) in capfd.readouterr().out
 
 
-def without_a_zip(folder: Path) -> None:
-    """Take a zip out of the release."""
-    (folder / archives.name_of("arm64")).unlink()
+UNKNOWN = r"/v9\.9\.9/SHA256SUMS could not be downloaded: HTTP Error 404: .*; is there a release 9\.9\.9"
+SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no such release": (shutil.rmtree, UNKNOWN),
+    "a zip is missing": (
+        lambda folder: (folder / ARM64).unlink(),
+        rf"{ARM64} could not be downloaded: HTTP Error 404: .*and is SECRETS_CACHE",
+    ),
+    "another zip": (
+        lambda folder: (folder / ARM64).write_bytes(layer_zip("arm64", version="9.9.9", content="2")),
+        rf"{ARM64}: found the sum \w{{64}}; SHA256SUMS has \w{{64}} for it",
+    ),
+    "another version": (lambda folder: release(folder, "9.9.8"), r"found version 9\.9\.8; allowed: 9\.9\.9"),
+    "no sums": (lambda folder: (folder / archives.SUMS).write_text("<html>"), "SHA256SUMS: line 1: found '<html>'; al"),
+}
 
 
-def with_another_zip(folder: Path) -> None:
-    """Change a zip of the release."""
-    (folder / archives.name_of("arm64")).write_bytes(layer_zip("arm64", version="9.9.9", content="2"))
-
-
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (
-            shutil.rmtree,
-            r"/v9\.9\.9/SHA256SUMS could not be downloaded: HTTP Error 404: .*; is there a release 9\.9\.9",
-        ),
-        (
-            without_a_zip,
-            r"secrets-cache-layer-arm64\.zip could not be downloaded: HTTP Error 404: .*and is SECRETS_CACHE",
-        ),
-        (with_another_zip, r"secrets-cache-layer-arm64\.zip: found the sum \w{64}; SHA256SUMS has \w{64} for it"),
-        (lambda folder: release(folder, "9.9.8"), r"found version 9\.9\.8; allowed: 9\.9\.9"),
-        (lambda folder: (folder / archives.SUMS).write_text("<html>"), r"SHA256SUMS: line 1: found '<html>'; allowed"),
-    ],
-    ids=["no such release", "a zip is missing", "another zip", "another version", "no sums"],
-)
-def test_a_release_that_is_not_as_it_should_be_is_not_published(publisher, releases_url, capfd, spoil, said):
+@pytest.mark.parametrize("case", SPOILT)
+def test_a_release_that_is_not_as_it_should_be_is_not_published(publisher, releases_url, capfd, case):
     """One line, and AWS is not asked."""
+    spoil, said = SPOILT[case]
     release(releases_url)
     spoil(releases_url)
 
@@ -367,25 +362,12 @@ def test_a_release_that_is_not_as_it_should_be_is_not_published(publisher, relea
     assert [] == publisher.proxy.asked
 
 
-def test_a_server_of_releases_that_is_not_there(publisher, monkeypatch, capfd):
-    """One line with the address and the reason."""
-    monkeypatch.setenv(releases.VARIABLE, "http://127.0.0.1:1")
-
-    assert 1 == publisher.run(IRELAND, version="9.9.9")
-    assert "http://127.0.0.1:1/v9.9.9/SHA256SUMS could not be downloaded: <urlopen error" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "origin",
-    [
-        "https://github.com/some-owner/a.repository",
-        "https://github.com/some-owner/a.repository.git",
-        "git@github.com:some-owner/a.repository.git",
-        "ssh://git@github.com/some-owner/a.repository",
-    ],
-)
-def test_releases_are_where_the_repository_is(origin):
+@pytest.mark.parametrize("start", ["https://github.com/", "git@github.com:", "ssh://git@github.com/"])
+@pytest.mark.parametrize("end", ["", ".git"])
+def test_releases_are_where_the_repository_is(start, end):
     """Whatever way git reaches it."""
+    origin = f"{start}some-owner/a.repository{end}"
+
     assert "https://github.com/some-owner/a.repository/releases/download" == releases.address(origin)
 
 
@@ -444,20 +426,20 @@ def test_a_wrong_value_is_refused(publisher, capfd, given, said):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("secrets-cache-layer-arm64.zip", None, "arm64.zip yet; make it with: make layer ARCH=arm64"),
-        ("secrets-cache-layer-arm64.zip", b"PK", "is not the zip of a secrets-cache layer (File is not a zip file)"),
-        ("secrets-cache-layer-arm64.zip", zip_of({"a": "b"}), "is not the zip of a secrets-cache layer ("),
-        ("secrets-cache-layer-arm64.zip", layer_zip("x86_64"), "arm64.zip is for x86_64, not for arm64; make it with"),
-        ("secrets-cache-layer-x86_64.zip", layer_zip("x86_64", version="0.1.0"), "allowed: 0.1.0"),
+        (ARM64, None, "arm64.zip yet; make it with: make layer ARCH=arm64"),
+        (ARM64, b"PK", "is not the zip of a secrets-cache layer (File is not a zip file)"),
+        (ARM64, zip_of({"a": "b"}), "is not the zip of a secrets-cache layer ("),
+        (ARM64, layer_zip("x86_64"), "arm64.zip is for x86_64, not for arm64; make it with"),
+        (X86_64, layer_zip("x86_64", version="0.1.0"), "allowed: 0.1.0"),
         (
-            "secrets-cache-layer-arm64.zip",
+            ARM64,
             layer_zip("arm64", interpreter="local"),
-            "arm64.zip holds this machine's own interpreter, which may not run in Lambda; make it with",
+            "holds this machine's own interpreter, which may not run in Lam",
         ),
         (
-            "secrets-cache-layer-arm64.zip",
+            ARM64,
             layer_zip("arm64", python="3.13.9"),
-            "has Python 3.13.9, but secrets-cache-layer-x86_64.zip has 3.14.6; build both with the same PYTHON_VERSION",
+            f"has Python 3.13.9, but {X86_64} has 3.14.6; build both with the",
         ),
         ("SHA256SUMS", f"{'0' * 64}  secrets-cache-layer-x86_64.zip\n".encode(), f"SHA256SUMS has {'0' * 64} for it"),
         ("SHA256SUMS", f"{'0' * 64}  something.else\n".encode(), "SHA256SUMS has none for it"),
@@ -637,15 +619,6 @@ def test_a_statement_is_found_by_its_name():
     assert has_statement('{"Statement": [{"Sid": "a"}, {"Sid": "b"}]}', "b")
     assert not has_statement('{"Statement": [{"Sid": "a"}]}', "b")
     assert not has_statement("", "b")
-
-
-def test_a_region_is_done_with_both_architectures():
-    """One of the two, or a failure, is not enough for the page."""
-    x86_64, arm64 = (Outcome(IRELAND, architecture, arn="arn") for architecture in ARCHITECTURES)
-
-    assert is_done([x86_64, arm64], ARCHITECTURES)
-    assert not is_done([x86_64], ARCHITECTURES)
-    assert not is_done([x86_64, Outcome(IRELAND, "arm64", arn="arn", failure="words")], ARCHITECTURES)
 
 
 # The page.

@@ -72,7 +72,9 @@ IMPORTS = (
     _import("json", "MemoryError", LAST_RESORT, INTERNAL, "logs"),
     _import("socket", "ImportError", UNHEARD, *EXTENSION, "ImportError"),
     Seam(
-        *("the import of the last resort too", UNHEARD, (*EXTENSION, "MemoryError")),
+        "the import of the last resort too",
+        UNHEARD,
+        (*EXTENSION, "MemoryError"),
         "b.import_raises('secrets_cache.extension.lifecycle', ImportError(b.CANARY)); "
         "b.import_raises('secrets_cache.extension.fallback', MemoryError(b.CANARY))",
     ),
