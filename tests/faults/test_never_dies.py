@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import breaking
+from tests.support.extension import next_is_open
 from tests.support.fakes import CANARY
 from tests.support.pages import ROOT, rows_of
 from tests.support.processes import EXTENSION, Process, config
@@ -73,7 +74,7 @@ def ask_until_healed(extension: Process) -> tuple[int, str]:
 def test_whatever_breaks_the_function_is_answered_and_the_process_stays(api, broken, seam):
     """The init ends, each request gets an answer, SHUTDOWN ends the process with 0, and a line of the log says why."""
     with broken(seam) as extension:
-        assert api.wait_until(lambda: "/event/next" in api.paths(), PATIENCE_SECONDS)
+        assert next_is_open(api)
         status, body = ask(extension)
         # Past the fast paths.
         other, _ = ask(extension, headers={"X-Other": "x"})

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -73,6 +73,14 @@ class Process:
         """Wait for a log line and return its fields."""
         self.log.wait_for(f'"event": "{name}"')
         return next(line for line in self.log.events() if line["event"] == name)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until something that another process or thread brings about is so."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert deadline > time.monotonic()
+        time.sleep(0.005)
 
 
 def config(folder: Path, text: str) -> dict[str, str]:
