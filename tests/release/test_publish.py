@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import re
-import shutil
 import signal
 import struct
 import subprocess
@@ -23,8 +22,7 @@ import pytest
 from secrets_cache import __version__
 from tests.support.aws_cli import CLI, Proxy, cli_environ, set_up_the_cli, zip_of
 from tests.support.fakes import CANARY
-from tests.support.releases import Releases, sums_of
-from tests.support.stub_server import HttpServer, Request
+from tests.support.releases import VERSION, Releases
 from tests.support.upstream import write_certificate
 from tools.emulator import ROOT, moto_server
 from tools.publish import PublishError, archives, awscli, page, regions, releases, runtimes
@@ -248,57 +246,37 @@ def test_a_region_that_does_not_answer_has_one_line_for_each_architecture(publis
 # A release.
 
 
-class Folder(HttpServer):
-    """A folder, served as the project's releases."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self._folder = folder
-
-    def handle(self, request: Request) -> None:
-        """Give a file."""
-        file = self._folder / request.path.lstrip("/")
-        request.answer(*((200, file.read_bytes()) if file.is_file() else (404, b"")))
+@pytest.fixture(name="released")
+def _released(monkeypatch) -> Iterator[Releases]:
+    """Give the project's releases, of which there is one."""
+    with Releases() as released:
+        release(released)
+        monkeypatch.setenv(releases.VARIABLE, f"{released.base}/")
+        yield released
 
 
-@pytest.fixture(name="releases_url")
-def _releases_url(tmp_path, monkeypatch) -> Iterator[Path]:
-    """Serve a folder as the project's releases; give the folder of version 9.9.9."""
-    folder = tmp_path / "releases" / "v9.9.9"
-    folder.mkdir(parents=True)
-    with Folder(folder.parent) as server:
-        monkeypatch.setenv(releases.VARIABLE, f"{server.url}/")
-        yield folder
+def release(released: Releases, version: str = VERSION) -> None:
+    """Let the zips of the release be of this version."""
+    released.files = {archives.name_of(one): layer_zip(one, version=version) for one in ARCHITECTURES}
+    released.sum_up()
 
 
-def release(folder: Path, version: str = "9.9.9") -> None:
-    """Make a folder a release."""
-    zips = {archives.name_of(one): layer_zip(one, version=version) for one in ARCHITECTURES}
-    for name, data in zips.items():
-        (folder / name).write_bytes(data)
-    (folder / archives.SUMS).write_text(sums_of(zips))
-
-
-def test_a_release_is_downloaded_checked_and_published(publisher, releases_url, capfd):
+def test_a_release_is_downloaded_checked_and_published(publisher, released, capfd):
     """What is published is the release, whatever is in dist; the page and the description have its version."""
-    release(releases_url)
-
-    assert 0 == publisher.run(IRELAND, version="9.9.9"), capfd.readouterr().err
+    assert 0 == publisher.run(IRELAND, version=VERSION), capfd.readouterr().err
     listed = publisher.api(IRELAND).list_layer_versions(LayerName=publisher.layer)["LayerVersions"]
-    assert all(version["Description"].endswith(" (9.9.9)") for version in listed)
-    assert "9.9.9" == page.parse(publisher.page.read_text(), "page")[IRELAND].version
+    assert all(version["Description"].endswith(f" ({VERSION})") for version in listed)
+    assert VERSION == page.parse(publisher.page.read_text(), "page")[IRELAND].version
 
 
-def test_a_redirect_from_https_to_http_is_refused(publisher, releases_url, tmp_path, monkeypatch, capfd):
+def test_a_redirect_from_https_to_http_is_refused(publisher, released, tmp_path, monkeypatch, capfd):
     """What is published to everyone must not come over a connection that anybody can change."""
-    release(releases_url)
-    plain = os.environ[releases.VARIABLE]
     certificate = write_certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with Releases(certificate) as encrypted:
-        encrypted.faults["SHA256SUMS"] = lambda handler: handler.redirect(f"{plain}v9.9.9/SHA256SUMS")
+        encrypted.faults["SHA256SUMS"] = lambda handler: handler.redirect(f"{released.base}/v{VERSION}/SHA256SUMS")
         monkeypatch.setenv(releases.VARIABLE, encrypted.base)
-        assert 1 == publisher.run(IRELAND, version="9.9.9")
+        assert 1 == publisher.run(IRELAND, version=VERSION)
 
     assert "could not be downloaded: it redirects to http, without encryption" in capfd.readouterr().err
     assert [] == publisher.published(IRELAND)
@@ -313,14 +291,14 @@ NO_ADDRESS = f"{releases.VARIABLE} must be an address such as https://github.com
         (f"https://user:{CANARY}@localhost", NO_ADDRESS),
         ("file:///etc", NO_ADDRESS),
         (f"https://localhost/?t={CANARY}", NO_ADDRESS),
-        ("http://127.0.0.1:1", "http://127.0.0.1:1/v9.9.9/SHA256SUMS could not be downloaded: <urlopen error"),
+        ("http://127.0.0.1:1", f"http://127.0.0.1:1/v{VERSION}/SHA256SUMS could not be downloaded: <urlopen error"),
     ],
 )
 def test_an_address_without_releases_is_refused(publisher, monkeypatch, capfd, address, said):
     """With the reason; what is no address is not shown, for it may hold a password."""
     monkeypatch.setenv(releases.VARIABLE, address)
 
-    assert 1 == publisher.run(IRELAND, version="9.9.9")
+    assert 1 == publisher.run(IRELAND, version=VERSION)
     assert said in capfd.readouterr().err
 
 
@@ -334,30 +312,32 @@ def test_another_layers_arns_are_not_those_of_the_projects_page(publisher, capfd
     assert arn_of(IRELAND, publisher.layer, 1) in capfd.readouterr().out
 
 
-UNKNOWN = r"/v9\.9\.9/SHA256SUMS could not be downloaded: HTTP Error 404: .*; is there a release 9\.9\.9"
-SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no such release": (shutil.rmtree, UNKNOWN),
+UNKNOWN = rf"/v{VERSION}/SHA256SUMS could not be downloaded: HTTP Error 404: .*; is there a release {VERSION}"
+SPOILT: dict[str, tuple[Callable[[Releases], object], str]] = {
+    "no such release": (lambda released: released.files.clear(), UNKNOWN),
     "a zip is missing": (
-        lambda folder: (folder / ARM64).unlink(),
+        lambda released: released.files.pop(ARM64),
         rf"{ARM64} could not be downloaded: HTTP Error 404: .*and is SECRETS_CACHE",
     ),
     "another zip": (
-        lambda folder: (folder / ARM64).write_bytes(layer_zip("arm64", version="9.9.9", content="2")),
+        lambda released: released.files.update({ARM64: layer_zip("arm64", version=VERSION, content="2")}),
         rf"{ARM64}: found the sum \w{{64}}; SHA256SUMS has \w{{64}} for it",
     ),
-    "another version": (lambda folder: release(folder, "9.9.8"), r"found version 9\.9\.8; allowed: 9\.9\.9"),
-    "no sums": (lambda folder: (folder / archives.SUMS).write_text("<html>"), "SHA256SUMS: line 1: found '<html>'; al"),
+    "another version": (lambda released: release(released, "9.9.8"), rf"found version 9\.9\.8; allowed: {VERSION}"),
+    "no sums": (
+        lambda released: released.files.update(SHA256SUMS=b"<html>"),
+        "SHA256SUMS: line 1: found '<html>'; allowed",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", SPOILT)
-def test_a_release_that_is_not_as_it_should_be_is_not_published(publisher, releases_url, capfd, case):
+def test_a_release_that_is_not_as_it_should_be_is_not_published(publisher, released, capfd, case):
     """One line, and AWS is not asked."""
     spoil, said = SPOILT[case]
-    release(releases_url)
-    spoil(releases_url)
+    spoil(released)
 
-    assert 1 == publisher.run(IRELAND, version="9.9.9")
+    assert 1 == publisher.run(IRELAND, version=VERSION)
     assert re.fullmatch(rf"make publish: nothing was published: .*{said}.*\n", capfd.readouterr().err)
     assert [] == publisher.proxy.asked
 

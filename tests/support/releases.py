@@ -5,7 +5,7 @@ Like GitHub, it answers a download with a redirect to another host.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.aws_cli import zip_of
@@ -16,11 +16,6 @@ ZIPS = {f"secrets-cache-layer-{architecture}.zip": architecture for architecture
 PATH = f"/o/r/releases/download/v{VERSION}/"
 
 Fault = Callable[[Request], None]
-
-
-def sums_of(files: Mapping[str, bytes]) -> str:
-    """Return what SHA256SUMS says of files, as sha256sum writes it."""
-    return "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
 
 
 class Releases(HttpServer):
@@ -67,8 +62,9 @@ class Releases(HttpServer):
         self.sum_up()
 
     def sum_up(self) -> None:
-        """Write SHA256SUMS."""
-        self.files["SHA256SUMS"] = f"{'0' * 64}  deploy.sh\n{sums_of(self.files)}".encode()
+        """Write SHA256SUMS, as sha256sum does."""
+        sums = (f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in self.files.items())
+        self.files["SHA256SUMS"] = "".join(["0" * 64 + "  deploy.sh\n", *sums]).encode()
 
     def downloaded(self) -> list[str]:
         """Return the names of the files that were asked for, redirects not counted."""
