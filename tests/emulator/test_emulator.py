@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
-from tests.support.extension import end_well, invoke_until
+from tests.support.extension import asking_function, end_well, invoke_until
 from tests.support.fakes import CANARY
 from tools.emulator import ROOT, Emulator, free_port, moto_server
 
@@ -25,19 +25,7 @@ def _function(opt, upstream, tmp_path):
     upstream.put("db", CANARY)
 
     def function(text: str = "secrets: [db]", **environ: str) -> Emulator:
-        file = tmp_path / "config.yaml"
-        file.write_text(text, encoding="utf-8")
-        return Emulator(
-            opt=opt,
-            task=FUNCTIONS,
-            runtime=[*PYTHON, "asking.handler"],
-            environ={
-                "AWS_ENDPOINT_URL": upstream.url,
-                "SECRETS_CACHE_PORT": str(free_port()),
-                "SECRETS_CACHE_CONFIG": str(file),
-                **environ,
-            },
-        )
+        return asking_function(opt, upstream, tmp_path, text, **environ)
 
     return function
 

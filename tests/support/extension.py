@@ -1,5 +1,6 @@
 """What tests do with an extension's process: call it, wait for the end of its init, shut it down, break it."""
 
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -11,8 +12,8 @@ from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY
 from tests.support.lambda_api import LambdaApi
-from tests.support.processes import Process, wait_until
-from tools.emulator import Emulator
+from tests.support.processes import Process, config, wait_until
+from tools.emulator import ROOT, Emulator, free_port
 
 
 def get(url: str, **headers: str) -> tuple[int, str]:
@@ -38,6 +39,21 @@ def shut_down(api: LambdaApi, extension: Process) -> None:
     assert 0 == extension.exit_code()
     assert PATIENCE_SECONDS / 10 > time.monotonic() - began
     extension.log.join()
+
+
+def asking_function(opt: Path, upstream: stub.Upstream, folder: Path, text: str, **environ: str) -> Emulator:
+    """Return a function beside a layer: it asks for `db` when it is imported, and for what it is invoked with."""
+    return Emulator(
+        opt=opt,
+        task=ROOT / "tests" / "functions",
+        runtime=[sys.executable, "-m", "awslambdaric", "asking.handler"],
+        environ={
+            "AWS_ENDPOINT_URL": upstream.url,
+            "SECRETS_CACHE_PORT": str(free_port()),
+            **config(folder, text),
+            **environ,
+        },
+    )
 
 
 def end_well(emulator: Emulator) -> list[dict[str, Any]]:
