@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-import subprocess
 import sys
 
 import boto3
@@ -13,6 +12,7 @@ from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
 from tests.support.extension import asking_function, end_well, invoke_until
 from tests.support.fakes import CANARY
+from tests.support.processes import run
 from tools.emulator import ROOT, Emulator, free_port, moto_server
 
 FUNCTIONS = ROOT / "tests" / "functions"
@@ -179,9 +179,7 @@ def test_an_environment_that_is_reset_starts_again(function):
 
 def demo(path: str) -> str:
     """Run the demo; return what it prints."""
-    command = [sys.executable, "-m", "tools.demo"]
-    environ = {**os.environ, "PATH": path}
-    found = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=100)
+    found = run(sys.executable, "-m", "tools.demo", PATH=path)
     assert 0 == found.returncode, found.stdout + found.stderr
     return found.stdout
 

@@ -25,7 +25,7 @@ from tests.conftest import PATIENCE_SECONDS
 from tests.support.extension import get, next_is_open
 from tests.support.fakes import CANARY
 from tests.support.lambda_api import LambdaApi
-from tests.support.processes import config
+from tests.support.processes import config, run
 from tools import sandbox
 from tools.emulator import ROOT, Log, built_layer, free_port, unpack
 from tools.layer import check, elf, interpreter, sbom, tree
@@ -216,9 +216,7 @@ def test_what_a_program_loads_from_its_own_folder_is_read_from_the_program(real,
 def test_it_starts_without_a_word_and_imports_from_nowhere_else(opt):
     """At /opt: nothing on standard error, and every place that modules come from is in the layer."""
     command = ["/opt/secrets-cache/bin/python3", "-I", "-S", "-c", "import sys; print(*sys.path, sep='\\n')"]
-    done = subprocess.run(
-        sandbox.command(str(opt), command, own_network=False), capture_output=True, text=True, check=False
-    )
+    done = run(*sandbox.command(str(opt), command, own_network=False))
 
     assert (0, "") == (done.returncode, done.stderr)
     assert 3 == len(done.stdout.splitlines())
@@ -351,16 +349,9 @@ def test_what_only_looks_like_a_binary_is_none(tmp_path):
     assert [] == list(elf.binaries_below(tmp_path))
 
 
-def build(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def build(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
     """Run the build; return what became of it."""
-    return subprocess.run(
-        [sys.executable, "-m", "tools.layer", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run(sys.executable, "-m", "tools.layer", *arguments, **environ)
 
 
 def test_the_pinned_version_is_the_newest_that_the_locked_uv_knows():

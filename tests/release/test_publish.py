@@ -22,6 +22,7 @@ import pytest
 from secrets_cache import __version__
 from tests.support.aws_cli import CLI, Proxy, cli_environ, set_up_the_cli, zip_of
 from tests.support.fakes import CANARY
+from tests.support.processes import make
 from tests.support.releases import VERSION, Releases
 from tests.support.upstream import write_certificate
 from tools.emulator import ROOT, moto_server
@@ -564,11 +565,7 @@ def test_a_page_that_cannot_be_written_is_said_after_what_was_done(publisher, mo
 
 def test_make_hands_the_variables_on():
     """The command that users type; nothing is asked of AWS, for the region is none."""
-    command = ["make", "--no-print-directory", "--assume-old=.venv/.ready", "publish"]
-    done = subprocess.run(
-        [*command, "REGIONS=eu-west-1 eu-wst-1", "PUBLIC=1"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = make("--assume-old=.venv/.ready", "publish", "REGIONS=eu-west-1 eu-wst-1", "PUBLIC=1")
 
     assert 2 == done.returncode
     assert "make publish: nothing was published: REGIONS: found 'eu-wst-1' (did you mean eu-west-1?)" in done.stderr
