@@ -17,7 +17,6 @@ import re
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from secrets_cache.aws.iam_resources import Place
 from secrets_cache.cli.policy_document import build_policy
 from secrets_cache.config import parse, values
 from tests.support.aws_cli import CLI, Change, aws_folder, set_up_the_cli, zip_of
-from tests.support.deploying import PROGRAMS, SCRIPT, Lambda, an_account, folder_with, run
+from tests.support.deploying import PROGRAMS, SCRIPT, Lambda, folder_with, run
 from tests.support.fakes import CANARY
 from tools.emulator import ROOT
 
@@ -65,21 +64,6 @@ DRAWN = {
     for number in range(300)
 }
 KEPT = {"FIRST": CANARY, **NASTY, **{f"{name}_TOO": CANARY + value for name, value in NASTY.items()}, **DRAWN}
-
-
-@pytest.fixture(scope="module", name="account")
-def _account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lambda]:
-    with an_account(tmp_path_factory.mktemp("deploy")) as account:
-        yield account
-
-
-@pytest.fixture(autouse=True)
-def _unchanged_answers(request) -> Iterator[None]:
-    """Let each test begin and end with moto's own answers."""
-    yield
-    if "account" in request.fixturenames:
-        proxy = request.getfixturevalue("account").proxy
-        proxy.change = proxy.refuse = None
 
 
 # The command line.

@@ -4,8 +4,7 @@ import itertools
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import boto3
 
 from tests.support.aws_cli import Proxy, aws_folder, cli_environ, zip_of
 from tests.support.fakes import CANARY
-from tools.emulator import ROOT, moto_server
+from tools.emulator import ROOT
 
 SCRIPT = ROOT / "deploy.sh"
 # macOS has version 3.2.
@@ -116,10 +115,3 @@ def folder_with(folder: Path, *programs: str) -> str:
         assert found is not None
         (folder / program).symlink_to(found)
     return str(folder)
-
-
-@contextmanager
-def an_account(folder: Path) -> Iterator[Lambda]:
-    """Give an account, which writes its zips into a folder."""
-    with moto_server() as url, Proxy(url) as proxy:
-        yield Lambda(url, proxy, folder)
