@@ -75,13 +75,13 @@ class Process:
         return next(line for line in self.log.events() if line["event"] == name)
 
 
-def run(*command: object, cwd: Path = ROOT, **environ: str) -> "subprocess.CompletedProcess[str]":
+def run(*command: object, cwd: str | Path = ROOT, **environ: str) -> "subprocess.CompletedProcess[str]":
     """Run a command with more variables; return what became of it, whatever that is."""
     arguments, variables = [str(part) for part in command], {**os.environ, **environ}
     return subprocess.run(arguments, cwd=cwd, env=variables, capture_output=True, text=True, check=False)
 
 
-def make(*arguments: str, cwd: Path = ROOT, **environ: str) -> "subprocess.CompletedProcess[str]":
+def make(*arguments: str, cwd: str | Path = ROOT, **environ: str) -> "subprocess.CompletedProcess[str]":
     """Run make, not as a part of the make that runs the tests."""
     return run("make", "--no-print-directory", *arguments, cwd=cwd, MAKEFLAGS="", MAKELEVEL="", MFLAGS="", **environ)
 
