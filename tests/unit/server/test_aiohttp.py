@@ -49,7 +49,9 @@ async def test_a_broken_body_is_not_an_error_of_the_server(running, caplog, meth
 @pytest.mark.parametrize("method", [b"GET", b"BREW"])
 async def test_a_host_that_cannot_be_decoded_gets_an_answer(running, method, host):
     """Such a host is refused like any foreign one."""
-    answer = await running.raw(method + b" http://" + host + b"/ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    answer = await running.raw(
+        method + b" http://" + host + b"/ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
 
     assert answer.split(b" ")[1] in {b"400", b"403"}
 

@@ -58,6 +58,8 @@ async def test_requests_around_an_unknown_method_are_answered(running):
 
 async def test_an_unknown_method_has_the_access_of_any_other(running):
     """Access comes first: a forwarded request gets 403."""
-    answer = await running.raw(PING.replace(b"HEAD", b"BREW").replace(b"\r\n\r\n", b"\r\nVia: x\r\n\r\n"))
+    answer = await running.raw(
+        PING.replace(b"HEAD", b"BREW").replace(b"\r\n\r\n", b"\r\nVia: x\r\nConnection: close\r\n\r\n")
+    )
 
     assert answer.startswith(b"HTTP/1.1 403")
