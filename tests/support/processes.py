@@ -77,8 +77,15 @@ class Process:
 
 def run(*command: object, cwd: str | Path = ROOT, **environ: str) -> "subprocess.CompletedProcess[str]":
     """Run a command with more variables; return what became of it, whatever that is."""
-    arguments, variables = [str(part) for part in command], {**os.environ, **environ}
-    return subprocess.run(arguments, cwd=cwd, env=variables, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def make(*arguments: str, cwd: str | Path = ROOT, **environ: str) -> "subprocess.CompletedProcess[str]":
