@@ -168,8 +168,9 @@ def test_an_upstream_that_fails_does_not_fail_the_function(function, upstream, f
 
 def test_an_environment_that_is_reset_starts_again(function):
     """After a function's time-out the extension is told to stop, and its next life begins on the same port."""
-    with function(AWS_LAMBDA_FUNCTION_TIMEOUT="4") as emulator:
-        assert "timed out after 4.00 seconds" in str(emulator.invoke({"sleep": 60}))
+    seconds = round(PATIENCE_SECONDS / 7.5)
+    with function(AWS_LAMBDA_FUNCTION_TIMEOUT=str(seconds)) as emulator:
+        assert f"timed out after {seconds}.00 seconds" in str(emulator.invoke({"sleep": 60}))
         result = emulator.invoke()
         end_well(emulator)
 
