@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.emulator.test_emulator import FUNCTIONS, PYTHON, _function  # noqa: F401 - a fixture, which takes the `opt` of here
-from tests.support.extension import end_well, invoke_until
+from tests.support.extension import end_well, invoke_until, link_layer
 from tests.support.fakes import CANARY
 from tools import sandbox
 from tools.emulator import Emulator, built_layer, free_port, unpack
@@ -82,10 +82,8 @@ def test_the_wrapper(opt, upstream, tmp_path, beside):
     (tmp_path / "config.yaml").write_text("secrets: [db]")
     shutil.copy(FUNCTIONS / "environment" / "lambda_function.py", tmp_path)
     if not beside:
-        alone = tmp_path / "opt"
-        shutil.copytree(opt, alone)
-        (alone / "extensions" / "secrets-cache").unlink()
-        opt = alone
+        opt = link_layer(opt, tmp_path / "opt")
+        (opt / "extensions" / "secrets-cache").unlink()
     wrapper = "/opt/get-secrets-layer"
     emulator = Emulator(
         opt=opt,

@@ -18,7 +18,7 @@ import pytest
 
 from tests.faults.test_freeze import callers
 from tests.support import upstream as stub
-from tests.support.extension import shut_down
+from tests.support.extension import link_layer, shut_down
 from tests.support.fakes import CANARY
 from tests.support.processes import EXTENSION, Clocks, Process, config, frozen, pid_of_extension
 from tests.support.stub_server import HttpServer, Request
@@ -113,8 +113,7 @@ def _function(opt, upstream, container, tmp_path):
     shutil.copy(ROOT / "tests" / "functions" / "runtime.py", tmp_path)
     (tmp_path / "config.yaml").write_text("secrets: [db, {id: other, required: true}]", encoding="utf-8")
     upstream.put("other", OLD)
-    ours = tmp_path / "opt"
-    shutil.copytree(opt, ours, copy_function=os.link)
+    ours = link_layer(opt, tmp_path / "opt")
     (ours / "launcher").mkdir()
     (ours / "extensions" / "secrets-cache").rename(ours / "launcher" / "secrets-cache")
     launcher = ours / "extensions" / "secrets-cache"

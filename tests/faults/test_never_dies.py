@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import breaking
-from tests.support.extension import asking_function, next_is_open
+from tests.support.extension import asking_function, link_layer, next_is_open
 from tests.support.fakes import CANARY
 from tests.support.pages import ROOT, rows_of
 from tests.support.processes import EXTENSION, Process, config
@@ -145,8 +144,7 @@ LAYER_SEAMS = {
 @pytest.mark.parametrize(("file", "code", "status"), LAYER_SEAMS.values(), ids=LAYER_SEAMS.keys())
 def test_under_the_emulator_a_damaged_layer_does_not_fail_the_function(opt, upstream, tmp_path, file, code, status):
     """Lambda's own supervisor sees no crash, and each invocation gets its answer."""
-    damaged = tmp_path / "opt"
-    shutil.copytree(opt, damaged)
+    damaged = link_layer(opt, tmp_path / "opt")
     for compiled in (damaged / file).parent.glob("__pycache__/*"):
         compiled.unlink()
     (damaged / file).unlink(missing_ok=True)
@@ -160,11 +158,12 @@ def test_under_the_emulator_a_damaged_layer_does_not_fail_the_function(opt, upst
 @pytest.mark.parametrize("end", [">&-", "> /dev/full", "| true"], ids=["closed", "full", "broken"])
 def test_under_the_emulator_a_log_that_cannot_be_written_does_not_fail_the_function(opt, upstream, tmp_path, end):
     """It is served as ever."""
-    other = tmp_path / "opt"
-    shutil.copytree(opt, other, symlinks=True)
+    other = link_layer(opt, tmp_path / "opt")
     launcher = other / "extensions" / "secrets-cache"
     head, _, rest = launcher.read_text().partition("exec ")
+    launcher.unlink()
     launcher.write_text(f"{head}exec {rest.rstrip()} {end}\n" if end[0] == ">" else f"{head}{rest.rstrip()} {end}\n")
+    launcher.chmod(0o755)
 
     assert [200] * 4 == invoked_twice(other, upstream, tmp_path)[1]
 

@@ -22,12 +22,12 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
 from tests.conftest import PATIENCE_SECONDS
-from tests.support.extension import get, next_is_open
+from tests.support.extension import get, link_layer, next_is_open
 from tests.support.fakes import CANARY
 from tests.support.lambda_api import LambdaApi
 from tests.support.processes import config, run
 from tools import sandbox
-from tools.emulator import ROOT, Log, built_layer, free_port, unpack
+from tools.emulator import ROOT, Log, built_layer, free_port
 from tools.layer import check, elf, interpreter, sbom, tree
 from tools.layer.__main__ import write_zip
 from tools.layer.interpreter import HOST, BuildError
@@ -638,8 +638,7 @@ def test_it_is_one_process_and_it_writes_nothing(opt, upstream, tmp_path):
 
 def test_its_name_is_that_of_its_file(opt, upstream, tmp_path):
     """Lambda insists on it, whatever somebody calls the launcher."""
-    renamed = tmp_path / "opt"
-    unpack(built_layer(), renamed)
+    renamed = link_layer(opt, tmp_path / "opt")
     (renamed / "extensions" / "secrets-cache").rename(renamed / "extensions" / "other-name")
     upstream.put("db", CANARY)
     with LambdaApi() as api:

@@ -1,5 +1,7 @@
 """What tests do with an extension's process: call it, wait for the end of its init, shut it down, break it."""
 
+import os
+import shutil
 import sys
 import time
 import urllib.error
@@ -39,6 +41,11 @@ def shut_down(api: LambdaApi, extension: Process) -> None:
     assert 0 == extension.exit_code()
     assert PATIENCE_SECONDS / 10 > time.monotonic() - began
     extension.log.join()
+
+
+def link_layer(opt: Path, target: Path) -> Path:
+    """Make a copy of a layer that shares its files: whoever changes one of them removes it first."""
+    return shutil.copytree(opt, target, copy_function=os.link)
 
 
 def asking_function(opt: Path, upstream: stub.Upstream, folder: Path, text: str, **environ: str) -> Emulator:
