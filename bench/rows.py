@@ -9,7 +9,7 @@ Rules
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 
 from bench.stats import Summary, ratio, summarize
 
@@ -17,9 +17,9 @@ from bench.stats import Summary, ratio, summarize
 class Bound(Enum):
     """Which number a budget bounds, and from which side."""
 
-    RATIO_AT_MOST = "at most {} x"
-    RATIO_AT_LEAST = "at least {} x"
-    VALUE_AT_MOST = "at most {} {}"
+    RATIO_AT_MOST = auto()
+    RATIO_AT_LEAST = auto()
+    VALUE_AT_MOST = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,6 @@ class Budget:
 
     bound: Bound
     limit: float
-
-    def text(self, unit: str) -> str:
-        """Return the promise in words."""
-        return self.bound.value.format(f"{self.limit:g}", unit).strip()
 
 
 class Verdict(Enum):

@@ -1,6 +1,6 @@
 """The table on the terminal: ratios and verdicts first, then the numbers they come from. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from bench.rows import Bound, Row, Verdict
 from bench.stats import Summary
@@ -13,17 +13,22 @@ def render(rows: Sequence[Row]) -> str:
     """Return the table, and below it what has to be known to read it."""
     notes = list(dict.fromkeys(row.note for row in rows if row.note))
     cells = [HEADINGS, *(_cells(row, notes) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column in NUMBERS else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in cells
-    ]
-    lines.insert(1, "  ".join("-" * width for width in widths))
+    lines = align(cells, NUMBERS)
+    lines.insert(1, "  ".join("-" * max(map(len, column)) for column in zip(*cells, strict=True)))
     numbered = [f"[{place}] {note}" for place, note in enumerate(notes, start=1)]
     return "\n".join([*lines, "", *numbered, *([""] if notes else []), summary(rows)])
+
+
+def align(rows: Sequence[Sequence[str]], numbers: Container[int]) -> list[str]:
+    """Return rows as lines whose columns stand below each other; those of these numbers end alike."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if column in numbers else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _cells(row: Row, notes: Sequence[str]) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ class Account:
         Make one call; return when it has succeeded.
 
         Raises:
-            Passing: It was throttled, or met the outage.
+            RetryableError: It was throttled, or met the outage.
         """
         now = asyncio.get_running_loop().time()
         self.calls[operation, int(now)] += 1

@@ -8,6 +8,7 @@ from bench.fleet.aws import Operation
 from bench.fleet.figures import Figures, figures, on_paper, timeline
 from bench.fleet.plan import LARGE, OUTAGE
 from bench.fleet.scenarios import Design, Run, Scenario, Start
+from bench.table import align
 from secrets_cache import __version__
 
 HEADINGS = (
@@ -73,14 +74,7 @@ def _is_shown(scenario: Scenario, *, in_outage: bool) -> bool:
 def render(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table."""
     cells = [HEADINGS, *(_cells(key, Figures(**row["figures"])) for key, row in rows.items())]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in cells
-    )
+    return "\n".join(align(cells, range(1, len(HEADINGS))))
 
 
 def _cells(key: str, found: Figures) -> tuple[str, ...]:

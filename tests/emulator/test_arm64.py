@@ -8,7 +8,6 @@ each; on a machine of that kind everything runs on it.
 import json
 import os
 import shutil
-import time
 import urllib.request
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.emulator.test_emulator import FUNCTIONS, PYTHON, _function  # noqa: F401 - a fixture, which takes the `opt` of here
+from tests.support.extension import end_well, invoke_until, link_layer
 from tests.support.fakes import CANARY
 from tools import sandbox
 from tools.emulator import Emulator, built_layer, free_port, unpack
@@ -48,19 +48,11 @@ def _opt(tmp_path_factory):
     return opt
 
 
-def stopped(emulator: Emulator) -> None:
-    """Shut the environment down: the extension must stop by itself, and nothing secret be written."""
-    emulator.shut_down()
-    assert "extension.stopped" == emulator.log.events()[-1]["event"]
-    assert "SHUTDOWN" == emulator.log.events()[-1]["reason"]
-    assert CANARY not in emulator.log.text
-
-
 def test_the_main_job_and_the_end(function, upstream):
     """A secret at import and in the handler, from one fetch; and SHUTDOWN ends it."""
     with function() as emulator:
         result = emulator.invoke()
-        stopped(emulator)
+        end_well(emulator)
 
     assert (200, CANARY) == (result["at_import"]["status"], result["at_import"]["body"])
     assert (200, CANARY) == (result["now"]["status"], result["now"]["body"])
@@ -73,13 +65,10 @@ def test_a_refresh_by_age_and_one_on_demand(function, upstream):
     with function(CACHE_TIMEOUT="0.02") as emulator:
         emulator.invoke()
         upstream.put("db", f"{CANARY} rotated")
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        answer = emulator.invoke()
-        while answer["now"]["body"] == CANARY and time.monotonic() < deadline:
-            answer = emulator.invoke({"sleep": 0.2})
+        answer = invoke_until(emulator, lambda answer: answer["now"]["body"] != CANARY, {"sleep": 0.2})
         upstream.put("db", f"{CANARY} again")
         forced = emulator.invoke({"path": "/cache/db?refresh=true"})
-        stopped(emulator)
+        end_well(emulator)
 
     assert f"{CANARY} rotated" == answer["now"]["body"]
     assert f"{CANARY} again" == forced["now"]["body"]
@@ -93,10 +82,8 @@ def test_the_wrapper(opt, upstream, tmp_path, beside):
     (tmp_path / "config.yaml").write_text("secrets: [db]")
     shutil.copy(FUNCTIONS / "environment" / "lambda_function.py", tmp_path)
     if not beside:
-        alone = tmp_path / "opt"
-        shutil.copytree(opt, alone)
-        (alone / "extensions" / "secrets-cache").unlink()
-        opt = alone
+        opt = link_layer(opt, tmp_path / "opt")
+        (opt / "extensions" / "secrets-cache").unlink()
     wrapper = "/opt/get-secrets-layer"
     emulator = Emulator(
         opt=opt,
@@ -133,7 +120,7 @@ def test_the_protocol_of_aws_own_layer(function, upstream):
         emulator.invoke()
         secret = get("/secretsmanager/get?secretId=db")
         parameter = get("/systemsmanager/parameters/get?name=%2Fapp%2Flimit")
-        stopped(emulator)
+        end_well(emulator)
 
     assert CANARY == secret["SecretString"]
     assert {"Name": "/app/limit", "Value": CANARY} == {

@@ -3,16 +3,16 @@
 import os
 import shutil
 import socket
-import subprocess
 import sys
-import time
 
 import boto3
 import pytest
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
+from tests.support.extension import asking_function, end_well, invoke_until
 from tests.support.fakes import CANARY
+from tests.support.processes import run
 from tools.emulator import ROOT, Emulator, free_port, moto_server
 
 FUNCTIONS = ROOT / "tests" / "functions"
@@ -25,30 +25,9 @@ def _function(opt, upstream, tmp_path):
     upstream.put("db", CANARY)
 
     def function(text: str = "secrets: [db]", **environ: str) -> Emulator:
-        file = tmp_path / "config.yaml"
-        file.write_text(text, encoding="utf-8")
-        return Emulator(
-            opt=opt,
-            task=FUNCTIONS,
-            runtime=[*PYTHON, "asking.handler"],
-            environ={
-                "AWS_ENDPOINT_URL": upstream.url,
-                "SECRETS_CACHE_PORT": str(free_port()),
-                "SECRETS_CACHE_CONFIG": str(file),
-                **environ,
-            },
-        )
+        return asking_function(opt, upstream, tmp_path, text, **environ)
 
     return function
-
-
-def ended_well(emulator: Emulator) -> None:
-    """Shut the environment down: the extension must stop at once, by itself, and nothing secret be written."""
-    began = time.monotonic()
-    emulator.shut_down()
-    assert PATIENCE_SECONDS / 4 > time.monotonic() - began
-    assert "extension.stopped" == emulator.log.events()[-1]["event"]
-    assert CANARY not in emulator.log.text
 
 
 def test_a_secret_from_a_real_secrets_manager(opt, tmp_path):
@@ -70,7 +49,7 @@ def test_a_secret_from_a_real_secrets_manager(opt, tmp_path):
         )
         with emulator:
             result = emulator.invoke({"path": "/cache/secret_now?key=password"})
-            ended_well(emulator)
+            end_well(emulator)
 
     assert f'{{"password":"{CANARY}"}}' == result["at_import"]["body"]
     assert (200, CANARY) == (result["now"]["status"], result["now"]["body"])
@@ -83,7 +62,7 @@ def test_asking_at_import_waits_for_the_first_fetch(function, upstream):
     with function() as emulator:
         result = emulator.invoke()
         again = emulator.invoke()
-        ended_well(emulator)
+        end_well(emulator)
 
     assert (200, CANARY) == (result["at_import"]["status"], result["at_import"]["body"])
     assert "secrets-cache; fwd=miss" == result["at_import"]["headers"]["Cache-Status"]
@@ -95,7 +74,7 @@ def test_it_registers_for_shutdown_only(function):
     """So no invocation ever waits for it."""
     with function() as emulator:
         emulator.invoke()
-        ended_well(emulator)
+        end_well(emulator)
 
     assert "External agent secrets-cache" in emulator.log.text
     assert "subscribed to [SHUTDOWN]" in emulator.log.text
@@ -104,15 +83,10 @@ def test_it_registers_for_shutdown_only(function):
 def test_cache_timeout_refreshes(function, upstream):
     """Minutes, decimals allowed: after 0.6 s the new value comes without anybody asking AWS by hand."""
     with function(CACHE_TIMEOUT="0.01") as emulator:
-        first = emulator.invoke()
+        emulator.invoke()
         upstream.put("db", f"{CANARY} rotated")
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        answer = first
-        while answer["now"]["body"] == CANARY and time.monotonic() < deadline:
-            time.sleep(0.05)
-            answer = emulator.invoke()
-        ended_well(emulator)
-        refreshed = [line for line in emulator.log.events() if line["event"] == "secret.refreshed"]
+        answer = invoke_until(emulator, lambda answer: answer["now"]["body"] != CANARY)
+        refreshed = [line for line in end_well(emulator) if line["event"] == "secret.refreshed"]
 
     assert f"{CANARY} rotated" == answer["now"]["body"]
     assert [True] == [line["changed"] for line in refreshed]
@@ -126,14 +100,14 @@ def test_a_rotation_is_fetched_on_demand(function, upstream):
         assert CANARY == emulator.invoke()["now"]["body"]
         assert f"{CANARY} rotated" == emulator.invoke({"path": "/cache/db?refresh=true"})["now"]["body"]
         assert f"{CANARY} rotated" == emulator.invoke()["now"]["body"]
-        ended_well(emulator)
+        end_well(emulator)
 
 
 def test_a_broken_configuration_serves_what_is_valid(function):
     """The function runs; /health says what is wrong."""
     with function("secrets:\n  - db\n  - no name\nttl: soon") as emulator:
         result = emulator.invoke({"path": "/health"})
-        ended_well(emulator)
+        end_well(emulator)
 
     assert (200, CANARY) == (result["at_import"]["status"], result["at_import"]["body"])
     assert 503 == result["now"]["status"]
@@ -157,7 +131,7 @@ def test_no_credentials(function):
     with function(**nothing) as emulator:
         result = emulator.invoke()
         emulator.log.wait_for('"code": "no-credentials"')
-        ended_well(emulator)
+        end_well(emulator)
 
     assert (503, 503) == (result["at_import"]["status"], result["now"]["status"])
 
@@ -184,12 +158,8 @@ def test_an_upstream_that_fails_does_not_fail_the_function(function, upstream, f
     with function("secrets: [db]\nfetch_timeout: 1s") as emulator:
         result = emulator.invoke()
         upstream.fault = None
-        answer = result
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while answer["now"]["status"] != 200 and time.monotonic() < deadline:
-            time.sleep(0.1)
-            answer = emulator.invoke()
-        ended_well(emulator)
+        answer = invoke_until(emulator, lambda answer: answer["now"]["status"] == 200)
+        end_well(emulator)
 
     assert status == result["at_import"]["status"]
     assert 1000 * PATIENCE_SECONDS / 4 > result["at_import"]["ms"]
@@ -198,27 +168,32 @@ def test_an_upstream_that_fails_does_not_fail_the_function(function, upstream, f
 
 def test_an_environment_that_is_reset_starts_again(function):
     """After a function's time-out the extension is told to stop, and its next life begins on the same port."""
-    with function(AWS_LAMBDA_FUNCTION_TIMEOUT="4") as emulator:
-        assert "timed out after 4.00 seconds" in str(emulator.invoke({"sleep": 60}))
+    seconds = round(PATIENCE_SECONDS / 7.5)
+    with function(AWS_LAMBDA_FUNCTION_TIMEOUT=str(seconds)) as emulator:
+        assert f"timed out after {seconds}.00 seconds" in str(emulator.invoke({"sleep": 60}))
         result = emulator.invoke()
-        ended_well(emulator)
+        end_well(emulator)
 
     assert (200, CANARY) == (result["now"]["status"], result["now"]["body"])
     assert ["extension.ready", "extension.stopped"] * 2 == [line["event"] for line in emulator.log.events()]
 
 
+def demo(path: str) -> str:
+    """Run the demo; return what it prints."""
+    found = run(sys.executable, "-m", "tools.demo", PATH=path)
+    assert 0 == found.returncode, found.stdout + found.stderr
+    return found.stdout
+
+
 @pytest.mark.shows_secrets("the demo's handler prints what it got, as its README says")
 def test_make_demo():
     """The first thing a newcomer sees."""
-    found = subprocess.run(
-        [sys.executable, "-m", "tools.demo"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=100
-    )
+    found = demo(os.environ["PATH"])
 
-    assert 0 == found.returncode, found.stdout + found.stderr
-    assert 2 <= found.stdout.count('  Response from cache: {"username":"anika","password":"aDM4N3*!8TT"}')
-    assert "first invocation, cold start and all" in found.stdout
-    assert "extension.stopped" in found.stdout
-    assert found.stdout.endswith("It works.\n")
+    assert 2 <= found.count('  Response from cache: {"username":"anika","password":"aDM4N3*!8TT"}')
+    assert "first invocation, cold start and all" in found
+    assert "extension.stopped" in found
+    assert found.endswith("It works.\n")
 
 
 @pytest.mark.shows_secrets("the example's handler prints what it got")
@@ -226,17 +201,7 @@ def test_make_demo_where_there_can_be_no_namespace(tmp_path):
     """It says so, and shows the server and the handler without Lambda."""
     (tmp_path / "unshare").write_text("#!/bin/sh\necho 'unshare: Operation not permitted' >&2\nexit 1\n")
     (tmp_path / "unshare").chmod(0o755)
-    environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    found = subprocess.run(
-        [sys.executable, "-m", "tools.demo"],
-        cwd=ROOT,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
+    found = demo(f"{tmp_path}:{os.environ['PATH']}")
 
-    assert 0 == found.returncode, found.stdout + found.stderr
-    assert "The emulator cannot run here: unshare: Operation not permitted" in found.stdout
-    assert 2 == found.stdout.count("Response from cache: ")
+    assert "The emulator cannot run here: unshare: Operation not permitted" in found
+    assert 2 == found.count("Response from cache: ")

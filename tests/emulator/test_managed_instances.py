@@ -17,6 +17,7 @@ import pytest
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
+from tests.support.extension import end_well, invoke_until
 from tests.support.fakes import CANARY
 from tests.support.processes import pid_of_extension
 from tools.emulator import ROOT, Emulator, free_port
@@ -51,13 +52,9 @@ class Instance(Emulator):
 
     def ask(self, *paths: str) -> list[tuple[float, int, str, str]]:
         """Let the function ask the cache; return when it did, and each answer's status, Cache-Status and body."""
-        result = self.invoke({"paths": paths})
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while result == {"errorType": "Runtime.Unavailable"}:
-            # Not all workers are there yet.
-            assert deadline > time.monotonic()
-            time.sleep(0.01)
-            result = self.invoke({"paths": paths})
+        # At first not all workers are there.
+        unavailable = {"errorType": "Runtime.Unavailable"}
+        result = invoke_until(self, lambda result: result != unavailable, {"paths": paths})
         return [tuple(answer) for answer in result["answers"]]
 
 
@@ -75,15 +72,6 @@ def _instance(opt, upstream, tmp_path):
     return instance
 
 
-def ended_well(instance: Instance) -> list[dict[str, object]]:
-    """Shut the environment down: the extension must stop by itself, and nothing secret be written. Return its log."""
-    instance.shut_down()
-    events = instance.log.events()
-    assert ("extension.stopped", "SHUTDOWN") == (events[-1]["event"], events[-1]["reason"])
-    assert CANARY not in instance.log.text
-    return events
-
-
 def ids_of(pid: int) -> tuple[int, int]:
     """Return the user and the group that a process runs as."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
@@ -99,7 +87,7 @@ def test_another_user_has_secrets_and_variables(instance, upstream):
     with instance(text, AWS_LAMBDA_EXEC_WRAPPER="/opt/get-secrets-layer") as running:
         result = running.invoke({"paths": ["/cache/db", "/health"], "variable": "DB_PASSWORD"})
         ids = ids_of(pid_of_extension(running.port))
-        events = ended_well(running)
+        events = end_well(running)
 
     (_, *served), (_, status, *_) = result["answers"]
     assert ([200, "secrets-cache; hit", CANARY], 200) == (served, status)
@@ -157,7 +145,7 @@ def test_many_requests_at_once_while_everything_is_refreshed(instance, upstream)
                     answers += some
         lasted = time.monotonic() - began
         calls = [upstream.count(name) for name in names]
-        events = ended_well(running)
+        events = end_well(running)
 
     assert {200} == {status for _, status, _, _ in answers}
     numbers = {int(value.rpartition(" ")[2]) for _, _, _, value in answers}
@@ -195,7 +183,7 @@ def test_credentials_that_expire_leave_the_old_value(instance, upstream):
         running.log.wait_for("secret.refreshed")
         lasted = time.monotonic() - began
         assert (200, CANARY) == running.ask("/cache/db")[0][1::2]
-        failures = [event for event in ended_well(running) if event["event"] == "secret.fetch_failed"]
+        failures = [event for event in end_well(running) if event["event"] == "secret.fetch_failed"]
 
     assert (200, "secrets-cache; hit; detail=stale", CANARY) == answer[1:]
     assert {(200, CANARY)} == {(status, value) for _, status, _, value in later}

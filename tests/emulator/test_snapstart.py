@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.test_freeze import callers, shut_down
+from tests.faults.test_freeze import callers
 from tests.support import upstream as stub
+from tests.support.extension import link_layer, shut_down
 from tests.support.fakes import CANARY
 from tests.support.processes import EXTENSION, Clocks, Process, config, frozen, pid_of_extension
 from tests.support.stub_server import HttpServer, Request
@@ -74,14 +75,9 @@ class Restored:
     def __call__(self, call: stub.Call) -> stub.Answer | None:
         if call.connection in self._dead:
             return stub.HANG
-        if key_of(call) != self._key:
+        if call.access_key != self._key:
             return stub.aws_error("ExpiredTokenException", "The security token included in the request is expired")
         return None
-
-
-def key_of(call: stub.Call) -> str:
-    """Return the access key that a call is signed with."""
-    return call.headers["authorization"].partition("Credential=")[2].partition("/")[0]
 
 
 def restore(upstream: stub.Upstream, container: Container) -> None:
@@ -117,8 +113,7 @@ def _function(opt, upstream, container, tmp_path):
     shutil.copy(ROOT / "tests" / "functions" / "runtime.py", tmp_path)
     (tmp_path / "config.yaml").write_text("secrets: [db, {id: other, required: true}]", encoding="utf-8")
     upstream.put("other", OLD)
-    ours = tmp_path / "opt"
-    shutil.copytree(opt, ours, copy_function=os.link)
+    ours = link_layer(opt, tmp_path / "opt")
     (ours / "launcher").mkdir()
     (ours / "extensions" / "secrets-cache").rename(ours / "launcher" / "secrets-cache")
     launcher = ours / "extensions" / "secrets-cache"
@@ -181,7 +176,7 @@ def test_credentials_come_from_the_containers_endpoint_and_anew_after_a_restore(
     assert "AWS_ACCESS_KEY_ID" not in environ
     assert {environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"]} == container.tokens
     assert ["AKIDOFTHESNAPSHOT", "AKIDOFTHERESTORED"] == container.given
-    keys = [key_of(call) for call in upstream.calls if call.ids == ["db"]]
+    keys = [call.access_key for call in upstream.calls if call.ids == ["db"]]
     assert ["AKIDOFTHESNAPSHOT", "AKIDOFTHESNAPSHOT", "AKIDOFTHERESTORED"] == keys
     assert CANARY not in emulator.log.text
 
@@ -226,7 +221,7 @@ def test_the_first_requests_after_a_restore_share_the_first_fetch(start, upstrea
                 caller.send()
 
         assert {(200, "secrets-cache; fwd=miss", NEW)} == {caller.answer() for caller in asking}
-        assert ["AKIDOFTHERESTORED"] == [key_of(call) for call in upstream.calls]
+        assert ["AKIDOFTHERESTORED"] == [call.access_key for call in upstream.calls]
         assert ["AKIDOFTHERESTORED"] == container.given
 
 
@@ -248,6 +243,6 @@ def test_what_the_init_asked_for_is_not_served_after_a_restore(start, upstream, 
 
         assert (200, "secrets-cache; fwd=stale", NEW) == caller.get()
         assert (200, "secrets-cache; hit", NEW) == caller.get()
-        assert keys == [key_of(call) for call in upstream.calls]
+        assert keys == [call.access_key for call in upstream.calls]
         assert ["AKIDOFTHESNAPSHOT", "AKIDOFTHERESTORED"] == container.given
         assert {"of-the-container"} == container.tokens

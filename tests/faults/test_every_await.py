@@ -24,6 +24,7 @@ import pytest
 from secrets_cache.server import problems
 from secrets_cache.system.sockets import CHANNEL
 from tests.conftest import EXAMPLES, PATIENCE_SECONDS
+from tests.support.extension import next_is_open
 from tests.support.fakes import CANARY
 from tests.support.lambda_api import LambdaApi
 from tests.support.upstream import ACCESS_DENIED, Answer, Call, Upstream
@@ -123,7 +124,7 @@ class Teller:
             environ = self._environ(api, port)
             files = {"log": str(self._log), "notes": str(self._notes)}
             pid = self._zygote.begin({"environ": environ, "broken_at": broken_at, "error": error, **files})
-            is_open = api.wait_until(lambda: "/event/next" in api.paths(), PATIENCE_SECONDS)
+            is_open = next_is_open(api)
             answers = {"/event/next": is_open, **self._ask(port, api.address)}
             api.release.set()
             code = self._zygote.end(pid)

@@ -18,7 +18,7 @@ async def test_a_fault_has_the_outcome_that_the_table_states(fault: Fault, fast_
 
 
 def test_the_page_shows_the_tables_of_the_list():
-    """`python -m tests.support.fault_tables --write` puts them there."""
+    """`python -m tests.support.fault_tables` puts them there."""
     page = PAGE.read_text(encoding="utf-8")
 
     assert written(page) == page

@@ -22,9 +22,9 @@ import pytest
 from secrets_cache.config.environment import uses_fast_paths
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
+from tests.support.extension import next_is_open, shut_down
 from tests.support.fakes import CANARY
-from tests.support.lambda_api import LambdaApi
-from tests.support.processes import EXTENSION, Clocks, Process, config, frozen
+from tests.support.processes import EXTENSION, Clocks, Process, config, frozen, wait_until
 
 HOUR = 3600.0
 OLD, NEW = f"{CANARY} old", f"{CANARY} new"
@@ -55,7 +55,7 @@ def _start(request, api, upstream, tmp_path, clocks):
         with Process((option, f"{clocks.code}\n{code}", name), environ) as extension:
             if settled:
                 extension.event("extension.ready")
-                assert api.wait_until(lambda: "/event/next" in api.paths(), PATIENCE_SECONDS)
+                assert next_is_open(api)
                 # The init does not wait for a prefetch that takes more than two seconds.
                 wait_until(lambda: "pending" not in states(extension))
             yield extension
@@ -102,23 +102,6 @@ def states(extension: Process) -> set[str]:
     """Return the states that the listed secrets are in."""
     with callers(extension) as (caller,):
         return {secret["state"] for secret in json.loads(caller.get("/health")[2])["secrets"]}
-
-
-def shut_down(api: LambdaApi, extension: Process) -> None:
-    """Send SHUTDOWN; the process must end at once, with 0."""
-    began = time.monotonic()
-    api.release.set()
-    assert 0 == extension.exit_code()
-    assert PATIENCE_SECONDS / 4 > time.monotonic() - began
-    extension.log.join()
-
-
-def wait_until(condition) -> None:
-    """Wait until something that another process brings about is so."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert deadline > time.monotonic()
-        time.sleep(0.005)
 
 
 def hit(value: str = NEW) -> tuple[int, str, str]:

@@ -2,9 +2,7 @@
 
 import http.client
 import json
-import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -12,12 +10,13 @@ import pytest
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import breaking
+from tests.support.extension import asking_function, link_layer, next_is_open
 from tests.support.fakes import CANARY
 from tests.support.pages import ROOT, rows_of
 from tests.support.processes import EXTENSION, Process, config
 from tests.support.seams import SEAMS, Callers, Seam
 from tests.support.upstream import Upstream
-from tools.emulator import Emulator, free_port
+from tools.emulator import Emulator
 
 RELIABILITY = ROOT / "docs" / "reliability.md"
 
@@ -73,7 +72,7 @@ def ask_until_healed(extension: Process) -> tuple[int, str]:
 def test_whatever_breaks_the_function_is_answered_and_the_process_stays(api, broken, seam):
     """The init ends, each request gets an answer, SHUTDOWN ends the process with 0, and a line of the log says why."""
     with broken(seam) as extension:
-        assert api.wait_until(lambda: "/event/next" in api.paths(), PATIENCE_SECONDS)
+        assert next_is_open(api)
         status, body = ask(extension)
         # Past the fast paths.
         other, _ = ask(extension, headers={"X-Other": "x"})
@@ -126,6 +125,16 @@ resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ({4 * m
     assert CANARY not in extension.log.text
 
 
+def invoked_twice(opt: Path, upstream: Upstream, folder: Path, **environ: str) -> tuple[Emulator, list[int]]:
+    """Return an environment that has ended without a crash, and the status of each answer that its function got."""
+    upstream.put("db", CANARY)
+    with asking_function(opt, upstream, folder, "secrets: [db]", **environ) as emulator:
+        results = [emulator.invoke(), emulator.invoke()]
+        emulator.shut_down()
+    assert "Extension.Crash" not in emulator.log.text
+    return emulator, [answer["status"] for result in results for answer in (result["at_import"], result["now"])]
+
+
 LAYER_SEAMS = {
     "a library that cannot be imported": ("secrets-cache/packages/aiohttp/__init__.py", "raise MemoryError", 503),
     "a part of ours that ends the process": ("secrets-cache/packages/secrets_cache/app.py", "raise SystemExit(1)", 503),
@@ -135,54 +144,28 @@ LAYER_SEAMS = {
 @pytest.mark.parametrize(("file", "code", "status"), LAYER_SEAMS.values(), ids=LAYER_SEAMS.keys())
 def test_under_the_emulator_a_damaged_layer_does_not_fail_the_function(opt, upstream, tmp_path, file, code, status):
     """Lambda's own supervisor sees no crash, and each invocation gets its answer."""
-    upstream.put("db", CANARY)
-    damaged = tmp_path / "opt"
-    shutil.copytree(opt, damaged)
+    damaged = link_layer(opt, tmp_path / "opt")
     for compiled in (damaged / file).parent.glob("__pycache__/*"):
         compiled.unlink()
     (damaged / file).unlink(missing_ok=True)
     (damaged / file).write_text(code)
-    with function(damaged, upstream, tmp_path, SECRETS_CACHE_LANES="0") as emulator:
-        results = [emulator.invoke(), emulator.invoke()]
-        emulator.shut_down()
+    emulator, statuses = invoked_twice(damaged, upstream, tmp_path, SECRETS_CACHE_LANES="0")
 
-    assert [status] * 4 == [answer["status"] for result in results for answer in (result["at_import"], result["now"])]
-    assert "Extension.Crash" not in emulator.log.text
+    assert [status] * 4 == statuses
     assert "internal.error" in {line["event"] for line in emulator.log.events()}
 
 
 @pytest.mark.parametrize("end", [">&-", "> /dev/full", "| true"], ids=["closed", "full", "broken"])
 def test_under_the_emulator_a_log_that_cannot_be_written_does_not_fail_the_function(opt, upstream, tmp_path, end):
     """It is served as ever."""
-    upstream.put("db", CANARY)
-    other = tmp_path / "opt"
-    shutil.copytree(opt, other, symlinks=True)
+    other = link_layer(opt, tmp_path / "opt")
     launcher = other / "extensions" / "secrets-cache"
     head, _, rest = launcher.read_text().partition("exec ")
+    launcher.unlink()
     launcher.write_text(f"{head}exec {rest.rstrip()} {end}\n" if end[0] == ">" else f"{head}{rest.rstrip()} {end}\n")
-    with function(other, upstream, tmp_path) as emulator:
-        results = [emulator.invoke(), emulator.invoke()]
-        emulator.shut_down()
+    launcher.chmod(0o755)
 
-    assert [200] * 4 == [answer["status"] for result in results for answer in (result["at_import"], result["now"])]
-    assert "Extension.Crash" not in emulator.log.text
-
-
-def function(opt: Path, upstream: Upstream, folder: Path, **environ: str) -> Emulator:
-    """Return a function that asks for the secret when it is imported, and again when it is invoked."""
-    file = folder / "config.yaml"
-    file.write_text("secrets: [db]")
-    return Emulator(
-        opt=opt,
-        task=ROOT / "tests" / "functions",
-        runtime=[sys.executable, "-m", "awslambdaric", "asking.handler"],
-        environ={
-            "AWS_ENDPOINT_URL": upstream.url,
-            "SECRETS_CACHE_PORT": str(free_port()),
-            "SECRETS_CACHE_CONFIG": str(file),
-            **environ,
-        },
-    )
+    assert [200] * 4 == invoked_twice(other, upstream, tmp_path)[1]
 
 
 def test_the_seams_are_those_of_the_page():

@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -13,7 +12,7 @@ import pytest
 from tests.conftest import PATIENCE_SECONDS
 from tests.support.extension import get, next_is_open, shut_down
 from tests.support.fakes import CANARY
-from tests.support.processes import EXTENSION, Process, config
+from tests.support.processes import EXTENSION, Process, config, wait_until
 
 DESCRIPTORS = 128
 LARGE = CANARY + "x" * 65_000
@@ -94,10 +93,7 @@ class Crowd:
 
     def wait_for_rounds(self, count: int) -> None:
         """Wait until each has sent something so often."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.rounds < count:
-            assert deadline > time.monotonic()
-            time.sleep(0.01)
+        wait_until(lambda: self.rounds >= count)
 
 
 def resident_kilobytes(process: Process) -> int:

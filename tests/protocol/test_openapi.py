@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +24,7 @@ from secrets_cache.server.access import TOKEN_HEADER
 from tests.conftest import EXAMPLES, PATIENCE_SECONDS
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY
-from tests.support.processes import Process, config
+from tests.support.processes import Process, config, wait_until
 from tests.support.upstream import Answer, Call, Upstream
 from tools.emulator import ROOT
 
@@ -165,12 +164,12 @@ def _live(upstream: Upstream, tmp_path, fast_paths) -> Iterator[Process]:
     file = config(tmp_path, text)["SECRETS_CACHE_CONFIG"]
     with Process(("-m", "secrets_cache", "serve", "--config", file), {}) as process:
         process.event("serve.ready")
+
+        def is_served(name: str) -> bool:
+            return requests.head(f"{process.url}/cache/{name}", headers={TOKEN_HEADER: TOKEN}).status_code == 200
+
         # The client's library may still be imported when the time for the first fetch is up.
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        for name in ("json", "prod/db", *TEXTS):
-            while 200 != requests.head(f"{process.url}/cache/{name}", headers={TOKEN_HEADER: TOKEN}).status_code:
-                assert deadline > time.monotonic()
-                time.sleep(0.1)
+        wait_until(lambda: all(map(is_served, ("json", "prod/db", *TEXTS))))
         yield process
         assert "internal.error" not in process.log.text
         assert CANARY not in process.log.text

@@ -20,7 +20,7 @@ import pytest
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.support.aws_cli import zip_of
-from tests.support.deploying import BASH, PROGRAMS, SCRIPT, Lambda, an_account, folder_with
+from tests.support.deploying import BASH, PROGRAMS, SCRIPT, Lambda, folder_with
 from tests.support.fakes import CANARY
 from tests.support.releases import VERSION, ZIPS, Fault, Releases
 from tests.support.stub_server import Request
@@ -30,12 +30,6 @@ from tools.emulator import free_port
 INTEL, ARM = ZIPS
 # Options that only GNU's tools have, as patterns of the shell.
 GNU_ONLY = {"sed": "--*|-r*|-i*|-z*|-s", "awk": "--*", "base64": "--*|-w*", "mktemp": "--*|-p*", "tail": "--*"}
-
-
-@pytest.fixture(scope="module", name="account")
-def _account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lambda]:
-    with an_account(tmp_path_factory.mktemp("release")) as account:
-        yield account
 
 
 @pytest.fixture(name="releases")

@@ -14,6 +14,7 @@ import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -21,12 +22,12 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
 from tests.conftest import PATIENCE_SECONDS
-from tests.support.extension import get, next_is_open
+from tests.support.extension import get, link_layer, next_is_open
 from tests.support.fakes import CANARY
 from tests.support.lambda_api import LambdaApi
-from tests.support.processes import config
+from tests.support.processes import config, run
 from tools import sandbox
-from tools.emulator import ROOT, Log, built_layer, free_port, unpack
+from tools.emulator import ROOT, Log, built_layer, free_port
 from tools.layer import check, elf, interpreter, sbom, tree
 from tools.layer.__main__ import write_zip
 from tools.layer.interpreter import HOST, BuildError
@@ -215,9 +216,7 @@ def test_what_a_program_loads_from_its_own_folder_is_read_from_the_program(real,
 def test_it_starts_without_a_word_and_imports_from_nowhere_else(opt):
     """At /opt: nothing on standard error, and every place that modules come from is in the layer."""
     command = ["/opt/secrets-cache/bin/python3", "-I", "-S", "-c", "import sys; print(*sys.path, sep='\\n')"]
-    done = subprocess.run(
-        sandbox.command(str(opt), command, own_network=False), capture_output=True, text=True, check=False
-    )
+    done = run(*sandbox.command(str(opt), command, own_network=False))
 
     assert (0, "") == (done.returncode, done.stderr)
     assert 3 == len(done.stdout.splitlines())
@@ -350,16 +349,9 @@ def test_what_only_looks_like_a_binary_is_none(tmp_path):
     assert [] == list(elf.binaries_below(tmp_path))
 
 
-def build(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def build(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
     """Run the build; return what became of it."""
-    return subprocess.run(
-        [sys.executable, "-m", "tools.layer", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run(sys.executable, "-m", "tools.layer", *arguments, **environ)
 
 
 def test_the_pinned_version_is_the_newest_that_the_locked_uv_knows():
@@ -371,35 +363,31 @@ def test_the_pinned_version_is_the_newest_that_the_locked_uv_knows():
     assert f"3.14.{max(known)}" == interpreter.PINNED_VERSION
 
 
-def test_the_local_interpreter_is_this_machines(tmp_path):
-    """Another architecture needs uv's."""
-    done = build("--interpreter", "local", "--arch", OTHER, "--output", str(tmp_path))
-
-    assert 1 == done.returncode
-    assert f"INTERPRETER=local builds for this machine, {platform.machine()}, not for ARCH={OTHER}" in done.stderr
-
-
 OFFLINE = {"UV_PYTHON_INSTALL_MIRROR": "http://127.0.0.1:9/nothing", "UV_HTTP_RETRIES": "0"}
+UNKNOWN = r"uv knows no cpython-3\.14\.\d+-linux-.*; allowed: a PYTHON_VERSION that is one that `\.venv/bin/uv .+"
+NO_NETWORK = (
+    rf"CPython {interpreter.PINNED_VERSION} for {HOST} could not be downloaded: .+\. Where github\.com is blocked, "
+    r"UV_PYTHON_INSTALL_MIRROR names a mirror\. For a trial: INTERPRETER=local"
+)
+REFUSED = {
+    f"local --arch {OTHER}": rf"INTERPRETER=local builds for this machine, {platform.machine()}, not for ARCH=.+",
+    "local --python-version 3.14.6": "PYTHON_VERSION=3.14.6 does not go with INTERPRETER=local, which takes the .+",
+    "uv": NO_NETWORK,
+    "uv --python-version 3.14.99": UNKNOWN,
+    "uv --python-version 3.14.999": UNKNOWN,
+    "uv --python-version 3.14": r"PYTHON_VERSION: found '3\.14'; allowed: a version such as 3\.14\..+",
+    "uv --python-version ../../etc": r"PYTHON_VERSION: found '\.\./\.\./etc'; allowed: a version such as 3\.14\..+",
+}
 
 
-def test_the_local_interpreter_has_the_version_it_has(tmp_path):
-    """A version that is asked for is never silently another one."""
-    done = build("--interpreter", "local", "--python-version", "3.14.6", "--output", str(tmp_path))
+@pytest.mark.parametrize(("given", "words"), REFUSED.items(), ids=REFUSED)
+def test_a_build_whose_interpreter_cannot_be_had_is_refused(tmp_path, given, words):
+    """One line: what, why, and what is allowed or works without a network. A version is never silently another one."""
+    kept = str(tmp_path / "kept")
+    done = build("--interpreter", *given.split(), "--interpreters", kept, "--output", str(tmp_path), **OFFLINE)
 
     assert 1 == done.returncode
-    assert "make layer: PYTHON_VERSION=3.14.6 does not go with INTERPRETER=local, which takes the Python" in done.stderr
-
-
-def test_an_interpreter_that_uv_cannot_fetch(tmp_path):
-    """One line: what, why, and what works without a network."""
-    done = build("--interpreter", "uv", "--interpreters", str(tmp_path / "kept"), "--output", str(tmp_path), **OFFLINE)
-
-    assert 1 == done.returncode
-    assert re.fullmatch(
-        rf"make layer: CPython {interpreter.PINNED_VERSION} for {HOST} could not be downloaded: .+\. Where github.com "
-        r"is blocked, UV_PYTHON_INSTALL_MIRROR names a mirror\. For a trial: INTERPRETER=local\n",
-        done.stderr,
-    )
+    assert re.fullmatch(rf"make layer: {words}\n", done.stderr), done.stderr
 
 
 def test_an_interpreter_that_is_there_already_is_named_as_the_way_out(tmp_path, real):
@@ -414,25 +402,6 @@ def test_an_interpreter_that_is_there_already_is_named_as_the_way_out(tmp_path, 
 
     assert 1 == done.returncode
     assert f". {version} is in {kept}: use PYTHON_VERSION={version}. For a trial: INTERPRETER=local\n" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("version", "words"),
-    [
-        ("3.14.99", "uv knows no cpython-3.14.99-linux-.*; allowed: a PYTHON_VERSION that is one that `.venv/bin/uv"),
-        ("3.14.999", "uv knows no cpython-3.14.999-linux-.*; allowed: a PYTHON_VERSION that is one that `.venv/bin/uv"),
-        ("3.14", "PYTHON_VERSION: found '3.14'; allowed: a version such as 3.14."),
-        ("../../etc", "PYTHON_VERSION: found '../../etc'; allowed: a version such as 3.14."),
-    ],
-)
-def test_a_version_that_there_is_not(tmp_path, version, words):
-    """One line says which there are."""
-    given = ("--interpreter", "uv", "--python-version", version)
-    done = build(*given, "--interpreters", str(tmp_path / "kept"), "--output", str(tmp_path), **OFFLINE)
-
-    assert 1 == done.returncode
-    assert re.match(f"make layer: {words}", done.stderr), done.stderr
-    assert 1 == len(done.stderr.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -486,33 +455,38 @@ def test_the_locked_wheels_are_to_be_had_for_both_architectures(tmp_path, arch):
 # What cannot steer it.
 
 
+PLAIN = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "x" * 40}
+
+
+def in_sandbox(opt: Path, folder: Path, environ: Mapping[str, str], command: str, prepare: str = "") -> list[str]:
+    """Return what runs a command of the layer in a folder, by an environment that may be hostile, and by no other."""
+    assignments = " ".join(f"'{name}={value}'" for name, value in {**PLAIN, **environ}.items())
+    # `env -i` is the last thing before the command: nothing of this test's own environment reaches it.
+    script = f"{prepare}\ncd {folder}\nexec /usr/bin/env -i {assignments} {command}"
+    return sandbox.command(str(opt), ["/bin/sh", "-ec", script], own_network=False)
+
+
 class Launched:
-    """The layer's launcher, started as Lambda starts it, by an environment that may be hostile."""
+    """The layer's launcher, started as Lambda starts it."""
 
     def __init__(self, opt: Path, folder: Path, upstream_url: str, api: LambdaApi, environ, prepare: str = "") -> None:
-        self.port = free_port()
+        port = free_port()
         variables = {
             "AWS_LAMBDA_RUNTIME_API": api.address,
             "AWS_ENDPOINT_URL": upstream_url,
-            "AWS_REGION": "eu-west-1",
-            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-            "AWS_SECRET_ACCESS_KEY": "x",
-            "SECRETS_CACHE_PORT": str(self.port),
+            "SECRETS_CACHE_PORT": str(port),
             **config(folder, "secrets: [db]"),
             **environ,
         }
-        assignments = " ".join(f"'{name}={value}'" for name, value in variables.items())
-        # `env -i` is the last thing before the launcher: nothing of this test's own environment reaches it.
-        script = f"{prepare}\ncd {folder}\nexec /usr/bin/env -i {assignments} /opt/extensions/secrets-cache"
         self.process = subprocess.Popen(
-            sandbox.command(str(opt), ["/bin/sh", "-ec", script], own_network=False),
+            in_sandbox(opt, folder, variables, "/opt/extensions/secrets-cache", prepare),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
         assert self.process.stdout is not None
         self.log = Log(self.process.stdout)
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://127.0.0.1:{port}"
 
     def end(self, api: LambdaApi) -> None:
         """Send SHUTDOWN; the launcher's own process must end with 0."""
@@ -528,15 +502,7 @@ class Launched:
             self.process.stdout.close()
 
 
-HOSTILE_MODULES = (
-    "json.py",
-    "logging.py",
-    "socket.py",
-    "yaml.py",
-    "sitecustomize.py",
-    "usercustomize.py",
-    "secrets_cache.py",
-)
+HOSTILE_MODULES = ("json", "logging", "socket", "yaml", "sitecustomize", "usercustomize", "secrets_cache", "asyncio")
 # No digest could be had with it.
 OPENSSL_CONF = """openssl_conf = init
 [init]
@@ -544,34 +510,30 @@ alg_section = algorithms
 [algorithms]
 default_properties = fips=yes
 """
-SURROUNDINGS = {
+PYTHON = {
+    "PYTHONPATH": "{task}",
+    "PYTHONHOME": "/nonexistent",
+    "PYTHONSTARTUP": "{task}/json.py",
+    "PYTHONINSPECT": "1",
+    "PYTHONOPTIMIZE": "2",
+    "PYTHONPLATLIBDIR": "nowhere",
+    "PYTHONWARNINGS": "error",
+    "PYTHONDEVMODE": "1",
+    "PYTHONIOENCODING": "nonsense",
+    "PYTHONUSERBASE": "{task}",
+    "PYTHONEXECUTABLE": "/bin/false",
+}
+LOADER = {
+    "LD_LIBRARY_PATH": "{task}/lib",
+    "LD_PRELOAD": "{task}/none.so",
+    "LD_AUDIT": "{task}/none.so",
+    "OPENSSL_CONF": "{task}/openssl.cnf",
+    "OPENSSL_MODULES": "{task}/lib",
+}
+SURROUNDINGS: dict[str, tuple[dict[str, str], str]] = {
     "nothing at all": ({}, ""),
-    "PYTHON*": (
-        {
-            "PYTHONPATH": "{task}",
-            "PYTHONHOME": "/nonexistent",
-            "PYTHONSTARTUP": "{task}/json.py",
-            "PYTHONINSPECT": "1",
-            "PYTHONOPTIMIZE": "2",
-            "PYTHONPLATLIBDIR": "nowhere",
-            "PYTHONWARNINGS": "error",
-            "PYTHONDEVMODE": "1",
-            "PYTHONIOENCODING": "nonsense",
-            "PYTHONUSERBASE": "{task}",
-            "PYTHONEXECUTABLE": "/bin/false",
-        },
-        "",
-    ),
-    "the loader's variables": (
-        {
-            "LD_LIBRARY_PATH": "{task}/lib",
-            "LD_PRELOAD": "{task}/none.so",
-            "LD_AUDIT": "{task}/none.so",
-            "OPENSSL_CONF": "{task}/openssl.cnf",
-            "OPENSSL_MODULES": "{task}/lib",
-        },
-        "",
-    ),
+    "PYTHON*": (PYTHON, ""),
+    "the loader's variables": (LOADER, ""),
     "a PATH that leads elsewhere": ({"PATH": "{task}/bin"}, ""),
     "another HOME and language": ({"HOME": "{task}", "LANG": "tr_TR.UTF-8", "LC_ALL": "C"}, ""),
     "a read-only /opt": ({}, "mount -o remount,bind,ro /opt"),
@@ -582,35 +544,38 @@ SURROUNDINGS = {
 }
 
 
-def hostile(tmp_path: Path) -> Path:
-    """Return a function's folder full of what would like to be taken for something of ours."""
-    task = tmp_path / "task"
+class Surroundings(NamedTuple):
+    """A function's folder full of what would like to be taken for ours; variables; and what a shell does first."""
+
+    task: Path
+    environ: dict[str, str]
+    prepare: str
+
+
+@pytest.fixture(name="around", params=SURROUNDINGS)
+def _around(request, tmp_path) -> Surroundings:
+    task, full = tmp_path / "task", tmp_path / "full"
+    for folder in (full, task / "asyncio", task / "bin", task / "lib"):
+        folder.mkdir(parents=True)
     for module in HOSTILE_MODULES:
-        (task / "asyncio").mkdir(parents=True, exist_ok=True)
-        (task / module).write_text(f"import os; os.write(1, b'STEERED by {module}'); os._exit(7)")
-        (task / "asyncio" / "__init__.py").write_text("import os; os.write(1, b'STEERED by asyncio'); os._exit(7)")
+        file = task / module / "__init__.py" if module == "asyncio" else task / f"{module}.py"
+        file.write_text(f"import os; os.write(1, b'STEERED by {module}'); os._exit(7)")
     for program in ("python3", "env", "sh", "dirname"):
-        (task / "bin").mkdir(exist_ok=True)
         (task / "bin" / program).write_text("#!/bin/sh\necho STEERED by PATH; exit 7\n")
         (task / "bin" / program).chmod(0o755)
     (task / "openssl.cnf").write_text(OPENSSL_CONF)
-    (task / "lib").mkdir()
     for library in ("libpython3.11.so.1.0", "libssl.so.3", "libcrypto.so.3", "libz.so.1"):
         (task / "lib" / library).write_bytes(b"not a library")
-    return task
-
-
-@pytest.mark.parametrize("name", SURROUNDINGS)
-def test_nothing_around_it_steers_it(opt, upstream, tmp_path, name):
-    """A function's folder full of modules with our modules' names is the current folder in each case."""
-    task = hostile(tmp_path)
-    full = tmp_path / "full"
-    full.mkdir()
-    variables, prepare = SURROUNDINGS[name]
+    variables, prepare = SURROUNDINGS[request.param]
     environ = {key: value.format(task=task) for key, value in variables.items()}
+    return Surroundings(task, environ, prepare.format(tmp=full))
+
+
+def test_nothing_around_it_steers_it(opt, upstream, around):
+    """A function's folder full of modules with our modules' names is the current folder in each case."""
     upstream.put("db", CANARY)
     with LambdaApi() as api:
-        launched = Launched(opt, task, upstream.url, api, environ, prepare.format(tmp=full))
+        launched = Launched(opt, around.task, upstream.url, api, around.environ, around.prepare)
         try:
             assert next_is_open(api), launched.log.text
             assert (200, CANARY) == get(f"{launched.url}/cache/db")
@@ -622,31 +587,17 @@ def test_nothing_around_it_steers_it(opt, upstream, tmp_path, name):
     assert {"secrets-cache"} == {call.headers["lambda-extension-name"] for call in api.calls if "register" in call.path}
 
 
-@pytest.mark.parametrize("name", SURROUNDINGS)
-def test_nothing_around_the_wrapper_steers_it(opt, upstream, tmp_path, name):
+def test_nothing_around_the_wrapper_steers_it(opt, upstream, around):
     """And what it was given is what the runtime gets."""
-    task, full = hostile(tmp_path), tmp_path / "full"
-    full.mkdir()
-    variables, prepare = SURROUNDINGS[name]
     upstream.put("db", f'{{"FROM_SECRET": "{CANARY}"}}')
-    environ = {
-        "AWS_ENDPOINT_URL": upstream.url,
-        "AWS_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-        "AWS_SECRET_ACCESS_KEY": "x" * 40,
-        "SECRET_ARN": "db",
-        **{key: value.format(task=task) for key, value in variables.items()},
-    }
-    assignments = " ".join(f"'{name}={value}'" for name, value in environ.items())
-    command = f"/usr/bin/env -i {assignments} /opt/get-secrets-layer /bin/cat /proc/self/environ"
-    script = f"{prepare.format(tmp=full)}\ncd {task}\nexec {command}"
-    done = subprocess.run(
-        sandbox.command(str(opt), ["/bin/sh", "-ec", script], own_network=False), capture_output=True, check=False
-    )
+    environ = {"AWS_ENDPOINT_URL": upstream.url, "SECRET_ARN": "db", **around.environ}
+    show = "/opt/get-secrets-layer /bin/cat /proc/self/environ"
+    command = in_sandbox(opt, around.task, environ, show, around.prepare)
+    done = subprocess.run(command, capture_output=True, check=False)
 
     assert 0 == done.returncode, done.stdout + done.stderr
     found = dict(entry.split("=", 1) for entry in done.stdout.decode().split("\0") if entry)
-    assert {**environ, "FROM_SECRET": CANARY} == found
+    assert {**PLAIN, **environ, "FROM_SECRET": CANARY} == found
 
 
 def test_it_is_one_process_and_it_writes_nothing(opt, upstream, tmp_path):
@@ -687,8 +638,7 @@ def test_it_is_one_process_and_it_writes_nothing(opt, upstream, tmp_path):
 
 def test_its_name_is_that_of_its_file(opt, upstream, tmp_path):
     """Lambda insists on it, whatever somebody calls the launcher."""
-    renamed = tmp_path / "opt"
-    unpack(built_layer(), renamed)
+    renamed = link_layer(opt, tmp_path / "opt")
     (renamed / "extensions" / "secrets-cache").rename(renamed / "extensions" / "other-name")
     upstream.put("db", CANARY)
     with LambdaApi() as api:

@@ -4,17 +4,15 @@
 What moto never does (credentials that end half-way, an answer that is no JSON) comes from a stand-in for `aws`.
 """
 
-import hashlib
 import itertools
 import json
 import os
 import re
-import shutil
 import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +22,19 @@ import pytest
 from secrets_cache import __version__
 from tests.support.aws_cli import CLI, Proxy, cli_environ, set_up_the_cli, zip_of
 from tests.support.fakes import CANARY
-from tests.support.releases import Releases
-from tests.support.stub_server import HttpServer, Request
+from tests.support.processes import make
+from tests.support.releases import VERSION, Releases
 from tests.support.upstream import write_certificate
 from tools.emulator import ROOT, moto_server
 from tools.publish import PublishError, archives, awscli, page, regions, releases, runtimes
 from tools.publish.__main__ import main
 from tools.publish.archives import ARCHITECTURES
-from tools.publish.outcomes import Outcome, candidates, has_statement, is_done
+from tools.publish.outcomes import candidates, has_statement
 from tools.publish.page import Row
 
 ACCOUNT = "123456789012"
 IRELAND, VIRGINIA, TOKYO = REGIONS = ("eu-west-1", "us-east-1", "ap-northeast-1")
+X86_64, ARM64 = map(archives.name_of, ARCHITECTURES)
 NAMES = (f"layer-{number}" for number in itertools.count(1))
 PAGE = ROOT / "docs" / "layer-arns.md"
 DENIED = ("AccessDeniedException", "User: arn:aws:iam::123456789012:user/x is not authorized to perform: lambda:X")
@@ -248,76 +247,60 @@ def test_a_region_that_does_not_answer_has_one_line_for_each_architecture(publis
 # A release.
 
 
-class Folder(HttpServer):
-    """A folder, served as the project's releases."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self._folder = folder
-
-    def handle(self, request: Request) -> None:
-        """Give a file."""
-        file = self._folder / request.path.lstrip("/")
-        request.answer(*((200, file.read_bytes()) if file.is_file() else (404, b"")))
+@pytest.fixture(name="released")
+def _released(monkeypatch) -> Iterator[Releases]:
+    """Give the project's releases, of which there is one."""
+    with Releases() as released:
+        release(released)
+        monkeypatch.setenv(releases.VARIABLE, f"{released.base}/")
+        yield released
 
 
-@pytest.fixture(name="releases_url")
-def _releases_url(tmp_path, monkeypatch) -> Iterator[Path]:
-    """Serve a folder as the project's releases; give the folder of version 9.9.9."""
-    folder = tmp_path / "releases" / "v9.9.9"
-    folder.mkdir(parents=True)
-    with Folder(folder.parent) as server:
-        monkeypatch.setenv(releases.VARIABLE, f"{server.url}/")
-        yield folder
+def release(released: Releases, version: str = VERSION) -> None:
+    """Let the zips of the release be of this version."""
+    released.files = {archives.name_of(one): layer_zip(one, version=version) for one in ARCHITECTURES}
+    released.sum_up()
 
 
-def release(folder: Path, version: str = "9.9.9") -> None:
-    """Make a folder a release."""
-    sums = []
-    for architecture in ARCHITECTURES:
-        data = layer_zip(architecture, version=version)
-        (folder / archives.name_of(architecture)).write_bytes(data)
-        sums.append(f"{hashlib.sha256(data).hexdigest()}  {archives.name_of(architecture)}\n")
-    (folder / archives.SUMS).write_text("".join(sums))
-
-
-def test_a_release_is_downloaded_checked_and_published(publisher, releases_url, capfd):
+def test_a_release_is_downloaded_checked_and_published(publisher, released, capfd):
     """What is published is the release, whatever is in dist; the page and the description have its version."""
-    release(releases_url)
-
-    assert 0 == publisher.run(IRELAND, version="9.9.9"), capfd.readouterr().err
+    assert 0 == publisher.run(IRELAND, version=VERSION), capfd.readouterr().err
     listed = publisher.api(IRELAND).list_layer_versions(LayerName=publisher.layer)["LayerVersions"]
-    assert all(version["Description"].endswith(" (9.9.9)") for version in listed)
-    assert "9.9.9" == page.parse(publisher.page.read_text(), "page")[IRELAND].version
+    assert all(version["Description"].endswith(f" ({VERSION})") for version in listed)
+    assert VERSION == page.parse(publisher.page.read_text(), "page")[IRELAND].version
 
 
-def test_a_redirect_from_https_to_http_is_refused(publisher, releases_url, tmp_path, monkeypatch, capfd):
+def test_a_redirect_from_https_to_http_is_refused(publisher, released, tmp_path, monkeypatch, capfd):
     """What is published to everyone must not come over a connection that anybody can change."""
-    release(releases_url)
-    plain = os.environ[releases.VARIABLE]
     certificate = write_certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with Releases(certificate) as encrypted:
-        encrypted.faults["SHA256SUMS"] = lambda handler: handler.redirect(f"{plain}v9.9.9/SHA256SUMS")
+        encrypted.faults["SHA256SUMS"] = lambda handler: handler.redirect(f"{released.base}/v{VERSION}/SHA256SUMS")
         monkeypatch.setenv(releases.VARIABLE, encrypted.base)
-        assert 1 == publisher.run(IRELAND, version="9.9.9")
+        assert 1 == publisher.run(IRELAND, version=VERSION)
 
     assert "could not be downloaded: it redirects to http, without encryption" in capfd.readouterr().err
     assert [] == publisher.published(IRELAND)
 
 
+NO_ADDRESS = f"{releases.VARIABLE} must be an address such as https://github.com/OWNER/REPOSITORY/releases/download"
+
+
 @pytest.mark.parametrize(
-    "address", [f"https://user:{CANARY}@localhost", "file:///etc", f"https://localhost/?t={CANARY}"]
+    ("address", "said"),
+    [
+        (f"https://user:{CANARY}@localhost", NO_ADDRESS),
+        ("file:///etc", NO_ADDRESS),
+        (f"https://localhost/?t={CANARY}", NO_ADDRESS),
+        ("http://127.0.0.1:1", f"http://127.0.0.1:1/v{VERSION}/SHA256SUMS could not be downloaded: <urlopen error"),
+    ],
 )
-def test_an_address_that_is_none_of_releases_is_refused_and_not_shown(publisher, monkeypatch, capfd, address):
-    """It may hold a password."""
+def test_an_address_without_releases_is_refused(publisher, monkeypatch, capfd, address, said):
+    """With the reason; what is no address is not shown, for it may hold a password."""
     monkeypatch.setenv(releases.VARIABLE, address)
 
-    assert 1 == publisher.run(IRELAND, version="9.9.9")
-    said = capfd.readouterr().err
-    assert (
-        f"{releases.VARIABLE} must be an address such as https://github.com/OWNER/REPOSITORY/releases/download" in said
-    )
+    assert 1 == publisher.run(IRELAND, version=VERSION)
+    assert said in capfd.readouterr().err
 
 
 def test_another_layers_arns_are_not_those_of_the_projects_page(publisher, capfd):
@@ -330,62 +313,42 @@ def test_another_layers_arns_are_not_those_of_the_projects_page(publisher, capfd
     assert arn_of(IRELAND, publisher.layer, 1) in capfd.readouterr().out
 
 
-def without_a_zip(folder: Path) -> None:
-    """Take a zip out of the release."""
-    (folder / archives.name_of("arm64")).unlink()
+UNKNOWN = rf"/v{VERSION}/SHA256SUMS could not be downloaded: HTTP Error 404: .*; is there a release {VERSION}"
+SPOILT: dict[str, tuple[Callable[[Releases], object], str]] = {
+    "no such release": (lambda released: released.files.clear(), UNKNOWN),
+    "a zip is missing": (
+        lambda released: released.files.pop(ARM64),
+        rf"{ARM64} could not be downloaded: HTTP Error 404: .*and is SECRETS_CACHE",
+    ),
+    "another zip": (
+        lambda released: released.files.update({ARM64: layer_zip("arm64", version=VERSION, content="2")}),
+        rf"{ARM64}: found the sum \w{{64}}; SHA256SUMS has \w{{64}} for it",
+    ),
+    "another version": (lambda released: release(released, "9.9.8"), rf"found version 9\.9\.8; allowed: {VERSION}"),
+    "no sums": (
+        lambda released: released.files.update(SHA256SUMS=b"<html>"),
+        "SHA256SUMS: line 1: found '<html>'; allowed",
+    ),
+}
 
 
-def with_another_zip(folder: Path) -> None:
-    """Change a zip of the release."""
-    (folder / archives.name_of("arm64")).write_bytes(layer_zip("arm64", version="9.9.9", content="2"))
-
-
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (
-            shutil.rmtree,
-            r"/v9\.9\.9/SHA256SUMS could not be downloaded: HTTP Error 404: .*; is there a release 9\.9\.9",
-        ),
-        (
-            without_a_zip,
-            r"secrets-cache-layer-arm64\.zip could not be downloaded: HTTP Error 404: .*and is SECRETS_CACHE",
-        ),
-        (with_another_zip, r"secrets-cache-layer-arm64\.zip: found the sum \w{64}; SHA256SUMS has \w{64} for it"),
-        (lambda folder: release(folder, "9.9.8"), r"found version 9\.9\.8; allowed: 9\.9\.9"),
-        (lambda folder: (folder / archives.SUMS).write_text("<html>"), r"SHA256SUMS: line 1: found '<html>'; allowed"),
-    ],
-    ids=["no such release", "a zip is missing", "another zip", "another version", "no sums"],
-)
-def test_a_release_that_is_not_as_it_should_be_is_not_published(publisher, releases_url, capfd, spoil, said):
+@pytest.mark.parametrize("case", SPOILT)
+def test_a_release_that_is_not_as_it_should_be_is_not_published(publisher, released, capfd, case):
     """One line, and AWS is not asked."""
-    release(releases_url)
-    spoil(releases_url)
+    spoil, said = SPOILT[case]
+    spoil(released)
 
-    assert 1 == publisher.run(IRELAND, version="9.9.9")
+    assert 1 == publisher.run(IRELAND, version=VERSION)
     assert re.fullmatch(rf"make publish: nothing was published: .*{said}.*\n", capfd.readouterr().err)
     assert [] == publisher.proxy.asked
 
 
-def test_a_server_of_releases_that_is_not_there(publisher, monkeypatch, capfd):
-    """One line with the address and the reason."""
-    monkeypatch.setenv(releases.VARIABLE, "http://127.0.0.1:1")
-
-    assert 1 == publisher.run(IRELAND, version="9.9.9")
-    assert "http://127.0.0.1:1/v9.9.9/SHA256SUMS could not be downloaded: <urlopen error" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "origin",
-    [
-        "https://github.com/some-owner/a.repository",
-        "https://github.com/some-owner/a.repository.git",
-        "git@github.com:some-owner/a.repository.git",
-        "ssh://git@github.com/some-owner/a.repository",
-    ],
-)
-def test_releases_are_where_the_repository_is(origin):
+@pytest.mark.parametrize("start", ["https://github.com/", "git@github.com:", "ssh://git@github.com/"])
+@pytest.mark.parametrize("end", ["", ".git"])
+def test_releases_are_where_the_repository_is(start, end):
     """Whatever way git reaches it."""
+    origin = f"{start}some-owner/a.repository{end}"
+
     assert "https://github.com/some-owner/a.repository/releases/download" == releases.address(origin)
 
 
@@ -444,20 +407,20 @@ def test_a_wrong_value_is_refused(publisher, capfd, given, said):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("secrets-cache-layer-arm64.zip", None, "arm64.zip yet; make it with: make layer ARCH=arm64"),
-        ("secrets-cache-layer-arm64.zip", b"PK", "is not the zip of a secrets-cache layer (File is not a zip file)"),
-        ("secrets-cache-layer-arm64.zip", zip_of({"a": "b"}), "is not the zip of a secrets-cache layer ("),
-        ("secrets-cache-layer-arm64.zip", layer_zip("x86_64"), "arm64.zip is for x86_64, not for arm64; make it with"),
-        ("secrets-cache-layer-x86_64.zip", layer_zip("x86_64", version="0.1.0"), "allowed: 0.1.0"),
+        (ARM64, None, "arm64.zip yet; make it with: make layer ARCH=arm64"),
+        (ARM64, b"PK", "is not the zip of a secrets-cache layer (File is not a zip file)"),
+        (ARM64, zip_of({"a": "b"}), "is not the zip of a secrets-cache layer ("),
+        (ARM64, layer_zip("x86_64"), "arm64.zip is for x86_64, not for arm64; make it with"),
+        (X86_64, layer_zip("x86_64", version="0.1.0"), "allowed: 0.1.0"),
         (
-            "secrets-cache-layer-arm64.zip",
+            ARM64,
             layer_zip("arm64", interpreter="local"),
-            "arm64.zip holds this machine's own interpreter, which may not run in Lambda; make it with",
+            "holds this machine's own interpreter, which may not run in Lam",
         ),
         (
-            "secrets-cache-layer-arm64.zip",
+            ARM64,
             layer_zip("arm64", python="3.13.9"),
-            "has Python 3.13.9, but secrets-cache-layer-x86_64.zip has 3.14.6; build both with the same PYTHON_VERSION",
+            f"has Python 3.13.9, but {X86_64} has 3.14.6; build both with the",
         ),
         ("SHA256SUMS", f"{'0' * 64}  secrets-cache-layer-x86_64.zip\n".encode(), f"SHA256SUMS has {'0' * 64} for it"),
         ("SHA256SUMS", f"{'0' * 64}  something.else\n".encode(), "SHA256SUMS has none for it"),
@@ -602,11 +565,7 @@ def test_a_page_that_cannot_be_written_is_said_after_what_was_done(publisher, mo
 
 def test_make_hands_the_variables_on():
     """The command that users type; nothing is asked of AWS, for the region is none."""
-    command = ["make", "--no-print-directory", "--assume-old=.venv/.ready", "publish"]
-    done = subprocess.run(
-        [*command, "REGIONS=eu-west-1 eu-wst-1", "PUBLIC=1"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = make("--assume-old=.venv/.ready", "publish", "REGIONS=eu-west-1 eu-wst-1", "PUBLIC=1")
 
     assert 2 == done.returncode
     assert "make publish: nothing was published: REGIONS: found 'eu-wst-1' (did you mean eu-west-1?)" in done.stderr
@@ -637,15 +596,6 @@ def test_a_statement_is_found_by_its_name():
     assert has_statement('{"Statement": [{"Sid": "a"}, {"Sid": "b"}]}', "b")
     assert not has_statement('{"Statement": [{"Sid": "a"}]}', "b")
     assert not has_statement("", "b")
-
-
-def test_a_region_is_done_with_both_architectures():
-    """One of the two, or a failure, is not enough for the page."""
-    x86_64, arm64 = (Outcome(IRELAND, architecture, arn="arn") for architecture in ARCHITECTURES)
-
-    assert is_done([x86_64, arm64], ARCHITECTURES)
-    assert not is_done([x86_64], ARCHITECTURES)
-    assert not is_done([x86_64, Outcome(IRELAND, "arm64", arn="arn", failure="words")], ARCHITECTURES)
 
 
 # The page.

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -73,9 +73,21 @@ class Clone:
         return {file.name: file.read_bytes() for file in (self.folder / "dist").iterdir()}
 
 
+@pytest.fixture(name="only_clone", scope="module")
+def _only_clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    return Clone(tmp_path_factory.mktemp("refused") / "clone")
+
+
 @pytest.fixture(name="clone")
-def _clone(tmp_path: Path) -> Clone:
-    return Clone(tmp_path / "clone")
+def _clone(only_clone: Clone) -> Iterator[Clone]:
+    """Give a clone, which is afterwards as it was before."""
+    before = only_clone.git("rev-parse", "HEAD").strip()
+    yield only_clone
+    only_clone.git("reset", "--quiet", "--hard", before)
+    only_clone.git("clean", "--quiet", "-d", "--force")
+    for tag in only_clone.git("tag").split():
+        only_clone.git("tag", "--delete", tag)
+    shutil.rmtree(only_clone.folder / "dist", ignore_errors=True)
 
 
 @pytest.fixture(name="released", scope="module")

@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.support.processes import make, run
+from tools.emulator import ROOT
+
 FAKE = """\
 #!{python} -I
 import hashlib, json, pathlib, sys
@@ -105,14 +107,8 @@ class Stage:
 
     def run(self, version: str = "0.2.0", path: str | None = None) -> subprocess.CompletedProcess[str]:
         """Call what the make target calls."""
-        return subprocess.run(
-            [sys.executable, "-m", "tools.release.github", "--dist", self.dist, "--", version],
-            cwd=ROOT,
-            env={**os.environ, "PATH": path or f"{self.path}:{os.environ['PATH']}"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = (sys.executable, "-m", "tools.release.github", "--dist", self.dist, "--", version)
+        return run(*command, PATH=path or f"{self.path}:{os.environ['PATH']}")
 
 
 @pytest.fixture(name="stage")
@@ -289,14 +285,7 @@ def test_the_name_of_a_tag_is_never_run(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "tools").symlink_to(ROOT / "tools")
     hostile = "v1$(shell touch by-make)$(touch by-shell)`touch by-shell`';touch by-shell;'"
-    done = subprocess.run(
-        ["make", "github-release", f"PYTHON={sys.executable}"],
-        cwd=tmp_path,
-        env={**os.environ, "VERSION": hostile},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = make("github-release", f"PYTHON={sys.executable}", cwd=tmp_path, VERSION=hostile)
 
     assert 2 == done.returncode
     assert f"github-release: VERSION: found {hostile!r}; allowed: X.Y.Z" in done.stderr

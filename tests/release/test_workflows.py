@@ -13,7 +13,6 @@ That the files are of GitHub's form is what `make workflows` checks. That GitHub
 
 import os
 import re
-import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,9 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.support.processes import make
+from tools.emulator import ROOT
+
 GITHUB = ROOT / ".github"
 FILES = sorted((GITHUB / "workflows").glob("*.yml"))
 COMMAND = re.compile(r"make [a-z-]+(?: [A-Z]+=[\w./-]+)*")
@@ -179,20 +180,12 @@ def test_a_form_begins_with_a_warning_of_secrets(name):
     assert first.startswith("**Never paste a secret, a token or a credential.**")
 
 
-def make(*arguments: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run make in a folder, not as a part of the make that runs the tests."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    return subprocess.run(
-        ["make", *arguments], cwd=folder, env={**inherited, **environ}, capture_output=True, text=True, check=False
-    )
-
-
 @pytest.mark.parametrize(
     ("ci", "code", "end"), [("", 0, "skipped; CI has it"), ("true", 2, "install Go")], ids=["elsewhere", "in CI"]
 )
 def test_without_go_actionlint_is_left_out_but_not_in_ci(ci, code, end):
     """It is said in one line. A check that CI leaves out is no check."""
-    done = make("actionlint", "GO=", folder=ROOT, CI=ci)
+    done = make("actionlint", "GO=", CI=ci)
 
     assert code == done.returncode
     assert f"actionlint: there is no go in PATH to build it with: {end}\n" == done.stdout
@@ -207,7 +200,7 @@ def test_namespaces_are_allowed_where_they_are_restricted(tmp_path, restricted):
     (tmp_path / "sudo").write_text('#!/bin/sh\necho "sudo $*"\nexec "$@"\n')
     (tmp_path / "sudo").chmod(0o755)
 
-    done = make("namespaces", f"RESTRICTION={switch}", folder=ROOT, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    done = make("namespaces", f"RESTRICTION={switch}", PATH=f"{tmp_path}:{os.environ['PATH']}")
 
     assert 0 == done.returncode
     if restricted:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from tests.soak.client import Answer, Request
 from tests.soak.history import Outcome
 from tests.soak.known import TRANSIT_SECONDS, Known
+from tests.soak.world import MAX_BACKOFF_SECONDS
 
-# DESIGN section 5.
-MAX_BACKOFF_SECONDS = 60.0
 BACKOFF_JITTER = 1.25
 
 MEANING = {

@@ -10,12 +10,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from tests.soak.history import Asked, History, Outcome
-from tests.soak.world import LISTED, ONLY_FORCED, Listed, Policy, Ref
+from tests.soak.world import FORCED_SECONDS, LISTED, MAX_BACKOFF_SECONDS, ONLY_FORCED, Listed, Policy, Ref
 
 MAX_ATTEMPTS = 3
 BACKOFF_SECONDS = 0.75
-MAX_BACKOFF_SECONDS = 60
-FORCED_SECONDS = 1.0
 # How much later than its fetch a call may arrive, and than it ended its end may be noticed.
 TRANSIT_SECONDS = 0.45
 # How much of what led to a violation is told.

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from bench.table import align
 from tests.soak.environment import Environment
 
 if TYPE_CHECKING:
@@ -100,12 +101,4 @@ def _sums(label: str, numbers: Sequence[int]) -> list[object]:
 
 
 def _table(heading: list[str], rows: Iterable[list[object]]) -> list[str]:
-    lines = [heading, *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heading))]
-    return [
-        "  ".join(
-            cell.ljust(width) if number == 0 else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    ]
+    return align([heading, *([str(cell) for cell in row] for row in rows)], range(1, len(heading)))

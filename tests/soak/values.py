@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from tests.soak.client import Answer, Request
 from tests.soak.history import Outcome, Version
 from tests.soak.known import Known
-from tests.soak.world import Ref, parts_of
+from tests.soak.world import FORCED_SECONDS, Ref, parts_of
 
 HIT, STALE = "hit", "hit; detail=stale"
 MISS, EXPIRED, FORCED = "fwd=miss", "fwd=stale", "fwd=request"
 FETCHED = (MISS, EXPIRED, FORCED)
-# DESIGN section 5.
-FORCED_SECONDS = 1.0
 
 
 @dataclass

@@ -17,6 +17,9 @@ MISSING = f"{ON_DEMAND}missing-"
 ROTATING_ON_DEMAND = tuple(f"{ON_DEMAND}hot-{number}" for number in range(5))
 PREVIOUS = "AWSPREVIOUS"
 LARGE_BYTES = 65_536
+# What is promised: a forced refresh at most so often, and no longer pause after a failure.
+FORCED_SECONDS = 1.0
+MAX_BACKOFF_SECONDS = 60.0
 
 
 class Form(Enum):

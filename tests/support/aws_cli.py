@@ -26,6 +26,9 @@ from tools.emulator import ROOT
 
 CLI = ROOT / ".venv" / "deploy"
 
+# No file of this machine's user is read.
+UNCONFIGURED = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+
 Change = Callable[[str, str, Any], Any]
 Refusal = Callable[[str, str], tuple[str, str] | None]
 
@@ -108,7 +111,7 @@ def aws_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="aws-cli-"))
     listener = str(folder / "socket")
     command = [str(CLI / "bin" / "python"), aws_cli_server.__file__, listener]
-    environ = {**os.environ, "PYTHONUTF8": "1"}
+    environ = {**os.environ, **UNCONFIGURED, "PYTHONUTF8": "1"}
     server = subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert server.stdout is not None
     server.stdout.readline()
@@ -138,8 +141,7 @@ def cli_environ(**environ: str) -> dict[str, str]:
         **os.environ,
         "PATH": f"{aws_folder()}{os.pathsep}{os.environ['PATH']}",
         "TMPDIR": str(aws_folder().with_name("tmp")),
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        **UNCONFIGURED,
         **environ,
     }
 

@@ -15,7 +15,10 @@ import socket
 import sys
 import threading
 import traceback
+from typing import Any
 
+# Of those that the tests ask.
+SERVICES = ("cloudformation", "iam", "lambda", "s3")
 CALLER = """\
 #!{python} -IS
 import json, os, socket, sys
@@ -34,10 +37,23 @@ def _end_with(caller: socket.socket) -> None:
     os._exit(1)
 
 
-def _run(caller: socket.socket) -> None:
-    """Become one command of the CLI."""
+def _warmed_up_driver() -> Any:
+    """Return the CLI with what each command would import, list and parse first."""
     from awscli import clidriver
 
+    driver, other = clidriver.create_clidriver(), clidriver.create_clidriver().session
+    # The session of the commands must not have looked at the environment, which differs: they share only what was read.
+    other.register_component("data_loader", driver.session.get_component("data_loader"))
+    other.get_available_services()
+    for service in SERVICES:
+        other.create_client(service, "eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+        other.get_waiter_model(service)
+        other.get_paginator_model(service)
+    return driver
+
+
+def _run(driver: Any, caller: socket.socket) -> None:
+    """Become one command of the CLI."""
     _, descriptors, _, _ = socket.recv_fds(caller, 1, 3)
     with caller.makefile("rb") as stream:
         folder, environ, arguments = json.loads(stream.readline())
@@ -56,7 +72,7 @@ def _run(caller: socket.socket) -> None:
     sys.argv[1:] = arguments
     threading.Thread(target=_end_with, args=(caller,), daemon=True).start()
     try:
-        code = clidriver.main()
+        code = driver.main(arguments)
     except SystemExit as end:
         code = end.code
     sys.stdout.flush()
@@ -66,10 +82,7 @@ def _run(caller: socket.socket) -> None:
 
 def main() -> None:
     """Serve."""
-    from awscli import clidriver
-
-    # It imports more when it is first made.
-    clidriver.create_clidriver()
+    driver = _warmed_up_driver()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as server:
@@ -83,7 +96,7 @@ def main() -> None:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 server.close()
                 try:
-                    _run(caller)
+                    _run(driver, caller)
                 except BaseException:  # noqa: BLE001 - what an interpreter does
                     traceback.print_exc()
                     sys.stderr.flush()

@@ -15,17 +15,17 @@ class Client:
 
     Attributes:
         name: What it is, and in which HTTP library it asks.
-        request: What it sends, lines apart; `{token}` stands for the session token.
+        request: What it sends, with bars between the lines; `{token}` stands for the session token.
         reads: Takes the value out of a status and a body as the client does; raises as it would.
     """
 
     name: str
-    request: tuple[str, ...]
+    request: str
     reads: Callable[[int, bytes], object]
 
     def sent(self, token: str) -> bytes:
         """Return the bytes."""
-        return "\r\n".join([*self.request, "", ""]).replace(TOKEN, token).encode()
+        return "\r\n".join([*self.request.split(" | "), "", ""]).replace(TOKEN, token).encode()
 
 
 def when_ok(status: int, body: bytes) -> dict[str, object]:
@@ -90,131 +90,95 @@ CLIENTS = (
     Client(
         "Middy, secrets-manager-extension (the fetch of Node.js): slashes and colons as they are",
         (
-            SECRET,
-            HOST.lower(),
-            "connection: keep-alive",
-            HEADER,
-            "accept: */*",
-            "accept-language: *",
-            "sec-fetch-mode: cors",
-            "user-agent: node",
-            "accept-encoding: gzip, deflate",
+            f"{SECRET} | {HOST.lower()} | connection: keep-alive | {HEADER} | accept: */* | accept-language: * | "
+            "sec-fetch-mode: cors | user-agent: node | accept-encoding: gzip, deflate"
         ),
         secret_parsed,
     ),
     Client(
         "secretlamb (Go, net/http)",
-        (ENCODED, HOST, "User-Agent: Go-http-client/1.1", HEADER, "Accept-Encoding: gzip"),
+        f"{ENCODED} | {HOST} | User-Agent: Go-http-client/1.1 | {HEADER} | Accept-Encoding: gzip",
         secret_string,
     ),
     Client(
         "secretlamb, a parameter (Go, net/http): its keys in alphabetical order",
         (
-            "GET /systemsmanager/parameters/get?name=%2Fapp%2Fplain&withDecryption=true HTTP/1.1",
-            HOST,
-            "User-Agent: Go-http-client/1.1",
-            HEADER,
-            "Accept-Encoding: gzip",
+            f"GET /systemsmanager/parameters/get?name=%2Fapp%2Fplain&withDecryption=true HTTP/1.1 | {HOST} | "
+            f"User-Agent: Go-http-client/1.1 | {HEADER} | Accept-Encoding: gzip"
         ),
         parameter_value,
     ),
     Client(
         "aws-parameters-and-secrets-lambda (Rust, reqwest)",
-        (SECRET, HEADER.lower().replace(TOKEN.lower(), TOKEN), "accept: */*", HOST.lower()),
+        f"{SECRET} | {HEADER.lower().replace(TOKEN.lower(), TOKEN)} | accept: */* | {HOST.lower()}",
         secret_string,
     ),
     Client(
         "AWS's sample for parameters (Python, urllib): the header's name in its own way, a connection for each request",
         (
-            PARAMETER,
-            "Accept-Encoding: identity",
-            HOST,
-            "User-Agent: Python-urllib/3.13",
-            f"X-aws-parameters-secrets-token: {TOKEN}",
-            "Connection: close",
+            f"{PARAMETER} | Accept-Encoding: identity | {HOST} | User-Agent: Python-urllib/3.13 | "
+            f"X-aws-parameters-secrets-token: {TOKEN} | Connection: close"
         ),
         parameter_value,
     ),
     Client(
         "AWS's sample for secrets (Python, requests)",
         (
-            SECRET,
-            HOST,
-            "User-Agent: python-requests/2.32.3",
-            "Accept-Encoding: gzip, deflate",
-            "Accept: */*",
-            "Connection: keep-alive",
-            HEADER,
+            f"{SECRET} | {HOST} | User-Agent: python-requests/2.32.3 | Accept-Encoding: gzip, deflate | Accept: */* | "
+            f"Connection: keep-alive | {HEADER}"
         ),
         secret_string,
     ),
     Client(
         "urllib3 in AWS's compute blog: its own headers, few of them",
-        (PARAMETER, HOST, "Accept-Encoding: identity", "User-Agent: python-urllib3/2.2.1", HEADER),
+        f"{PARAMETER} | {HOST} | Accept-Encoding: identity | User-Agent: python-urllib3/2.2.1 | {HEADER}",
         parameter_value,
     ),
     Client(
         "a CDK test stack (axios), which declares each field",
         (
-            ENCODED,
-            "Accept: application/json, text/plain, */*",
-            HEADER,
-            "User-Agent: axios/1.7.2",
-            "Accept-Encoding: gzip, compress, deflate, br",
-            HOST,
-            "Connection: close",
+            f"{ENCODED} | Accept: application/json, text/plain, */* | {HEADER} | User-Agent: axios/1.7.2 | "
+            f"Accept-Encoding: gzip, compress, deflate, br | {HOST} | Connection: close"
         ),
         secret_typed,
     ),
     Client(
         "Java's HttpClient, which offers HTTP/2",
         (
-            "GET /systemsmanager/parameters/get/?name=plain&withDecryption=true HTTP/1.1",
-            "Connection: Upgrade, HTTP2-Settings",
-            "Content-Length: 0",
-            HOST,
-            "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
-            "Upgrade: h2c",
-            "User-Agent: Java-http-client/17.0.15",
-            HEADER,
+            "GET /systemsmanager/parameters/get/?name=plain&withDecryption=true HTTP/1.1 | "
+            f"Connection: Upgrade, HTTP2-Settings | Content-Length: 0 | {HOST} | "
+            "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA | Upgrade: h2c | "
+            f"User-Agent: Java-http-client/17.0.15 | {HEADER}"
         ),
         parameter_value,
     ),
     Client(
         "Java's URLConnection, its old Accept",
         (
-            SECRET,
-            HEADER,
-            "User-Agent: Java/17.0.15",
-            HOST,
-            "Accept: text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
-            "Connection: keep-alive",
+            f"{SECRET} | {HEADER} | User-Agent: Java/17.0.15 | {HOST} | "
+            "Accept: text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2 | Connection: keep-alive"
         ),
         secret_string,
     ),
-    Client(
-        "Guzzle (PHP)",
-        (SECRET, HOST, "User-Agent: GuzzleHttp/7", HEADER),
-        secret_string,
-    ),
+    Client("Guzzle (PHP)", f"{SECRET} | {HOST} | User-Agent: GuzzleHttp/7 | {HEADER}", secret_string),
     Client(
         ".NET's HttpClient, traced",
-        (PARAMETER, HOST, HEADER, "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"),
+        f"{PARAMETER} | {HOST} | {HEADER} | traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
         parameter_value,
     ),
     Client(
         "one that says of what type its body is, though it has none",
-        (ENCODED, HOST, HEADER, "Content-Type: application/json", "Accept: application/json"),
+        f"{ENCODED} | {HOST} | {HEADER} | Content-Type: application/json | Accept: application/json",
         secret_string,
     ),
     Client(
         "curl, as the agent's documentation has it, by its own path",
-        ("GET /v1/prod/api HTTP/1.1", HOST, "User-Agent: curl/8.9.1", "Accept: */*", HEADER),
+        f"GET /v1/prod/api HTTP/1.1 | {HOST} | User-Agent: curl/8.9.1 | Accept: */* | {HEADER}",
         secret_of_agent,
     ),
     Client(
         "a client of Vault's, which knows the agent's path and its own header",
-        ("GET /v1/prod/api HTTP/1.1", HOST, "User-Agent: Go-http-client/1.1", f"X-Vault-Token: {TOKEN}"),
+        f"GET /v1/prod/api HTTP/1.1 | {HOST} | User-Agent: Go-http-client/1.1 | X-Vault-Token: {TOKEN}",
         secret_of_agent,
     ),
 )

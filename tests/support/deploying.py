@@ -3,17 +3,19 @@
 import itertools
 import os
 import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from tests.support import processes
 from tests.support.aws_cli import Proxy, aws_folder, cli_environ, zip_of
 from tests.support.fakes import CANARY
-from tools.emulator import ROOT, moto_server
+from tools.emulator import ROOT
+
+if TYPE_CHECKING:
+    import subprocess
 
 SCRIPT = ROOT / "deploy.sh"
 # macOS has version 3.2.
@@ -98,14 +100,7 @@ def run(
     *arguments: object, script: Path = SCRIPT, bash: tuple[str, ...] = (), **environ: str
 ) -> "subprocess.CompletedProcess[str]":
     """Run deploy.sh."""
-    return subprocess.run(
-        [*(bash or (BASH,)), str(script), *map(str, arguments)],
-        env=cli_environ(**environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return processes.run(*(bash or (BASH,)), script, *arguments, **cli_environ(**environ))
 
 
 def folder_with(folder: Path, *programs: str) -> str:
@@ -116,10 +111,3 @@ def folder_with(folder: Path, *programs: str) -> str:
         assert found is not None
         (folder / program).symlink_to(found)
     return str(folder)
-
-
-@contextmanager
-def an_account(folder: Path) -> Iterator[Lambda]:
-    """Give an account, which writes its zips into a folder."""
-    with moto_server() as url, Proxy(url) as proxy:
-        yield Lambda(url, proxy, folder)

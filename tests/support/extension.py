@@ -1,15 +1,21 @@
 """What tests do with an extension's process: call it, wait for the end of its init, shut it down, break it."""
 
+import os
+import shutil
+import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY
 from tests.support.lambda_api import LambdaApi
-from tests.support.processes import Process
+from tests.support.processes import Process, config, wait_until
+from tools.emulator import ROOT, Emulator, free_port
 
 
 def get(url: str, **headers: str) -> tuple[int, str]:
@@ -30,20 +36,59 @@ def next_is_open(api: LambdaApi) -> bool:
 
 def shut_down(api: LambdaApi, extension: Process) -> None:
     """Send SHUTDOWN; the process must end at once, with 0."""
-    assert extension.process.poll() is None
     began = time.monotonic()
     api.release.set()
     assert 0 == extension.exit_code()
-    assert 2 > time.monotonic() - began
+    assert PATIENCE_SECONDS / 10 > time.monotonic() - began
     extension.log.join()
+
+
+def link_layer(opt: Path, target: Path) -> Path:
+    """Make a copy of a layer that shares its files: whoever changes one of them removes it first."""
+    return shutil.copytree(opt, target, copy_function=os.link)
+
+
+def asking_function(opt: Path, upstream: stub.Upstream, folder: Path, text: str, **environ: str) -> Emulator:
+    """Return a function beside a layer: it asks for `db` when it is imported, and for what it is invoked with."""
+    return Emulator(
+        opt=opt,
+        task=ROOT / "tests" / "functions",
+        runtime=[sys.executable, "-m", "awslambdaric", "asking.handler"],
+        environ={
+            "AWS_ENDPOINT_URL": upstream.url,
+            "SECRETS_CACHE_PORT": str(free_port()),
+            **config(folder, text),
+            **environ,
+        },
+    )
+
+
+def end_well(emulator: Emulator) -> list[dict[str, Any]]:
+    """Shut an environment down: the extension stops at once by itself, and nothing secret shows. Return its log."""
+    began = time.monotonic()
+    emulator.shut_down()
+    assert PATIENCE_SECONDS / 4 > time.monotonic() - began
+    events = emulator.log.events()
+    assert ("extension.stopped", "SHUTDOWN") == (events[-1]["event"], events[-1]["reason"])
+    assert CANARY not in emulator.log.text
+    return events
+
+
+def invoke_until(emulator: Emulator, is_last: Callable[[Any], bool], event: object = None) -> Any:
+    """Invoke a function until its answer is the one that is waited for; return the answer."""
+    answers = []
+
+    def has_come() -> bool:
+        answers.append(emulator.invoke(event))
+        return is_last(answers[-1])
+
+    wait_until(has_come)
+    return answers[-1]
 
 
 def wait_for_call(upstream: stub.Upstream, name: str = "db") -> None:
     """Wait until AWS has been asked for a secret."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not upstream.count(name):
-        assert deadline > time.monotonic()
-        time.sleep(0.005)
+    wait_until(lambda: upstream.count(name))
 
 
 def broken(folder: Path, package: str, error: str) -> dict[str, str]:

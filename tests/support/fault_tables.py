@@ -1,21 +1,9 @@
-"""The tables of docs/reliability.md, from `fault_matrix`: `python -m tests.support.fault_tables --write`."""
+"""The tables of docs/reliability.md, from `fault_matrix`: `python -m tests.support.fault_tables` writes them."""
 
-import argparse
-from pathlib import Path
+from tests.support.fault_matrix import FAULTS, GROUPS, Fault, Kind, Moment, Told, expected, moments_of
+from tests.support.pages import ROOT, table, with_tables
 
-from tests.support.fault_matrix import (
-    FAULTS,
-    GROUPS,
-    Fault,
-    Kind,
-    Moment,
-    Told,
-    expected,
-    moments_of,
-)
-
-PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "reliability.md"
-MARKS = ("<!-- by tests.support.fault_tables: {} -->\n", "<!-- end -->\n")
+PAGE = ROOT / "docs" / "reliability.md"
 MOMENTS = {
     Moment.PREFETCH: "prefetch",
     Moment.FIRST: "first request",
@@ -26,12 +14,6 @@ MOMENTS = {
     Moment.BATCH_ALONE: "batch alone",
 }
 SHORT = {"hit": "old", "hit; detail=stale": "stale"}
-
-
-def table(*rows: list[str]) -> str:
-    """Return a table in Markdown, the first row its head."""
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "| " + " | ".join("---" for _ in rows[0]) + " |", *lines[1:], ""])
 
 
 def matrix() -> str:
@@ -105,23 +87,10 @@ def _levels(moment: Moment, *, is_passing: bool) -> str:
     return ", ".join(dict.fromkeys(f"{line.level} `{line.event}`" for line in expected(fault, moment).logged))
 
 
-TABLES = {"matrix": matrix, "outcomes": outcomes}
-
-
-def written(page: str) -> str:
-    """Return the page with the tables as they must be."""
-    for name, render in TABLES.items():
-        before, mark, rest = page.partition(MARKS[0].format(name))
-        _, end, after = rest.partition(MARKS[1])
-        if not (mark and end):
-            message = f"the page has no place for {name}"
-            raise ValueError(message)
-        page = f"{before}{mark}\n{render()}\n{end}{after}"
-    return page
+def written(text: str) -> str:
+    """Return the page's text with the tables as they must be."""
+    return with_tables(text, "fault_tables", {"matrix": matrix(), "outcomes": outcomes()})
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put them there")
-    if parser.parse_args().write:
-        PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

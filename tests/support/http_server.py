@@ -216,16 +216,10 @@ class Setup:
         return details
 
     async def raw(self, data: bytes) -> bytes:
-        """Send bytes; return what comes back until the server closes or a second passes."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(data)
-        received = b""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                while chunk := await reader.read(65536):
-                    received += chunk
-        writer.close()
-        return received
+        """Send bytes; return what comes back until the server closes."""
+        caller = await self.connect()
+        caller.send(data)
+        return await caller.rest()
 
 
 class LayerSetup(Setup):

@@ -1,6 +1,7 @@
 """The pages of the documentation, taken apart: blocks, prose, sections, tables."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,24 @@ def rows_of(page: Path, heading: str) -> list[list[str]]:
     (table,) = (rows for rows in tables if rows.lstrip().startswith(f"| {heading} |"))
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.strip().splitlines()]
     return rows[2:]
+
+
+def table(*rows: Sequence[str]) -> str:
+    """Return a table in Markdown, the first row its head."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "| " + " | ".join("---" for _ in rows[0]) + " |", *lines[1:], ""])
+
+
+def with_tables(text: str, module: str, tables: Mapping[str, str]) -> str:
+    """Return a page's text with the tables that a module of tests.support writes, each between its marks."""
+    for name, made in tables.items():
+        begin, end = f"<!-- by tests.support.{module}: {name} -->\n", "<!-- end -->\n"
+        before, mark, rest = text.partition(begin)
+        _, has_end, after = rest.partition(end)
+        assert mark, f"the page has no place for {name}"
+        assert has_end
+        text = f"{before}{begin}\n{made}\n{end}{after}"
+    return text
 
 
 def codes_in(text: str) -> list[str]:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -78,6 +78,32 @@ class Process:
 def serve(file: Path | str, *options: str, port: int | None = None, **environ: str) -> Process:
     """Return a process of `secrets-cache serve` with a configuration file."""
     return Process(("-m", "secrets_cache", "serve", "--config", str(file), *options), environ, port=port)
+
+
+def run(*command: object, cwd: str | Path = ROOT, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command with more variables; return what became of it, whatever that is."""
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def make(*arguments: str, cwd: str | Path = ROOT, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """Run make, not as a part of the make that runs the tests."""
+    return run("make", "--no-print-directory", *arguments, cwd=cwd, MAKEFLAGS="", MAKELEVEL="", MFLAGS="", **environ)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until something that another process or thread brings about is so."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert deadline > time.monotonic()
+        time.sleep(0.005)
 
 
 def config(folder: Path, text: str) -> dict[str, str]:

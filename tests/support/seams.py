@@ -6,6 +6,7 @@ Each breaks a process of its own, from its first line on: see `breaking` for how
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 
 class Callers(Enum):
@@ -44,241 +45,127 @@ class Seam:
     answers: dict[str, list[tuple[int, dict[str, str], bytes] | None]] = field(default_factory=dict)
 
 
+SERVED, HEALED, LAST_RESORT, REFUSED, UNHEARD = Callers
 LIBRARIES = {"SECRETS_CACHE_LANES": "0"}
-INTERNAL = "internal.error"
-IN_EXTENSION = (INTERNAL, "extension")
-
-
-def _raises(target: str, error: str, rest: str = "") -> str:
-    return f"b.call_raises({target!r}, {error}{', ' if rest else ''}{rest})"
-
-
-def _import(module: str, error: str, rest: str = "") -> str:
-    return f"b.import_raises({module!r}, {error}{', ' if rest else ''}{rest})"
-
-
+INTERNAL, FAILED, API = "internal.error", "secret.fetch_failed", "extensions_api.failed"
+EXTENSION, CONNECTION, IN_LOOP = ((INTERNAL, place) for place in ("extension", "connection", "loop"))
 ONCE = "times=1"
 
+
+def _import(module: str, error: str, callers: Callers, *says: str, when: str = "", **more: Any) -> Seam:
+    """Return the seam of an import that raises, once if `when` says so."""
+    times = f", {ONCE}" if when == ", once" else ""
+    before = f"b.import_raises({module!r}, {error}(b.CANARY){times})"
+    return Seam(f"the import of `{module}`{when}", callers, says, before, **more)
+
+
+def _call(what: str, target: str, error: str, callers: Callers, *says: str, times: str = "") -> Seam:
+    """Return the seam of a call that raises: a function of `breaking` makes the error, or its class does."""
+    made = f"b.{error}()" if error.islower() else f"{error}(b.CANARY)"
+    return Seam(what, callers, says, f"b.call_raises({target!r}, {made}{', ' if times else ''}{times})")
+
+
 IMPORTS = (
-    Seam(
-        "the import of `asyncio`, once",
-        Callers.SERVED,
-        (*IN_EXTENSION, "MemoryError"),
-        _import("asyncio", "MemoryError(b.CANARY)", ONCE),
-    ),
-    Seam(
-        "the import of `asyncio`",
-        Callers.LAST_RESORT,
-        (*IN_EXTENSION, "ImportError"),
-        _import("asyncio", "ImportError(b.CANARY)"),
-    ),
-    Seam(
-        "the import of `logging`", Callers.LAST_RESORT, (INTERNAL, "logs"), _import("logging", "ImportError(b.CANARY)")
-    ),
-    Seam("the import of `json`", Callers.LAST_RESORT, (INTERNAL, "logs"), _import("json", "MemoryError(b.CANARY)")),
-    Seam(
-        "the import of `socket`",
-        Callers.UNHEARD,
-        (*IN_EXTENSION, "ImportError"),
-        _import("socket", "ImportError(b.CANARY)"),
-    ),
+    _import("asyncio", "MemoryError", SERVED, *EXTENSION, "MemoryError", when=", once"),
+    _import("asyncio", "ImportError", LAST_RESORT, *EXTENSION, "ImportError"),
+    _import("logging", "ImportError", LAST_RESORT, INTERNAL, "logs"),
+    _import("json", "MemoryError", LAST_RESORT, INTERNAL, "logs"),
+    _import("socket", "ImportError", UNHEARD, *EXTENSION, "ImportError"),
     Seam(
         "the import of the last resort too",
-        Callers.UNHEARD,
-        (*IN_EXTENSION, "MemoryError"),
-        _import("secrets_cache.extension.lifecycle", "ImportError(b.CANARY)")
-        + "; "
-        + _import("secrets_cache.extension.fallback", "MemoryError(b.CANARY)"),
+        UNHEARD,
+        (*EXTENSION, "MemoryError"),
+        "b.import_raises('secrets_cache.extension.lifecycle', ImportError(b.CANARY)); "
+        "b.import_raises('secrets_cache.extension.fallback', MemoryError(b.CANARY))",
     ),
-    Seam(
-        "the import of `ssl`",
-        Callers.LAST_RESORT,
-        (*IN_EXTENSION, "ImportError"),
-        _import("ssl", "ImportError(b.CANARY)"),
-    ),
-    Seam(
-        "the import of `secrets_cache.extension.lifecycle`",
-        Callers.LAST_RESORT,
-        (*IN_EXTENSION, "RuntimeError"),
-        _import("secrets_cache.extension.lifecycle", "RuntimeError(b.CANARY)"),
-    ),
-    Seam(
-        "the import of `secrets_cache.app`, which ends the process",
-        Callers.LAST_RESORT,
-        (*IN_EXTENSION, "SystemExit"),
-        _import("secrets_cache.app", "SystemExit(b.CANARY)"),
-    ),
-    Seam(
-        "the import of `secrets_cache.app`, once",
-        Callers.SERVED,
-        (*IN_EXTENSION, "RecursionError"),
-        _import("secrets_cache.app", "RecursionError(b.CANARY)", ONCE),
-    ),
-    Seam("the import of `_ctypes`", Callers.SERVED, (), _import("_ctypes", "ImportError(b.CANARY)")),
-    Seam(
-        "the import of `aiohttp`",
-        Callers.SERVED,
-        (INTERNAL, "connection", "MemoryError"),
-        _import("aiohttp", "MemoryError(b.CANARY)"),
-    ),
-    Seam(
-        "the import of `aiohttp`, without the fast paths",
-        Callers.LAST_RESORT,
-        (*IN_EXTENSION, "MemoryError"),
-        _import("aiohttp", "MemoryError(b.CANARY)"),
+    _import("ssl", "ImportError", LAST_RESORT, *EXTENSION, "ImportError"),
+    _import("secrets_cache.extension.lifecycle", "RuntimeError", LAST_RESORT, *EXTENSION, "RuntimeError"),
+    _import("secrets_cache.app", "SystemExit", LAST_RESORT, *EXTENSION, "SystemExit", when=", which ends the process"),
+    _import("secrets_cache.app", "RecursionError", SERVED, *EXTENSION, "RecursionError", when=", once"),
+    _import("_ctypes", "ImportError", SERVED),
+    _import("aiohttp", "MemoryError", SERVED, *CONNECTION, "MemoryError"),
+    _import(
+        *("aiohttp", "MemoryError", LAST_RESORT, *EXTENSION, "MemoryError"),
+        when=", without the fast paths",
         environ=LIBRARIES,
     ),
-    Seam(
-        "the import of `aiobotocore`, without the fast paths",
-        Callers.REFUSED,
-        ("secret.fetch_failed", "internal-error", "ImportError"),
-        _import("aiobotocore", "ImportError(b.CANARY)"),
+    _import(
+        *("aiobotocore", "ImportError", REFUSED, FAILED, "internal-error", "ImportError"),
+        when=", without the fast paths",
         environ=LIBRARIES,
     ),
-    Seam(
-        "the import of `aiobotocore`, which ends the process, without the fast paths",
-        Callers.REFUSED,
-        (INTERNAL, "loop", "SystemExit"),
-        _import("aiobotocore", "SystemExit(b.CANARY)"),
+    _import(
+        *("aiobotocore", "SystemExit", REFUSED, *IN_LOOP, "SystemExit"),
+        when=", which ends the process, without the fast paths",
         environ=LIBRARIES,
     ),
-    Seam(
-        "the import of `yaml`, for a configuration that needs it",
-        Callers.LAST_RESORT,
-        (*IN_EXTENSION, "ImportError"),
-        _import("yaml", "ImportError(b.CANARY)"),
+    _import(
+        *("yaml", "ImportError", LAST_RESORT, *EXTENSION, "ImportError"),
+        when=", for a configuration that needs it",
         text="secrets: [&x db]",
     ),
 )
+LOOP_CLASS, SELECTOR = "asyncio.base_events:BaseEventLoop", "selectors:EpollSelector"
+SIGNALS = "asyncio.unix_events:_UnixSelectorEventLoop.add_signal_handler"
+WRITE = "asyncio.selector_events:_SelectorSocketTransport.write"
 START = (
-    Seam(
-        "copying a descriptor, once", Callers.SERVED, (*IN_EXTENSION, "OSError"), _raises("os:dup", "b.emfile()", ONCE)
-    ),
-    Seam(
-        "making the event loop, once",
-        Callers.SERVED,
-        (*IN_EXTENSION, "OSError"),
-        _raises("asyncio:new_event_loop", "b.emfile()", ONCE),
-    ),
-    Seam(
-        "making the event loop",
-        Callers.LAST_RESORT,
-        (*IN_EXTENSION, "OSError"),
-        _raises("asyncio:new_event_loop", "b.emfile()"),
-    ),
-    Seam(
-        "taking signals, once",
-        Callers.SERVED,
-        (*IN_EXTENSION, "RuntimeError"),
-        _raises("asyncio.unix_events:_UnixSelectorEventLoop.add_signal_handler", "RuntimeError(b.CANARY)", ONCE),
-    ),
-    Seam(
-        "starting a thread",
-        Callers.SERVED,
-        (INTERNAL, "connection", "RuntimeError"),
-        _raises("threading:Thread.start", "RuntimeError(b.CANARY)"),
-    ),
-    Seam("chance, once", Callers.HEALED, ("secret.fetch_failed", "OSError"), _raises("os:urandom", "b.enomem()", ONCE)),
+    _call("copying a descriptor, once", "os:dup", "emfile", SERVED, *EXTENSION, "OSError", times=ONCE),
+    _call("making the event loop, once", "asyncio:new_event_loop", "emfile", SERVED, *EXTENSION, "OSError", times=ONCE),
+    _call("making the event loop", "asyncio:new_event_loop", "emfile", LAST_RESORT, *EXTENSION, "OSError"),
+    _call("taking signals, once", SIGNALS, "RuntimeError", SERVED, *EXTENSION, "RuntimeError", times=ONCE),
+    _call("starting a thread", "threading:Thread.start", "RuntimeError", SERVED, *CONNECTION, "RuntimeError"),
+    _call("chance, once", "os:urandom", "enomem", HEALED, FAILED, "OSError", times=ONCE),
 )
+SOON = "first=2, times=1"
+LATER = "first=4, times=1"
 LOOP = (
-    Seam(
-        "waiting for events, once",
-        Callers.SERVED,
-        (INTERNAL, "loop", "OSError"),
-        _raises("selectors:EpollSelector.select", "b.enomem()", "first=4, times=1"),
+    _call("waiting for events, once", f"{SELECTOR}.select", "enomem", SERVED, *IN_LOOP, "OSError", times=LATER),
+    _call(
+        *("waiting for events, from some moment on", f"{SELECTOR}.select", "enomem", LAST_RESORT),
+        *(*EXTENSION, "OSError"),
+        times="first=2",
     ),
-    Seam(
-        "waiting for events, from some moment on",
-        Callers.LAST_RESORT,
-        (*IN_EXTENSION, "OSError"),
-        _raises("selectors:EpollSelector.select", "b.enomem()", "first=2"),
+    _call("watching a descriptor, once", f"{SELECTOR}.register", "enomem", HEALED, "OSError", times=SOON),
+    _call("making a task, once", f"{LOOP_CLASS}.create_task", "RuntimeError", HEALED, "RuntimeError", times=LATER),
+    _call(
+        "accepting a caller, three times", "socket:socket.accept", "emfile", SERVED, "server.crowded", times="times=3"
     ),
-    Seam(
-        "watching a descriptor, once",
-        Callers.HEALED,
-        ("OSError",),
-        _raises("selectors:EpollSelector.register", "b.enomem()", "first=2, times=1"),
+    _call("connecting to AWS", f"{LOOP_CLASS}.create_connection", "enomem", REFUSED, FAILED, "connection-failed"),
+    _call("writing to a connection, once", WRITE, "RuntimeError", HEALED, "RuntimeError", times=ONCE),
+    _call("reading what AWS answers, once", "json:loads", "MemoryError", HEALED, FAILED, "MemoryError", times=ONCE),
+    _call(
+        *("reading what AWS answers, once, with the end of the process", "json:loads", "SystemExit", HEALED),
+        *(*IN_LOOP, "SystemExit"),
+        times=ONCE,
     ),
-    Seam(
-        "making a task, once",
-        Callers.HEALED,
-        ("RuntimeError",),
-        _raises("asyncio.base_events:BaseEventLoop.create_task", "RuntimeError(b.CANARY)", "first=4, times=1"),
-    ),
-    Seam(
-        "accepting a caller, three times",
-        Callers.SERVED,
-        ("server.crowded",),
-        _raises("socket:socket.accept", "b.emfile()", "times=3"),
-    ),
-    Seam(
-        "connecting to AWS",
-        Callers.REFUSED,
-        ("secret.fetch_failed", "connection-failed"),
-        _raises("asyncio.base_events:BaseEventLoop.create_connection", "b.enomem()"),
-    ),
-    Seam(
-        "writing to a connection, once",
-        Callers.HEALED,
-        ("RuntimeError",),
-        _raises("asyncio.selector_events:_SelectorSocketTransport.write", "RuntimeError(b.CANARY)", ONCE),
-    ),
-    Seam(
-        "reading what AWS answers, once",
-        Callers.HEALED,
-        ("secret.fetch_failed", "MemoryError"),
-        _raises("json:loads", "MemoryError(b.CANARY)", ONCE),
-    ),
-    Seam(
-        "reading what AWS answers, once, with the end of the process",
-        Callers.HEALED,
-        (INTERNAL, "loop", "SystemExit"),
-        _raises("json:loads", "SystemExit(b.CANARY)", ONCE),
-    ),
-    Seam(
-        "signing, once",
-        Callers.HEALED,
-        ("secret.fetch_failed", "ValueError"),
-        _raises("hmac:digest", "ValueError(b.CANARY)", ONCE),
-    ),
+    _call("signing, once", "hmac:digest", "ValueError", HEALED, FAILED, "ValueError", times=ONCE),
 )
 LOG = (
-    Seam("standard output: a full disk", Callers.SERVED, before="b.standard_output('full')", is_mute=True),
-    Seam(
-        "standard output: a pipe that nobody empties",
-        Callers.SERVED,
-        before="b.standard_output('unread')",
-        is_mute=True,
-    ),
-    Seam("standard output: a pipe that nobody has", Callers.SERVED, before="b.standard_output('broken')", is_mute=True),
-    Seam("standard output: closed", Callers.SERVED, before="import os; os.close(1); os.close(2)", is_mute=True),
+    Seam("standard output: a full disk", SERVED, before="b.standard_output('full')", is_mute=True),
+    Seam("standard output: a pipe that nobody empties", SERVED, before="b.standard_output('unread')", is_mute=True),
+    Seam("standard output: a pipe that nobody has", SERVED, before="b.standard_output('broken')", is_mute=True),
+    Seam("standard output: closed", SERVED, before="import os; os.close(1); os.close(2)", is_mute=True),
     Seam(
         "formatting a line of the log",
-        Callers.SERVED,
-        before=_raises("time:strftime", "ValueError(b.CANARY)", "first=20"),
+        SERVED,
+        before="b.call_raises('time:strftime', ValueError(b.CANARY), first=20)",
         is_mute=True,
     ),
 )
 MACHINE = (
     Seam(
         "the working directory is gone",
-        Callers.SERVED,
+        SERVED,
         before="import os, tempfile; f = tempfile.mkdtemp(); os.chdir(f); os.rmdir(f)",
     ),
-    Seam("no home", Callers.SERVED, environ={"HOME": "/dev/null"}),
+    Seam("no home", SERVED, environ={"HOME": "/dev/null"}),
+    Seam("no file may be written", SERVED, before="import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))"),
     Seam(
-        "no file may be written",
-        Callers.SERVED,
-        before="import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))",
-    ),
-    Seam(
-        "24 descriptors in all",
-        Callers.SERVED,
-        before="import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))",
+        "24 descriptors in all", SERVED, before="import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))"
     ),
     Seam(
         "no IPv6",
-        Callers.SERVED,
+        SERVED,
         before="""
 import _socket
 class Old(_socket.socket):
@@ -291,7 +178,7 @@ _socket.socket = Old""",
     ),
     Seam(
         "a port that is taken",
-        Callers.UNHEARD,
+        UNHEARD,
         ("server.not_listening", "Address already in use"),
         before="""
 import os, socket
@@ -300,59 +187,41 @@ taken.bind(("127.0.0.1", int(os.environ["SECRETS_CACHE_PORT"])))""",
     ),
     Seam(
         "the configuration is a folder",
-        Callers.REFUSED,
+        REFUSED,
         ("config.invalid", "it is not a regular file"),
         environ={"SECRETS_CACHE_CONFIG": "/"},
     ),
     Seam(
         "the configuration is a pipe",
-        Callers.REFUSED,
+        REFUSED,
         ("config.invalid", "it is not a regular file"),
         before="import os; os.environ['SECRETS_CACHE_CONFIG'] += '.p'; os.mkfifo(os.environ['SECRETS_CACHE_CONFIG'])",
     ),
     Seam(
         "the configuration cannot be read",
-        Callers.REFUSED,
+        REFUSED,
         ("config.invalid", "Input/output error"),
         environ={"SECRETS_CACHE_CONFIG": "/proc/self/mem"},
     ),
 )
 PLATFORM = (
-    Seam(
-        "the Extensions API hangs up on the registration",
-        Callers.SERVED,
-        ("extensions_api.failed", "register"),
-        answers={"/register": [None]},
-    ),
+    Seam("the Extensions API hangs up on the registration", SERVED, (API, "register"), answers={"/register": [None]}),
     Seam(
         "the Extensions API refuses the registration",
-        Callers.SERVED,
-        ("extensions_api.failed", "status 403"),
+        SERVED,
+        (API, "status 403"),
         answers={"/register": [(403, {}, b"no")]},
     ),
     Seam(
         "the registration's answer has no identifier",
-        Callers.SERVED,
-        ("extensions_api.failed", "no Lambda-Extension-Identifier"),
+        SERVED,
+        (API, "no Lambda-Extension-Identifier"),
         answers={"/register": [(200, {}, b"\xff<html>")]},
     ),
     Seam(
-        "the next event is nonsense",
-        Callers.SERVED,
-        ("extensions_api.failed", "only SHUTDOWN"),
-        answers={"/event/next": [(200, {}, b"\xff[[[")]},
+        "the next event is nonsense", SERVED, (API, "only SHUTDOWN"), answers={"/event/next": [(200, {}, b"\xff[[[")]}
     ),
-    Seam(
-        "the Extensions API hangs up on the next event",
-        Callers.SERVED,
-        ("extensions_api.failed", "event/next"),
-        answers={"/event/next": [None]},
-    ),
-    Seam(
-        "the Extensions API fails",
-        Callers.SERVED,
-        ("extensions_api.failed", "status 500"),
-        answers={"/event/next": [(500, {}, b"no")]},
-    ),
+    Seam("the Extensions API hangs up on the next event", SERVED, (API, "event/next"), answers={"/event/next": [None]}),
+    Seam("the Extensions API fails", SERVED, (API, "status 500"), answers={"/event/next": [(500, {}, b"no")]}),
 )
 SEAMS = (*IMPORTS, *START, *LOOP, *LOG, *MACHINE, *PLATFORM)
