@@ -102,6 +102,13 @@ class SecretNotFound(SecretError):
         super().__init__(name)
         self.code = code
 
+    @classmethod
+    def of_parameter(cls, name: str) -> "SecretNotFound":
+        """Return the error of a parameter that Parameter Store does not have."""
+        error = cls(name, code="ParameterNotFound")
+        error.what = "parameter"
+        return error
+
     def __str__(self) -> str:
         service = "AWS Secrets Manager" if self.what == "secret" else "Parameter Store"
         account = f"the account of {self.role_arn}" if self.role_arn else "this account"

@@ -79,7 +79,7 @@ class ParameterStore(Store):
             if ref is not None:
                 found[ref] = secret
         for invalid in filter(by_name.__contains__, invalid_names):
-            found[by_name[invalid]] = _mark_as_parameter(SecretNotFound(invalid, code="ParameterNotFound"))
+            found[by_name[invalid]] = SecretNotFound.of_parameter(invalid)
         return found
 
     def _share_failure(self, ref: Ref, error: SecretError) -> SecretError | None:

@@ -21,7 +21,7 @@ from secrets_cache.aws.merge import merge
 from secrets_cache.aws.secretsmanager import BATCH_THRESHOLD, SecretsManager
 from secrets_cache.aws.store import Store
 from secrets_cache.config import Batch
-from secrets_cache.core.arn import Arn
+from secrets_cache.core.arn import find_region
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.fetcher import FetchResults
 from secrets_cache.core.secret import AwsContext, Ref, Secret
@@ -130,10 +130,9 @@ class AwsSource:
         return error
 
     def _find_key(self, ref: Ref) -> _StoreKey:
-        arn = Arn.parse(ref.secret_id)
-        region = ref.context.region or (arn.region if arn else "")
-        is_own = region == self._environ.get("AWS_REGION", "")
-        return _StoreKey(ref.is_parameter, ref.context._replace(region="" if is_own else region))
+        own = self._environ.get("AWS_REGION", "")
+        region = find_region(ref.secret_id, given=ref.context.region, own=own)
+        return _StoreKey(ref.is_parameter, ref.context._replace(region=region))
 
     def _find_store(self, key: _StoreKey) -> Store:
         store = self._stores.get(key)

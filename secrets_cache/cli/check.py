@@ -43,7 +43,7 @@ def run(given: argparse.Namespace) -> int:
     found: Row = {
         "ok": not problems and not failed,
         "file": file.path,
-        "file_exists": file.data is not None,
+        "file_exists": file.exists,
         "fetched": given.fetch,
         "problems": problems,
         "listed": listed,

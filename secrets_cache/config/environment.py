@@ -71,8 +71,8 @@ def combine(of_file: Mapping[str, Any], problems_of_file: Sequence[Problem], env
                     file="environment",
                     line=None,
                     key=SESSION_VARIABLES[0],
-                    found="nothing",
-                    allowed="the token that server.token: session stands for; without it, every request is refused",
+                    found=f'not set, but server.token is "{SESSION}": every request will be refused',
+                    allowed="",
                 )
             )
     elif token:

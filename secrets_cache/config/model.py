@@ -56,8 +56,8 @@ class Problem(NamedTuple):
         file: The file's path, or "environment".
         line: The line in the file, from 1; None if the problem has no line.
         key: The setting, such as "secrets[2].ttl" or "CACHE_TIMEOUT"; empty for the whole file.
-        found: What the setting holds, shortened; never the value of a token.
-        allowed: What the setting may hold.
+        found: What the setting holds, shortened, or what is wrong in words; never the value of a token.
+        allowed: What the setting may hold; empty where `found` says what is wrong.
     """
 
     file: str
@@ -69,7 +69,7 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         key = f" {self.key}:" if self.key else ""
-        return f"{place}:{key} found {self.found}; allowed: {self.allowed}"
+        return f"{place}:{key} " + (f"found {self.found}; allowed: {self.allowed}" if self.allowed else self.found)
 
     def as_fields(self) -> "Mapping[str, str | int]":
         """Return the fields of the log event `config.invalid`."""

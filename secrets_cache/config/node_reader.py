@@ -82,7 +82,7 @@ class NodeReader:
         """Return the items of a list or the pairs of a mapping, as many as the bound leaves."""
         taken: list[Any] = [*node.value[: self._items_left]]
         if len(taken) < len(node.value) and self._items_left:
-            self.note_problem(node, key, f"at most {MAX_ITEMS} items and keys in all", found="more")
+            self.note_problem(node, key, f"at most {MAX_ITEMS} items and keys in all", found=f"more than {MAX_ITEMS}")
         self._items_left -= len(taken)
         return taken
 

@@ -50,3 +50,17 @@ class Arn(NamedTuple):
         """The parameter's full name, with its leading slash; empty if this is not the ARN of a parameter."""
         is_name = self.is_parameter and self.resource.startswith("parameter")
         return self.resource.removeprefix("parameter") if is_name else ""
+
+
+def find_region(secret_id: str, *, given: str = "", own: str = "") -> str:
+    """
+    Return the region in which a secret or a parameter is read; empty for the function's own.
+
+    Args:
+        secret_id: A name or an ARN.
+        given: The region that the caller or the configuration gives; it counts before that of an ARN.
+        own: The function's region.
+    """
+    arn = Arn.parse(secret_id)
+    region = given or (arn.region if arn else "")
+    return "" if region == own else region

@@ -282,9 +282,7 @@ def _select_member(answer: CacheResult, entry: Entry, name: str) -> CacheResult:
         return answer
     member = (answer.secret.members or {}).get(full)
     if member is None:
-        error = SecretNotFound(name, code="ParameterNotFound")
-        error.what = "parameter"
-        raise error
+        raise SecretNotFound.of_parameter(name)
     path = answer.held
     held = CachedValue(member, path.sent, path.received_at, path.refresh_age_seconds)
     return CacheResult(held, answer.served, answer.replayable_seconds)

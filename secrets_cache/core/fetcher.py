@@ -132,7 +132,9 @@ class Fetcher:
             logger.error("internal.error", {"where": "prefetch", "error": type(error).__name__})  # noqa: TRY400
             await results.aclose()
         for ref, entry in left.items():
-            missed = SecretUnavailable(ref.secret_id, code="internal-error", cause="it was not fetched")
+            missed = SecretUnavailable(
+                ref.secret_id, code="internal-error", cause="the batch ended without a result for it"
+            )
             flights[ref].set_result(self._keep(entry, missed, sent, shared))
 
     def _keep(

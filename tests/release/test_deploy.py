@@ -753,7 +753,7 @@ def test_grant_puts_the_policy_of_the_configuration(account):
 def test_grant_refuses_a_configuration_with_a_problem(account, tmp_path):
     """It might grant less than what is meant. So does a file that lists nothing, or that is not there."""
     config = tmp_path / "config.yaml"
-    for text, said in (("secretes: [db]", "secretes"), ("ttl: 5m", "found no entries"), (None, "no such file")):
+    for text, said in (("secretes: [db]", "secretes"), ("ttl: 5m", "nothing is listed"), (None, "no such file")):
         config.unlink(missing_ok=True)
         if text is not None:
             config.write_text(text, encoding="utf-8")

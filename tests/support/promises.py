@@ -217,9 +217,9 @@ CACHE = (
         "A signature that has expired is made anew at once, without a pause.",
         Mutation(
             "classify",
-            'cause = "AWS rejected the request\'s signature as too old or too new"; '
+            'cause = "AWS rejected the signature as too old or too new; check the clock"; '
             "return RetryableError(SecretUnavailable(name, code=code, cause=cause), at_once=True)",
-            'cause = "AWS rejected the request\'s signature as too old or too new"; '
+            'cause = "AWS rejected the signature as too old or too new; check the clock"; '
             "return RetryableError(SecretUnavailable(name, code=code, cause=cause))",
         ),
         ["test_an_old_signature_or_connection_costs_no_pause"],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from secrets_cache.core.arn import Arn
+from secrets_cache.core.arn import Arn, find_region
 from tests.support.upstream import arn_of
 
 PARAMETER = "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/app/db"
@@ -55,3 +55,19 @@ def test_a_parameters_arn_holds_its_name(text, is_parameter, name):
 
     assert arn is not None
     assert (is_parameter, name) == (arn.is_parameter, arn.parameter_name)
+
+
+@pytest.mark.parametrize(
+    ("secret_id", "given", "region"),
+    [
+        ("db", "", ""),
+        ("db", "us-west-2", "us-west-2"),
+        (PARAMETER, "", "cn-north-1"),
+        (PARAMETER, "us-west-2", "us-west-2"),
+        (arn_of("db"), "", ""),
+        (PARAMETER, "eu-west-1", ""),
+    ],
+)
+def test_a_given_region_counts_before_that_of_an_arn(secret_id, given, region):
+    """The function's own region is empty, however it was given."""
+    assert region == find_region(secret_id, given=given, own="eu-west-1")
