@@ -68,13 +68,13 @@ _CAUSES = {
 }
 
 
-def unavailable_error(name: str, code: str) -> RetryableError:
+def make_unanswered(name: str, code: str) -> RetryableError:
     """Return the failure of a call that AWS did not answer. `code` is one of our own codes."""
     # AWS is well, only the connection was too old.
     return RetryableError(SecretUnavailable(name, code=code, cause=_CAUSES[code]), at_once=code == "connection-closed")
 
 
-def malformed_answer(name: str) -> RetryableError:
+def make_malformed(name: str) -> RetryableError:
     """Return the failure of a call whose answer is not in the documented form."""
     cause = "AWS's answer is not in the documented form"
     return RetryableError(SecretUnavailable(name, code="malformed-answer", cause=cause))

@@ -23,8 +23,8 @@ from secrets_cache.aws.store import Store
 from secrets_cache.config import Batch
 from secrets_cache.core.arn import find_region
 from secrets_cache.core.clock import Clock
-from secrets_cache.core.fetcher import FetchResults
 from secrets_cache.core.secret import AwsContext, Ref, Secret
+from secrets_cache.core.source import FetchResults
 from secrets_cache.errors import SecretError, SecretNotFound, SecretTimeout
 from secrets_cache.system.clock import random_fraction
 
@@ -93,7 +93,7 @@ class AwsSource:
         try:
             return await self._find_store(self._find_key(ref)).fetch(ref)
         except SecretError as error:
-            raise self._complete(ref, error) from None
+            raise self._add_facts(ref, error) from None
 
     async def fetch_many(self, refs: Sequence[Ref]) -> FetchResults:
         """
@@ -108,7 +108,7 @@ class AwsSource:
         all_results = (self._find_store(key).fetch_many(same) for key, same in together.items())
         async with aclosing(merge(all_results)) as results:
             async for ref, result in results:
-                yield ref, result if isinstance(result, Secret) else self._complete(ref, result)
+                yield ref, result if isinstance(result, Secret) else self._add_facts(ref, result)
 
     def create_timeout(self, ref: Ref, budget_seconds: float, setting: str = "fetch_timeout") -> SecretTimeout:
         """Return the error of a fetch of `ref` that took too long. It names the role if STS did not answer."""
@@ -120,7 +120,7 @@ class AwsSource:
         timeout.what = "role" if is_of_role else "parameter" if ref.is_parameter else "secret"
         return timeout
 
-    def _complete(self, ref: Ref, error: SecretError) -> SecretError:
+    def _add_facts(self, ref: Ref, error: SecretError) -> SecretError:
         """Return an error with what only the source knows: who did not answer, and where there is no such secret."""
         if isinstance(error, SecretTimeout):
             return self.create_timeout(ref, error.budget_seconds)

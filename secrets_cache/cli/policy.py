@@ -6,8 +6,8 @@ import os
 import re
 import sys
 
-from secrets_cache.aws.iam_resources import Place, find_partition
 from secrets_cache.cli.arguments import Usage
+from secrets_cache.cli.iam_resources import Place, find_partition
 from secrets_cache.cli.inputs import read_configuration, read_function_variables
 from secrets_cache.cli.policy_document import build_policy, find_roles
 from secrets_cache.cli.terminal import print_error

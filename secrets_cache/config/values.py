@@ -33,7 +33,7 @@ class ValueType(Protocol[V_co]):
     allowed: str
 
     def parse(self, text: str) -> V_co:
-        """Return the value that `text` stands for. Raises `InvalidValue`."""
+        """Return the value that `text` means. Raises `InvalidValue`."""
         ...
 
 

@@ -1,6 +1,14 @@
 """
 Which entries there are, and which names mean them.
 
+Examples, for a configuration that lists `{id: prod/db, name: db}`, the ARN `arn:...:secret:api-AbCdEf` and `/app/`:
+
+    db, prod/db            names of the first entry: given by the configuration
+    arn:...:prod/db-XyZ    the same entry, learned: AWS gave this ARN with its first value
+    api                    a candidate for the second entry, until its first fetch has given its name
+    /app/log, app/log      members of the path /app/: its entry's value holds them
+    other                  an unlisted entry if `allow` covers it, else SecretNotConfigured
+
 Rules
 -----
 1. Listed entries stay for ever. All others together are bounded, and the least recently used goes first.
@@ -79,7 +87,7 @@ class Registry:
     # Names that callers of listed and allowed secrets use.
 
     def list_candidates(self, name: str) -> Sequence[Ref]:
-        """Return the listed entries of which `name` may be the other name. Their first fetch will tell."""
+        """Return the listed entries that may also be called `name`. That is known after their first fetch."""
         if name in self._names or name in self._learned or (not _is_arn(name) and self._allows(name)):
             return ()
         refs = {ref: None for other in _list_names(name) for ref in self._bearers.get(other, ())}
@@ -96,36 +104,36 @@ class Registry:
         if ref is None:
             if not self._allows(name):
                 raise SecretNotConfigured(name)
-            ref = _to_ref(name)
+            ref = _make_ref(name)
         policy = self.listed[ref].policy if ref in self.listed else self._policy
         if version_id is not None or version_stage is not None:
             is_current = version_id is None and version_stage == "AWSCURRENT"
             ref = self._select_version(ref, name, version_id, None if is_current else version_stage)
-        return self.listed.get(ref) or self._find_unlisted(ref, name, policy)
+        return self.listed.get(ref) or self._get_or_create_unlisted(ref, name, policy)
 
     def resolve_name(self, name: str) -> Ref | None:
         """Return what `name` is listed or was learned as, or the listed path that it is below, if any."""
         return self._names.get(name) or self._find_learned(name) or self._find_path(name)
 
-    # Refs, of callers who may ask for anything.
+    # Lookups by Ref, for callers that are not limited to the configuration.
 
     def find_by_ref(self, ref: Ref) -> Entry:
         """Return the entry that `ref` means; make one if there is none."""
         meant = self.resolve_ref(ref)
-        return self.listed.get(meant) or self._find_unlisted(meant, ref.secret_id, self._policy)
+        return self.listed.get(meant) or self._get_or_create_unlisted(meant, ref.secret_id, self._policy)
 
     def resolve_ref(self, ref: Ref) -> Ref:
         """Return what `ref` means: its id may be a name of a listed entry, or be below a listed path."""
         known = self.resolve_name(ref.secret_id)
         if known is None or known.is_parameter != ref.is_parameter or ref.context != AwsContext():
             return ref
-        if not ref.is_decrypted and not self._is_plain(known, ref):
+        if not ref.is_decrypted and not self._is_unencrypted(known, ref):
             return ref
         # An id alone means its current version to AWS, also where another version is listed under that id.
         return self._select_version(known, ref.secret_id, ref.version_id, ref.version_stage)
 
     def list_candidates_of_ref(self, ref: Ref) -> Sequence[Ref]:
-        """Return the listed entries that `ref` may mean. Their first fetch will tell."""
+        """Return the listed entries that `ref` may mean. That is known after their first fetch."""
         if ref.context != AwsContext():
             return ()
         known = self.resolve_name(ref.secret_id)
@@ -133,8 +141,8 @@ class Registry:
             return self.list_candidates(ref.secret_id)
         return (known,) if known in self.listed and self.listed[known].held is None else ()
 
-    def _is_plain(self, known: Ref, ref: Ref) -> bool:
-        """Return whether what is held for `known` was never encrypted, so that it also answers an undecrypted `ref`."""
+    def _is_unencrypted(self, known: Ref, ref: Ref) -> bool:
+        """Return whether the value of `known` was never encrypted, so that it also answers an undecrypted `ref`."""
         held = self.listed[known].held if known in self.listed else None
         if held is None or ref.version_id is not None or ref.version_stage is not None:
             return False
@@ -176,10 +184,10 @@ class Registry:
         return None
 
     def _is_meant_by_id(self, ref: Ref) -> bool:
-        """Return whether the id alone means this entry. Of several listed versions of a secret, one is meant so."""
-        return ref == self._names.get(ref.secret_id, _to_ref(ref.secret_id))
+        """Return whether the id alone means this entry: of several listed versions, only one."""
+        return ref == self._names.get(ref.secret_id, _make_ref(ref.secret_id))
 
-    def _find_unlisted(self, ref: Ref, name: str, policy: FreshnessPolicy) -> Entry:
+    def _get_or_create_unlisted(self, ref: Ref, name: str, policy: FreshnessPolicy) -> Entry:
         entry = self._unlisted.setdefault(ref, Entry(ref, name, policy))
         self._unlisted.move_to_end(ref)
         while len(self._unlisted) > self._max_unlisted:
@@ -226,8 +234,8 @@ def _is_arn(secret_id: str) -> bool:
     return Arn.parse(secret_id) is not None
 
 
-def _to_ref(secret_id: str) -> Ref:
-    """Return what an id alone means: only an ARN can tell that it is a parameter's."""
+def _make_ref(secret_id: str) -> Ref:
+    """Return what an id alone means: a secret, unless it is the ARN of a parameter."""
     arn = Arn.parse(secret_id)
     return Ref(secret_id, is_parameter=arn is not None and arn.is_parameter)
 

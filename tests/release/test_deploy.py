@@ -24,7 +24,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secrets_cache.aws.iam_resources import Place
+from secrets_cache.cli.iam_resources import Place
 from secrets_cache.cli.policy_document import build_policy
 from secrets_cache.config import parse, values
 from tests.support.aws_cli import CLI, Change, set_up_the_cli, zip_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from secrets_cache.aws.errors import classify, is_about_key, is_about_permission, malformed_answer, unavailable_error
+from secrets_cache.aws.errors import classify, is_about_key, is_about_permission, make_malformed, make_unanswered
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused
 from tests.support.fakes import CANARY
@@ -91,5 +91,5 @@ def test_what_a_refusal_is_about(code, message, about_permission, about_key):
 
 def test_a_call_without_an_answer():
     """Only a connection that AWS has closed is tried again at once: it was too old."""
-    assert [True, False] == [unavailable_error("db", code).at_once for code in ("connection-closed", "timeout")]
-    assert "secret 'db' is unavailable: AWS's answer is not in the documented form" == str(malformed_answer("db").error)
+    assert [True, False] == [make_unanswered("db", code).at_once for code in ("connection-closed", "timeout")]
+    assert "secret 'db' is unavailable: AWS's answer is not in the documented form" == str(make_malformed("db").error)

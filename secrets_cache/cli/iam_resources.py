@@ -38,7 +38,8 @@ def find_partition(region: str) -> str:
 
 def resolve_region(ref: Ref, place: Place) -> str:
     """Return the region where `ref` is read. Raises `PlaceUnknown`."""
-    return _require("region", find_region(ref.secret_id, given=ref.context.region) or place.region, ref.secret_id)
+    of_names = place.region if Arn.parse(ref.secret_id) is None else ""
+    return _require("region", find_region(ref.secret_id, given=ref.context.region) or of_names, ref.secret_id)
 
 
 def _require(what: str, value: str, name: str) -> str:
