@@ -21,6 +21,8 @@ Rules
 1. An error carries facts as attributes and derives its text from them.
 2. No error ever holds the value of a secret, a token or a credential.
 3. What an error means in HTTP is known to `server` alone.
+
+Longer than most modules here: it is the one tree of all errors.
 """
 
 

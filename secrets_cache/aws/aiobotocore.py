@@ -7,7 +7,7 @@ Rules
 2. The client is created when first needed, and created again when its credentials are missing or have expired.
 3. A client that is replaced is closed when its last call has ended.
 4. A client is replaced, too, when its connections are older than their pool believes: the pool uses the monotonic
-   clock, which stands still in a SnapStart snapshot, and may in a freeze.
+   clock, which stops in a SnapStart snapshot, and may stop in a freeze.
 5. No redirect is followed, and no answer is read that is larger than any of AWS's. aiobotocore alone reads
    answers of any size, and follows redirects to any host, with the session token that signs the request.
 
@@ -110,7 +110,7 @@ class AiobotocoreClient:
             max_pool_connections=MAX_CONNECTIONS,
             # AWS judges requests, not a copy of its rules.
             parameter_validation=False,
-            # After a freeze a name may have another address; the clock of aiohttp's DNS cache stands still in it.
+            # After a freeze a name may have another address; the clock of aiohttp's DNS cache stops in it.
             connector_args={"keepalive_timeout": self._settings.keepalive_seconds, "use_dns_cache": False},
             http_session_cls=StrictSession,
             user_agent_extra="secrets-cache",

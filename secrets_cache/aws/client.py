@@ -72,7 +72,7 @@ class ClientSettings(NamedTuple):
     Attributes:
         service: The service that is called.
         region: The value of AWS_REGION, which botocore does not read; None for the region that botocore finds.
-        timeout_seconds: Time for connecting, and time for an answer: it ends a call that nobody waits for any more.
+        timeout_seconds: Time for connecting, and time for an answer: it ends a call that has no waiters left.
         clock: Tells the time.
         role: The role that makes the calls; None for the credentials that botocore finds.
         keepalive_seconds: How long an idle connection is kept.

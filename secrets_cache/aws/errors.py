@@ -3,7 +3,7 @@ What AWS's errors mean: a definite refusal, or a failure that may pass.
 
 Rules
 -----
-1. An error shows AWS's code and message only, and neither holds a credential: AWS, or whatever answers in its place,
+1. An error shows AWS's code and message only, and neither holds a credential: AWS, or a server in its place,
    may repeat what it was sent.
 2. AWS's words are not parsed, except where one code has two meanings.
 """

@@ -79,7 +79,7 @@ class Store(ABC):
     @abstractmethod
     async def fetch(self, ref: Ref, budget_seconds: float | None = None) -> Secret:
         """
-        Return one secret, parameter or path; None stands for the whole budget.
+        Return one secret, parameter or path; without `budget_seconds`, within the whole budget.
 
         Raises:
             SecretNotFound, SecretRefused: AWS said so.

@@ -1,4 +1,8 @@
-"""The configuration as values, with their defaults, and what the cache needs of it."""
+"""
+The configuration as values, with their defaults, and what the cache needs of it.
+
+Longer than most modules here: most of it describes settings.
+"""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -135,9 +139,9 @@ class AwsLayer(NamedTuple):
         secret_timeout: How long a caller waits for a secret, in seconds; None for as long as a fetch may take.
         parameter_timeout: The same for a parameter.
         is_cached: Whether its answers may come from the cache.
-        cache_size: The largest number of entries besides the listed ones; 0 keeps none for this listener.
+        cache_size: The largest number of unlisted entries; 0 keeps none for this listener.
         max_connections: The largest number of connections to AWS; None for the usual one.
-        tokens: The tokens that its callers may send, besides those of `Config.tokens`.
+        tokens: The tokens that its callers may send, in addition to `Config.tokens`.
     """
 
     secret_ttl: float | None = None

@@ -87,7 +87,7 @@ class NodeReader:
         return taken
 
     def read_value(self, node: Node, key: str, value_type: ValueType[Any], *, hidden: bool = False) -> Any:  # noqa: ANN401
-        """Return what a scalar stands for; None after a problem, which no value stands for."""
+        """Return the value of a scalar; None after a problem, since no value is None."""
         # `token: null` is not a token with the text "null".
         if isinstance(node, nodes.Scalar) and not (hidden and node.is_null):
             try:

@@ -9,7 +9,8 @@ Rules
 2. Any number of callers of one secret share one fetch, and after a failure there is none for a while.
 3. An old value is served only while its entry allows it, and always marked.
 
-Which age allows what is decided in `entry`, who has which name in `registry`; fetches run in `fetcher`.
+Which age allows what is decided in `entry`, who has which name in `registry`; fetches run in `fetcher`. Longer than
+most modules here: it is the one place where an age, a failure and a fetch under way decide together.
 """
 
 import asyncio
@@ -42,7 +43,7 @@ class Cache:
         source: Where secrets come from.
         clock: Tells the time.
         random: Returns a random number from 0 to 1: spreads refreshes and back-offs.
-        max_unlisted: How many entries are kept besides the listed ones; the least recently used goes first.
+        max_unlisted: How many unlisted entries are kept; the least recently used goes first.
         fetch_timeout_seconds: How long a fetch may take. One that took longer was frozen in between.
 
     Attributes:

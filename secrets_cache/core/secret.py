@@ -3,7 +3,7 @@ What is asked of AWS, and what AWS gives for it.
 
     Ref -> Secret
 
-"Secret" is the word here for whatever a Ref names: a secret of Secrets Manager, a parameter of Parameter Store, or a
+"Secret" means here everything that a Ref can name: a secret of Secrets Manager, a parameter of Parameter Store, or a
 path of parameters. A path is one Secret with *members*: the parameters below it.
 
 Rules
@@ -62,7 +62,7 @@ class Ref(NamedTuple):
 
 
 class ParameterFacts(NamedTuple):
-    """What Parameter Store says of a parameter besides its value; None for what it left out."""
+    """What Parameter Store says of a parameter in addition to its value; None for a field that it left out."""
 
     type: str
     version: int

@@ -73,7 +73,7 @@ class SingleFlight(Generic[K, V]):
         if self._flights.get(key) is flight:
             del self._flights[key]
         if not flight.cancelled():
-            # Every waiter may have gone: then nobody else looks.
+            # Every waiter may have gone; without this, asyncio would log the exception as never retrieved.
             flight.exception()
 
     async def join(self, key: K, call: Callable[[], Coroutine[Any, Any, V]]) -> V:

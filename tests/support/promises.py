@@ -245,7 +245,7 @@ CACHE = (
     # What is kept, and under which name.
     Promise(
         "At most 1,000 entries are kept besides the listed ones, and the least recently used goes first.",
-        Mutation("Registry._find_unlisted", "len(self._unlisted) > self._max_unlisted", "False"),
+        Mutation("Registry._get_or_create_unlisted", "len(self._unlisted) > self._max_unlisted", "False"),
         [
             "test_unlisted_entries_are_bounded_and_the_least_recently_used_goes_first",
             "test_a_thousand_names_besides_the_listed_ones_are_kept",
