@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 from secrets_cache.aws.source import AwsSource, choose_batch_threshold
 from secrets_cache.config import Config, Metrics
 from secrets_cache.config.environment import uses_fast_paths
-from secrets_cache.core.cache import MAX_UNLISTED, Cache, Source
+from secrets_cache.core.cache import MAX_UNLISTED, Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.results import EntryReport
+from secrets_cache.core.source import Source
 from secrets_cache.server import NativeHandler, Server
 from secrets_cache.system.clock import SystemClock, random_fraction
 from secrets_cache.system.files import read_token

@@ -21,6 +21,8 @@ Rules
 1. An error carries facts as attributes and derives its text from them.
 2. No error ever holds the value of a secret, a token or a credential.
 3. What an error means in HTTP is known to `server` alone.
+
+Longer than most modules here: it is the one tree of all errors.
 """
 
 
@@ -101,6 +103,13 @@ class SecretNotFound(SecretError):
     def __init__(self, name: str, *, code: str = "ResourceNotFoundException") -> None:
         super().__init__(name)
         self.code = code
+
+    @classmethod
+    def of_parameter(cls, name: str) -> "SecretNotFound":
+        """Return the error of a parameter that Parameter Store does not have."""
+        error = cls(name, code="ParameterNotFound")
+        error.what = "parameter"
+        return error
 
     def __str__(self) -> str:
         service = "AWS Secrets Manager" if self.what == "secret" else "Parameter Store"

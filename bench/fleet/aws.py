@@ -160,7 +160,7 @@ class SimulatedCalls:
         answer: dict[str, Any] = {"Parameters": [_parameter(name) for name in self._below[start:end]]}
         return {**answer, "NextToken": str(end)} if end < len(self._below) else answer
 
-    async def prepare(self) -> None:
+    async def import_library(self) -> None:
         """Do nothing: there is nothing to import."""
 
     async def aclose(self) -> None:

@@ -20,8 +20,9 @@ from secrets_cache.aws.parameterstore import ParameterStore
 from secrets_cache.aws.secretsmanager import BATCH_THRESHOLD, SecretsManager
 from secrets_cache.config import Config
 from secrets_cache.config.model import ListedSecret
-from secrets_cache.core.cache import Cache, Source
+from secrets_cache.core.cache import Cache
 from secrets_cache.core.secret import Ref
+from secrets_cache.core.source import Source
 
 
 class Design(Enum):

@@ -16,7 +16,6 @@ AWS, for the rest of the program: secrets and parameters from AWS's own services
       aiobotocore       the same, after the import
     sts                 credentials of roles that are assumed
     errors              what AWS's errors mean
-    iam_resources       secrets and parameters as resources of IAM policies
 
 Rules
 -----

@@ -7,9 +7,9 @@ Rules
 2. The client is created when first needed, and created again when its credentials are missing or have expired.
 3. A client that is replaced is closed when its last call has ended.
 4. A client is replaced, too, when its connections are older than their pool believes: the pool uses the monotonic
-   clock, which stands still in a SnapStart snapshot, and may in a freeze.
-5. No redirect is followed, and no answer is read that is larger than any of AWS's. aiobotocore alone would read an
-   answer as long as memory lasts, and would follow a redirect anywhere, with the session token that signs the request.
+   clock, which stops in a SnapStart snapshot, and may stop in a freeze.
+5. No redirect is followed, and no answer is read that is larger than any of AWS's. aiobotocore alone reads
+   answers of any size, and follows redirects to any host, with the session token that signs the request.
 
 Longer than most modules here: everything that knows aiobotocore and botocore is in one place.
 """
@@ -41,7 +41,7 @@ from botocore.exceptions import (
 )
 
 from secrets_cache.aws.client import MAX_CONNECTIONS, ClientSettings
-from secrets_cache.aws.errors import EXPIRED_CREDENTIALS, classify, malformed_answer, unavailable_error
+from secrets_cache.aws.errors import EXPIRED_CREDENTIALS, classify, make_malformed, make_unanswered
 from secrets_cache.core.clock import elapsed
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.single_flight import SingleFlight
@@ -73,7 +73,7 @@ class AiobotocoreClient:
         await self._discard_outdated()
         try:
             client = self._open_client or await self._opening.join("client", self._open)
-        except Exception as error:  # noqa: BLE001 - botocore raises what it likes on a setting it dislikes
+        except Exception as error:  # noqa: BLE001 - botocore may raise any exception for an invalid setting
             raise classify_opening(name, error) from None
         failure: SecretError | RetryableError
         async with client:
@@ -110,7 +110,7 @@ class AiobotocoreClient:
             max_pool_connections=MAX_CONNECTIONS,
             # AWS judges requests, not a copy of its rules.
             parameter_validation=False,
-            # After a freeze a name may have another address; the clock of aiohttp's DNS cache stands still in it.
+            # After a freeze a name may have another address; the clock of aiohttp's DNS cache stops in it.
             connector_args={"keepalive_timeout": self._settings.keepalive_seconds, "use_dns_cache": False},
             http_session_cls=StrictSession,
             user_agent_extra="secrets-cache",
@@ -187,7 +187,7 @@ class _OpenClient:
         # botocore has no exception of its own for that. Credentials that cannot expire have no such method.
         is_expired = getattr(self._credentials, "refresh_needed", None)
         is_so = isinstance(error, RuntimeError) and is_expired is not None and is_expired(refresh_in=0)
-        return unavailable_error(name, STILL_EXPIRED) if is_so else None
+        return make_unanswered(name, STILL_EXPIRED) if is_so else None
 
     def _find_secrets(self) -> tuple[str, ...]:
         """Return the credentials, which an answer may repeat."""
@@ -233,12 +233,12 @@ def classify_exception(name: str, error: Exception) -> RetryableError:
     no_connection = aiohttp.ClientConnectorError | aiohttp.ClientSSLError
     if isinstance(inner, aiohttp.ClientOSError) and not isinstance(inner, no_connection):
         # There was a connection, and it was reset.
-        return unavailable_error(name, "connection-closed")
+        return make_unanswered(name, "connection-closed")
     for types, code in _CODES:
         if isinstance(error, types):
-            return unavailable_error(name, code)
+            return make_unanswered(name, code)
     if isinstance(inner, BadResponse | aiohttp.ClientResponseError):
-        return malformed_answer(name)
+        return make_malformed(name)
     if isinstance(error, HTTPClientError):
         cause = f"the request to AWS could not be sent ({type(inner).__name__}); check the proxy and AWS_CA_BUNDLE"
         return RetryableError(SecretUnavailable(name, code="request-failed", cause=cause))

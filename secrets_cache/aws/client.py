@@ -1,7 +1,7 @@
 """
 The interface of everything that makes calls to AWS, and what all of it shares.
 
-Each operation has the name that botocore gives it, and takes and returns what botocore does, but for two types: a
+Each operation has the name that botocore gives it, and takes and returns what botocore does, except for two types: a
 timestamp is a number of seconds since the epoch, and a blob is bytes. `?` marks a key that may be missing, here or in
 an answer. Keys that are not listed are ignored. An answer is checked by its reader, not by the client.
 
@@ -56,8 +56,8 @@ class ServiceClient(Protocol):
         """
         ...
 
-    async def prepare(self) -> None:
-        """Import what a call needs. On a share of a core that takes seconds, which no budget counts. Raises nothing."""
+    async def import_library(self) -> None:
+        """Import what a call needs, before its budget begins: with little CPU that takes seconds. Raises nothing."""
         ...
 
     async def aclose(self) -> None:
@@ -72,7 +72,7 @@ class ClientSettings(NamedTuple):
     Attributes:
         service: The service that is called.
         region: The value of AWS_REGION, which botocore does not read; None for the region that botocore finds.
-        timeout_seconds: Time for connecting, and time for an answer: it ends a call that nobody waits for any more.
+        timeout_seconds: Time for connecting, and time for an answer: it ends a call that has no waiters left.
         clock: Tells the time.
         role: The role that makes the calls; None for the credentials that botocore finds.
         keepalive_seconds: How long an idle connection is kept.

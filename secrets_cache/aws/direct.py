@@ -19,7 +19,7 @@ from typing import Any
 from secrets_cache import __version__
 from secrets_cache.aws.client import KEEPALIVE_SECONDS, ServiceClient
 from secrets_cache.aws.endpoints import find_credentials, find_endpoint, find_region
-from secrets_cache.aws.errors import classify, malformed_answer, unavailable_error
+from secrets_cache.aws.errors import classify, make_malformed, make_unanswered
 from secrets_cache.aws.signing import Credentials, sign
 from secrets_cache.aws.trust import TrustStore
 from secrets_cache.config.environment import uses_fast_paths
@@ -88,7 +88,7 @@ class DirectClient:
         except _Unexpected:
             return await self._fallback.call(operation, name, arguments)
 
-    async def prepare(self) -> None:
+    async def import_library(self) -> None:
         """Do nothing: everything is imported, and the fallback is hardly ever needed."""
 
     async def aclose(self) -> None:
@@ -116,16 +116,16 @@ class DirectClient:
         except ssl.SSLError as error:
             if isinstance(error, ssl.SSLCertVerificationError) and self._trust.widen():
                 return await self._post(operation, name, arguments)
-            raise unavailable_error(name, "tls-failed") from None
+            raise make_unanswered(name, "tls-failed") from None
         except (FileNotFoundError, UnicodeError):
             # There is no file of roots; the host's name is invalid.
             raise _Unexpected from None
         except ConnectionAbortedError:
-            raise unavailable_error(name, "connection-closed") from None
+            raise make_unanswered(name, "connection-closed") from None
         except OSError:
-            raise unavailable_error(name, "connection-failed") from None
+            raise make_unanswered(name, "connection-failed") from None
         except BadResponse:
-            raise malformed_answer(name) from None
+            raise make_malformed(name) from None
 
     def _interpret(self, name: str, response: Response) -> Mapping[str, Any]:
         try:
@@ -135,7 +135,7 @@ class DirectClient:
             answer = None
         if response.status < FIRST_ERROR:
             if not isinstance(answer, dict):
-                raise malformed_answer(name)
+                raise make_malformed(name)
             return _convert(answer)
         error = answer if isinstance(answer, dict) else {}
         credentials = self._credentials

@@ -3,9 +3,9 @@ What AWS's errors mean: a definite refusal, or a failure that may pass.
 
 Rules
 -----
-1. An error shows AWS's code and message only, and neither holds a credential: AWS, or whatever answers in its place,
+1. An error shows AWS's code and message only, and neither holds a credential: AWS, or a server in its place,
    may repeat what it was sent.
-2. AWS's words are not parsed, but where one code has two meanings.
+2. AWS's words are not parsed, except where one code has two meanings.
 """
 
 import re
@@ -55,24 +55,26 @@ _EXPIRED = re.compile("expired|not yet current")
 
 # By our own code, for a call that AWS did not answer.
 _CAUSES = {
-    "no-credentials": "there are no AWS credentials; in Lambda, the execution role provides them",
+    "no-credentials": (
+        "no AWS credentials were found; set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the function an execution role"
+    ),
     "expired-credentials": "the AWS credentials have expired, and there are no newer ones",
     "no-region": "AWS_REGION is not set",
     "proxy-failed": "the proxy in HTTPS_PROXY could not be used",
     "tls-failed": "the TLS connection to AWS could not be verified",
-    "connection-failed": "no connection to AWS; in a VPC, is there a NAT gateway or an endpoint for this service?",
+    "connection-failed": "could not connect to AWS; in a VPC, add a NAT gateway or an endpoint for this service",
     "connection-closed": "AWS closed the connection before it answered",
     "timeout": "AWS accepted the request but did not answer",
 }
 
 
-def unavailable_error(name: str, code: str) -> RetryableError:
+def make_unanswered(name: str, code: str) -> RetryableError:
     """Return the failure of a call that AWS did not answer. `code` is one of our own codes."""
     # AWS is well, only the connection was too old.
     return RetryableError(SecretUnavailable(name, code=code, cause=_CAUSES[code]), at_once=code == "connection-closed")
 
 
-def malformed_answer(name: str) -> RetryableError:
+def make_malformed(name: str) -> RetryableError:
     """Return the failure of a call whose answer is not in the documented form."""
     cause = "AWS's answer is not in the documented form"
     return RetryableError(SecretUnavailable(name, code="malformed-answer", cause=cause))
@@ -95,7 +97,7 @@ def classify(
     if code in NOT_FOUND:
         return SecretNotFound(name, code=code)
     if code in EXPIRED_SIGNATURE or (code in WRONG_SIGNATURE and _EXPIRED.search(message)):
-        cause = "AWS rejected the request's signature as too old or too new"
+        cause = "AWS rejected the signature as too old or too new; check the clock"
         return RetryableError(SecretUnavailable(name, code=code, cause=cause), at_once=True)
     if code in EXPIRED_CREDENTIALS:
         cause = "the AWS credentials have expired"
@@ -107,11 +109,11 @@ def classify(
         cause = f"AWS answered with status {status}"
         return RetryableError(SecretUnavailable(name, code=code or str(status), cause=cause))
     if not code or code.isdigit():
-        cause = f"the answer, with status {status}, is not from AWS"
+        cause = f"the endpoint answered with status {status}, but not as AWS does; check AWS_ENDPOINT_URL and the proxy"
         return RetryableError(SecretUnavailable(name, code="malformed-answer", cause=cause))
     if code in WRONG_SIGNATURE:
         # AWS's message repeats everything that was signed, the session token included.
-        return SecretRefused(name, code=code, aws_message="is AWS_SECRET_ACCESS_KEY correct?")
+        return SecretRefused(name, code=code, aws_message="check AWS_SECRET_ACCESS_KEY")
     return SecretRefused(name, code=code, aws_message=_clean_message(message, hidden))
 
 

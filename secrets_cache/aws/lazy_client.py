@@ -34,7 +34,7 @@ class LazyClient:
             raise RetryableError(SecretUnavailable(name, code="internal-error", cause=cause)) from None
         return await client.call(operation, name, arguments)
 
-    async def prepare(self) -> None:
+    async def import_library(self) -> None:
         """Import aiobotocore. If that fails, the next call raises the failure."""
         with contextlib.suppress(Exception):
             await self._client.get()

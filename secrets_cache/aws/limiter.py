@@ -1,7 +1,8 @@
 """
 A bounded number of calls to AWS at once, each within its whole budget once it has begun.
 
-Waiting for other calls to end is not part of a call's budget. It is bounded by AWS's silence instead.
+Waiting for other calls to end is not part of a call's budget. A waiting call fails only if AWS answers no call
+for a whole budget.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from secrets_cache.core.clock import Clock
-from secrets_cache.core.retry import retry_within_budget, timeout_awake
+from secrets_cache.core.retry import retry_within_budget, timeout_unless_frozen
 from secrets_cache.errors import SecretError, SecretTimeout, SecretUnavailable
 
 T = TypeVar("T")
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 class Limiter:
     """
-    Makes at most so many calls at once; others wait for one to end.
+    Makes at most `max_calls` calls at once; others wait for one to end.
 
     Args:
         max_calls: How many calls there may be at once.
@@ -74,7 +75,7 @@ class Limiter:
         while True:
             answered = self._answered
             try:
-                async with timeout_awake(self._budget_seconds, self._clock):
+                async with timeout_unless_frozen(self._budget_seconds, self._clock):
                     await self._slots.acquire()
                     return
             except TimeoutError:

@@ -18,12 +18,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from secrets_cache.aws.client import read_timestamp
-from secrets_cache.aws.errors import malformed_answer
+from secrets_cache.aws.errors import make_malformed
 from secrets_cache.aws.store import Store
 from secrets_cache.core.arn import Arn
-from secrets_cache.core.fetcher import FetchResult
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import ParameterFacts, Ref, Secret
+from secrets_cache.core.source import FetchResult
 from secrets_cache.errors import SecretError, SecretNotFound, SecretTimeout, SecretUnavailable
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class ParameterStore(Store):
             if ref is not None:
                 found[ref] = secret
         for invalid in filter(by_name.__contains__, invalid_names):
-            found[by_name[invalid]] = _mark_as_parameter(SecretNotFound(invalid, code="ParameterNotFound"))
+            found[by_name[invalid]] = SecretNotFound.of_parameter(invalid)
         return found
 
     def _share_failure(self, ref: Ref, error: SecretError) -> SecretError | None:
@@ -92,7 +92,7 @@ class ParameterStore(Store):
         return None
 
     async def _fetch_path(self, ref: Ref, budget_seconds: float | None) -> Secret:
-        # The call takes no ARN. Where it is no parameter's, AWS refuses it: an empty path would mean all parameters.
+        # The call takes no ARN. An ARN of another service is sent as it is, and refused: an empty path would read all.
         arn = Arn.parse(ref.secret_id)
         path = (arn and arn.parameter_name) or ref.secret_id
         arguments = {
@@ -128,7 +128,7 @@ class ParameterStore(Store):
             # An answer that is not in the documented form is worth another attempt.
             return read(await self._client.call(operation, name, arguments))
 
-        await self._client.prepare()
+        await self._client.import_library()
         try:
             return await self._limiter.run(name, attempt, budget_seconds)
         except SecretError as error:
@@ -146,21 +146,21 @@ def _list_items(name: str, answer: Mapping[str, Any]) -> list[Mapping[str, Any]]
     """Return the parameters of an answer that holds several. Raises `RetryableError` if there is no list of them."""
     items = answer.get("Parameters")
     if not isinstance(items, list):
-        raise malformed_answer(name)
+        raise make_malformed(name)
     return [item for item in items if isinstance(item, Mapping)]
 
 
 def _to_parameter(name: str, item: object) -> Secret:
     """Return a parameter of an answer. Raises `RetryableError` if it is not in the documented form."""
     if not isinstance(item, Mapping):
-        raise malformed_answer(name)
+        raise make_malformed(name)
     value, version = item.get("Value"), item.get("Version")
     if not isinstance(value, str):
-        raise malformed_answer(name)
+        raise make_malformed(name)
     try:
         stored = value.encode()
     except UnicodeEncodeError:
-        raise malformed_answer(name) from None
+        raise make_malformed(name) from None
     # AWS gives version 0 to a reference to Secrets Manager; an answer without a version is treated alike.
     version = version if isinstance(version, int) else 0
     return Secret(

@@ -4,7 +4,7 @@ AWS Secrets Manager: requests for secrets, and how answers become secrets.
 Rules
 -----
 1. One secret has one budget, all attempts together; waiting for other calls to end is not part of it.
-2. A batch gets half of the budget. What it does not give is asked for singly in what is left.
+2. A batch gets half of the budget. What it does not give is fetched by single calls in the rest.
 3. No secret is taken for another one with the same name, as in two accounts.
 """
 
@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secrets_cache.aws.client import read_timestamp
-from secrets_cache.aws.errors import malformed_answer
+from secrets_cache.aws.errors import make_malformed
 from secrets_cache.aws.store import Store
-from secrets_cache.core.fetcher import FetchResult
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import Ref, Secret
+from secrets_cache.core.source import FetchResult
 from secrets_cache.errors import SecretError, SecretRefused
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
@@ -48,7 +48,7 @@ class SecretsManager(Store):
         async def attempt() -> Secret:
             return to_secret(ref.secret_id, await self._client.call("get_secret_value", ref.secret_id, given))
 
-        await self._client.prepare()
+        await self._client.import_library()
         return await self._limiter.run(ref.secret_id, attempt, budget_seconds)
 
     async def _fetch_batch(self, refs: Sequence[Ref]) -> Mapping[Ref, FetchResult]:
@@ -64,11 +64,11 @@ class SecretsManager(Store):
                 # Single calls are the better second attempt: their quota is a hundred times the batch's.
                 raise reason.error from None
 
-        await self._client.prepare()
+        await self._client.import_library()
         answer = await self._limiter.run(name, attempt, self._budget_seconds / 2)
         values = answer.get("SecretValues")
         if not isinstance(values, list):
-            raise malformed_answer(name).error
+            raise make_malformed(name).error
         secrets = []
         for value in values:
             try:
@@ -90,7 +90,7 @@ def to_secret(name: str, answer: object) -> Secret:
         RetryableError: The answer is not in the documented form. The error shows nothing of it.
     """
     if not isinstance(answer, Mapping):
-        raise malformed_answer(name)
+        raise make_malformed(name)
     arn, own_name, version_id = (answer.get(key) for key in ("ARN", "Name", "VersionId"))
     text, binary = answer.get("SecretString"), answer.get("SecretBinary")
     try:
@@ -100,7 +100,7 @@ def to_secret(name: str, answer: object) -> Secret:
     if not all(isinstance(part, str) and _PRINTABLE.fullmatch(part) for part in (arn, own_name, version_id)):
         value = None
     if not isinstance(value, bytes):
-        raise malformed_answer(name)
+        raise make_malformed(name)
     labels = answer.get("VersionStages")
     return Secret(
         arn=str(arn),

@@ -21,10 +21,10 @@ from secrets_cache.aws.merge import merge
 from secrets_cache.aws.secretsmanager import BATCH_THRESHOLD, SecretsManager
 from secrets_cache.aws.store import Store
 from secrets_cache.config import Batch
-from secrets_cache.core.arn import Arn
+from secrets_cache.core.arn import find_region
 from secrets_cache.core.clock import Clock
-from secrets_cache.core.fetcher import FetchResults
 from secrets_cache.core.secret import AwsContext, Ref, Secret
+from secrets_cache.core.source import FetchResults
 from secrets_cache.errors import SecretError, SecretNotFound, SecretTimeout
 from secrets_cache.system.clock import random_fraction
 
@@ -93,7 +93,7 @@ class AwsSource:
         try:
             return await self._find_store(self._find_key(ref)).fetch(ref)
         except SecretError as error:
-            raise self._complete(ref, error) from None
+            raise self._add_facts(ref, error) from None
 
     async def fetch_many(self, refs: Sequence[Ref]) -> FetchResults:
         """
@@ -108,7 +108,7 @@ class AwsSource:
         all_results = (self._find_store(key).fetch_many(same) for key, same in together.items())
         async with aclosing(merge(all_results)) as results:
             async for ref, result in results:
-                yield ref, result if isinstance(result, Secret) else self._complete(ref, result)
+                yield ref, result if isinstance(result, Secret) else self._add_facts(ref, result)
 
     def create_timeout(self, ref: Ref, budget_seconds: float, setting: str = "fetch_timeout") -> SecretTimeout:
         """Return the error of a fetch of `ref` that took too long. It names the role if STS did not answer."""
@@ -120,7 +120,7 @@ class AwsSource:
         timeout.what = "role" if is_of_role else "parameter" if ref.is_parameter else "secret"
         return timeout
 
-    def _complete(self, ref: Ref, error: SecretError) -> SecretError:
+    def _add_facts(self, ref: Ref, error: SecretError) -> SecretError:
         """Return an error with what only the source knows: who did not answer, and where there is no such secret."""
         if isinstance(error, SecretTimeout):
             return self.create_timeout(ref, error.budget_seconds)
@@ -130,10 +130,9 @@ class AwsSource:
         return error
 
     def _find_key(self, ref: Ref) -> _StoreKey:
-        arn = Arn.parse(ref.secret_id)
-        region = ref.context.region or (arn.region if arn else "")
-        is_own = region == self._environ.get("AWS_REGION", "")
-        return _StoreKey(ref.is_parameter, ref.context._replace(region="" if is_own else region))
+        own = self._environ.get("AWS_REGION", "")
+        region = find_region(ref.secret_id, given=ref.context.region, own=own)
+        return _StoreKey(ref.is_parameter, ref.context._replace(region=region))
 
     def _find_store(self, key: _StoreKey) -> Store:
         store = self._stores.get(key)

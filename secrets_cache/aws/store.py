@@ -8,7 +8,7 @@ A service of AWS that keeps secrets or parameters: one of them in one call, or m
 Rules
 -----
 1. Each secret has one result, as soon as it is known, and none depends on another's.
-2. Whatever a batch does not give, for any reason, is asked for singly, unless the failure is the same for all.
+2. Whatever a batch does not give, for any reason, is fetched by its own call, unless the failure is the same for all.
 3. A batch and the single calls after it share a budget. The single calls have at least half of it.
 4. A service that has refused a batch is not asked for one again: the permission is missing, and stays so.
 """
@@ -24,8 +24,8 @@ from secrets_cache.aws.client import MAX_CONNECTIONS, ServiceClient
 from secrets_cache.aws.limiter import Limiter
 from secrets_cache.aws.merge import merge
 from secrets_cache.core.clock import Clock, elapsed
-from secrets_cache.core.fetcher import FetchResult, FetchResults
 from secrets_cache.core.secret import Ref, Secret
+from secrets_cache.core.source import FetchResult, FetchResults
 from secrets_cache.errors import SecretError, SecretRefused, SecretUnavailable
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Store(ABC):
         budget_seconds: The time for one secret, all attempts together.
         clock: Tells the time.
         random: Returns numbers between 0 and 1: spreads the pauses between attempts.
-        batch_threshold: Up to so many refs, each is asked for singly; None to never ask for batches.
+        batch_threshold: With this many refs or fewer, each has its own call; None: never batch.
         max_connections: How many calls may be under way at once.
 
     Attributes:
@@ -79,7 +79,7 @@ class Store(ABC):
     @abstractmethod
     async def fetch(self, ref: Ref, budget_seconds: float | None = None) -> Secret:
         """
-        Return one secret, parameter or path; None stands for the whole budget.
+        Return one secret, parameter or path; without `budget_seconds`, within the whole budget.
 
         Raises:
             SecretNotFound, SecretRefused: AWS said so.
@@ -96,7 +96,7 @@ class Store(ABC):
 
     @abstractmethod
     def _share_failure(self, ref: Ref, error: SecretError) -> SecretError | None:
-        """Return what the failure of a batch means for `ref`, which is part of it; None if that is to be asked for."""
+        """Return what the failure of its batch means for `ref`; None if `ref` needs a call of its own."""
 
     async def fetch_many(self, refs: Sequence[Ref]) -> FetchResults:
         """Yield each of `refs` once with its result, as soon as it is known. Raises nothing."""

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from secrets_cache.aws.client import ClientSettings, read_timestamp
-from secrets_cache.aws.errors import malformed_answer
+from secrets_cache.aws.errors import make_malformed
 from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.retry import RetryableError
@@ -26,7 +26,8 @@ from secrets_cache.errors import SecretError
 if TYPE_CHECKING:
     from aiobotocore.credentials import AioDeferredRefreshableCredentials
 
-# https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html: 2 to 64 of the others.
+# A session name is 2 to 64 characters, none of these.
+# https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 _NOT_IN_A_SESSION_NAME = re.compile(r"[^\w+=,.@-]", re.ASCII)
 
 
@@ -96,5 +97,5 @@ def _to_metadata(role_arn: str, answer: Mapping[str, Any]) -> dict[str, str]:
     found = {name: str(given.get(key) or "") for name, key in names.items()}
     expires_at = read_timestamp(given.get("Expiration"))
     if not all(found.values()) or expires_at is None:
-        raise malformed_answer(role_arn)
+        raise make_malformed(role_arn)
     return {**found, "expiry_time": datetime.fromtimestamp(expires_at).astimezone().isoformat()}

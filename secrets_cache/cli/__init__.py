@@ -1,5 +1,5 @@
 """
-The command line, for everywhere but Lambda: `secrets-cache serve`, `check`, `policy`, `get`, `health`.
+The command line, for use outside Lambda: `serve`, `check`, `policy`, `get`, `health`, `version`, `completion`.
 
     arguments -> the parser -> the command's module -> exit code
 

@@ -45,15 +45,15 @@ def _add_serve(commands: Commands) -> None:
         type=_parse_grace,
         default=GRACE_SECONDS,
         metavar="SECONDS",
-        help="how long open requests may take after the signal; default: %(default)g",
+        help="time for open requests to finish after the first signal; default: %(default)g",
     )
 
 
 def _add_check(commands: Commands) -> None:
-    check = _add_command(commands, "check", "report every problem in the configuration, and show what it means")
+    check = _add_command(commands, "check", "list all problems in the configuration, and what it sets up")
     _add_config(check)
     check.add_argument("--fetch", action="store_true", help="fetch every secret and parameter, and report failures")
-    _add_environment(check, "default: the environment of this command")
+    _add_environment(check, "default: this command's own environment")
     check.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
 
 
@@ -62,12 +62,12 @@ def _add_policy(commands: Commands) -> None:
     _add_config(policy)
     for option, value, text in (
         ("--region", "REGION", "the function's region; default: $AWS_REGION, else $AWS_DEFAULT_REGION"),
-        ("--account", "ID", "the function's account; needed for secrets and parameters that are listed by name"),
+        ("--account", "ID", "the function's AWS account; required if a secret or a parameter is listed by name"),
         ("--partition", "NAME", "the AWS partition; default: that of the region, usually aws"),
         (
             "--role",
             "ARN",
-            "a role that the configuration assumes: print its policy instead of the one for the function's role",
+            "print the policy for this role, which the configuration assumes, not for the function's own",
         ),
     ):
         policy.add_argument(option, metavar=value, default="", help=text)
@@ -89,7 +89,7 @@ def _add_get(commands: Commands) -> None:
 
 def _add_health(commands: Commands) -> None:
     health = _add_command(
-        commands, "health", "print the health of a running server; exit with 0 if it can serve everything, else 1"
+        commands, "health", "print the health of a running server; exit with 0 if /health answers 200, else 1"
     )
     _add_config(health)
     _add_url(health)

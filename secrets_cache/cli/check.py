@@ -13,9 +13,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from secrets_cache.cli import report
+from secrets_cache.cli import check_report
+from secrets_cache.cli.check_report import Row
 from secrets_cache.cli.inputs import read_configuration, read_function_variables, silence_logs
-from secrets_cache.cli.report import Row
 from secrets_cache.cli.terminal import Cell, Screen, Style
 from secrets_cache.config import Config
 from secrets_cache.errors import VariablesFailed
@@ -29,21 +29,21 @@ def run(given: argparse.Namespace) -> int:
     silence_logs()
     variables = read_function_variables(given.environment) if given.environment else dict(os.environ)
     file, config = read_configuration(given, variables)
-    problems = [report.report_problem(problem) for problem in config.problems]
+    problems = [check_report.make_problem_row(problem) for problem in config.problems]
     rules: Sequence[Rule] = []
     try:
         rules = make_rules(config.env, {**variables, "AWS_REGION": _find_own_region(variables)})
     except VariablesFailed as error:
-        problems.append(report.report_failure(error))
-    listed = [report.report_listed(config, item) for item in config.listed]
-    wanted = [report.report_rule(rule, index_names(config.listed)) for rule in rules]
+        problems.append(check_report.make_failure_row(error))
+    listed = [check_report.make_listed_row(config, item) for item in config.listed]
+    wanted = [check_report.make_rule_row(rule, index_names(config.listed)) for rule in rules]
     if given.fetch:
         _fetch(config, rules, variables, listed, wanted)
     failed = [row for row in (*listed, *wanted) if row.get("state") in {"failed", "pending"}]
     found: Row = {
         "ok": not problems and not failed,
         "file": file.path,
-        "file_exists": file.data is not None,
+        "file_exists": file.exists,
         "fetched": given.fetch,
         "problems": problems,
         "listed": listed,
@@ -66,7 +66,7 @@ def _fetch(
     config: Config, rules: Sequence[Rule], variables: Mapping[str, str], listed: list[Row], wanted: list[Row]
 ) -> None:
     """Add to the rows what fetching gives."""
-    from secrets_cache.cli.probe import probe  # noqa: PLC0415 - slow to import
+    from secrets_cache.cli.check_probe import probe  # noqa: PLC0415 - slow to import
 
     with Screen(sys.stderr).progress("Fetching") as show:
         of_listed, of_rules = asyncio.run(probe(config, rules, variables, show))

@@ -62,13 +62,13 @@ def ask(url: str, target: str, config: Config) -> Answer:
         greeting = connection.getresponse()
         greeting.read()
         if greeting.headers.get("Server") != SERVER:
-            raise NoServer(f"{host}:{port}: another program answers there")
+            raise NoServer(f"{host}:{port} is used by another program")
         connection.request("GET", target, headers={TOKEN_HEADER: config.tokens[0].text} if config.tokens else {})
         response = connection.getresponse()
         return Answer(response.status, response.read())
     except OSError as error:
-        raise NoServer(f"{host}:{port}: {error.strerror or error}") from None
+        raise NoServer(f"no server at {host}:{port}: {error.strerror or error}") from None
     except http.client.HTTPException as error:
-        raise NoServer(f"{host}:{port}: {type(error).__name__}") from None
+        raise NoServer(f"no server at {host}:{port}: {type(error).__name__}") from None
     finally:
         connection.close()

@@ -33,7 +33,7 @@ def run(given: argparse.Namespace) -> int:
         answer = ask(given.url, target, config)
     except NoServer as reason:
         if given.url:
-            print_error(f"no server at {reason}")
+            print_error(str(reason))
             return 1
         for problem in config.problems:
             print_error(str(problem))

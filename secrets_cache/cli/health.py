@@ -10,12 +10,12 @@ from secrets_cache.cli.terminal import print_error
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print the answer of /health; return 0 if everything can be served."""
+    """Print the answer of /health; return 0 if its status is 200."""
     _, config = read_configuration(given, os.environ)
     try:
         answer = ask(given.url, "/health", config)
     except NoServer as reason:
-        print_error(f"no server at {reason}")
+        print_error(str(reason))
         return 1
     sys.stdout.buffer.write(answer.body + b"\n")
     return 0 if answer.status == OK else 1

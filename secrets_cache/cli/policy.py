@@ -6,13 +6,14 @@ import os
 import re
 import sys
 
-from secrets_cache.aws.iam_resources import Place, find_partition
 from secrets_cache.cli.arguments import Usage
+from secrets_cache.cli.iam_resources import Place, find_partition
 from secrets_cache.cli.inputs import read_configuration, read_function_variables
 from secrets_cache.cli.policy_document import build_policy, find_roles
 from secrets_cache.cli.terminal import print_error
 from secrets_cache.config import Config, values
 from secrets_cache.errors import PlaceUnknown, VariablesFailed
+from secrets_cache.system.files import ConfigFile
 
 OPTIONS = (
     ("region", values.REGION),
@@ -29,7 +30,7 @@ def run(given: argparse.Namespace) -> int:
     environ = read_function_variables(given.environment) if given.environment else {}
     file, config = read_configuration(given, environ)
     try:
-        problems = [*map(str, config.problems), *_find_emptiness(file.path, config, environ)]
+        problems = [*map(str, config.problems), *_find_emptiness(file, config, environ)]
         roles = find_roles(config, environ)
         document = build_policy(config, place, environ=environ, role=given.role)
     except VariablesFailed as error:
@@ -43,8 +44,9 @@ def run(given: argparse.Namespace) -> int:
     if problems:
         return 1
     if given.role and given.role not in roles:
-        allowed = f"one of {', '.join(roles)}" if roles else "nothing, since the configuration assumes no role"
-        raise Usage(f"--role: found {given.role!r}; allowed: {allowed}")
+        if not roles:
+            raise Usage("--role: the configuration assumes no role")
+        raise Usage(f"--role: found {given.role!r}; allowed: one of {', '.join(roles)}")
     sys.stdout.write(json.dumps(document, indent=4, sort_keys=True) + "\n")
     if roles and not given.role:
         note = "print the policies of these roles with --role; each must trust the function's role"
@@ -64,9 +66,11 @@ def _read_place(given: argparse.Namespace) -> Place:
     return Place(region, given.account, given.partition or find_partition(region))
 
 
-def _find_emptiness(path: str, config: Config, environ: dict[str, str]) -> list[str]:
+def _find_emptiness(file: ConfigFile, config: Config, environ: dict[str, str]) -> list[str]:
     if config.listed or config.allow or config.env or config.problems:
         return []
     if environ.get("SECRET_ARN") or any(re.match("(secretsmanager|ssm)://", value) for value in environ.values()):
         return []
-    return [f"{path}: found no entries; allowed: at least one under secrets, parameters, allow or env"]
+    if not file.exists:
+        return [f"{file.path}: no such file"]
+    return [f"{file.path}: nothing is listed; add an entry under secrets, parameters, allow or env"]

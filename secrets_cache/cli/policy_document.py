@@ -15,7 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from secrets_cache.aws.iam_resources import (
+from secrets_cache.aws.parameterstore import BATCH_SIZE
+from secrets_cache.aws.source import choose_batch_threshold
+from secrets_cache.cli.iam_resources import (
     PARAMETERS,
     SECRETS,
     Place,
@@ -24,8 +26,6 @@ from secrets_cache.aws.iam_resources import (
     list_grants,
     resolve_region,
 )
-from secrets_cache.aws.parameterstore import BATCH_SIZE
-from secrets_cache.aws.source import choose_batch_threshold
 from secrets_cache.config import Config
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.variables.rules import find_ref, index_names, make_rules

@@ -89,6 +89,7 @@ async def _wait_for_first(event: asyncio.Event, other: "asyncio.Future[None]") -
     either: list[asyncio.Future[Any]] = [waiting, other]
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
 
 
 def _report_ready(config: Config, app: Application) -> None:

@@ -48,7 +48,7 @@ def parse(data: bytes | None, *, file: str, environ: Mapping[str, str], unreadab
         unreadable: Why the file could not be read; None if it could, or if there is none.
     """
     if unreadable is not None:
-        return combine({}, [Problem(file, None, "", unreadable, "a readable YAML file in UTF-8")], environ)
+        return combine({}, [Problem(file, None, "", f"cannot be read: {unreadable}", "")], environ)
     if data is None:
         return combine({}, [], environ)
     try:

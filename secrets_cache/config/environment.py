@@ -33,7 +33,7 @@ LAYER_VARIABLES: Variables = {
 }
 # The variables with the tokens that callers of AWS's layer, or of its agent, send.
 LAYER_TOKENS = ("AWS_TOKEN", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
-# The value of `server.token` that stands for the token of the function's own session.
+# The value of `server.token` that means the token of the function's own session.
 SESSION = "session"
 # Under SnapStart there is no AWS_SESSION_TOKEN; AWS's own agent takes the container's token there as well.
 SESSION_VARIABLES = ("AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
@@ -71,8 +71,8 @@ def combine(of_file: Mapping[str, Any], problems_of_file: Sequence[Problem], env
                     file="environment",
                     line=None,
                     key=SESSION_VARIABLES[0],
-                    found="nothing",
-                    allowed="the token that server.token: session stands for; without it, every request is refused",
+                    found=f'not set, but server.token is "{SESSION}": every request will be refused',
+                    allowed="",
                 )
             )
     elif token:

@@ -1,4 +1,8 @@
-"""The configuration as values, with their defaults, and what the cache needs of it."""
+"""
+The configuration as values, with their defaults, and what the cache needs of it.
+
+Longer than most modules here: most of it describes settings.
+"""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -56,8 +60,8 @@ class Problem(NamedTuple):
         file: The file's path, or "environment".
         line: The line in the file, from 1; None if the problem has no line.
         key: The setting, such as "secrets[2].ttl" or "CACHE_TIMEOUT"; empty for the whole file.
-        found: What the setting holds, shortened; never the value of a token.
-        allowed: What the setting may hold.
+        found: What the setting holds, shortened, or what is wrong in words; never the value of a token.
+        allowed: What the setting may hold; empty where `found` says what is wrong.
     """
 
     file: str
@@ -69,7 +73,7 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         key = f" {self.key}:" if self.key else ""
-        return f"{place}:{key} found {self.found}; allowed: {self.allowed}"
+        return f"{place}:{key} " + (f"found {self.found}; allowed: {self.allowed}" if self.allowed else self.found)
 
     def as_fields(self) -> "Mapping[str, str | int]":
         """Return the fields of the log event `config.invalid`."""
@@ -135,9 +139,9 @@ class AwsLayer(NamedTuple):
         secret_timeout: How long a caller waits for a secret, in seconds; None for as long as a fetch may take.
         parameter_timeout: The same for a parameter.
         is_cached: Whether its answers may come from the cache.
-        cache_size: The largest number of entries besides the listed ones; 0 keeps none for this listener.
+        cache_size: The largest number of unlisted entries; 0 keeps none for this listener.
         max_connections: The largest number of connections to AWS; None for the usual one.
-        tokens: The tokens that its callers may send, besides those of `Config.tokens`.
+        tokens: The tokens that its callers may send, in addition to `Config.tokens`.
     """
 
     secret_ttl: float | None = None

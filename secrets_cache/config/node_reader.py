@@ -82,12 +82,12 @@ class NodeReader:
         """Return the items of a list or the pairs of a mapping, as many as the bound leaves."""
         taken: list[Any] = [*node.value[: self._items_left]]
         if len(taken) < len(node.value) and self._items_left:
-            self.note_problem(node, key, f"at most {MAX_ITEMS} items and keys in all", found="more")
+            self.note_problem(node, key, f"at most {MAX_ITEMS} items and keys in all", found=f"more than {MAX_ITEMS}")
         self._items_left -= len(taken)
         return taken
 
     def read_value(self, node: Node, key: str, value_type: ValueType[Any], *, hidden: bool = False) -> Any:  # noqa: ANN401
-        """Return what a scalar stands for; None after a problem, which no value stands for."""
+        """Return the value of a scalar; None after a problem, since no value is None."""
         # `token: null` is not a token with the text "null".
         if isinstance(node, nodes.Scalar) and not (hidden and node.is_null):
             try:

@@ -9,7 +9,7 @@ Rules
 Longer than most modules here: it is the one table of all keys, and the one place that gives them their meaning.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from secrets_cache.config import nodes, values
@@ -181,7 +181,7 @@ class _Schema(NodeReader):
         )
         known = self.listed.setdefault(listed.name, listed)
         if known != listed:
-            self.note_problem(node, key, "each name only once", found=f"a second secret named {listed.name!r}")
+            self.note_problem(node, key, "each name only once", found=f"a second entry named {listed.name!r}")
         elif known is listed and listed.ref in self._refs:
             del self.listed[listed.name]
             self.note_problem(
@@ -206,10 +206,11 @@ class _Schema(NodeReader):
             items = [(item, f"{key}.rename.{show_key(name)}") for name, item in renamed.items()]
             parsed["rename"] = dict(zip(renamed, self.read_names(items), strict=False))
         if isinstance(node, nodes.Mapping) and ("secret" in parts) == ("parameter" in parts):
-            self.note_problem(node, key, "either secret or parameter")
+            found = "both" if "secret" in parts else "neither secret nor parameter"
+            self.note_problem(node, key, "either secret or parameter", found=found)
         if "as" in parts and (needs_keys := [name for name in NEEDS_KEYS if name in parts]):
-            allowed = f"either as, or any of {', '.join(NEEDS_KEYS)}"
-            self.note_problem(node, key, allowed, found=f"as and {', '.join(needs_keys)}")
+            allowed = f'"as" alone, or any of {_quote(NEEDS_KEYS)}'
+            self.note_problem(node, key, allowed, found=f'"as" and {_quote(needs_keys)}')
         # An incomplete rule might set a variable that it should not.
         if before == len(self.problems):
             parsed["is_parameter"] = "parameter" in parsed
@@ -233,3 +234,7 @@ class _Schema(NodeReader):
         # Without an invalid selector, another value would be read.
         is_known = "id" in parsed and not any(name in parts and name not in parsed for name in SELECTORS)
         return parsed if is_known else None
+
+
+def _quote(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)

@@ -33,7 +33,7 @@ class ValueType(Protocol[V_co]):
     allowed: str
 
     def parse(self, text: str) -> V_co:
-        """Return the value that `text` stands for. Raises `InvalidValue`."""
+        """Return the value that `text` means. Raises `InvalidValue`."""
         ...
 
 
@@ -159,7 +159,7 @@ EXTERNAL_ID = Text(r"[\w+=,.@:/-]{2,1224}", "an external id: 2 to 1224 letters, 
 SESSION_NAME = Text(r"[\w+=,.@-]{2,64}", "a session name: 2 to 64 letters, digits and +=,.@_-")
 PARAMETER_VERSION = Text(r"[1-9][0-9]{0,18}", "a version number, at least 1")
 PARAMETER_LABEL = Text(
-    r"[A-Za-z_.-][A-Za-z0-9_.-]{0,99}", "a label: at most 100 letters, digits and _.-; the first is no digit"
+    r"[A-Za-z_.-][A-Za-z0-9_.-]{0,99}", "a label: at most 100 letters, digits and _.-; it does not start with a digit"
 )
 ROLE = Text(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}", "the ARN of an IAM role")
 TOKEN = Text(r"[!-~]{1,4096}", "printable ASCII characters without spaces; or the word session")

@@ -1,5 +1,5 @@
 """
-The names that AWS gives to everything it keeps, taken apart: Amazon Resource Names.
+Amazon Resource Names (ARNs): their fields, and the region and the names that an ARN or a name means.
 
     arn:partition:service:region:account:resource
 
@@ -50,3 +50,38 @@ class Arn(NamedTuple):
         """The parameter's full name, with its leading slash; empty if this is not the ARN of a parameter."""
         is_name = self.is_parameter and self.resource.startswith("parameter")
         return self.resource.removeprefix("parameter") if is_name else ""
+
+
+def find_region(secret_id: str, *, given: str = "", own: str = "") -> str:
+    """
+    Return the region in which a secret or a parameter is read; empty for the function's own.
+
+    Args:
+        secret_id: A name or an ARN.
+        given: The region that the caller or the configuration gives; it counts before that of an ARN.
+        own: The function's region.
+    """
+    arn = Arn.parse(secret_id)
+    region = given or (arn.region if arn else "")
+    return "" if region == own else region
+
+
+def expand_parameter_name(name: str) -> str:
+    """Return a parameter's full name, given that name with or without its leading slash, or an ARN."""
+    arn = Arn.parse(name)
+    if arn is not None:
+        return arn.parameter_name
+    return name if name.startswith("/") else f"/{name}"
+
+
+def list_possible_names(secret_id: str) -> tuple[str, ...]:
+    """Return the names that a secret with this id may have: the name itself, or the names that its ARN may hold."""
+    arn = Arn.parse(secret_id)
+    if arn is None:
+        return (secret_id,)
+    if arn.is_parameter:
+        # The slash after "parameter" is the name's own, or the ARN's for a name without one.
+        return (arn.parameter_name, arn.parameter_name[1:])
+    name = arn.resource.rpartition(":")[2]
+    # AWS appends a hyphen and six characters, but an id may leave them out.
+    return (name, name[:-7]) if name[-7:-6] == "-" else (name,)

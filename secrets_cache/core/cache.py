@@ -9,24 +9,25 @@ Rules
 2. Any number of callers of one secret share one fetch, and after a failure there is none for a while.
 3. An old value is served only while its entry allows it, and always marked.
 
-Which age allows what is decided in `entry`, who has which name in `registry`; fetches run in `fetcher`.
+Which age allows what is decided in `entry`, who has which name in `registry`; fetches run in `fetcher`. Longer than
+most modules here: it is the one place where an age, a failure and a fetch under way decide together.
 """
 
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from secrets_cache.core.backoff import Failure
 from secrets_cache.core.clock import Clock, Instant, elapsed
 from secrets_cache.core.entry import Entry
-from secrets_cache.core.fetcher import Fetcher, Source
-from secrets_cache.core.freshness import CachedValue, Failure, FreshnessPolicy
+from secrets_cache.core.fetcher import Fetcher
+from secrets_cache.core.freshness import CachedValue, FreshnessPolicy
 from secrets_cache.core.registry import ListedEntry, Registry, find_member_name
 from secrets_cache.core.results import CacheResult, CacheStatus, EntryReport
 from secrets_cache.core.secret import Ref
+from secrets_cache.core.source import Source
 from secrets_cache.core.stats import FetchEvent, Stats
 from secrets_cache.errors import SecretNotFound, SecretUnavailable
-
-__all__ = ["MAX_UNLISTED", "Cache", "Source"]
 
 MAX_UNLISTED = 1000
 
@@ -42,7 +43,7 @@ class Cache:
         source: Where secrets come from.
         clock: Tells the time.
         random: Returns a random number from 0 to 1: spreads refreshes and back-offs.
-        max_unlisted: How many entries are kept besides the listed ones; the least recently used goes first.
+        max_unlisted: How many unlisted entries are kept; the least recently used goes first.
         fetch_timeout_seconds: How long a fetch may take. One that took longer was frozen in between.
 
     Attributes:
@@ -96,7 +97,7 @@ class Cache:
         refresh: bool = False,
     ) -> CacheResult:
         """
-        Return the secret called `name`, asking AWS only if no value is held that is fresh enough.
+        Return the secret called `name`, asking AWS only if no cached value is fresh enough.
 
         Callers that arrive while a fetch is under way share it; cancelling one of them harms neither the others nor
         the fetch. The first call starts the prefetch, if `start_prefetch` was not called before.
@@ -109,8 +110,8 @@ class Cache:
 
         Raises:
             SecretNotConfigured: `name` is neither listed nor allowed.
-            SecretNotFound, SecretRefused: AWS gave this answer, and no fresh value is held or `refresh` was asked.
-            SecretUnavailable: AWS gave no usable answer, and no usable value is held.
+            SecretNotFound, SecretRefused: AWS gave this answer, and there is no fresh value or `refresh` was asked.
+            SecretUnavailable: AWS gave no usable answer, and there is no usable cached value.
         """
         self.start_prefetch()
         awaited = self._registry.list_candidates(name)
@@ -148,8 +149,8 @@ class Cache:
     async def _answer(self, entry: Entry, max_age_seconds: float, *, refresh: bool) -> CacheResult:
         """Answer as the held value's age demands. A failure in force forbids a fetch."""
         now = self._clock.now()
-        failure = entry.failure_in_force(now)
-        is_forced = refresh and (failure is not None or entry.ref in self._flights or entry.may_force(now))
+        failure = entry.active_failure(now)
+        is_forced = refresh and (failure is not None or entry.ref in self._flights or entry.may_force_refresh(now))
         is_young = not is_forced and entry.age(now) < max_age_seconds
         if is_young and entry.is_fresh(now):
             if failure is None and entry.is_refresh_due(now):
@@ -163,24 +164,24 @@ class Cache:
         reason = CacheStatus.FORCED if is_forced else CacheStatus.EXPIRED
         return await self._answer_after_fetch(entry, reason, now, max_age_seconds)
 
-    def _answer_from_memory(self, entry: Entry, served: CacheStatus, max_age_seconds: float = math.inf) -> CacheResult:
-        if served is CacheStatus.STALE:
+    def _answer_from_memory(self, entry: Entry, status: CacheStatus, max_age_seconds: float = math.inf) -> CacheResult:
+        if status is CacheStatus.STALE:
             self.counts.stale += 1
         else:
             self.counts.hits += 1
         assert entry.held is not None  # noqa: S101 - an entry without a value has an infinite age
-        is_replayable = served is CacheStatus.HIT and entry.ref in self._registry.listed
+        is_replayable = status is CacheStatus.HIT and entry.ref in self._registry.listed
         longest = min(entry.policy.ttl_seconds, entry.held.refresh_age_seconds, max_age_seconds)
-        return CacheResult(entry.held, served, longest if is_replayable else 0.0)
+        return CacheResult(entry.held, status, longest if is_replayable else 0.0)
 
     async def _answer_after_fetch(
-        self, entry: Entry, served: CacheStatus, asked: Instant, max_age_seconds: float
+        self, entry: Entry, status: CacheStatus, asked: Instant, max_age_seconds: float
     ) -> CacheResult:
-        """Wait for the entry's one fetch. `served` is the reason for it where a value was held before `asked`."""
+        """Wait for the entry's one fetch. `status` is the reason for it where a value was held before `asked`."""
         if entry.held is None:
-            served = CacheStatus.MISS
-        if served is CacheStatus.FORCED and entry.ref not in self._flights:
-            entry.forced = self._clock.now()
+            status = CacheStatus.MISS
+        if status is CacheStatus.FORCED and entry.ref not in self._flights:
+            entry.forced_at = self._clock.now()
         self._start_fetch(entry)
         outcome = await self._flights.wait(entry.ref)
         ttl_seconds, timeout_seconds = entry.policy.ttl_seconds, self._fetch_timeout_seconds
@@ -190,7 +191,7 @@ class Cache:
             outcome = await self._flights.wait(entry.ref)
         if isinstance(outcome, CachedValue):
             self.counts.misses += 1
-            return CacheResult(outcome, served)
+            return CacheResult(outcome, status)
         return self._answer_after_failure(entry, outcome, self._clock.now(), max_age_seconds)
 
     def _answer_after_failure(
@@ -209,13 +210,13 @@ class Cache:
         """Start a fetch unless one is under way: of a parameter, together with others that are soon due."""
         if entry.ref in self._flights:
             return
-        together = self._find_due_with(entry)
+        together = self._find_due_together(entry)
         if len(together) > 1:
             self._fetcher.start_round(together)
         else:
             self._fetcher.start(entry)
 
-    def _find_due_with(self, entry: Entry) -> list[Entry]:
+    def _find_due_together(self, entry: Entry) -> list[Entry]:
         """Return the entry and what to fetch with it: Parameter Store has a small quota, and gives ten in one call."""
         ref, now = entry.ref, self._clock.now()
         if not ref.is_parameter or ref.is_path or ref not in self._registry.listed:
@@ -282,9 +283,7 @@ def _select_member(answer: CacheResult, entry: Entry, name: str) -> CacheResult:
         return answer
     member = (answer.secret.members or {}).get(full)
     if member is None:
-        error = SecretNotFound(name, code="ParameterNotFound")
-        error.what = "parameter"
-        raise error
+        raise SecretNotFound.of_parameter(name)
     path = answer.held
     held = CachedValue(member, path.sent, path.received_at, path.refresh_age_seconds)
-    return CacheResult(held, answer.served, answer.replayable_seconds)
+    return CacheResult(held, answer.status, answer.replayable_seconds)

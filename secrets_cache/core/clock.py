@@ -5,7 +5,7 @@ Rules
 -----
 1. Two clocks are read together. The monotonic clock may stand still while an execution environment is frozen, or kept
    in a SnapStart snapshot; the wall clock may be set. Elapsed time is the larger of the two.
-2. A wall clock that went backwards makes the elapsed time unreliable, and the result tells that.
+2. A wall clock that went backwards makes the elapsed time unreliable, which the result shows.
 3. Nothing here waits. See docs/adr/0003-two-clocks.md.
 """
 

@@ -1,17 +1,18 @@
 """
-One cache entry: what is held of a secret, what last went wrong, and what that allows now.
+One cache entry: the last value of a secret, the last failure, and what that allows now.
 
 Rules
 -----
 1. Every question is answered for the instant that is handed in; nothing is remembered of earlier questions.
 2. A definite refusal is never masked by an old value once that has expired, until AWS gives a value again.
-3. Only a fetch changes what is held, and only a forced refresh changes when the next one is allowed.
+3. Only a fetch changes the value, and only a forced refresh changes when the next one is allowed.
 """
 
 import math
 
+from secrets_cache.core.backoff import Failure
 from secrets_cache.core.clock import Instant, elapsed
-from secrets_cache.core.freshness import CachedValue, Failure, FreshnessPolicy, State
+from secrets_cache.core.freshness import CachedValue, FreshnessPolicy, State
 from secrets_cache.core.secret import Ref
 from secrets_cache.errors import SecretUnavailable
 
@@ -28,12 +29,12 @@ class Entry:
         policy: How long a value may be used.
         held: The last value; None before the first.
         failure: The last fetch's failure; None if the last fetch succeeded, or there was none.
-        forced: When the last forced refresh began; None before the first.
-        refreshes: How many fetches have ended, well or not.
+        forced_at: When the last forced refresh began; None before the first.
+        fetches_ended: How many fetches have ended, well or not.
         failures: How many fetches failed.
     """
 
-    __slots__ = ("failure", "failures", "forced", "held", "name", "policy", "ref", "refreshes")
+    __slots__ = ("failure", "failures", "fetches_ended", "forced_at", "held", "name", "policy", "ref")
 
     def __init__(self, ref: Ref, name: str, policy: FreshnessPolicy) -> None:
         self.ref = ref
@@ -41,8 +42,8 @@ class Entry:
         self.policy = policy
         self.held: CachedValue | None = None
         self.failure: Failure | None = None
-        self.forced: Instant | None = None
-        self.refreshes = 0
+        self.forced_at: Instant | None = None
+        self.fetches_ended = 0
         self.failures = 0
 
     def age(self, now: Instant) -> float:
@@ -50,7 +51,7 @@ class Entry:
         return math.inf if self.held is None else self.held.age(now, self.policy.ttl_seconds)
 
     def is_fresh(self, now: Instant) -> bool:
-        """Return whether a value is held and younger than its ttl."""
+        """Return whether there is a value, and it is younger than its ttl."""
         return self.age(now) < self.policy.ttl_seconds
 
     def is_refresh_due(self, now: Instant) -> bool:
@@ -81,18 +82,18 @@ class Entry:
         bridged = 0.0 if failure.refused else self.policy.stale_if_error_seconds
         return isinstance(failure.error, SecretUnavailable) and self.age(now) < self.policy.ttl_seconds + bridged
 
-    def failure_in_force(self, now: Instant) -> Failure | None:
+    def active_failure(self, now: Instant) -> Failure | None:
         """Return the failure whose back-off forbids another fetch; None if there is none, or its end is unknown."""
         if self.failure is None:
             return None
         since = elapsed(self.failure.at, now)
         return self.failure if not since.backwards and since.seconds < self.failure.backoff_seconds else None
 
-    def may_force(self, now: Instant) -> bool:
+    def may_force_refresh(self, now: Instant) -> bool:
         """Return whether the last forced refresh is long enough ago for another one."""
-        if self.forced is None:
+        if self.forced_at is None:
             return True
-        since = elapsed(self.forced, now)
+        since = elapsed(self.forced_at, now)
         return since.backwards or since.seconds >= FORCED_INTERVAL_SECONDS
 
     def seconds_to_refresh(self, now: Instant) -> float:

@@ -15,40 +15,20 @@ Rules
 import asyncio
 import functools
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable
 
+from secrets_cache.core.backoff import Failure
 from secrets_cache.core.clock import Clock, Instant, elapsed
 from secrets_cache.core.entry import Entry
-from secrets_cache.core.freshness import CachedValue, Failure
+from secrets_cache.core.freshness import CachedValue
 from secrets_cache.core.registry import Registry
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.core.single_flight import SingleFlight
+from secrets_cache.core.source import FetchResult, Source
 from secrets_cache.core.stats import FetchEvent, Stats
 from secrets_cache.errors import SecretError, SecretUnavailable
 
 logger = logging.getLogger(__name__)
-
-
-FetchResult = Secret | SecretError
-FetchResults = AsyncGenerator[tuple[Ref, FetchResult], None]
-
-
-class Source(Protocol):
-    """Where secrets come from."""
-
-    async def fetch(self, ref: Ref) -> Secret:
-        """
-        Return one secret within a bounded time.
-
-        Raises:
-            SecretError: There is no usable answer.
-        """
-        ...
-
-    def fetch_many(self, refs: Sequence[Ref]) -> FetchResults:
-        """Yield once for each of `refs`, as soon as its result is known, within a bounded time."""
-        ...
 
 
 class Fetcher:
@@ -92,14 +72,14 @@ class Fetcher:
         self.flights.start(entry.ref, lambda: self._fetch_one(entry))
         # Counted before the first step of any: the first fetch to end must know of the others.
         self.in_flight += 1
-        self._stats.refreshes += 1
+        self._stats.fetches_started += 1
 
     def start_round(self, entries: Iterable[Entry]) -> None:
         """Start one round for entries that have no fetch under way."""
         by_ref = {entry.ref: entry for entry in entries}
         self.flights.start_round(by_ref, functools.partial(self._fetch_round, by_ref))
         self.in_flight += len(by_ref)
-        self._stats.refreshes += len(by_ref)
+        self._stats.fetches_started += len(by_ref)
 
     async def _fetch_one(self, entry: Entry) -> CachedValue | Failure:
         sent = self._clock.now()
@@ -132,13 +112,15 @@ class Fetcher:
             logger.error("internal.error", {"where": "prefetch", "error": type(error).__name__})  # noqa: TRY400
             await results.aclose()
         for ref, entry in left.items():
-            missed = SecretUnavailable(ref.secret_id, code="internal-error", cause="it was not fetched")
+            missed = SecretUnavailable(
+                ref.secret_id, code="internal-error", cause="the batch ended without a result for it"
+            )
             flights[ref].set_result(self._keep(entry, missed, sent, shared))
 
     def _keep(
         self, entry: Entry, result: FetchResult, sent: Instant, shared: Callable[[], float]
     ) -> CachedValue | Failure:
-        """Keep in the entry what its fetch brought, count the fetch, and tell of it."""
+        """Keep in the entry what its fetch brought, count the fetch, and call the observer."""
         now = self._clock.now()
         # Parameters that came together are due together: one draw for all, not the earliest of ten draws.
         random = shared if entry.ref.is_parameter else self._random
@@ -151,13 +133,13 @@ class Fetcher:
         except Exception as error:  # noqa: BLE001 - rule 2
             outcome = self._keep_failure(entry, _unexpected(entry, error), now, random)
         has_failed = isinstance(outcome, Failure)
-        # Not `elapsed`: how long the process was frozen tells nothing of AWS.
+        # Not `elapsed`: how long the process was frozen says nothing about AWS.
         seconds = max(0.0, now.monotonic - sent.monotonic)
         is_listed = self._registry.listed.get(entry.ref) is entry
         self.in_flight -= 1
         self._stats.latency.add(seconds)
         self._stats.failures += has_failed
-        entry.refreshes += 1
+        entry.fetches_ended += 1
         entry.failures += has_failed
         self._observe(FetchEvent(entry.name, is_listed, seconds, has_failed, self.in_flight))
         return outcome

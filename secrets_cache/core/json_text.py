@@ -80,7 +80,7 @@ def select(text: str, key: str) -> tuple[str, bool]:
         raise NotJson from None
 
 
-def members(text: str) -> dict[str, str | None]:
+def read_members(text: str) -> dict[str, str | None]:
     """
     Return the values of the JSON object `text` by key: a string as it is, null as None, all else as compact JSON.
 

@@ -1,14 +1,24 @@
 """
 Which entries there are, and which names mean them.
 
+Examples, for a configuration that lists `{id: prod/db, name: db}`, the ARN `arn:...:secret:api-AbCdEf` and `/app/`:
+
+    db, prod/db               names of the first entry: given by the configuration
+    arn:...:prod/db-XyZabc    the same entry, learned: AWS gave this ARN with its first value
+    api                       a candidate for the second entry, until its first fetch has given its name
+    /app/log, app/log         members of the path /app/: its entry's value holds them
+    other                     an unlisted entry if `allow` covers it, else SecretNotConfigured
+
 Rules
 -----
-1. Listed entries stay for ever. All others together are bounded, and the least recently used goes first.
+1. Listed entries stay. All others together are bounded, and the least recently used goes first.
 2. A secret listed by name answers to its ARN once it has been fetched, and one listed by ARN to its name.
 3. Where two claim a name, the configuration comes before what was learned, and its first entry before its second.
    The order of fetches never decides: of two ARNs with one name, as in two accounts, the first listed one has it.
-4. A name that `allow` covers is left to AWS to resolve: another account's secret of that name never stands in for it.
+4. A name that `allow` covers is left to AWS to resolve: another account's secret of that name never replaces it.
 5. The parameters below a listed path are members of the path's entry; of nested paths, the innermost counts.
+
+Longer than most modules here: the rules about names refer to one another.
 """
 
 from collections import OrderedDict
@@ -16,7 +26,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from secrets_cache.core.arn import Arn
+from secrets_cache.core.arn import Arn, expand_parameter_name, list_possible_names
 from secrets_cache.core.entry import Entry
 from secrets_cache.core.freshness import FreshnessPolicy
 from secrets_cache.core.secret import AwsContext, Ref, Secret
@@ -46,7 +56,7 @@ class Registry:
         listed: What the configuration lists.
         allow: Patterns of further names that callers may use.
         policy: How long values of unlisted entries may be used.
-        max_unlisted: How many entries are kept besides the listed ones.
+        max_unlisted: How many other entries are kept.
 
     Attributes:
         listed: The listed entries, in the order of the configuration.
@@ -73,16 +83,16 @@ class Registry:
         # By name: the listed entries that may turn out to have it, in their order.
         self._bearers: dict[str, list[Ref]] = {}
         for ref in filter(self._is_meant_by_id, self.listed):
-            for name in _list_names(ref.secret_id):
+            for name in list_possible_names(ref.secret_id):
                 self._bearers.setdefault(name, []).append(ref)
 
     # Names that callers of listed and allowed secrets use.
 
     def list_candidates(self, name: str) -> Sequence[Ref]:
-        """Return the listed entries of which `name` may be the other name. Their first fetch will tell."""
+        """Return the listed entries that may also be called `name`. That is known after their first fetch."""
         if name in self._names or name in self._learned or (not _is_arn(name) and self._allows(name)):
             return ()
-        refs = {ref: None for other in _list_names(name) for ref in self._bearers.get(other, ())}
+        refs = {ref: None for other in list_possible_names(name) for ref in self._bearers.get(other, ())}
         return [ref for ref in refs if _is_arn(ref.secret_id) != _is_arn(name)]
 
     def find_by_name(self, name: str, version_id: str | None, version_stage: str | None) -> Entry:
@@ -96,36 +106,36 @@ class Registry:
         if ref is None:
             if not self._allows(name):
                 raise SecretNotConfigured(name)
-            ref = _to_ref(name)
+            ref = _make_ref(name)
         policy = self.listed[ref].policy if ref in self.listed else self._policy
         if version_id is not None or version_stage is not None:
             is_current = version_id is None and version_stage == "AWSCURRENT"
             ref = self._select_version(ref, name, version_id, None if is_current else version_stage)
-        return self.listed.get(ref) or self._find_unlisted(ref, name, policy)
+        return self.listed.get(ref) or self._get_or_create_unlisted(ref, name, policy)
 
     def resolve_name(self, name: str) -> Ref | None:
         """Return what `name` is listed or was learned as, or the listed path that it is below, if any."""
         return self._names.get(name) or self._find_learned(name) or self._find_path(name)
 
-    # Refs, of callers who may ask for anything.
+    # Lookups by Ref, for callers that are not limited to the configuration.
 
     def find_by_ref(self, ref: Ref) -> Entry:
         """Return the entry that `ref` means; make one if there is none."""
         meant = self.resolve_ref(ref)
-        return self.listed.get(meant) or self._find_unlisted(meant, ref.secret_id, self._policy)
+        return self.listed.get(meant) or self._get_or_create_unlisted(meant, ref.secret_id, self._policy)
 
     def resolve_ref(self, ref: Ref) -> Ref:
         """Return what `ref` means: its id may be a name of a listed entry, or be below a listed path."""
         known = self.resolve_name(ref.secret_id)
         if known is None or known.is_parameter != ref.is_parameter or ref.context != AwsContext():
             return ref
-        if not ref.is_decrypted and not self._is_plain(known, ref):
+        if not ref.is_decrypted and not self._is_unencrypted(known, ref):
             return ref
         # An id alone means its current version to AWS, also where another version is listed under that id.
         return self._select_version(known, ref.secret_id, ref.version_id, ref.version_stage)
 
     def list_candidates_of_ref(self, ref: Ref) -> Sequence[Ref]:
-        """Return the listed entries that `ref` may mean. Their first fetch will tell."""
+        """Return the listed entries that `ref` may mean. That is known after their first fetch."""
         if ref.context != AwsContext():
             return ()
         known = self.resolve_name(ref.secret_id)
@@ -133,8 +143,8 @@ class Registry:
             return self.list_candidates(ref.secret_id)
         return (known,) if known in self.listed and self.listed[known].held is None else ()
 
-    def _is_plain(self, known: Ref, ref: Ref) -> bool:
-        """Return whether what is held for `known` was never encrypted, so that it also answers an undecrypted `ref`."""
+    def _is_unencrypted(self, known: Ref, ref: Ref) -> bool:
+        """Return whether the value of `known` was never encrypted, so that it also answers an undecrypted `ref`."""
         held = self.listed[known].held if known in self.listed else None
         if held is None or ref.version_id is not None or ref.version_stage is not None:
             return False
@@ -176,10 +186,10 @@ class Registry:
         return None
 
     def _is_meant_by_id(self, ref: Ref) -> bool:
-        """Return whether the id alone means this entry. Of several listed versions of a secret, one is meant so."""
-        return ref == self._names.get(ref.secret_id, _to_ref(ref.secret_id))
+        """Return whether the id alone means this entry: of several listed versions, only one."""
+        return ref == self._names.get(ref.secret_id, _make_ref(ref.secret_id))
 
-    def _find_unlisted(self, ref: Ref, name: str, policy: FreshnessPolicy) -> Entry:
+    def _get_or_create_unlisted(self, ref: Ref, name: str, policy: FreshnessPolicy) -> Entry:
         entry = self._unlisted.setdefault(ref, Entry(ref, name, policy))
         self._unlisted.move_to_end(ref)
         while len(self._unlisted) > self._max_unlisted:
@@ -210,36 +220,15 @@ class Registry:
 
 def find_member_name(path: Ref, name: str) -> str | None:
     """Return the full name of the parameter below `path` that `name` means; None if it means none."""
-    below, full = _expand_parameter_name(path.secret_id), _expand_parameter_name(name)
+    below, full = expand_parameter_name(path.secret_id), expand_parameter_name(name)
     return full if full.startswith(below) and full != below else None
-
-
-def _expand_parameter_name(name: str) -> str:
-    """Return a parameter's full name, given that name with or without its leading slash, or an ARN."""
-    arn = Arn.parse(name)
-    if arn is not None:
-        return arn.parameter_name
-    return name if name.startswith("/") else f"/{name}"
 
 
 def _is_arn(secret_id: str) -> bool:
     return Arn.parse(secret_id) is not None
 
 
-def _to_ref(secret_id: str) -> Ref:
-    """Return what an id alone means: only an ARN can tell that it is a parameter's."""
+def _make_ref(secret_id: str) -> Ref:
+    """Return what an id alone means: a secret, unless it is the ARN of a parameter."""
     arn = Arn.parse(secret_id)
     return Ref(secret_id, is_parameter=arn is not None and arn.is_parameter)
-
-
-def _list_names(secret_id: str) -> tuple[str, ...]:
-    """Return the names that a secret with this id may have: the name itself, or the names that its ARN may hold."""
-    arn = Arn.parse(secret_id)
-    if arn is None:
-        return (secret_id,)
-    if arn.is_parameter:
-        # The slash after "parameter" is the name's own, or the ARN's for a name without one.
-        return (arn.parameter_name, arn.parameter_name[1:])
-    name = arn.resource.rpartition(":")[2]
-    # AWS appends a hyphen and six characters, but an id may leave them out.
-    return (name, name[:-7]) if name[-7:-6] == "-" else (name,)

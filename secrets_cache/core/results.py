@@ -25,21 +25,21 @@ class CacheResult(Confidential):
 
     Attributes:
         held: The value and when it was fetched.
-        served: How the answer came about.
+        status: How the answer came about.
         replayable_seconds: The age of `held`, in seconds, up to which this answer may be given again without asking the
             cache, as long as the cache's `generation` is the same; 0 for never.
     """
 
-    __slots__ = ("held", "replayable_seconds", "served")
+    __slots__ = ("held", "replayable_seconds", "status")
 
-    def __init__(self, held: CachedValue, served: CacheStatus, replayable_seconds: float = 0.0) -> None:
+    def __init__(self, held: CachedValue, status: CacheStatus, replayable_seconds: float = 0.0) -> None:
         self.held: Final = held
-        self.served: Final = served
+        self.status: Final = status
         self.replayable_seconds: Final = replayable_seconds
 
     @property
     def secret(self) -> Secret:
-        """The secret that is held."""
+        """The cached secret."""
         return self.held.secret
 
 
@@ -60,7 +60,7 @@ class EntryKind(Enum):
 
 class EntryReport(NamedTuple):
     """
-    What `/health` tells of one listed secret; never its value.
+    What `/health` shows of one listed secret; never its value.
 
     Attributes:
         name: The name in the configuration.
@@ -69,8 +69,8 @@ class EntryReport(NamedTuple):
         age: Seconds since the fetch of the held value was sent; None without a value.
         version_id: The held version; None without a value.
         error: The code of the last fetch's failure; None if that fetch succeeded.
-        reason: The same in words.
-        refreshes: How many fetches have ended, well or not.
+        reason: The reason for `error`, as one sentence.
+        fetches_ended: How many fetches have ended, well or not.
         failures: How many fetches failed.
     """
 
@@ -81,7 +81,7 @@ class EntryReport(NamedTuple):
     version_id: str | None
     error: str | None
     reason: str | None
-    refreshes: int
+    fetches_ended: int
     failures: int
 
     @classmethod
@@ -95,7 +95,7 @@ class EntryReport(NamedTuple):
             version_id=None if entry.held is None else entry.held.secret.version_id,
             error=None if entry.failure is None else entry.failure.error.code,
             reason=None if entry.failure is None else str(entry.failure.error),
-            refreshes=entry.refreshes,
+            fetches_ended=entry.fetches_ended,
             failures=entry.failures,
         )
 

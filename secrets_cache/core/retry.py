@@ -4,7 +4,7 @@ Retries within a time budget.
 Rules
 -----
 1. All attempts together stay within the budget. No attempt begins after its end.
-2. Time during which the process was frozen does not count: a heartbeat tells it from time spent waiting. An attempt
+2. Time during which the process was frozen does not count: a heartbeat distinguishes it from waiting. An attempt
    that was frozen gets a short grace, since its answer may have arrived; then it is made again with the whole budget.
 3. The attempt decides, by raising `RetryableError`, whether another one makes sense, and whether at once.
 4. A throttled attempt is followed by a longer pause, so that a fleet does not keep its own storm going.
@@ -136,8 +136,8 @@ def _was_frozen(took: Elapsed, planned_seconds: float) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def timeout_awake(seconds: float, clock: Clock) -> AsyncIterator[None]:
-    """Raise TimeoutError after so many seconds, as asyncio.timeout does; after a freeze, they begin anew."""
+async def timeout_unless_frozen(seconds: float, clock: Clock) -> AsyncIterator[None]:
+    """Raise TimeoutError after `seconds`, as asyncio.timeout does; after a freeze, they begin anew."""
     loop = asyncio.get_running_loop()
     left = seconds
     timer: asyncio.TimerHandle

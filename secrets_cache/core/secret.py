@@ -3,7 +3,7 @@ What is asked of AWS, and what AWS gives for it.
 
     Ref -> Secret
 
-"Secret" is the word here for whatever a Ref names: a secret of Secrets Manager, a parameter of Parameter Store, or a
+"Secret" means here everything that a Ref can name: a secret of Secrets Manager, a parameter of Parameter Store, or a
 path of parameters. A path is one Secret with *members*: the parameters below it.
 
 Rules
@@ -62,7 +62,7 @@ class Ref(NamedTuple):
 
 
 class ParameterFacts(NamedTuple):
-    """What Parameter Store tells of a parameter besides its value; None for what it left out."""
+    """What Parameter Store says of a parameter in addition to its value; None for a field that it left out."""
 
     type: str
     version: int
@@ -110,12 +110,12 @@ class Secret(Confidential):
         arn: The full ARN; a secret's includes the six characters that AWS appends. Empty for a path.
         name: The friendly name.
         version_id: The unique id of this version; a parameter's version number as text.
-        created_at: When AWS created this version, in seconds since the epoch; None if AWS did not tell.
+        created_at: When AWS created this version, in seconds since the epoch; None if AWS gave no time.
         value: The stored bytes: SecretString or a parameter's value as UTF-8, or SecretBinary. For a path, a JSON
             object of its members' values.
         is_text: Whether the value came as text.
         stages: The staging labels of this version.
-        parameter: What Parameter Store tells of a parameter; None for a secret and for a path.
+        parameter: What Parameter Store says of a parameter; None for a secret and for a path.
         members: The parameters below a path, by full name; None for anything but a path.
     """
 

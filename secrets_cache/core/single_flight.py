@@ -59,7 +59,7 @@ class SingleFlight(Generic[K, V]):
         """
         loop = asyncio.get_running_loop()
         flights: dict[K, asyncio.Future[V]] = {key: loop.create_future() for key in keys}
-        # First the task: where there is no memory for it, nobody must wait for a future that nobody sets.
+        # First the task: if creating it fails, no caller may be left waiting for its futures.
         task = loop.create_task(call(flights))
         self._rounds.add(task)
         task.add_done_callback(self._rounds.discard)
@@ -73,7 +73,7 @@ class SingleFlight(Generic[K, V]):
         if self._flights.get(key) is flight:
             del self._flights[key]
         if not flight.cancelled():
-            # Every waiter may have gone: then nobody else looks.
+            # Every waiter may have gone; without this, asyncio would log the exception as never retrieved.
             flight.exception()
 
     async def join(self, key: K, call: Callable[[], Coroutine[Any, Any, V]]) -> V:

@@ -30,8 +30,8 @@ class Latency:
         count: How many fetches have ended.
         total: The sum of their times.
         longest: The time of the slowest.
-        up_to: For each of `BOUNDS`, how many took at most so long, and longer than the bound before; last, how many
-            took longer than all bounds.
+        up_to: For each of `BOUNDS`, how many took at most this long, and longer than the bound before; last, how
+            many took longer than all bounds.
     """
 
     # From a call within the region to the longest `fetch_timeout` there may be.
@@ -61,24 +61,30 @@ class Stats:
         hits: Answers from memory, fresh.
         misses: Answers after a fetch.
         stale: Answers from memory, past the ttl.
-        refreshes: Fetches begun.
+        fetches_started: Fetches that were begun, first ones and refreshes.
         failures: Fetches that brought no value.
         latency: How long fetches took.
     """
 
-    __slots__ = ("failures", "hits", "latency", "misses", "refreshes", "stale")
+    __slots__ = ("failures", "fetches_started", "hits", "latency", "misses", "stale")
 
     def __init__(self) -> None:
         self.hits = 0
         self.misses = 0
         self.stale = 0
-        self.refreshes = 0
+        self.fetches_started = 0
         self.failures = 0
         self.latency = Latency()
 
     def numbers(self) -> dict[str, int]:
-        """Return the counts by name."""
-        return {name: getattr(self, name) for name in ("hits", "misses", "stale", "refreshes", "failures")}
+        """Return the counts by their names in logs and metrics, where a fetch is a refresh."""
+        return {
+            "hits": self.hits,
+            "misses": self.misses,
+            "stale": self.stale,
+            "refreshes": self.fetches_started,
+            "failures": self.failures,
+        }
 
     def as_fields(self) -> dict[str, int]:
         """Return the counts by name, and the mean and longest time of a fetch unless none has ended: a log's fields."""

@@ -23,7 +23,7 @@ import time
 from collections.abc import Sequence
 
 from secrets_cache.config import AwsLayer
-from secrets_cache.core.arn import Arn
+from secrets_cache.core.arn import find_region
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.results import CacheResult
@@ -107,9 +107,7 @@ class AwsLayerHandler(Handler):
 
     def _limit_contexts(self, ref: Ref) -> None:
         """Refuse one role or region too many: each has connections of its own. The function's own are never refused."""
-        arn = Arn.parse(ref.secret_id)
-        region = arn.region if arn else ""
-        context = ref.context._replace(region="" if region == self._region else region)
+        context = ref.context._replace(region=find_region(ref.secret_id, own=self._region))
         if context == AwsContext() or context in self._contexts:
             return
         if len(self._contexts) >= MAX_CONTEXTS:

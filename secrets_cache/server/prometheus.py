@@ -99,7 +99,7 @@ class CacheCollector(Collector):
         for report in self._reports:
             # A name from an environment variable may hold bytes that are not UTF-8.
             label = [report.name.encode("utf-8", "backslashreplace").decode()]
-            refreshes.add_metric(label, report.refreshes)
+            refreshes.add_metric(label, report.fetches_ended)
             failures.add_metric(label, report.failures)
             servable.add_metric(label, report.is_servable)
             if report.age is not None:

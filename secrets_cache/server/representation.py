@@ -68,7 +68,7 @@ def build_headers(result: CacheResult) -> dict[str, str]:
     headers = {
         "ETag": f'"{held.secret.version_id}"',
         "Date": format_http_date(held.received_at),
-        "Cache-Status": f"secrets-cache; {result.served.value}",
+        "Cache-Status": f"secrets-cache; {result.status.value}",
         "Cache-Control": "no-store",
     }
     if held.secret.created_at is not None:

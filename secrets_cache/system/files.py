@@ -29,14 +29,18 @@ class ConfigFile:
         path: Where it is, or would be.
         data: Its bytes; None if it does not exist, or cannot be read.
         unreadable: Why it cannot be read; None if it was read, or if it does not exist and nobody named it.
+        exists: Whether there is such a file, readable or not.
     """
 
-    __slots__ = ("data", "path", "unreadable")
+    __slots__ = ("data", "exists", "path", "unreadable")
 
-    def __init__(self, path: str, data: bytes | None = None, unreadable: str | None = None) -> None:
+    def __init__(
+        self, path: str, data: bytes | None = None, unreadable: str | None = None, *, exists: bool = True
+    ) -> None:
         self.path = path
         self.data = data
         self.unreadable = unreadable
+        self.exists = exists
 
     def may_set_port(self) -> bool:
         """
@@ -60,7 +64,7 @@ def read_config(environ: Mapping[str, str], path: str = "") -> ConfigFile:
     try:
         return ConfigFile(path, _read(path, MAX_BYTES))
     except FileNotFoundError:
-        return ConfigFile(path, unreadable="no such file" if named else None)
+        return ConfigFile(path, unreadable="no such file" if named else None, exists=False)
     except (OSError, ValueError) as error:
         return ConfigFile(path, unreadable=getattr(error, "strerror", None) or str(error))
 

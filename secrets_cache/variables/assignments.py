@@ -8,14 +8,12 @@ Rules
 2. A variable that cannot or must not be set is refused by name, and the others are set.
 """
 
-import logging
 from collections.abc import Container
+from typing import NamedTuple
 
-from secrets_cache.core.json_text import NoSuchKey, NotJson, members, select
+from secrets_cache.core.json_text import NoSuchKey, NotJson, read_members, select
 from secrets_cache.errors import KeyNotFound, VariablesFailed
 from secrets_cache.variables.rules import Rule
-
-logger = logging.getLogger(__name__)
 
 NEXT_WRAPPER = b"AWS_LAMBDA_EXEC_WRAPPER"
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
@@ -31,9 +29,24 @@ RESERVED = frozenset(
 )
 
 
-def assign(rule: Rule, value: bytes, present: Container[bytes]) -> dict[bytes, bytes | None]:
+class Refusal(NamedTuple):
+    """A variable that cannot or must not be set: the key that it is made of, its name, and why."""
+
+    key: str
+    name: str
+    reason: str
+
+
+class Assigned(NamedTuple):
+    """The variables that a rule makes of a value, None for one to unset; and the variables that are refused."""
+
+    variables: dict[bytes, bytes | None]
+    refused: list[Refusal]
+
+
+def assign(rule: Rule, value: bytes, present: Container[bytes]) -> Assigned:
     """
-    Return the variables that `rule` makes of a value; None for a variable to unset.
+    Return the variables that `rule` makes of a value.
 
     Args:
         rule: Which variables to set.
@@ -58,16 +71,16 @@ def assign(rule: Rule, value: bytes, present: Container[bytes]) -> dict[bytes, b
             f"{rule.origin}: {_describe(rule)} is not a JSON object, so it has no keys; "
             "for the whole value, use `as` under env:, or a reference without #"
         ) from None
-    result: dict[bytes, bytes | None] = {}
+    result = Assigned({}, [])
     for key, name, item in pairs:
         reason = _find_refusal(rule, name, item)
         if reason:
-            logger.warning("variable.refused", {"source": rule.wanted.id, "key": key, "name": name, "reason": reason})
+            result.refused.append(Refusal(key, name, reason))
             continue
         # Null sets nothing, but a reference to null must not keep the text of the reference.
         is_free = spread.override or name.encode() not in present or name.encode() == NEXT_WRAPPER
         if (item is not None or rule.key) and is_free:
-            result[name.encode()] = item.encode() if isinstance(item, str) else item
+            result.variables[name.encode()] = item.encode() if isinstance(item, str) else item
     return result
 
 
@@ -86,7 +99,7 @@ def _select(value: bytes, key: str) -> str | None:
 
 def _choose(rule: Rule, value: bytes) -> list[tuple[str, str | None]]:
     """Return the keys that the rule chooses, with their values."""
-    found, spread = members(_decode(value)), rule.spread
+    found, spread = read_members(_decode(value)), rule.spread
     for key in (*spread.include, *spread.rename):
         if key not in found:
             raise KeyNotFound("", key)

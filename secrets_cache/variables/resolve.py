@@ -44,12 +44,16 @@ async def resolve(
     for rule in rules:
         try:
             value = await reader.read(rule.wanted)
-            result.update(assign(rule, value, {*present, *result}))
+            variables, refused = assign(rule, value, {*present, *result})
         except (SecretError, VariablesFailed) as error:
             reason = str(error) if isinstance(error, VariablesFailed) else explain(rule, error)
             if rule.spread.required:
                 raise VariablesFailed(reason) from None
             logger.warning("variables.skipped", {"source": rule.wanted.id, "reason": reason})
+            continue
+        result.update(variables)
+        for one in refused:
+            logger.warning("variable.refused", {"source": rule.wanted.id, **one._asdict()})
     return result
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from secrets_cache.config import ListedSecret, VariablesFrom, values
 from secrets_cache.config.values import InvalidValue
-from secrets_cache.core.arn import Arn
+from secrets_cache.core.arn import find_region
 from secrets_cache.core.registry import find_member_name
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.errors import VariablesFailed
@@ -140,6 +140,4 @@ def _check(name: str, text: str, value_type: values.ValueType[str]) -> None:
 
 def _set_region(wanted: Wanted, own: str) -> Wanted:
     """Return `wanted` with its region: as given, else that of its ARN; empty if it is the function's own."""
-    arn = Arn.parse(wanted.id)
-    region = wanted.region or (arn.region if arn else "")
-    return wanted._replace(region="" if region == own else region)
+    return wanted._replace(region=find_region(wanted.id, given=wanted.region, own=own))

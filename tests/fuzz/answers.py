@@ -13,7 +13,7 @@ from botocore.parsers import JSONParser
 
 from secrets_cache.aws.client import ServiceClient
 from secrets_cache.aws.direct import DirectClient
-from secrets_cache.aws.errors import classify, malformed_answer
+from secrets_cache.aws.errors import classify, make_malformed
 from secrets_cache.aws.secretsmanager import to_secret
 from secrets_cache.aws.signing import Credentials
 from secrets_cache.core.retry import RetryableError
@@ -148,7 +148,7 @@ def _outcome(operation: str, call: Callable[[], Mapping[str, Any]]) -> object:
         values = answer.get("SecretValues")
         if isinstance(values, list):
             return _secrets(values)
-        raise malformed_answer(NAME)
+        raise make_malformed(NAME)
     except _NotOurs:
         return None
     except RetryableError as reason:
@@ -205,7 +205,7 @@ class _Nobody(ServiceClient):
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         raise _NotOurs
 
-    async def prepare(self) -> None:
+    async def import_library(self) -> None:
         """Do nothing."""
 
     async def aclose(self) -> None:

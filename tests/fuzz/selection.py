@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from secrets_cache.core.json_text import NoSuchKey, NotJson, is_document, members, select
+from secrets_cache.core.json_text import NoSuchKey, NotJson, is_document, read_members, select
 from tests.support.fakes import CANARY
 
 Select = Callable[[str, str], tuple[str, bool]]
@@ -59,7 +59,7 @@ def selection(data: bytes, choose: Select = select) -> None:
     assert expected == (parsed_text(found) if is_json else found)
     assert not is_json or is_compact(found)
     if isinstance(document, dict):
-        assert members(text).keys() == document.keys()
+        assert read_members(text).keys() == document.keys()
 
 
 def is_deep(value: bytes) -> bool:

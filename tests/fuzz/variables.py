@@ -5,10 +5,8 @@ A rule in the first line, and the value of a secret, as AWS has it, in all that 
     {"user": "anika", "password": "..."}
 """
 
-import contextlib
 import json
-import logging
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container
 from typing import Any
 
 from secrets_cache import wrapper
@@ -21,7 +19,7 @@ from tests.fuzz.selection import Number, is_compact, is_deep, parsed, picked
 from tests.support.fakes import CANARY
 
 WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
-Assign = Callable[[Rule, bytes, Container[bytes]], dict[bytes, bytes | None]]
+Assign = Callable[[Rule, bytes, Container[bytes]], assignments.Assigned]
 
 
 def variables(data: bytes, assign: Assign = assignments.assign) -> None:
@@ -34,13 +32,14 @@ def variables(data: bytes, assign: Assign = assignments.assign) -> None:
     channel between extension and wrapper carries all of it unchanged.
     """
     rule, value, present = _taken_apart(data)
-    with _warnings() as warnings:
-        try:
-            found: object = assign(rule, value, present)
-        except (KeyNotFound, VariablesFailed) as error:
-            assert CANARY not in f"{error!r} {error} {vars(error)}" or CANARY in f"{rule}"
-            assert error.__cause__ is None
-            found = type(error)
+    refusals: list[assignments.Refusal] = []
+    try:
+        found: object
+        found, refusals = assign(rule, value, present)
+    except (KeyNotFound, VariablesFailed) as error:
+        assert CANARY not in f"{error!r} {error} {vars(error)}" or CANARY in f"{rule}"
+        assert error.__cause__ is None
+        found = type(error)
     if is_deep(value):
         return
     expected, refused = _expected(rule, value, present)
@@ -48,9 +47,9 @@ def variables(data: bytes, assign: Assign = assignments.assign) -> None:
         assert expected == found
         return
     assert expected.keys() == found.keys()
-    assert refused == [fields["key"] for fields in warnings]
-    if not any(CANARY in text for fields in warnings for text in (fields["key"], fields["name"], fields["source"])):
-        assert CANARY not in repr(warnings)
+    assert refused == [one.key for one in refusals]
+    if not any(CANARY in text for one in refusals for text in (one.key, one.name)):
+        assert CANARY not in repr(refusals)
     for name, item in found.items():
         assert name
         assert not {b"=", b"\0"} & {name[at : at + 1] for at in range(len(name))}
@@ -156,21 +155,3 @@ def _check_value(expected: Any, found: bytes | None) -> None:
     else:
         assert expected == parsed(found)
         assert is_compact(found.decode())
-
-
-@contextlib.contextmanager
-def _warnings() -> Iterator[list[Mapping[str, Any]]]:
-    """Give the fields of the lines that are logged meanwhile, and let nobody else have them."""
-    logger, seen = logging.getLogger("secrets_cache.variables.assignments"), list[Mapping[str, Any]]()
-
-    def keep(record: logging.LogRecord) -> bool:
-        assert record.msg == "variable.refused"
-        assert isinstance(record.args, dict)
-        seen.append(record.args)
-        return False
-
-    logger.addFilter(keep)
-    try:
-        yield seen
-    finally:
-        logger.removeFilter(keep)

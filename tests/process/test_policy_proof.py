@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from secrets_cache.app import build_cache, build_source
-from secrets_cache.aws.iam_resources import Place
+from secrets_cache.cli.iam_resources import Place
 from secrets_cache.cli.policy_document import build_policy, find_roles
 from secrets_cache.config import Config, parse
 from secrets_cache.errors import SecretRefused

@@ -24,7 +24,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secrets_cache.aws.iam_resources import Place
+from secrets_cache.cli.iam_resources import Place
 from secrets_cache.cli.policy_document import build_policy
 from secrets_cache.config import parse, values
 from tests.support.aws_cli import CLI, Change, aws_folder, set_up_the_cli, zip_of
@@ -737,7 +737,7 @@ def test_grant_puts_the_policy_of_the_configuration(account):
 def test_grant_refuses_a_configuration_with_a_problem(account, tmp_path):
     """It might grant less than what is meant. So does a file that lists nothing, or that is not there."""
     config = tmp_path / "config.yaml"
-    for text, said in (("secretes: [db]", "secretes"), ("ttl: 5m", "found no entries"), (None, "no such file")):
+    for text, said in (("secretes: [db]", "secretes"), ("ttl: 5m", "nothing is listed"), (None, "no such file")):
         config.unlink(missing_ok=True)
         if text is not None:
             config.write_text(text, encoding="utf-8")

@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
-from secrets_cache.core.cache import Source
 from secrets_cache.core.clock import Instant
-from secrets_cache.core.fetcher import FetchResults
 from secrets_cache.core.secret import Ref, Secret
+from secrets_cache.core.source import FetchResults, Source
 from secrets_cache.errors import SecretError, SecretNotFound
 from tests.support.upstream import arn_of
 

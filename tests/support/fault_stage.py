@@ -250,7 +250,7 @@ class Cell:
             may_return=headers.get("Retry-After") in {"1", "2"},
         )
 
-    async def prepare(self) -> None:
+    async def import_library(self) -> None:
         """Let a value be held, and grow as old as it must be."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             told = await self.ask()
@@ -347,7 +347,7 @@ async def play(fault: Fault, moments: list[Moment], stage: Stage, end: Callable[
                 return await stack.enter_async_context(cell(moment, fault, stage, log))
 
             aged = [await enter(moment) for moment in moments if moment in AGES]
-            await asyncio.gather(*(one.prepare() for one in aged))
+            await asyncio.gather(*(one.import_library() for one in aged))
             stage.begin()
             cells = [await enter(moment) for moment in moments if moment not in AGES]
             failed = await asyncio.gather(*(one.fail() for one in cells))

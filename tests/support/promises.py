@@ -155,7 +155,7 @@ CACHE = (
     Promise(
         "After a failure AWS is not asked for a while.",
         Mutation(
-            "Entry.failure_in_force",
+            "Entry.active_failure",
             "self.failure if not since.backwards and since.seconds < self.failure.backoff_seconds else None",
             "None",
         ),
@@ -163,7 +163,7 @@ CACHE = (
     ),
     Promise(
         "That while is at most 60 s.",
-        Mutation("_double_backoff", "MAX_BACKOFF_SECONDS / (1 + JITTER)", "1e9"),
+        Mutation("_compute_backoff", "MAX_BACKOFF_SECONDS / (1 + JITTER)", "1e9"),
         [
             "test_after_a_failure_nobody_asks_for_a_while",
             "test_the_longest_back_off_is_at_most_a_minute_and_spread_as_any_other",
@@ -173,8 +173,8 @@ CACHE = (
         "The back-off has jitter.",
         Mutation(
             "Failure.after",
-            "_double_backoff(in_a_row) * (1 - JITTER + 2 * JITTER * random())",
-            "_double_backoff(in_a_row)",
+            "_compute_backoff(in_a_row) * (1 - JITTER + 2 * JITTER * random())",
+            "_compute_backoff(in_a_row)",
         ),
         ["test_the_back_off_is_spread"],
     ),
@@ -196,7 +196,7 @@ CACHE = (
     ),
     Promise(
         "A forced refresh is made at most once a second for each secret.",
-        Mutation("Entry.may_force", "since.backwards or since.seconds >= FORCED_INTERVAL_SECONDS", "True"),
+        Mutation("Entry.may_force_refresh", "since.backwards or since.seconds >= FORCED_INTERVAL_SECONDS", "True"),
         ["test_forced_refreshes_are_shared_and_at_most_one_a_second"],
     ),
     Promise(
@@ -217,9 +217,9 @@ CACHE = (
         "A signature that has expired is made anew at once, without a pause.",
         Mutation(
             "classify",
-            'cause = "AWS rejected the request\'s signature as too old or too new"; '
+            'cause = "AWS rejected the signature as too old or too new; check the clock"; '
             "return RetryableError(SecretUnavailable(name, code=code, cause=cause), at_once=True)",
-            'cause = "AWS rejected the request\'s signature as too old or too new"; '
+            'cause = "AWS rejected the signature as too old or too new; check the clock"; '
             "return RetryableError(SecretUnavailable(name, code=code, cause=cause))",
         ),
         ["test_an_old_signature_or_connection_costs_no_pause"],
@@ -245,7 +245,7 @@ CACHE = (
     # What is kept, and under which name.
     Promise(
         "At most 1,000 entries are kept besides the listed ones, and the least recently used goes first.",
-        Mutation("Registry._find_unlisted", "len(self._unlisted) > self._max_unlisted", "False"),
+        Mutation("Registry._get_or_create_unlisted", "len(self._unlisted) > self._max_unlisted", "False"),
         [
             "test_unlisted_entries_are_bounded_and_the_least_recently_used_goes_first",
             "test_a_thousand_names_besides_the_listed_ones_are_kept",

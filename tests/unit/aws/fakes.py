@@ -68,7 +68,7 @@ class FakeClient:
         """Return how many calls of an operation were made."""
         return sum(made == operation for made, _ in self.calls)
 
-    async def prepare(self) -> None:
+    async def import_library(self) -> None:
         pass
 
     async def aclose(self) -> None:

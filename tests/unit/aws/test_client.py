@@ -259,7 +259,7 @@ async def test_nobody_listens(monkeypatch):
 
     assert isinstance(error, RetryableError)
     assert "connection-failed" == error.error.code
-    assert "in a VPC, is there a NAT gateway or an endpoint for this service?" in str(error.error)
+    assert "in a VPC, add a NAT gateway or an endpoint for this service" in str(error.error)
 
 
 async def test_only_a_certificate_that_is_vouched_for_is_spoken_to(upstream, monkeypatch, tmp_path):

@@ -57,7 +57,7 @@ async def both(url: str):
         async def call(self, *_: object) -> dict[str, object]:
             raise AssertionError("the direct client asked the fallback")
 
-        async def prepare(self) -> None:
+        async def import_library(self) -> None:
             """There is nothing to import."""
 
         async def aclose(self) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from secrets_cache.aws.errors import classify, is_about_key, is_about_permission, malformed_answer, unavailable_error
+from secrets_cache.aws.errors import classify, is_about_key, is_about_permission, make_malformed, make_unanswered
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused
 from tests.support.fakes import CANARY
@@ -32,13 +32,13 @@ def test_not_found_is_definite(code):
         ("InternalServiceError", 500, "", False, False, "AWS answered with status 500"),
         ("", 503, "", False, False, "AWS answered with status 503"),
         ("RequestTimeout", 400, "", False, False, "AWS answered with status 400"),
-        ("RequestExpired", 400, "", True, False, "AWS rejected the request's signature as too old or too new"),
+        ("RequestExpired", 400, "", True, False, "AWS rejected the signature as too old or too new"),
         ("InvalidSignatureException", 400, "Signature expired: x", True, False, "signature as too old or too new"),
         ("SignatureDoesNotMatch", 403, "Signature not yet current: x", True, False, "too old or too new"),
         ("ExpiredTokenException", 400, "", True, False, "the AWS credentials have expired"),
-        ("", 403, "<html>", False, False, "the answer, with status 403, is not from AWS"),
-        ("400", 400, "", False, False, "the answer, with status 400, is not from AWS"),
-        ("Brand New", 400, "", False, False, "is not from AWS"),
+        ("", 403, "<html>", False, False, "the endpoint answered with status 403, but not as AWS does"),
+        ("400", 400, "", False, False, "the endpoint answered with status 400, but not as AWS does"),
+        ("Brand New", 400, "", False, False, "but not as AWS does"),
     ],
 )
 def test_a_failure_that_may_pass(code, status, message, at_once, throttled, said):
@@ -63,7 +63,7 @@ def test_a_wrong_signature_is_not_told_in_awss_words():
     """AWS repeats everything that was signed, the session token included."""
     error = meant("InvalidSignatureException", message=f"The string to sign was {CANARY}")
 
-    assert "AWS refused secret 'db' with InvalidSignatureException: is AWS_SECRET_ACCESS_KEY correct?" == str(error)
+    assert "AWS refused secret 'db' with InvalidSignatureException: check AWS_SECRET_ACCESS_KEY" == str(error)
 
 
 def test_credentials_are_hidden():
@@ -91,5 +91,5 @@ def test_what_a_refusal_is_about(code, message, about_permission, about_key):
 
 def test_a_call_without_an_answer():
     """Only a connection that AWS has closed is tried again at once: it was too old."""
-    assert [True, False] == [unavailable_error("db", code).at_once for code in ("connection-closed", "timeout")]
-    assert "secret 'db' is unavailable: AWS's answer is not in the documented form" == str(malformed_answer("db").error)
+    assert [True, False] == [make_unanswered("db", code).at_once for code in ("connection-closed", "timeout")]
+    assert "secret 'db' is unavailable: AWS's answer is not in the documented form" == str(make_malformed("db").error)

@@ -22,7 +22,7 @@ async def test_it_makes_calls_once_it_is_imported(upstream):
     for is_prepared in (True, False):
         lazy = client()
         if is_prepared:
-            await lazy.prepare()
+            await lazy.import_library()
         assert CANARY == (await lazy.call("get_secret_value", "db", {"SecretId": "db"}))["SecretString"]
         await lazy.aclose()
 
@@ -31,7 +31,7 @@ async def test_an_import_that_fails_is_the_failure_of_the_call(monkeypatch):
     """Preparing raises nothing; of the exception only the type shows, and the next call tries again."""
     monkeypatch.setitem(sys.modules, "secrets_cache.aws.aiobotocore", None)
     lazy = client()
-    await lazy.prepare()
+    await lazy.import_library()
     for _ in range(2):
         with pytest.raises(RetryableError) as caught:
             await lazy.call("get_secret_value", "db", {"SecretId": "db"})

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from secrets_cache.aws.store import Store
-from secrets_cache.core.fetcher import FetchResult
 from secrets_cache.core.secret import Ref, Secret
+from secrets_cache.core.source import FetchResult
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretUnavailable
 from tests.support.fakes import CANARY, FakeClock, secret
 from tests.unit.aws.fakes import FakeClient

@@ -100,7 +100,17 @@ def test_no_configuration_is_no_problem_unless_it_was_named(capfd, tmp_path, mon
     assert 0 == main(["check"])
     assert f"{tmp_path}/config.yaml (no such file): no problems\n" == capfd.readouterr().out
     assert 1 == main(["check", "--config", str(tmp_path / "nope")])
-    assert "found no such file" in capfd.readouterr().out
+    assert "nope: cannot be read: no such file" in capfd.readouterr().out
+
+
+def test_a_file_that_cannot_be_read_is_not_a_missing_one(capfd, tmp_path):
+    """The directory exists: the first line does not deny it, and the problem says what it is."""
+    code, out = check(capfd, tmp_path, None)
+    _, as_json = check(capfd, tmp_path, None, "--json")
+
+    problem = f"  {tmp_path}: cannot be read: it is not a regular file"
+    assert (1, [f"{tmp_path}: 1 problem", problem]) == (code, out.splitlines()[:2])
+    assert json.loads(as_json)["file_exists"] is True
 
 
 def test_an_invalid_variable_is_a_problem(capfd, file, monkeypatch):

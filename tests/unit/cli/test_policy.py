@@ -59,7 +59,7 @@ def test_the_region_may_be_that_of_the_environment(capfd, file, monkeypatch):
         ((*HERE, "--account", "12"), "--account: found '12'; allowed: the 12 digits of an AWS account"),
         ((*HERE, "--partition", "x"), "--partition: found 'x'; allowed: an AWS partition such as aws or aws-cn"),
         ((*HERE, "--role", "x"), "--role: found 'x'; allowed: the ARN of an IAM role"),
-        ((*HERE, "--role", ROLE), "allowed: nothing, since the configuration assumes no role"),
+        ((*HERE, "--role", ROLE), "--role: the configuration assumes no role"),
         ((*HERE, "--environment", "/nonexistent"), "--environment /nonexistent: No such file or directory"),
     ],
 )
@@ -78,8 +78,8 @@ def test_options_that_do_not_fit_are_wrong_usage(capfd, file, monkeypatch, optio
     ("text", "said"),
     [
         ("secretes: [db]", ":1: secretes: found unknown key 'secretes'"),
-        ("ttl: 5m", "found no entries; allowed: at least one under secrets, parameters, allow or env"),
-        (None, "found no such file"),
+        ("ttl: 5m", "nothing is listed; add an entry under secrets, parameters, allow or env"),
+        (None, "cannot be read: no such file"),
     ],
 )
 def test_a_problem_prints_no_policy(capfd, file, text, said):
@@ -92,6 +92,14 @@ def test_a_problem_prints_no_policy(capfd, file, text, said):
     out, err = capfd.readouterr()
     assert "" == out
     assert said in err
+
+
+def test_a_missing_file_is_named_as_such(capfd, tmp_path, monkeypatch):
+    """Nothing is wrong with what the file lists: there is no file."""
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
+
+    assert 1 == main(["policy", *HERE])
+    assert f"secrets-cache: {tmp_path}/config.yaml: no such file\n" == capfd.readouterr().err
 
 
 def test_a_role_has_a_policy_of_its_own(capfd, file):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from secrets_cache.aws.iam_resources import Place, find_partition
+from secrets_cache.cli.iam_resources import Place, find_partition
 from secrets_cache.cli.policy_document import build_policy
 from secrets_cache.config import Config, parse
 from secrets_cache.errors import PlaceUnknown

@@ -44,6 +44,13 @@ def test_an_invalid_token_refuses_every_caller_and_is_never_shown(text, environ)
     assert (config.tokens == ()) is ("port" not in text)
 
 
+def test_a_session_without_a_token_is_one_sentence():
+    """It says which variable is missing, and what follows."""
+    text = 'environment: AWS_SESSION_TOKEN: not set, but server.token is "session": every request will be refused'
+
+    assert text == str(find_problem(read("server: {token: session}")))
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("10", 600), ("0.5", 30), (".001", 0.06), (" 5 ", 300), ("43200", 2592000), ("", 600)]
 )

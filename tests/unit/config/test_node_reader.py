@@ -36,7 +36,7 @@ def test_the_work_for_the_aliases_of_a_small_file_is_bounded(text, key):
     """Reading ends with one problem at a fixed number of keys and items."""
     config = read(text)
 
-    bound = [problem for problem in config.problems if problem.found == "more"]
+    bound = [problem for problem in config.problems if problem.found == f"more than {MAX_ITEMS}"]
     assert [key] == [problem.key for problem in bound]
     assert f"at most {MAX_ITEMS} items and keys in all" == bound[0].allowed
     assert len(config.problems) <= MAX_ITEMS + 1

@@ -151,7 +151,7 @@ def test_an_unreadable_file_is_a_problem_and_not_the_end():
     """The environment still counts."""
     config = parse(None, file=FILE, environ={"CACHE_TIMEOUT": "1"}, unreadable="permission denied")
 
-    assert f"{FILE}: found permission denied; allowed: a readable YAML file in UTF-8" == str(find_problem(config))
+    assert f"{FILE}: cannot be read: permission denied" == str(find_problem(config))
     assert 60 == config.ttl
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from secrets_cache.core.arn import Arn
+from secrets_cache.core.arn import Arn, expand_parameter_name, find_region, list_possible_names
 from tests.support.upstream import arn_of
 
 PARAMETER = "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/app/db"
@@ -55,3 +55,39 @@ def test_a_parameters_arn_holds_its_name(text, is_parameter, name):
 
     assert arn is not None
     assert (is_parameter, name) == (arn.is_parameter, arn.parameter_name)
+
+
+@pytest.mark.parametrize(
+    ("secret_id", "given", "region"),
+    [
+        ("db", "", ""),
+        ("db", "us-west-2", "us-west-2"),
+        (PARAMETER, "", "cn-north-1"),
+        (PARAMETER, "us-west-2", "us-west-2"),
+        (arn_of("db"), "", ""),
+        (PARAMETER, "eu-west-1", ""),
+    ],
+)
+def test_a_given_region_counts_before_that_of_an_arn(secret_id, given, region):
+    """The function's own region is empty, however it was given."""
+    assert region == find_region(secret_id, given=given, own="eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("secret_id", "names"),
+    [
+        ("db", ("db",)),
+        (arn_of("prod/db"), (arn_of("prod/db").rpartition(":")[2], "prod/db")),
+        ("arn:aws:secretsmanager:eu-west-1:1:secret:db", ("db",)),
+        (PARAMETER, ("/app/db", "app/db")),
+    ],
+)
+def test_an_arn_may_hold_two_names(secret_id, names):
+    """AWS's suffix may be part of a secret's name, and the slash part of a parameter's."""
+    assert names == list_possible_names(secret_id)
+
+
+@pytest.mark.parametrize("name", ["/app/db", "app/db", PARAMETER])
+def test_a_parameters_name_is_expanded_to_the_full_one(name):
+    """With or without its slash, and from an ARN."""
+    assert "/app/db" == expand_parameter_name(name)

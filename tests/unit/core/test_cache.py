@@ -22,7 +22,7 @@ async def test_a_fresh_value_is_answered_from_memory(setup):
 
     answer = await cache.get("db")
 
-    assert CacheStatus.HIT is answer.served
+    assert CacheStatus.HIT is answer.status
     assert [] == setup.source.fetched
 
 
@@ -32,7 +32,7 @@ async def test_a_value_never_had_is_fetched(setup):
 
     answer = await cache.get("api")
 
-    assert CacheStatus.MISS is answer.served
+    assert CacheStatus.MISS is answer.status
     assert [Ref("api")] == setup.source.fetched
 
 
@@ -41,11 +41,11 @@ async def test_a_maximum_age_of_the_callers_own_makes_a_fresh_value_too_old(setu
     cache = await setup.prefetched()
     setup.clock.tick(10)
 
-    assert CacheStatus.HIT is (await cache.get_any(Ref("db"), max_age_seconds=11)).served
+    assert CacheStatus.HIT is (await cache.get_any(Ref("db"), max_age_seconds=11)).status
     assert 11 == (await cache.get_any(Ref("db"), max_age_seconds=11)).replayable_seconds
-    assert CacheStatus.EXPIRED is (await cache.get_any(Ref("db"), max_age_seconds=10)).served
-    assert CacheStatus.HIT is (await cache.get_any(Ref("db"), max_age_seconds=10)).served
-    assert [CacheStatus.EXPIRED] * 2 == [(await cache.get_any(Ref("db"), max_age_seconds=0)).served for _ in range(2)]
+    assert CacheStatus.EXPIRED is (await cache.get_any(Ref("db"), max_age_seconds=10)).status
+    assert CacheStatus.HIT is (await cache.get_any(Ref("db"), max_age_seconds=10)).status
+    assert [CacheStatus.EXPIRED] * 2 == [(await cache.get_any(Ref("db"), max_age_seconds=0)).status for _ in range(2)]
     assert 3 == len(setup.source.fetched)
 
 
@@ -60,7 +60,7 @@ async def test_time_frozen_counts_as_age(setup, pass_time):
 
     answer = await cache.get("db")
 
-    assert CacheStatus.EXPIRED is answer.served
+    assert CacheStatus.EXPIRED is answer.status
     assert [Ref("db")] == setup.source.fetched
 
 
@@ -69,7 +69,7 @@ async def test_monotonic_time_alone_counts_as_age(setup):
     cache = await setup.prefetched()
     setup.clock.monotonic += TTL
 
-    assert CacheStatus.EXPIRED is (await cache.get("db")).served
+    assert CacheStatus.EXPIRED is (await cache.get("db")).status
 
 
 async def test_a_wall_clock_that_went_backwards_counts_as_expired(setup):
@@ -77,8 +77,8 @@ async def test_a_wall_clock_that_went_backwards_counts_as_expired(setup):
     cache = await setup.prefetched()
     setup.clock.step_wall(-1)
 
-    assert CacheStatus.EXPIRED is (await cache.get("db")).served
-    assert CacheStatus.HIT is (await cache.get("db")).served
+    assert CacheStatus.EXPIRED is (await cache.get("db")).status
+    assert CacheStatus.HIT is (await cache.get("db")).status
 
 
 async def test_a_wall_clock_that_went_backwards_may_still_bridge_an_outage(setup):
@@ -87,7 +87,7 @@ async def test_a_wall_clock_that_went_backwards_may_still_bridge_an_outage(setup
     setup.source.error[""] = UNAVAILABLE
     setup.clock.step_wall(-1)
 
-    assert CacheStatus.STALE is (await cache.get("db")).served
+    assert CacheStatus.STALE is (await cache.get("db")).status
 
 
 async def test_age_counts_from_when_the_fetch_was_sent(setup):
@@ -102,9 +102,9 @@ async def test_age_counts_from_when_the_fetch_was_sent(setup):
 
     answer = await asked
 
-    assert CacheStatus.MISS is answer.served
+    assert CacheStatus.MISS is answer.status
     assert received == answer.held.received_at
-    assert CacheStatus.EXPIRED is (await cache.get("db")).served
+    assert CacheStatus.EXPIRED is (await cache.get("db")).status
 
 
 async def test_serving_an_old_value_never_makes_it_younger(setup):
@@ -113,7 +113,7 @@ async def test_serving_an_old_value_never_makes_it_younger(setup):
     setup.source.error[""] = UNAVAILABLE
     setup.clock.tick(TTL)
     for _ in range(10):
-        assert CacheStatus.STALE is (await cache.get("db")).served
+        assert CacheStatus.STALE is (await cache.get("db")).status
         setup.clock.tick(10)
 
     with pytest.raises(SecretUnavailable):
@@ -132,7 +132,7 @@ async def test_refresh_ahead_serves_the_fresh_value_and_refreshes_behind_it(setu
 
     first, second = await cache.get("db"), await cache.get("db")
     await asyncio.sleep(0)
-    assert (CacheStatus.HIT, 1, CacheStatus.HIT, 1) == (first.served, version(first), second.served, version(second))
+    assert (CacheStatus.HIT, 1, CacheStatus.HIT, 1) == (first.status, version(first), second.status, version(second))
     assert [Ref("db")] == setup.source.fetched
 
     setup.source.gate.set()
@@ -154,9 +154,9 @@ async def test_stale_while_revalidate_serves_the_old_value_while_refreshing(setu
     setup.clock.tick(TTL + 60)
     third = await cache.get("db")
 
-    assert (CacheStatus.STALE, 1) == (first.served, version(first))
-    assert (CacheStatus.HIT, 2) == (second.served, version(second))
-    assert CacheStatus.EXPIRED is third.served
+    assert (CacheStatus.STALE, 1) == (first.status, version(first))
+    assert (CacheStatus.HIT, 2) == (second.status, version(second))
+    assert CacheStatus.EXPIRED is third.status
 
 
 async def test_stale_while_revalidate_does_not_mask_a_definite_refusal(setup):
@@ -164,7 +164,7 @@ async def test_stale_while_revalidate_does_not_mask_a_definite_refusal(setup):
     cache = await setup.prefetched(listed("db", stale_while_revalidate_seconds=60))
     setup.source.error[""] = REFUSED
     setup.clock.tick(TTL)
-    assert CacheStatus.STALE is (await cache.get("db")).served
+    assert CacheStatus.STALE is (await cache.get("db")).status
     await until(lambda: not cache.in_flight)
 
     setup.clock.tick(10)
@@ -183,7 +183,7 @@ async def test_a_forced_refresh_brings_a_new_value(setup):
 
     answer = await cache.get("db", refresh=True)
 
-    assert (CacheStatus.FORCED, 2) == (answer.served, version(answer))
+    assert (CacheStatus.FORCED, 2) == (answer.status, version(answer))
 
 
 async def test_forced_refreshes_are_shared_and_at_most_one_a_second(setup):
@@ -191,12 +191,12 @@ async def test_forced_refreshes_are_shared_and_at_most_one_a_second(setup):
     cache = await setup.prefetched()
 
     answers = await asyncio.gather(*(cache.get("db", refresh=True) for _ in range(100)))
-    assert {CacheStatus.FORCED} == {answer.served for answer in answers}
+    assert {CacheStatus.FORCED} == {answer.status for answer in answers}
     setup.clock.tick(0.999)
-    assert CacheStatus.HIT is (await cache.get("db", refresh=True)).served
+    assert CacheStatus.HIT is (await cache.get("db", refresh=True)).status
     assert 1 == len(setup.source.fetched)
     setup.clock.tick(0.001)
-    assert CacheStatus.FORCED is (await cache.get("db", refresh=True)).served
+    assert CacheStatus.FORCED is (await cache.get("db", refresh=True)).status
     assert 2 == len(setup.source.fetched)
 
 
@@ -204,7 +204,7 @@ async def test_a_forced_refresh_of_a_secret_never_had_is_a_miss(setup):
     """There is nothing to pass over."""
     cache = await setup.prefetched(allow=("a*",))
 
-    assert CacheStatus.MISS is (await cache.get("api", refresh=True)).served
+    assert CacheStatus.MISS is (await cache.get("api", refresh=True)).status
 
 
 async def test_a_forced_refresh_that_fails_in_passing_gives_the_held_value(setup):
@@ -212,9 +212,9 @@ async def test_a_forced_refresh_that_fails_in_passing_gives_the_held_value(setup
     cache = await setup.prefetched()
     setup.source.error[""] = UNAVAILABLE
 
-    assert CacheStatus.HIT is (await cache.get("db", refresh=True)).served
+    assert CacheStatus.HIT is (await cache.get("db", refresh=True)).status
     setup.clock.tick(0.5)
-    assert CacheStatus.HIT is (await cache.get("db", refresh=True)).served
+    assert CacheStatus.HIT is (await cache.get("db", refresh=True)).status
     assert 1 == len(setup.source.fetched)
 
 
@@ -227,7 +227,7 @@ async def test_a_forced_refresh_that_is_refused_tells_who_asked_and_nobody_else(
         with pytest.raises(SecretRefused):
             await cache.get("db", refresh=True)
     assert 1 == len(setup.source.fetched)
-    assert CacheStatus.HIT is (await cache.get("db")).served
+    assert CacheStatus.HIT is (await cache.get("db")).status
 
 
 async def test_a_forced_refresh_is_possible_again_when_the_wall_clock_went_backwards(setup):
@@ -236,7 +236,7 @@ async def test_a_forced_refresh_is_possible_again_when_the_wall_clock_went_backw
     await cache.get("db", refresh=True)
     setup.clock.step_wall(-10)
 
-    assert CacheStatus.FORCED is (await cache.get("db", refresh=True)).served
+    assert CacheStatus.FORCED is (await cache.get("db", refresh=True)).status
 
 
 # Report and counts.
@@ -287,7 +287,7 @@ async def test_a_report_says_what_is_listed_and_what_became_of_its_fetches(setup
     await cache.get("db", refresh=True)
 
     assert [("db", EntryKind.SECRET, 2, 0), ("b", EntryKind.PARAMETER, 1, 0), ("a", EntryKind.PATH, 1, 1)] == [
-        (one.name, one.kind, one.refreshes, one.failures) for one in cache.report()
+        (one.name, one.kind, one.fetches_ended, one.failures) for one in cache.report()
     ]
 
 
@@ -301,4 +301,4 @@ async def test_what_happened_is_counted(setup):
     await cache.get("db")
     counts = cache.counts
 
-    assert (1, 1, 1, 2, 1) == (counts.hits, counts.misses, counts.stale, counts.refreshes, counts.failures)
+    assert (1, 1, 1, 2, 1) == (counts.hits, counts.misses, counts.stale, counts.fetches_started, counts.failures)

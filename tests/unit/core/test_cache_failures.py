@@ -2,7 +2,8 @@
 
 import pytest
 
-from secrets_cache.core.freshness import BACKOFF_SECONDS, State
+from secrets_cache.core.backoff import BACKOFF_SECONDS
+from secrets_cache.core.freshness import State
 from secrets_cache.core.results import CacheStatus
 from secrets_cache.errors import SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from tests.support.caches import REFUSED, TTL, UNAVAILABLE, listed, until
@@ -16,7 +17,7 @@ async def test_a_passing_failure_is_bridged_by_the_old_value(setup, error):
     cache = await setup.prefetched(listed("db", stale_if_error_seconds=100))
     setup.source.error[""] = error
     setup.clock.tick(TTL + 99)
-    assert CacheStatus.STALE is (await cache.get("db")).served
+    assert CacheStatus.STALE is (await cache.get("db")).status
     assert State.STALE is cache.report()[0].state
 
     setup.clock.tick(1)
@@ -56,10 +57,10 @@ async def test_a_definite_refusal_stands_until_aws_gives_the_value_again(setup):
 
     setup.source.error.clear()
     setup.clock.tick(10)
-    assert CacheStatus.EXPIRED is (await cache.get("db")).served
+    assert CacheStatus.EXPIRED is (await cache.get("db")).status
     setup.source.error[""] = UNAVAILABLE
     setup.clock.tick(TTL)
-    assert CacheStatus.STALE is (await cache.get("db")).served
+    assert CacheStatus.STALE is (await cache.get("db")).status
 
 
 async def test_a_refusal_takes_nothing_from_a_fresh_value(setup):
@@ -71,8 +72,8 @@ async def test_a_refusal_takes_nothing_from_a_fresh_value(setup):
     setup.source.error[""] = UNAVAILABLE
     setup.clock.tick(5)
 
-    assert CacheStatus.HIT is (await cache.get("db", refresh=True)).served
-    assert CacheStatus.HIT is (await cache.get("db")).served
+    assert CacheStatus.HIT is (await cache.get("db", refresh=True)).status
+    assert CacheStatus.HIT is (await cache.get("db")).status
 
 
 async def test_a_failed_refresh_ahead_keeps_the_fresh_value(setup):
@@ -83,7 +84,7 @@ async def test_a_failed_refresh_ahead_keeps_the_fresh_value(setup):
     cache.refresh_due()
     await until(lambda: not cache.in_flight)
 
-    assert CacheStatus.HIT is (await cache.get("db")).served
+    assert CacheStatus.HIT is (await cache.get("db")).status
     setup.clock.tick(TTL * 0.1)
     with pytest.raises(SecretRefused):
         await cache.get("db")
@@ -132,7 +133,7 @@ async def test_the_back_off_ends_when_the_wall_clock_went_backwards(setup):
     setup.clock.step_wall(-5)
 
     assert 0 == cache.seconds_to_next_refresh()
-    assert CacheStatus.MISS is (await cache.get("db")).served
+    assert CacheStatus.MISS is (await cache.get("db")).status
 
 
 async def test_a_success_ends_the_back_off(setup):

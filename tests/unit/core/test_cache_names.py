@@ -21,10 +21,10 @@ async def test_a_secret_answers_to_its_alias_its_id_and_its_other_name(setup):
     setup.source.values[arn_of("api")] = 1
 
     for name in ("short", "db", arn_of("db")):
-        assert CacheStatus.HIT is (await cache.get(name)).served
+        assert CacheStatus.HIT is (await cache.get(name)).status
     setup.clock.tick(1)
     assert "api" == (await cache.get(arn_of("api"))).secret.name
-    assert CacheStatus.HIT is (await cache.get("api")).served
+    assert CacheStatus.HIT is (await cache.get("api")).status
 
 
 async def test_another_name_asked_for_before_the_prefetch_has_ended_waits_for_it(setup):
@@ -98,7 +98,7 @@ async def test_versions_are_cached_apart(setup):
     assert [Ref("db", version_stage="AWSPREVIOUS"), Ref("db", version_id="v" * 32)] == setup.source.fetched
 
     setup.clock.tick(10)
-    assert CacheStatus.EXPIRED is (await cache.get("db", version_stage="AWSPREVIOUS")).served
+    assert CacheStatus.EXPIRED is (await cache.get("db", version_stage="AWSPREVIOUS")).status
 
 
 async def test_a_listed_version_does_not_take_the_current_ones_other_name(setup):
@@ -122,8 +122,8 @@ async def test_unlisted_entries_are_bounded_and_the_least_recently_used_goes_fir
     setup.source.fetched.clear()
 
     for name in ("n0", "n2", "n3", "db"):
-        assert CacheStatus.HIT is (await cache.get(name)).served
-    assert CacheStatus.MISS is (await cache.get("n1")).served
+        assert CacheStatus.HIT is (await cache.get(name)).status
+    assert CacheStatus.MISS is (await cache.get("n1")).status
 
 
 async def test_a_forgotten_entry_takes_its_other_names_along(setup):
@@ -131,7 +131,7 @@ async def test_a_forgotten_entry_takes_its_other_names_along(setup):
     setup.source.values.update(n0=1, n1=1)
     cache = await setup.prefetched(allow=("n*",), max_unlisted=1)
     await cache.get("n0")
-    assert CacheStatus.HIT is (await cache.get(arn_of("n0"))).served
+    assert CacheStatus.HIT is (await cache.get(arn_of("n0"))).status
     await cache.get("n1")
 
     with pytest.raises(SecretNotConfigured):
@@ -179,8 +179,8 @@ async def test_what_is_below_a_path_is_fetched_and_grows_old_with_it(clock):
     source.values["a"] = 8
     again = await cache.get("/app/a")
 
-    assert ("version-7", CacheStatus.HIT) == (answer.secret.version_id, answer.served)
-    assert ("version-8", CacheStatus.EXPIRED) == (again.secret.version_id, again.served)
+    assert ("version-7", CacheStatus.HIT) == (answer.secret.version_id, answer.status)
+    assert ("version-8", CacheStatus.EXPIRED) == (again.secret.version_id, again.status)
     assert (1, 1) == (len(source.asked_together), len(source.fetched))
 
 
@@ -189,9 +189,9 @@ async def test_who_may_ask_for_anything_gets_it_and_shares_the_cache(setup):
     cache = await setup.prefetched()
 
     assert (True, False) == (cache.is_listed(Ref("db")), cache.is_listed(Ref("api")))
-    assert CacheStatus.HIT is (await cache.get_any(Ref("db"))).served
-    assert CacheStatus.MISS is (await cache.get_any(Ref("api"))).served
-    assert CacheStatus.HIT is (await cache.get_any(Ref("api"))).served
+    assert CacheStatus.HIT is (await cache.get_any(Ref("db"))).status
+    assert CacheStatus.MISS is (await cache.get_any(Ref("api"))).status
+    assert CacheStatus.HIT is (await cache.get_any(Ref("api"))).status
     assert [Ref("api")] == setup.source.fetched
     with pytest.raises(SecretNotConfigured):
         await cache.get("api")
@@ -206,5 +206,5 @@ async def test_who_may_ask_for_anything_waits_for_what_may_be_meant(setup):
 
     setup.source.gate.set()
 
-    assert CacheStatus.HIT is (await waiting).served
+    assert CacheStatus.HIT is (await waiting).status
     assert [] == setup.source.fetched

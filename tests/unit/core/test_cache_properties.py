@@ -143,7 +143,7 @@ class CacheMachine(RuleBasedStateMachine):
             assert error is outcome
         else:
             assert isinstance(outcome, CacheResult)
-            assert (served, version) == (outcome.served, int(outcome.secret.version_id[8:]))
+            assert (served, version) == (outcome.status, int(outcome.secret.version_id[8:]))
 
     @rule()
     def timer(self) -> None:

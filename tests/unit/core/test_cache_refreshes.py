@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from secrets_cache.core.backoff import BACKOFF_SECONDS
 from secrets_cache.core.cache import Cache
-from secrets_cache.core.freshness import BACKOFF_SECONDS, State
+from secrets_cache.core.freshness import State
 from secrets_cache.core.results import CacheStatus
 from secrets_cache.core.secret import Ref
 from secrets_cache.errors import SecretUnavailable
@@ -35,7 +36,7 @@ async def test_a_request_before_the_prefetch_has_ended_joins_it(setup):
 
     setup.source.gate.set()
 
-    assert CacheStatus.MISS is (await waiting).served
+    assert CacheStatus.MISS is (await waiting).status
     assert [(Ref("db"),)] == setup.source.asked_together
     assert [] == setup.source.fetched
 
@@ -47,7 +48,7 @@ async def test_the_first_request_starts_the_prefetch_if_nobody_did(setup):
     await cache.get("db")
 
     assert [(Ref("db"), Ref("api"))] == setup.source.asked_together
-    assert CacheStatus.HIT is (await cache.get("api")).served
+    assert CacheStatus.HIT is (await cache.get("api")).status
     assert [] == setup.source.fetched
 
 
@@ -132,7 +133,7 @@ async def test_parameters_that_have_expired_come_with_the_first_that_is_asked_fo
 
     answers = await asyncio.gather(*(cache.get(name) for name in ("/a", "/b", "/a")))
 
-    assert [CacheStatus.EXPIRED] * 3 == [answer.served for answer in answers]
+    assert [CacheStatus.EXPIRED] * 3 == [answer.status for answer in answers]
     assert (1, 0) == (len(setup.source.asked_together), len(setup.source.fetched))
 
 

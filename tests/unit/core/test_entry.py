@@ -4,8 +4,9 @@ import math
 
 import pytest
 
+from secrets_cache.core.backoff import Failure
 from secrets_cache.core.entry import Entry
-from secrets_cache.core.freshness import CachedValue, Failure, FreshnessPolicy, State
+from secrets_cache.core.freshness import CachedValue, FreshnessPolicy, State
 from secrets_cache.core.secret import Ref
 from tests.support.caches import REFUSED, UNAVAILABLE
 from tests.support.fakes import FakeClock, secret

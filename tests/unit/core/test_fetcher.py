@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from secrets_cache.core.freshness import BACKOFF_SECONDS
+from secrets_cache.core.backoff import BACKOFF_SECONDS
 from secrets_cache.core.results import CacheResult, CacheStatus
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.core.stats import FetchEvent
@@ -25,7 +25,7 @@ async def test_callers_of_an_expired_secret_share_one_call(setup):
     answers = await asyncio.gather(*(cache.get("db") for _ in range(1000)))
 
     assert [Ref("db")] == setup.source.fetched
-    assert {CacheStatus.EXPIRED} == {answer.served for answer in answers}
+    assert {CacheStatus.EXPIRED} == {answer.status for answer in answers}
 
 
 @pytest.mark.parametrize("leaver", [0, 1])
@@ -41,7 +41,7 @@ async def test_a_caller_that_goes_away_harms_no_other(setup, leaver):
     await asyncio.sleep(0)
     setup.source.gate.set()
 
-    assert CacheStatus.EXPIRED is (await waiting[1 - leaver]).served
+    assert CacheStatus.EXPIRED is (await waiting[1 - leaver]).status
     assert [Ref("db")] == setup.source.fetched
 
 
@@ -110,7 +110,7 @@ async def test_whatever_ends_a_fetch_is_a_failure(setup, error, caplog):
     setup.source.error[""] = error
     setup.clock.tick(TTL)
 
-    answers = [(await cache.get("db")).served for _ in range(3)]
+    answers = [(await cache.get("db")).status for _ in range(3)]
 
     assert ([CacheStatus.STALE] * 3, 1) == (answers, len(setup.source.fetched))
     assert "internal-error" == cache.report()[0].error
@@ -155,8 +155,8 @@ async def test_each_result_of_a_round_is_served_as_soon_as_it_arrives(setup):
     waiting = [asyncio.create_task(cache.get(name)) for name in ("db", "api")]
 
     script.results.put_nowait((Ref("api"), secret("api")))
-    assert CacheStatus.MISS is (await waiting[1]).served
-    assert CacheStatus.HIT is (await cache.get("api")).served
+    assert CacheStatus.MISS is (await waiting[1]).status
+    assert CacheStatus.HIT is (await cache.get("api")).status
     assert (False, 1) == (waiting[0].done(), cache.in_flight)
 
     script.results.put_nowait((Ref("db"), UNAVAILABLE))
@@ -196,7 +196,7 @@ async def test_a_prefetch_that_crashes_fails_its_secrets_in_passing(setup, error
     assert "internal.error" in caplog.text
     assert "with something in it" not in caplog.text
     setup.clock.tick(2)
-    assert CacheStatus.MISS is (await cache.get("db")).served
+    assert CacheStatus.MISS is (await cache.get("db")).status
 
 
 # What is told of it.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secrets_cache.core.json_text import NoSuchKey, NotJson, is_document, members, select
+from secrets_cache.core.json_text import NoSuchKey, NotJson, is_document, read_members, select
 from tests.conftest import EXAMPLES
 
 DOCUMENT = """{"user": "anika", "port": 5432, "price": 1.10, "big": 123456789012345678901234567890, "exp": 1E400,
@@ -110,7 +110,7 @@ def test_every_key_of_every_object_can_be_selected(document):
 
 def test_members_are_strings_bare_null_as_none_and_all_else_as_written():
     """One by one, as `select` gives them."""
-    found = members('{"text": "two\\nlines", "none": null, "number": 1.10, "list": ["a", 1], "on": true}')
+    found = read_members('{"text": "two\\nlines", "none": null, "number": 1.10, "list": ["a", 1], "on": true}')
 
     assert {"text": "two\nlines", "none": None, "number": "1.10", "list": '["a",1]', "on": "true"} == found
 
@@ -119,7 +119,7 @@ def test_members_are_strings_bare_null_as_none_and_all_else_as_written():
 def test_only_an_object_has_members(text):
     """An array has none, and nor has a broken text."""
     with pytest.raises(NotJson):
-        members(text)
+        read_members(text)
 
 
 def test_members_nested_too_deeply_to_write_are_refused():
@@ -127,4 +127,4 @@ def test_members_nested_too_deeply_to_write_are_refused():
     text = '{"a": ' + "[" * 900 + "]" * 900 + "}"
 
     with contextlib.suppress(NotJson):
-        assert {"a": "[" * 900 + "]" * 900} == members(text)
+        assert {"a": "[" * 900 + "]" * 900} == read_members(text)

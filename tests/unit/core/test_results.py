@@ -20,7 +20,7 @@ def test_an_answer_shows_all_but_the_secrets_value():
     """How it came about, and which version it holds."""
     for shown in (repr(result()), str(result()), f"{result()}"):
         assert CANARY not in shown
-        assert "served=<CacheStatus.HIT: 'hit'>" in shown
+        assert "status=<CacheStatus.HIT: 'hit'>" in shown
         assert "version_id='version-1'" in shown
 
 

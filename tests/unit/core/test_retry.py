@@ -11,7 +11,7 @@ from secrets_cache.core.retry import (
     HEARTBEAT_SECONDS,
     RetryableError,
     retry_within_budget,
-    timeout_awake,
+    timeout_unless_frozen,
 )
 from secrets_cache.errors import SecretNotFound, SecretUnavailable
 from secrets_cache.system.clock import SystemClock
@@ -234,7 +234,7 @@ async def test_freezing_again_and_again_comes_to_an_end(clock):
 
 async def bounded(work: Coroutine[None, None, None], seconds: float, clock: Clock) -> None:
     """Do something for so many seconds at most."""
-    async with timeout_awake(seconds, clock):
+    async with timeout_unless_frozen(seconds, clock):
         await work
 
 
@@ -252,7 +252,7 @@ async def test_a_time_out_is_over_with_what_it_bounds():
     """Nothing of it is left to end something else, nor to fail by itself."""
     failures: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
-    async with timeout_awake(0.01, SystemClock()):
+    async with timeout_unless_frozen(0.01, SystemClock()):
         pass
     # For longer than it was for.
     await asyncio.sleep(0.1)

@@ -37,7 +37,7 @@ async def test_metrics_start_no_fetch(measured):
     async with measured.running() as running:
         await running.get("/metrics")
 
-        assert 0 == running.cache.counts.refreshes
+        assert 0 == running.cache.counts.fetches_started
         assert [] == running.source.asked_together
 
 

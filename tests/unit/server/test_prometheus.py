@@ -32,13 +32,13 @@ def parsed(text: str, *, is_openmetrics: bool = True) -> tuple[dict[str, str], S
 def report(name: str, state: State = State.FRESH, **changes: Any) -> EntryReport:
     """Return the report on a secret."""
     values: dict[str, Any] = {"kind": EntryKind.SECRET, "age": 1.5, "version_id": "v", "error": None, "reason": None}
-    return EntryReport(name=name, state=state, refreshes=3, failures=1, **{**values, **changes})
+    return EntryReport(name=name, state=state, fetches_ended=3, failures=1, **{**values, **changes})
 
 
 def counts() -> Stats:
     """Return counts of which each is another number."""
     found = Stats()
-    found.hits, found.misses, found.stale, found.refreshes, found.failures = 10**12, 2, 3, 4, 5
+    found.hits, found.misses, found.stale, found.fetches_started, found.failures = 10**12, 2, 3, 4, 5
     for seconds in (0.004, 0.01, 0.011, 0.3, 400):
         found.latency.add(seconds)
     return found

@@ -57,6 +57,17 @@ async def test_an_optional_value_that_fails_is_skipped_and_logged(caplog):
     assert ("variables.skipped", "a") == (record.msg, record.args["source"])
 
 
+async def test_a_variable_that_is_refused_is_logged_by_name(caplog):
+    """One WARNING without the value; the others are set."""
+    found = await resolve([VariablesFrom("a")], {}, [], reading(a={"LD_PRELOAD": "x", "Y": "2"}))
+
+    assert {b"Y": b"2"} == found
+    (record,) = caplog.records
+    assert ("WARNING", "variable.refused") == (record.levelname, record.msg)
+    reason = record.args["reason"]
+    assert {"source": "a", "key": "LD_PRELOAD", "name": "LD_PRELOAD", "reason": reason} == record.args
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [

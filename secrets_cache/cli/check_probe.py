@@ -8,23 +8,20 @@ Rules
 """
 
 import itertools
-import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Self
 
 from secrets_cache.app import build_cache, build_source
-from secrets_cache.cli.report import Row
+from secrets_cache.cli.check_report import Row
 from secrets_cache.config import Config
-from secrets_cache.core.cache import Source
 from secrets_cache.core.clock import Clock, Instant, elapsed
-from secrets_cache.core.fetcher import FetchResults
 from secrets_cache.core.results import EntryReport
 from secrets_cache.core.secret import Ref, Secret
+from secrets_cache.core.source import FetchResults, Source
 from secrets_cache.errors import SecretError, VariablesFailed
 from secrets_cache.system.clock import SystemClock
-from secrets_cache.variables import assignments
+from secrets_cache.variables.assignments import assign
 from secrets_cache.variables.reader import SecretReader
 from secrets_cache.variables.resolve import explain
 from secrets_cache.variables.rules import Rule, Wanted
@@ -123,9 +120,8 @@ async def _probe_variables(
         row: Row = {"state": "fetched", "reason": None, "refused": []}
         try:
             value = await reader.read(rule.wanted)
-            with _Refusals() as refusals:
-                assigned = assignments.assign(rule, value, {*names, *owners})
-            row["refused"] = refusals.found
+            assigned, refused = assign(rule, value, {*names, *owners})
+            row["refused"] = [{"name": one.name, "reason": one.reason} for one in refused]
             owners.update(dict.fromkeys(assigned, number))
             unset = (unset - assigned.keys()) | {name for name, item in assigned.items() if item is None}
         except VariablesFailed as error:
@@ -142,23 +138,3 @@ async def _probe_variables(
             row["variables"] = [os.fsdecode(name) for name in mine if name not in unset]
         row["unset"] = [os.fsdecode(name) for name in mine if name in unset]
     return found
-
-
-class _Refusals(logging.Handler):
-    """A context that collects which variables are refused, and why: the rules only log it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[dict[str, str]] = []
-
-    def __enter__(self) -> Self:
-        assignments.logger.addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assignments.logger.removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Collect one."""
-        if isinstance(record.args, Mapping):
-            self.found.append({"name": str(record.args["name"]), "reason": str(record.args["reason"])})

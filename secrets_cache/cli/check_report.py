@@ -17,18 +17,18 @@ from secrets_cache.variables.rules import Names, Rule, find_ref
 Row = dict[str, Any]
 
 
-def report_problem(problem: Problem) -> Row:
+def make_problem_row(problem: Problem) -> Row:
     """Return a problem of the configuration."""
     return {**problem._asdict(), "text": str(problem)}
 
 
-def report_failure(error: VariablesFailed) -> Row:
+def make_failure_row(error: VariablesFailed) -> Row:
     """Return a problem of the variables that name secrets, in the form of the other problems."""
     text = f"environment: {error.reason}"
     return {"file": "environment", "line": None, "key": "", "found": "", "allowed": "", "text": text}
 
 
-def report_listed(config: Config, item: ListedSecret) -> Row:
+def make_listed_row(config: Config, item: ListedSecret) -> Row:
     """Return what a listed item means. None: the function's own region or role, or the current version."""
     return {
         "name": item.name,
@@ -42,7 +42,7 @@ def report_listed(config: Config, item: ListedSecret) -> Row:
     }
 
 
-def report_rule(rule: Rule, names: Names) -> Row:
+def make_rule_row(rule: Rule, names: Names) -> Row:
     """Return which variables a rule would set and from where, as far as that is known without the value."""
     wanted = rule.wanted
     context = find_ref(wanted, names).context
@@ -60,7 +60,7 @@ def report_rule(rule: Rule, names: Names) -> Row:
 
 
 def _list_patterns(rule: Rule) -> Sequence[str]:
-    """Return the names of the variables; a star stands for keys that only the value knows."""
+    """Return the names of the variables; a star means keys that only the value has."""
     spread = rule.spread
     if spread.as_name:
         return [spread.as_name]

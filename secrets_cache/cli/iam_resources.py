@@ -11,7 +11,7 @@ import re
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from secrets_cache.core.arn import Arn
+from secrets_cache.core.arn import Arn, find_region
 from secrets_cache.core.secret import Ref
 from secrets_cache.errors import PlaceUnknown
 
@@ -38,8 +38,8 @@ def find_partition(region: str) -> str:
 
 def resolve_region(ref: Ref, place: Place) -> str:
     """Return the region where `ref` is read. Raises `PlaceUnknown`."""
-    arn = Arn.parse(ref.secret_id)
-    return _require("region", ref.context.region or (arn.region if arn else place.region), ref.secret_id)
+    of_names = place.region if Arn.parse(ref.secret_id) is None else ""
+    return _require("region", find_region(ref.secret_id, given=ref.context.region) or of_names, ref.secret_id)
 
 
 def _require(what: str, value: str, name: str) -> str:

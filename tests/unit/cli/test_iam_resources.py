@@ -2,7 +2,7 @@
 
 import pytest
 
-from secrets_cache.aws.iam_resources import (
+from secrets_cache.cli.iam_resources import (
     Place,
     build_parameter_arn,
     build_secret_arn,
