@@ -47,7 +47,7 @@ async def resolve(
             result.update(assign(rule, value, {*present, *result}))
         except (SecretError, VariablesFailed) as error:
             reason = str(error) if isinstance(error, VariablesFailed) else explain(rule, error)
-            if rule.spread.required:
+            if rule.env_item.required:
                 raise VariablesFailed(reason) from None
             logger.warning("variables.skipped", {"source": rule.wanted.id, "reason": reason})
     return result
@@ -69,15 +69,17 @@ def _advise(rule: Rule, error: SecretError) -> str:
         return "check its name and its region" + (" (SECRET_REGION)" if rule.origin.startswith("SECRET_ARN") else "")
     if isinstance(error, SecretRefused):
         if error.what == "role":
-            trust = "its trust policy must trust the function's role, and that role needs sts:AssumeRole on it"
+            trust = "the role's trust policy must allow the function's role, which needs sts:AssumeRole on this role"
             return trust if is_about_permission(error) else ""
         if is_about_key(error):
-            return "give the role kms:Decrypt on the key that encrypts it"
+            return (
+                f"allow the role kms:Decrypt on the key that encrypts this {'parameter' if is_parameter else 'secret'}"
+            )
         if is_about_permission(error):
             action = "ssm:GetParameter" if is_parameter else "secretsmanager:GetSecretValue"
-            return f"give the role {action} on it"
+            return f"allow the role {action} on this {'parameter' if is_parameter else 'secret'}"
         return ""
     if isinstance(error, SecretUnavailable) and error.code == "timeout":
         service = SERVICES[error.what]
-        return f"in a VPC, is there a NAT gateway or an endpoint for {service}?"
+        return f"in a VPC, add a NAT gateway or an endpoint for {service}"
     return ""

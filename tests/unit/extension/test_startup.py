@@ -46,9 +46,9 @@ def close(startup: Startup) -> None:
 def test_each_step_is_done_once(api, client, make):
     """A restart neither binds nor registers again."""
     startup = make("secrets: [db]")
-    startup.register(client)
+    startup.bind_and_register(client)
     registered_at = startup.registered_at
-    startup.register(client)
+    startup.bind_and_register(client)
 
     assert ["/register"] == api.paths()
     assert registered_at == startup.registered_at
@@ -60,7 +60,7 @@ def test_the_ports_are_those_of_the_environment(client, make):
     """Then the file is not parsed, unless it may set one as well."""
     port, aws_port = free_port(), free_port()
     startup = make(SECRETS_CACHE_PORT=f" {port} ", PARAMETERS_SECRETS_EXTENSION_HTTP_PORT=str(aws_port))
-    startup.register(client)
+    startup.bind_and_register(client)
 
     assert (port, aws_port) == (startup.port, startup.aws_port)
     assert is_open(port)
@@ -72,7 +72,7 @@ def test_where_the_environment_names_no_port_the_configuration_does(client, make
     """Whether it is left out, or is none: then it is a problem of the configuration as well."""
     port = free_port()
     startup = make(f"server: {{port: {port}}}", SECRETS_CACHE_PORT=variable)
-    startup.register(client)
+    startup.bind_and_register(client)
 
     assert port == startup.port
     assert is_open(port)
@@ -84,7 +84,7 @@ def test_a_port_that_is_taken_is_a_failure_to_log(client, make):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         startup = make(SECRETS_CACHE_PORT=str(port))
-        startup.register(client)
+        startup.bind_and_register(client)
         startup.open_sockets()
         close(startup)
 
@@ -98,8 +98,8 @@ def test_a_registration_that_fails_is_a_failure_to_log(api, client, make):
     """It is not repeated here: `/event/next` registers first."""
     api.answers["/register"] = [(500, {}, b"no")]
     startup = make()
-    startup.register(client)
-    startup.register(client)
+    startup.bind_and_register(client)
+    startup.bind_and_register(client)
 
     ((event, port, error),) = startup.failures
     assert ("extensions_api.failed", startup.port) == (event, port)
@@ -110,7 +110,7 @@ def test_a_registration_that_fails_is_a_failure_to_log(api, client, make):
 def test_the_ports_stay_open_between_two_attempts(client, make):
     """A caller that a failed attempt has not accepted is accepted by the next one."""
     startup = make()
-    startup.register(client)
+    startup.bind_and_register(client)
     startup.open_sockets()
     with socket.create_connection(("127.0.0.1", startup.port)) as caller:
         close(startup)
@@ -124,7 +124,7 @@ def test_the_ports_stay_open_between_two_attempts(client, make):
 def test_the_wrapper_is_answered_by_the_first_attempt_only(api, client, make):
     """After that it fetches by itself; so does one that comes before an attempt, once the channel is closed."""
     startup = make()
-    startup.register(client)
+    startup.bind_and_register(client)
     startup.open_sockets()
     (listener,) = startup.channel
     assert CHANNEL + api.address.encode() == listener.getsockname()
@@ -134,7 +134,7 @@ def test_the_wrapper_is_answered_by_the_first_attempt_only(api, client, make):
     close(startup)
 
     other = make()
-    other.register(client)
+    other.bind_and_register(client)
     other.close_channel()
     other.open_sockets()
     assert [] == other.channel
@@ -156,7 +156,7 @@ def test_the_fallback_gets_all_ports_even_if_none_was_bound_before(make):
 def test_closed_ports_refuse(client, make):
     """When nothing can answer, callers must not wait."""
     startup = make()
-    startup.register(client)
+    startup.bind_and_register(client)
     before = len(list(Path("/proc/self/fd").iterdir()))
     startup.close_ports()
 

@@ -20,7 +20,7 @@ import struct
 from collections.abc import Awaitable, Callable, Mapping
 
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.system.logs import describe
+from secrets_cache.system.logs import describe_error
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Channel:
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         # Tasks that __aexit__ has cancelled are no longer in the set.
         if task in self._tasks and error is not None and not isinstance(error, ConnectionError):
-            logger.error("internal.error", {"where": "variables", **describe(error)})
+            logger.error("internal.error", {"where": "variables", **describe_error(error)})
         self._tasks.discard(task)
 
     async def _make_reply(self, connection: socket.socket) -> bytes:
