@@ -16,7 +16,6 @@ import time
 
 from secrets_cache.errors import ExtensionsApiError
 from secrets_cache.http1.exchange import run_exchange
-from secrets_cache.loading import parse_config
 from secrets_cache.system.files import read_config
 from secrets_cache.system.sockets import bind, bind_channel, open_sockets
 
@@ -49,7 +48,7 @@ class Startup:
         channel: The socket for the exec wrapper. Empty if binding failed, or if an earlier attempt used it; the wrapper
             then fetches the secrets itself.
         failures: Events that are not logged yet, the ports they are about, and the errors.
-        registered_at: When the registration had ended, successful or not, on the monotonic clock; 0 before.
+        registered_at: When the registration ended, successful or not, on the monotonic clock; 0 before.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -83,6 +82,8 @@ class Startup:
     def parse_config(self) -> Config:
         """Return what the file and the environment say; read and parsed once. Imports the parser, which is slow."""
         if self._config is None:
+            from secrets_cache.loading import parse_config  # noqa: PLC0415 - rule 1
+
             self._config = parse_config(self._read_file(), self.environ)
         return self._config
 
@@ -116,7 +117,7 @@ class Startup:
 
     def _choose_ports(self) -> None:
         ports = {"SECRETS_CACHE_PORT": DEFAULT_PORT, "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": 0}
-        must_parse = self._read_file().may_set_port()
+        must_parse = may_set_port(self._read_file())
         for name in ports:
             text = self.environ.get(name, "").strip()
             if text.isascii() and text.isdigit() and 0 < int(text[:6]) <= MAX_PORT:
@@ -135,6 +136,16 @@ class Startup:
         for port, errors_of_port in ((self.port, errors), (self.aws_port, aws_errors)):
             self.failures += [("server.not_listening", port, error) for error in errors_of_port]
         self._channel_descriptors = bind_channel(self.environ.get("AWS_LAMBDA_RUNTIME_API", ""))
+
+
+def may_set_port(file: ConfigFile) -> bool:
+    """
+    Return whether the file may set a port, without the YAML parser, which is slow to import.
+
+    A key spells "port" with these four letters, or with an escape in a quoted key, or in an encoding that is refused in
+    any case. The answer may be a wrong yes, never a wrong no.
+    """
+    return file.data is not None and (b"port" in file.data or b"\\" in file.data)
 
 
 def _open_copies(descriptors: list[int]) -> list[socket.socket]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from secrets_cache.extension.startup import Startup
+from secrets_cache.extension.startup import Startup, may_set_port
+from secrets_cache.system.files import read_config
 from secrets_cache.system.sockets import CHANNEL
 from tools.emulator import free_port
 
@@ -162,3 +163,22 @@ def test_closed_ports_refuse(client, make):
 
     assert not is_open(startup.port)
     assert before > len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"secrets: [a]", False),
+        (b"server: {port: 1}", True),
+        (b'server: {"p\\x6frt": 1}', True),
+        (b"secrets: [transport]", True),
+        (b"", False),
+    ],
+)
+def test_whether_a_port_can_be_named_is_judged_without_the_parser(tmp_path, data, expected):
+    """A wrong yes costs time, a wrong no the port; so it is yes in doubt."""
+    file = tmp_path / "config.yaml"
+    file.write_bytes(data)
+
+    assert expected is may_set_port(read_config({}, str(file)))
+    assert not may_set_port(read_config({}, str(tmp_path / "none")))
