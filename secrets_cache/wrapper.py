@@ -30,7 +30,7 @@ EXTENSION_TIMEOUT_SECONDS = 90.0
 EXEC_WRAPPER = b"AWS_LAMBDA_EXEC_WRAPPER"
 NEXT_WRAPPERS = b"SECRETS_CACHE_NEXT_WRAPPER"
 # Set in a chain of wrappers: if one of them calls this wrapper again, it must not begin another chain.
-RAN = b"SECRETS_CACHE_CHAINED"
+CHAINED = b"SECRETS_CACHE_CHAINED"
 # The extension needs the values of these, and of references; of all other variables it gets the names only.
 INPUTS = frozenset({b"SECRET_ARN", b"SECRET_REGION", b"ASSUME_ROLE_ARN", b"API_TIMEOUT", b"AWS_REGION"})
 REFERENCES = (b"secretsmanager://", b"ssm://")
@@ -145,12 +145,12 @@ def prepare(
     """
     this_wrapper, *runtime = arguments
     received = environ.get(EXEC_WRAPPER, b"")
-    if RAN in environ:
+    if CHAINED in environ:
         # A wrapper of the chain has called this one again: the rest of the chain is in the arguments.
         values = {name: value for name, value in values.items() if name not in {EXEC_WRAPPER, NEXT_WRAPPERS}}
     result = {**environ, **values}
     named = values.get(EXEC_WRAPPER) or b""
-    listed = [] if RAN in environ else [named, *(result.get(NEXT_WRAPPERS) or b"").split(b":")]
+    listed = [] if CHAINED in environ else [named, *(result.get(NEXT_WRAPPERS) or b"").split(b":")]
     wrappers = [
         path for path in dict.fromkeys(listed) if path not in {b"", received} and not _is_same(path, this_wrapper)
     ]
@@ -158,7 +158,7 @@ def prepare(
         raise VariablesFailed("there is nothing to run: Lambda gives a wrapper the runtime's command as arguments")
     if wrappers:
         result[EXEC_WRAPPER] = wrappers[0]
-        result[RAN] = b"1"
+        result[CHAINED] = b"1"
     elif named or _is_same(received, this_wrapper):
         result[EXEC_WRAPPER] = None
     return {name: value for name, value in result.items() if value is not None}, [*wrappers, *runtime]

@@ -19,6 +19,7 @@ from secrets_cache.variables.rules import Rule, make_rules
 
 logger = logging.getLogger(__name__)
 
+READ_ACTIONS = {"secret": "secretsmanager:GetSecretValue", "parameter": "ssm:GetParameter"}
 SERVICES = {"secret": "Secrets Manager", "parameter": "Systems Manager", "role": "STS"}
 
 
@@ -64,7 +65,7 @@ def explain(rule: Rule, error: SecretError) -> str:
 
 
 def _advise(rule: Rule, error: SecretError) -> str:
-    is_parameter = rule.wanted.is_parameter
+    kind = "parameter" if rule.wanted.is_parameter else "secret"
     if isinstance(error, SecretNotFound):
         return "check its name and its region" + (" (SECRET_REGION)" if rule.origin.startswith("SECRET_ARN") else "")
     if isinstance(error, SecretRefused):
@@ -72,12 +73,9 @@ def _advise(rule: Rule, error: SecretError) -> str:
             trust = "the role's trust policy must allow the function's role, which needs sts:AssumeRole on this role"
             return trust if is_about_permission(error) else ""
         if is_about_key(error):
-            return (
-                f"allow the role kms:Decrypt on the key that encrypts this {'parameter' if is_parameter else 'secret'}"
-            )
+            return f"allow the role kms:Decrypt on the key that encrypts this {kind}"
         if is_about_permission(error):
-            action = "ssm:GetParameter" if is_parameter else "secretsmanager:GetSecretValue"
-            return f"allow the role {action} on this {'parameter' if is_parameter else 'secret'}"
+            return f"allow the role {READ_ACTIONS[kind]} on this {kind}"
         return ""
     if isinstance(error, SecretUnavailable) and error.code == "timeout":
         service = SERVICES[error.what]

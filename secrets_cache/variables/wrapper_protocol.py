@@ -4,6 +4,9 @@ The extension's end of the connection to the wrapper: a Unix socket in the abstr
 No HTTP client can reach such a socket, so a function that is tricked into making a request cannot either. Code that
 runs in the sandbox as the same user could read the function's environment anyway.
 
+The bytes: `parse_request` reads what `wrapper.encode_request` writes, `wrapper.parse_answer` reads what `encode_answer`
+writes. The wrapper has its half in its own module, since it may not import this one.
+
 Rules
 -----
 1. Only processes of the same user and of root are answered.
