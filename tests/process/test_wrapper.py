@@ -86,7 +86,7 @@ ROLE_DENIED = stub.Answer(
         (None, {"SECRET_ARN": "dbb"}, "secret 'dbb' was not found in AWS Secrets Manager"),
         (None, {"SECRET_ARN": "text"}, "secret 'text' is not a JSON object"),
         (None, {"X": "secretsmanager://a b"}, "X: found 'a b'; allowed: the name or ARN of a secret"),
-        (stub.HANG, {"SECRET_ARN": "db", "API_TIMEOUT": "300"}, "within 0.3 s (API_TIMEOUT); in a VPC, is there"),
+        (stub.HANG, {"SECRET_ARN": "db", "API_TIMEOUT": "300"}, "within 0.3 s (API_TIMEOUT); in a VPC, add a"),
         (
             stub.HANG,
             {"SECRET_ARN": "db", "ASSUME_ROLE_ARN": "arn:aws:iam::123456789012:role/reader", "API_TIMEOUT": "6000"},
@@ -100,7 +100,7 @@ ROLE_DENIED = stub.Answer(
         (
             stub.ACCESS_DENIED,
             {"X": "ssm:///p"},
-            "allow the role ssm:GetParameter on this parameter",
+            f"X: AWS refused parameter '/p' with AccessDeniedException: {DENIED}; allow the role ssm:GetParameter",
         ),
         (stub.aws_error("ParameterNotFound"), {"X": "ssm:///p"}, "X: parameter '/p' was not found in Parameter Store"),
         (
