@@ -465,7 +465,7 @@ def test_where_no_interpreter_can_be_fetched_the_tests_take_the_local_one_and_sa
 
     assert 0 == done.returncode, done.stderr
     assert re.fullmatch(
-        rf"The layer under test: this machine's own CPython 3\.\d+\.\d+ for {HOST}, not the one that ships: .+\n",
+        rf"The layer used here: this machine's own CPython 3\.\d+\.\d+ for {HOST}, not the one that ships: .+\n",
         done.stdout,
     )
     assert 1 == refused.returncode
