@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from secrets_cache.aws.source import AwsSource, choose_batch_threshold
@@ -103,19 +103,11 @@ async def run_application(
         emf = _attach_emf(config, cache, environ, clock) if config.metrics is Metrics.EMF else None
         application = Application(config, cache)
         if not is_snapstart(environ):
-            application.prefetching = asyncio.create_task(_prefetch_and_report(config, cache))
-            application.prefetching.add_done_callback(_log_failed_prefetch)
-            stack.push_async_callback(_cancel, application.prefetching)
+            application.prefetching = _start_prefetch(stack, config, cache)
         for listener in channel:
             await stack.enter_async_context(VariablesServer(listener, config, environ, cache, clock))
-        stack.push_async_callback(_cancel, asyncio.create_task(refresh_when_due(cache)))
-        handlers: list[tuple[Handler, Sequence[socket.socket]]] = []
-        if sockets:
-            page = _build_metrics_page(config, clock) if metrics else None
-            handlers.append((_build_native_handler(config, application, clock, page), sockets))
-        if aws_sockets:
-            handlers.append((_build_aws_layer_handler(config, environ, cache, clock), aws_sockets))
-        for server in _build_servers(handlers, environ):
+        _start(stack, refresh_when_due(cache))
+        for server in _build_servers(config, application, environ, clock, sockets, aws_sockets, metrics=metrics):
             application.servers.append(await stack.enter_async_context(server))
         if emf is not None:
             # Called first on the way out: there is little time for the rest.
@@ -139,9 +131,8 @@ def _build_metrics_page(config: Config, clock: Clock) -> "MetricsPage | None":
     return build_metrics_page(started_at=clock.now().wall, by_secret=config.metrics_by_secret)
 
 
-def _build_native_handler(
-    config: Config, application: Application, clock: Clock, page: "MetricsPage | None"
-) -> NativeHandler:
+def _build_native_handler(config: Config, application: Application, clock: Clock, *, metrics: bool) -> NativeHandler:
+    page = _build_metrics_page(config, clock) if metrics else None
     tokens = None if config.tokens is None else [token.text for token in config.tokens]
     return NativeHandler(
         cache=application.cache, tokens=tokens, list_problems=application.list_problems, clock=clock, metrics=page
@@ -149,9 +140,21 @@ def _build_native_handler(
 
 
 def _build_servers(
-    handlers: "Sequence[tuple[Handler, Sequence[socket.socket]]]", environ: Mapping[str, str]
+    config: Config,
+    application: Application,
+    environ: Mapping[str, str],
+    clock: Clock,
+    sockets: Sequence[socket.socket],
+    aws_sockets: Sequence[socket.socket],
+    *,
+    metrics: bool,
 ) -> list[Server]:
-    """Return a server for each handler and its sockets. They share the connections that the process may have."""
+    """Return a server for each protocol that has sockets. They share the connections that the process may have."""
+    handlers: list[tuple[Handler, Sequence[socket.socket]]] = []
+    if sockets:
+        handlers.append((_build_native_handler(config, application, clock, metrics=metrics), sockets))
+    if aws_sockets:
+        handlers.append((_build_aws_layer_handler(config, environ, application.cache, clock), aws_sockets))
     is_fast, room = uses_fast_paths(environ), find_max_connections() // (len(handlers) or 1)
     return [
         Server(handler=handler, sockets=listening, uses_fast_path=is_fast, max_connections=room)
@@ -211,6 +214,12 @@ def build_cache(config: Config, source: Source, clock: Clock, random: Callable[[
     )
 
 
+def _start_prefetch(stack: contextlib.AsyncExitStack, config: Config, cache: Cache) -> "asyncio.Task[None]":
+    task = _start(stack, _prefetch_and_report(config, cache))
+    task.add_done_callback(_log_failed_prefetch)
+    return task
+
+
 async def _prefetch_and_report(config: Config, cache: Cache) -> None:
     await cache.prefetch()
     for report, text in _find_missing(config, cache):
@@ -249,6 +258,13 @@ async def refresh_when_due(cache: Cache, *, pause_seconds: float = PAUSE_SECONDS
                 raise
             logger.error("internal.error", {"where": "refresh", **describe_error(error)})  # noqa: TRY400
             await asyncio.sleep(pause_seconds)
+
+
+def _start(stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+    """Start a task that `stack` cancels and awaits."""
+    task = asyncio.create_task(work)
+    stack.push_async_callback(_cancel, task)
+    return task
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:
