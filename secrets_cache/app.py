@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from secrets_cache.aws.source import AwsSource, choose_batch_threshold
@@ -28,8 +28,8 @@ from secrets_cache.server import NativeHandler, Server
 from secrets_cache.system.clock import SystemClock, random_fraction
 from secrets_cache.system.files import read_token
 from secrets_cache.system.limits import find_max_connections
-from secrets_cache.system.logs import describe
-from secrets_cache.variables.via_extension import VariablesServer, fetches_late
+from secrets_cache.system.logs import describe_error
+from secrets_cache.variables.wrapper_server import VariablesServer, is_snapstart
 
 if TYPE_CHECKING:
     from secrets_cache.server.aws_layer_handler import AwsLayerHandler
@@ -46,35 +46,35 @@ TOKEN_FILE = "file://"  # noqa: S105 - not a token, but how AWS's agent names a 
 
 class Application:
     """
-    What runs.
+    The running application: the cache, its prefetch and its servers.
 
     Attributes:
-        cache: The secrets.
-        settling: The prefetch, which then logs what is missing; None if nothing is fetched before the first request.
+        cache: Holds the secrets.
+        prefetching: The prefetch, and then the report of what is missing; None under SnapStart.
         servers: One for each protocol that is served.
     """
 
     def __init__(self, config: Config, cache: Cache) -> None:
         self.cache = cache
-        self.settling: asyncio.Task[None] | None = None
+        self.prefetching: asyncio.Task[None] | None = None
         self.servers: list[Server] = []
         self._config = config
 
-    def missing(self) -> list[str]:
+    def list_missing(self) -> list[str]:
         """Return one sentence for each required secret that cannot be served: which, and why."""
         return [text for _, text in _find_missing(self._config, self.cache)]
 
-    def problems(self) -> list[str]:
+    def list_problems(self) -> list[str]:
         """Return one sentence for each problem of the configuration, and for each required secret that is missing."""
-        return [*map(str, self._config.problems), *self.missing()]
+        return [*map(str, self._config.problems), *self.list_missing()]
 
     async def drain(self, seconds: float) -> None:
-        """Accept no more callers; return when every request is answered, or after so many seconds."""
+        """Stop accepting connections; return when all requests are answered, or after `seconds`."""
         await asyncio.gather(*(server.drain(seconds) for server in self.servers))
 
 
 @contextlib.asynccontextmanager
-async def running(
+async def run_application(
     config: Config,
     *,
     sockets: Sequence[socket.socket],
@@ -85,7 +85,7 @@ async def running(
     metrics: bool = False,
 ) -> AsyncIterator[Application]:
     """
-    Serve what `config` lists, while the context lasts. On entry the prefetch has started, but not ended.
+    Serve what `config` lists while the context lasts. On entry the prefetch has started, but not ended.
 
     Args:
         config: What is served, and how.
@@ -101,28 +101,14 @@ async def running(
         source = await stack.enter_async_context(build_source(config, environ, clock))
         cache = build_cache(config, source, clock)
         stack.push_async_callback(cache.aclose)
-        emf = _observe(config, cache, environ, clock) if config.metrics is Metrics.EMF else None
+        emf = _attach_emf(config, cache, environ, clock) if config.metrics is Metrics.EMF else None
         application = Application(config, cache)
-        if not fetches_late(environ):
-            application.settling = asyncio.create_task(_settle(config, cache))
-            application.settling.add_done_callback(_log_failed_prefetch)
-            stack.push_async_callback(_cancel, application.settling)
+        if not is_snapstart(environ):
+            application.prefetching = _start_prefetch(stack, config, cache)
         for listener in channel:
             await stack.enter_async_context(VariablesServer(listener, config, environ, cache, clock))
-        stack.push_async_callback(_cancel, asyncio.create_task(refresh_when_due(cache)))
-        handlers: list[tuple[Handler, Sequence[socket.socket]]] = []
-        if sockets:
-            page = _build_metrics_page(config, clock) if metrics else None
-            tokens = None if config.tokens is None else [token.text for token in config.tokens]
-            native = NativeHandler(
-                cache=cache, tokens=tokens, list_problems=application.problems, clock=clock, metrics=page
-            )
-            handlers.append((native, sockets))
-        if aws_sockets:
-            handlers.append((_build_aws_layer_handler(config, environ, cache, clock), aws_sockets))
-        is_fast, room = uses_fast_paths(environ), find_max_connections() // (len(handlers) or 1)
-        for handler, listening in handlers:
-            server = Server(handler=handler, sockets=listening, uses_fast_path=is_fast, max_connections=room)
+        _start(stack, refresh_when_due(cache))
+        for server in _build_servers(config, application, environ, clock, sockets, aws_sockets, metrics=metrics):
             application.servers.append(await stack.enter_async_context(server))
         if emf is not None:
             # Called first on the way out: there is little time for the rest.
@@ -130,8 +116,8 @@ async def running(
         yield application
 
 
-def _observe(config: Config, cache: Cache, environ: Mapping[str, str], clock: Clock) -> "Emf":
-    """Count what the cache does for CloudWatch."""
+def _attach_emf(config: Config, cache: Cache, environ: Mapping[str, str], clock: Clock) -> "Emf":
+    """Write the cache's counts to the log as CloudWatch metrics."""
     from secrets_cache.system.emf import Emf  # noqa: PLC0415 - only if metrics are switched on
 
     namespace, by_secret = config.metrics_namespace, config.metrics_by_secret
@@ -144,6 +130,37 @@ def _build_metrics_page(config: Config, clock: Clock) -> "MetricsPage | None":
     from secrets_cache.server.metrics_page import build_metrics_page  # noqa: PLC0415 - in Lambda there is no such page
 
     return build_metrics_page(started_at=clock.now().wall, by_secret=config.metrics_by_secret)
+
+
+def _build_native_handler(config: Config, application: Application, clock: Clock, *, metrics: bool) -> NativeHandler:
+    page = _build_metrics_page(config, clock) if metrics else None
+    tokens = None if config.tokens is None else [token.text for token in config.tokens]
+    return NativeHandler(
+        cache=application.cache, tokens=tokens, list_problems=application.list_problems, clock=clock, metrics=page
+    )
+
+
+def _build_servers(
+    config: Config,
+    application: Application,
+    environ: Mapping[str, str],
+    clock: Clock,
+    sockets: Sequence[socket.socket],
+    aws_sockets: Sequence[socket.socket],
+    *,
+    metrics: bool,
+) -> list[Server]:
+    """Return a server for each protocol that has sockets. They share the connections that the process may have."""
+    handlers: list[tuple[Handler, Sequence[socket.socket]]] = []
+    if sockets:
+        handlers.append((_build_native_handler(config, application, clock, metrics=metrics), sockets))
+    if aws_sockets:
+        handlers.append((_build_aws_layer_handler(config, environ, application.cache, clock), aws_sockets))
+    is_fast, room = uses_fast_paths(environ), find_max_connections() // (len(handlers) or 1)
+    return [
+        Server(handler=handler, sockets=listening, uses_fast_path=is_fast, max_connections=room)
+        for handler, listening in handlers
+    ]
 
 
 def _build_aws_layer_handler(
@@ -198,15 +215,21 @@ def build_cache(config: Config, source: Source, clock: Clock, random: Callable[[
     )
 
 
-async def _settle(config: Config, cache: Cache) -> None:
+def _start_prefetch(stack: contextlib.AsyncExitStack, config: Config, cache: Cache) -> "asyncio.Task[None]":
+    task = _start(stack, _prefetch_and_report(config, cache))
+    task.add_done_callback(_log_failed_prefetch)
+    return task
+
+
+async def _prefetch_and_report(config: Config, cache: Cache) -> None:
     await cache.prefetch()
     for report, text in _find_missing(config, cache):
         logger.error("secret.required_missing", {"secret": report.name, "code": report.error, "text": text})
 
 
-def _log_failed_prefetch(settling: "asyncio.Task[None]") -> None:
-    if not settling.cancelled() and (error := settling.exception()) is not None:
-        logger.error("internal.error", {"where": "prefetch", **describe(error)})
+def _log_failed_prefetch(prefetching: "asyncio.Task[None]") -> None:
+    if not prefetching.cancelled() and (error := prefetching.exception()) is not None:
+        logger.error("internal.error", {"where": "prefetch", **describe_error(error)})
 
 
 def _find_missing(config: Config, cache: Cache) -> list[tuple[EntryReport, str]]:
@@ -234,8 +257,15 @@ async def refresh_when_due(cache: Cache, *, pause_seconds: float = PAUSE_SECONDS
             # The timer must go on, unless it is being cancelled.
             if task is None or task.cancelling():
                 raise
-            logger.error("internal.error", {"where": "refresh", **describe(error)})  # noqa: TRY400
+            logger.error("internal.error", {"where": "refresh", **describe_error(error)})  # noqa: TRY400
             await asyncio.sleep(pause_seconds)
+
+
+def _start(stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+    """Start a task that `stack` cancels and awaits."""
+    task = asyncio.create_task(work)
+    stack.push_async_callback(_cancel, task)
+    return task
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:

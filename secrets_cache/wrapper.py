@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 EXTENSION_TIMEOUT_SECONDS = 90.0
-SELF = b"AWS_LAMBDA_EXEC_WRAPPER"
-NEXT = b"SECRETS_CACHE_NEXT_WRAPPER"
+EXEC_WRAPPER = b"AWS_LAMBDA_EXEC_WRAPPER"
+NEXT_WRAPPERS = b"SECRETS_CACHE_NEXT_WRAPPER"
 # Set in a chain of wrappers: if one of them calls this wrapper again, it must not begin another chain.
-RAN = b"SECRETS_CACHE_CHAINED"
+CHAINED = b"SECRETS_CACHE_CHAINED"
 # The extension needs the values of these, and of references; of all other variables it gets the names only.
 INPUTS = frozenset({b"SECRET_ARN", b"SECRET_REGION", b"ASSUME_ROLE_ARN", b"API_TIMEOUT", b"AWS_REGION"})
 REFERENCES = (b"secretsmanager://", b"ssm://")
@@ -144,23 +144,23 @@ def prepare(
         VariablesFailed: There is nothing to run.
     """
     this_wrapper, *runtime = arguments
-    received = environ.get(SELF, b"")
-    if RAN in environ:
+    received = environ.get(EXEC_WRAPPER, b"")
+    if CHAINED in environ:
         # A wrapper of the chain has called this one again: the rest of the chain is in the arguments.
-        values = {name: value for name, value in values.items() if name not in {SELF, NEXT}}
+        values = {name: value for name, value in values.items() if name not in {EXEC_WRAPPER, NEXT_WRAPPERS}}
     result = {**environ, **values}
-    named = values.get(SELF) or b""
-    listed = [] if RAN in environ else [named, *(result.get(NEXT) or b"").split(b":")]
+    named = values.get(EXEC_WRAPPER) or b""
+    listed = [] if CHAINED in environ else [named, *(result.get(NEXT_WRAPPERS) or b"").split(b":")]
     wrappers = [
         path for path in dict.fromkeys(listed) if path not in {b"", received} and not _is_same(path, this_wrapper)
     ]
     if not wrappers and not runtime:
         raise VariablesFailed("there is nothing to run: Lambda gives a wrapper the runtime's command as arguments")
     if wrappers:
-        result[SELF] = wrappers[0]
-        result[RAN] = b"1"
+        result[EXEC_WRAPPER] = wrappers[0]
+        result[CHAINED] = b"1"
     elif named or _is_same(received, this_wrapper):
-        result[SELF] = None
+        result[EXEC_WRAPPER] = None
     return {name: value for name, value in result.items() if value is not None}, [*wrappers, *runtime]
 
 
@@ -204,8 +204,8 @@ def _explain(command: list[bytes], environ: Mapping[bytes, bytes], error: OSErro
     largest = max(sizes, key=lambda name: sizes[name])
     return (
         f"the environment is too large: {sum(sizes.values())} bytes in {len(sizes)} variables, the largest "
-        f"{os.fsdecode(largest)!r} with {sizes[largest]}; allowed: 131072 for one, and a quarter of the stack's limit "
-        "for all (2 MiB as a rule), arguments included"
+        f"{os.fsdecode(largest)!r} with {sizes[largest]}; the kernel allows 131072 bytes for one variable, and a "
+        "quarter of the stack limit (usually 2 MiB) for all of them and the arguments"
     )
 
 

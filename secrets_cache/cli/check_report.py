@@ -48,21 +48,21 @@ def make_rule_row(rule: Rule, names: Names) -> Row:
     context = find_ref(wanted, names).context
     return {
         "variables": _list_patterns(rule),
-        "source": "reference" if rule.spread.as_name == rule.origin else rule.origin.partition(":")[0],
+        "source": "reference" if rule.env_item.as_name == rule.origin else rule.origin.partition(":")[0],
         "kind": EntryKind.of(Ref(wanted.id, is_parameter=wanted.is_parameter)).value,
         "id": wanted.id,
         "key": rule.key or None,
         "region": context.region or None,
         "role_arn": context.role_arn or None,
-        "override": rule.spread.override,
-        "required": rule.spread.required,
+        "override": rule.env_item.override,
+        "required": rule.env_item.required,
     }
 
 
 def _list_patterns(rule: Rule) -> Sequence[str]:
     """Return the names of the variables; a star means keys that only the value has."""
-    spread = rule.spread
-    if spread.as_name:
-        return [spread.as_name]
-    keys = [*spread.include, *spread.rename] if spread.include else ["*", *spread.rename]
-    return [name_variable(rule, key) for key in dict.fromkeys(keys) if key not in spread.exclude]
+    env_item = rule.env_item
+    if env_item.as_name:
+        return [env_item.as_name]
+    keys = [*env_item.include, *env_item.rename] if env_item.include else ["*", *env_item.rename]
+    return [name_variable(rule, key) for key in dict.fromkeys(keys) if key not in env_item.exclude]

@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from secrets_cache.cli.arguments import Usage
-from secrets_cache.config import Config, parse
+from secrets_cache.config import Config
+from secrets_cache.loading import parse_config
 from secrets_cache.system.files import ConfigFile, read_config
 
 
 def read_configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:
     """Return the file, and the configuration that the file and `environ` give together."""
     file = read_config(os.environ, given.config)
-    return file, parse(file.data, file=file.path, environ=environ, unreadable=file.unreadable)
+    return file, parse_config(file, environ)
 
 
 def read_function_variables(name: str) -> dict[str, str]:

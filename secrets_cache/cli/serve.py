@@ -18,10 +18,10 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from secrets_cache.app import Application, running
+from secrets_cache.app import Application, run_application
 from secrets_cache.cli.inputs import read_configuration
 from secrets_cache.config import Config
-from secrets_cache.system import logs
+from secrets_cache.loading import start_log
 from secrets_cache.system.limits import set_limits
 from secrets_cache.system.sockets import bind, open_sockets
 
@@ -32,9 +32,7 @@ def run(given: argparse.Namespace) -> int:
     """Serve until a signal."""
     set_limits()
     _, config = read_configuration(given, os.environ)
-    logs.configure(config.log_level)
-    for problem in config.problems:
-        logger.error("config.invalid", problem.as_fields())
+    start_log(config)
     if config.strict and config.problems:
         return 1
     return asyncio.run(_serve_until_signal(config, given.grace))
@@ -58,11 +56,13 @@ async def _serve_until_signal(config: Config, grace_seconds: float) -> int:
     if not sockets or (config.aws_port and not aws_sockets):
         return 1
     signals = _Signals()
-    async with running(config, sockets=sockets, aws_sockets=aws_sockets, environ=os.environ, metrics=True) as app:
-        if app.settling is not None:
-            await _wait_for_first(signals.first, app.settling)
+    async with run_application(
+        config, sockets=sockets, aws_sockets=aws_sockets, environ=os.environ, metrics=True
+    ) as app:
+        if app.prefetching is not None:
+            await _wait_for_first(signals.first, app.prefetching)
         if not signals.first.is_set():
-            if config.strict and app.missing():
+            if config.strict and app.list_missing():
                 return 1
             _report_ready(config, app)
         await signals.first.wait()

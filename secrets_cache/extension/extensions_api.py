@@ -69,7 +69,7 @@ class ExtensionsApi:
         if not self._identifier:
             raise ExtensionsApiError("POST /extension/register", "the answer has no Lambda-Extension-Identifier")
 
-    def init_error(self, error_type: str, message: str) -> Generator[Wait, None, None]:
+    def report_init_error(self, error_type: str, message: str) -> Generator[Wait, None, None]:
         """
         Report that the init failed; Lambda expects the process to exit then.
 
@@ -82,7 +82,7 @@ class ExtensionsApi:
         headers = {**self._identity(), "Lambda-Extension-Function-Error-Type": error_type}
         yield from self._call("POST", "/extension/init/error", headers, body)
 
-    def until_shutdown(
+    def wait_for_shutdown(
         self, report: Callable[[ExtensionsApiError], None], first_pause: float = RETRY_SECONDS
     ) -> Generator[Wait, None, str]:
         """
@@ -98,7 +98,7 @@ class ExtensionsApi:
         while True:
             began = time.monotonic()
             try:
-                yield from self._wait_for_shutdown()
+                yield from self._receive_shutdown()
             except ExtensionsApiError as error:
                 if os.getppid() != parent:
                     return "the parent process has ended"
@@ -111,13 +111,13 @@ class ExtensionsApi:
             yield from sleep_until(now + pause)
             pause = min(pause * 2, MAX_RETRY_SECONDS)
 
-    def _wait_for_shutdown(self) -> Generator[Wait, None, None]:
+    def _receive_shutdown(self) -> Generator[Wait, None, None]:
         if not self.is_registered:
             yield from self.register()
         event = _parse_event_type((yield from self._call("GET", NEXT, self._identity())).body)
         if event != "SHUTDOWN":
             raise ExtensionsApiError(
-                f"GET {NEXT}", f"the event is {event[:40]!r}, but only SHUTDOWN was registered for"
+                f"GET {NEXT}", f"Lambda sent the event {event[:40]!r}, but the extension registered only for SHUTDOWN"
             )
 
     def _identity(self) -> dict[str, str]:

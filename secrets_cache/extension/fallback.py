@@ -1,5 +1,5 @@
 """
-The fallback, when the cache cannot run: stays registered, and answers every request at once with an error.
+The fallback for a cache that cannot run: it stays registered, and answers every request at once with an error.
 
 An extension that exits fails the function, and a listening socket that nobody accepts from would hang its callers.
 
@@ -42,7 +42,7 @@ ANSWER = (
 )
 
 
-def stay(
+def answer_until_shutdown(
     api: ExtensionsApi,
     sockets: Sequence[socket.socket],
     report: Callable[[ExtensionsApiError], None],
@@ -61,13 +61,13 @@ def stay(
         caller_seconds: A connection that takes longer is closed.
     """
     callers = _Callers(sockets, caller_seconds)
-    for wait in api.until_shutdown(report, first_pause):
+    for wait in api.wait_for_shutdown(report, first_pause):
         while not callers.answer_until(wait):
             pass
 
 
 class _Caller:
-    """One connection: what it has sent, what is still to be sent to it, and when it is closed in any case."""
+    """One connection: the bytes received, the bytes still to send, and the moment at which it is closed in any case."""
 
     __slots__ = ("answer", "connection", "head", "until")
 

@@ -21,13 +21,14 @@ import time
 from collections.abc import Generator
 from typing import TypeVar
 
-from secrets_cache.app import running
+from secrets_cache.app import run_application
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.stats import Stats
 from secrets_cache.errors import ExtensionsApiError
 from secrets_cache.extension.extensions_api import ExtensionsApi
 from secrets_cache.extension.startup import Startup
 from secrets_cache.http1.exchange import Wait
+from secrets_cache.loading import start_log
 from secrets_cache.system import logs
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 PREFETCH_SECONDS = 2.0
 # Lambda allows 2 s from the SHUTDOWN event on.
 CLOSING_SECONDS = 0.5
-# An event loop that fails more often than this, within so many seconds, is given up.
+# An event loop that fails more often than this within `LOOP_FAILURES_SECONDS` is given up.
 MAX_LOOP_FAILURES = 10
 LOOP_FAILURES_SECONDS = 1.0
 
@@ -62,9 +63,7 @@ class Lifecycle:
 
     def run(self) -> int:
         """Serve until it is time to go; return the exit code."""
-        logs.configure(self._config.log_level)
-        for problem in self._config.problems:
-            logger.error("config.invalid", problem.as_fields())
+        start_log(self._config)
         while self._startup.failures:
             event, port, error = self._startup.failures.pop(0)
             logger.error(event, {"port": port, "reason": getattr(error, "strerror", None) or str(error)})
@@ -85,7 +84,7 @@ class Lifecycle:
                     raise
                 # A task raised SystemExit, or the loop itself failed: every task goes on where it was.
                 if len(self._loop_failures_at) == 1:
-                    logger.error("internal.error", {"where": "loop", **logs.describe(error)})  # noqa: TRY400 - not its text
+                    logger.error("internal.error", {"where": "loop", **logs.describe_error(error)})  # noqa: TRY400 - not its text
 
     def _is_loop_broken(self, now: float) -> bool:
         """Note a failure of the loop; return whether there were too many in a row."""
@@ -121,11 +120,11 @@ class Lifecycle:
             return
         if not startup.sockets and not startup.aws_sockets:
             for listener in startup.channel:
-                # The wrapper then fetches by itself.
+                # The wrapper then fetches the secrets itself.
                 listener.close()
-            self._stop(await self._until_shutdown())
+            self._stop(await self._wait_for_shutdown())
             return
-        async with running(
+        async with run_application(
             config,
             sockets=startup.sockets,
             aws_sockets=startup.aws_sockets,
@@ -133,19 +132,19 @@ class Lifecycle:
             channel=startup.channel,
         ) as app:
             self._counts = app.cache.counts
-            if app.settling is not None:
-                await self._wait_for_prefetch(app.settling)
-                if config.strict and (missing := app.missing()):
+            if app.prefetching is not None:
+                await self._wait_for_prefetch(app.prefetching)
+                if config.strict and (missing := app.list_missing()):
                     await self._fail_init("Extension.RequiredSecretMissing", "\n".join(missing))
                     return
             self._log_ready(app.cache)
-            self._stop(await self._until_shutdown())
+            self._stop(await self._wait_for_shutdown())
 
-    async def _wait_for_prefetch(self, settling: "asyncio.Task[None]") -> None:
+    async def _wait_for_prefetch(self, prefetching: "asyncio.Task[None]") -> None:
         is_required = self._config.strict and any(item.required for item in self._config.listed)
         # The function has been starting since the registration; where there is little CPU, imports take seconds.
         seconds_left = max(0.0, self._startup.registered_at + PREFETCH_SECONDS - time.monotonic())
-        await asyncio.wait({settling}, timeout=None if is_required else seconds_left)
+        await asyncio.wait({prefetching}, timeout=None if is_required else seconds_left)
 
     def _log_ready(self, cache: Cache) -> None:
         # What exists now stays: the garbage collector need not look through it again.
@@ -165,14 +164,14 @@ class Lifecycle:
             },
         )
 
-    async def _until_shutdown(self) -> str:
-        self._event_next = self._api.until_shutdown(_report_api)
-        return await _finish(self._event_next)
+    async def _wait_for_shutdown(self) -> str:
+        self._event_next = self._api.wait_for_shutdown(_report_api)
+        return await _run_exchange(self._event_next)
 
     async def _fail_init(self, error_type: str, message: str) -> None:
         """Fail the init: the only case in which the process ends before SHUTDOWN."""
         try:
-            await _finish(self._api.init_error(error_type, message))
+            await _run_exchange(self._api.report_init_error(error_type, message))
         except ExtensionsApiError as error:
             _report_api(error)
         self._exit_code = 1
@@ -180,7 +179,7 @@ class Lifecycle:
         loop.call_later(CLOSING_SECONDS, loop.stop)
 
 
-async def _finish(steps: Generator[Wait, None, T]) -> T:
+async def _run_exchange(steps: Generator[Wait, None, T]) -> T:
     """Run an exchange to its end in the event loop; return its result."""
     with contextlib.closing(steps):
         while True:

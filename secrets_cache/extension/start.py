@@ -5,7 +5,7 @@ The extension's process: what Lambda starts, from its first line to its last.
 
 Rules
 -----
-1. Up to the registration only what it needs is imported: the function starts when the extension has registered.
+1. Until the registration only its own modules are imported: the function starts when the extension has registered.
 2. Whatever goes wrong, the process stays until SHUTDOWN: an extension that exits fails the function. What failed is
    tried once more; if that fails too, the fallback stays.
 """
@@ -21,7 +21,7 @@ import time
 from secrets_cache.errors import ExtensionsApiError
 from secrets_cache.extension.extensions_api import MAX_RETRY_SECONDS, RETRY_SECONDS, ExtensionsApi
 from secrets_cache.extension.startup import Startup
-from secrets_cache.http1.exchange import finish
+from secrets_cache.http1.exchange import run_exchange
 
 # Not from typing, whose import takes longer than the registration itself.
 TYPE_CHECKING = False
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _open_standard_streams() -> None:
-    """Let no socket become what is written to as standard output."""
+    """Open descriptors 0 to 2 if they are closed, so that no socket gets one of these numbers."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -64,8 +64,8 @@ def run(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
     """
     Run until the process may end; return its exit code. Raises nothing.
 
-    After a failure it goes on from what failed: what was short then may be there now, and a cache is worth more than
-    the fallback.
+    After a failure it goes on from what failed: memory or descriptors may be available again, and a cache is better
+    than the fallback.
 
     Args:
         api: Not registered yet.
@@ -80,13 +80,13 @@ def run(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
         # The connections of an event loop that failed are closed with it: their callers must not wait for ever.
         gc.unfreeze()
         gc.collect()
-    _fall_back(api, startup)
+    _run_fallback(api, startup)
     return 0
 
 
 def _attempt(api: ExtensionsApi, startup: Startup) -> int:
     """Register, import the rest, serve until it is time to go; return the exit code."""
-    startup.register(api)
+    startup.bind_and_register(api)
 
     # Only now what is slow to import: the function starts in parallel. No import leaves garbage worth looking for;
     # `lifecycle` switches the collector on again.
@@ -107,8 +107,8 @@ def _attempt(api: ExtensionsApi, startup: Startup) -> int:
             listener.close()
 
 
-def _fall_back(api: ExtensionsApi, startup: Startup) -> None:
-    """Stay until SHUTDOWN, even if the fallback fails; a signal ends it as well."""
+def _run_fallback(api: ExtensionsApi, startup: Startup) -> None:
+    """Answer with the fallback until SHUTDOWN, whatever fails; a signal ends it as well."""
     pause, reported = RETRY_SECONDS, ""
     while True:
         try:
@@ -133,15 +133,15 @@ def _prepare_fallback(api: ExtensionsApi, startup: Startup) -> Callable[[], obje
     startup.close_channel()
     # An event loop that failed may have left a handler that does nothing.
     _exit_on_signals()
-    from secrets_cache.extension.fallback import stay  # noqa: PLC0415 - not before the registration
+    from secrets_cache.extension.fallback import answer_until_shutdown  # noqa: PLC0415 - not before the registration
 
     sockets = startup.open_fallback_sockets()
-    return lambda: stay(api, sockets, _report_api)
+    return lambda: answer_until_shutdown(api, sockets, _report_api)
 
 
 def _prepare_waiting(api: ExtensionsApi) -> Callable[[], object]:
     """Return what only waits for SHUTDOWN."""
-    return lambda: finish(api.until_shutdown(_report_api))
+    return lambda: run_exchange(api.wait_for_shutdown(_report_api))
 
 
 def _exit_on_signals() -> None:
@@ -164,7 +164,7 @@ def _report(event: str, error: BaseException, reported: str = "") -> str:
 
         logs.ensure_configured()
         reason = {"reason": str(error)} if isinstance(error, ExtensionsApiError) else {}
-        fields = {"where": "extension", **logs.describe(error), **reason}
+        fields = {"where": "extension", **logs.describe_error(error), **reason}
         if str(fields) != reported:
             logging.getLogger(__name__).error(event, fields)
         return str(fields)

@@ -1,5 +1,5 @@
 """
-What starting the extension has achieved so far: the file read, the ports bound, the registration made.
+The state of a start: the file that was read, the ports that were bound, whether the registration was made.
 
 Rules
 -----
@@ -15,7 +15,7 @@ import os
 import time
 
 from secrets_cache.errors import ExtensionsApiError
-from secrets_cache.http1.exchange import finish
+from secrets_cache.http1.exchange import run_exchange
 from secrets_cache.system.files import read_config
 from secrets_cache.system.sockets import bind, bind_channel, open_sockets
 
@@ -45,10 +45,10 @@ class Startup:
         aws_port: Where the protocol of AWS's layer is served; 0 for nowhere.
         sockets: Copies of what listens on `port`, while they are open.
         aws_sockets: Likewise on `aws_port`.
-        channel: What the exec wrapper connects to, if it could be bound and no earlier attempt has had it: the wrapper
-            then fetches by itself.
+        channel: The socket for the exec wrapper. Empty if binding failed, or if an earlier attempt used it; the wrapper
+            then fetches the secrets itself.
         failures: Events that are not logged yet, the ports they are about, and the errors.
-        registered_at: When the registration had ended, successful or not, on the monotonic clock; 0 before.
+        registered_at: When the registration ended, successful or not, on the monotonic clock; 0 before.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -67,14 +67,14 @@ class Startup:
         self._aws_descriptors: list[int] = []
         self._channel_descriptors: list[int] = []
 
-    def register(self, api: ExtensionsApi) -> None:
+    def bind_and_register(self, api: ExtensionsApi) -> None:
         """Choose and bind the ports, then register, unless done before. A registration may fail: see `failures`."""
         if not self._is_bound:
             self._choose_ports()
             self._bind()
         if not self.registered_at:
             try:
-                finish(api.register())
+                run_exchange(api.register())
             except ExtensionsApiError as error:
                 self.failures.append(("extensions_api.failed", self.port, error))
             self.registered_at = time.monotonic()
@@ -82,26 +82,25 @@ class Startup:
     def parse_config(self) -> Config:
         """Return what the file and the environment say; read and parsed once. Imports the parser, which is slow."""
         if self._config is None:
-            from secrets_cache.config import parse  # noqa: PLC0415 - rule 1
+            from secrets_cache.loading import parse_config  # noqa: PLC0415 - rule 1
 
-            file = self._read_file()
-            self._config = parse(file.data, file=file.path, environ=self.environ, unreadable=file.unreadable)
+            self._config = parse_config(self._read_file(), self.environ)
         return self._config
 
     def open_sockets(self) -> None:
-        """Open the sockets that an attempt serves on. The attempt closes them."""
+        """Open the sockets that an attempt serves on. The caller closes them."""
         self.sockets, self.aws_sockets = _open_copies(self._descriptors), _open_copies(self._aws_descriptors)
         self.channel = open_sockets(self._channel_descriptors)
         self._channel_descriptors = []
 
     def open_fallback_sockets(self) -> list[socket.socket]:
-        """Return sockets for all ports, whatever they speak; bind the ports if that was never reached."""
+        """Return sockets for all ports of both protocols; bind the ports if they are not bound yet."""
         if not self._is_bound:
             self._bind()
         return _open_copies([*self._descriptors, *self._aws_descriptors])
 
     def close_channel(self) -> None:
-        """Refuse the exec wrapper: it then fetches by itself."""
+        """Refuse the exec wrapper, which then fetches the secrets itself."""
         while self._channel_descriptors:
             os.close(self._channel_descriptors.pop())
 
@@ -118,7 +117,7 @@ class Startup:
 
     def _choose_ports(self) -> None:
         ports = {"SECRETS_CACHE_PORT": DEFAULT_PORT, "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": 0}
-        must_parse = self._read_file().may_set_port()
+        must_parse = may_set_port(self._read_file())
         for name in ports:
             text = self.environ.get(name, "").strip()
             if text.isascii() and text.isdigit() and 0 < int(text[:6]) <= MAX_PORT:
@@ -137,6 +136,16 @@ class Startup:
         for port, errors_of_port in ((self.port, errors), (self.aws_port, aws_errors)):
             self.failures += [("server.not_listening", port, error) for error in errors_of_port]
         self._channel_descriptors = bind_channel(self.environ.get("AWS_LAMBDA_RUNTIME_API", ""))
+
+
+def may_set_port(file: ConfigFile) -> bool:
+    """
+    Return whether the file may set a port, without the YAML parser, which is slow to import.
+
+    A key spells "port" with these four letters, or with an escape in a quoted key, or in an encoding that is refused in
+    any case. The answer may be a wrong yes, never a wrong no.
+    """
+    return file.data is not None and (b"port" in file.data or b"\\" in file.data)
 
 
 def _open_copies(descriptors: list[int]) -> list[socket.socket]:

@@ -47,7 +47,7 @@ class Connections:
         endpoint: Where they lead.
         context: Returns the TLS context; called only for an endpoint that uses TLS.
         keepalive_seconds: How long an idle connection is kept.
-        clock: Tells how long a connection has been idle.
+        clock: Measures how long a connection has been idle.
     """
 
     def __init__(

@@ -2,13 +2,13 @@
 One HTTP exchange over a plain socket, without ever blocking.
 
 An exchange is a generator: it yields what it waits for, a `Wait`, and is resumed when that may have happened; resumed
-too early, it yields again. Its caller chooses how to wait: `finish` blocks, `extension.lifecycle` has an event loop,
-`extension.fallback` polls its callers' connections at the same time.
+too early, it yields again. Its caller chooses how to wait: `run_exchange` blocks, `extension.lifecycle` has an event
+loop, `extension.fallback` polls its callers' connections at the same time.
 
 Rules
 -----
 1. Nothing slow is imported: the registration, which the function's own start waits for, is such an exchange.
-2. A failure is an OSError or a ValueError; the caller knows what it means.
+2. A failure is an OSError or a ValueError; the caller gives it its meaning.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 65536
-# Small: the end must be heard of even when no memory is left. As bytes, with their header, so many are still a small
-# object of CPython's, which comes from memory that the interpreter already holds.
+# Small: SHUTDOWN must be readable even when memory is exhausted. A bytes object of this size is still a small object to
+# CPython, and comes from memory that the interpreter already holds.
 READ_BYTES = 448
 
 
@@ -62,7 +62,7 @@ class Wait:
             poll.register(self.descriptor, select.POLLOUT if self.is_writing else select.POLLIN)
 
 
-def finish(steps: Generator[Wait, None, T]) -> T:
+def run_exchange(steps: Generator[Wait, None, T]) -> T:
     """Run an exchange to its end; return its result. Blocks."""
     while True:
         try:

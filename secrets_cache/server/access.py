@@ -6,9 +6,9 @@ Rules
 1. A request that anything forwarded is refused, whatever else it holds: server-side request forgery through a proxy of
    the function looks like this.
 2. A Host that does not name this machine is refused: DNS rebinding looks like this.
-3. A request made by a web page is refused: no page may read secrets, not even one of this machine. The browser itself
-   marks such a request, in headers that no script can change (Fetch Standard, "forbidden request-header"). Only an
-   address typed into the address bar is a request that no page made. Sec-Fetch-Mode alone proves nothing: fetch in
+3. A request made by a web page is refused: no web page may read secrets, not even one of this machine. The browser
+   itself marks such a request, in headers that no script can change (Fetch Standard, "forbidden request-header"). Only
+   an address typed into the address bar is a request that no page made. Sec-Fetch-Mode alone proves nothing: fetch in
    Node.js sends it.
 4. The token is compared in constant time.
 """
@@ -62,5 +62,5 @@ def accepts_token(tokens: Sequence[str], sent: Sequence[str]) -> bool:
     if len(sent) != 1:
         return False
     given = sent[0].encode("utf-8", "surrogateescape")
-    # A list, not a generator: ending early would tell by its duration which token matched.
+    # A list, not a generator: ending early would show by its duration which token matched.
     return any([hmac.compare_digest(given, token.encode("utf-8", "surrogateescape")) for token in tokens])  # noqa: C419

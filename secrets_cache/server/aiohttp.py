@@ -28,7 +28,7 @@ from secrets_cache.server.aiohttp_parser import AnyMethodParser
 from secrets_cache.server.handler import Handler
 from secrets_cache.server.listener import Listener
 from secrets_cache.server.message import Request, Response
-from secrets_cache.system.logs import describe
+from secrets_cache.system.logs import describe_error
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class AiohttpServer(web.Server):
 
     Args:
         handler: Answers the requests.
-        listener: Accepted the connections; told when they are idle, reading, busy or closed.
+        listener: Accepted the connections; each reports to it when it is idle, reading, busy or closed.
     """
 
     def __init__(self, handler: Handler, listener: Listener) -> None:
@@ -127,23 +127,23 @@ class AiohttpConnection(web.RequestHandler):
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - the caller must not wait for ever
-            logger.error("internal.error", {"where": "connection", **describe(error)})  # noqa: TRY400
+            logger.error("internal.error", {"where": "connection", **describe_error(error)})  # noqa: TRY400
             self.force_close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Mark the new connection idle."""
         super().connection_made(transport)
         if self.transport is not None:
             self._listener.mark_idle(self.transport)
 
     def data_received(self, data: bytes) -> None:
-        """Take what was sent."""
+        """Mark the connection reading, then parse the bytes."""
         if self.transport is not None:
             self._listener.mark_reading(self.transport)
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """End."""
+        """Mark the connection closed."""
         transport = self.transport
         super().connection_lost(exc)
         if transport is not None:
@@ -165,9 +165,9 @@ class AiohttpConnection(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("the response has begun already")
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            logger.error("internal.error", {"where": "connection", **(describe(exc) if exc else {})})
-            response = _build_response(self._handler.respond_to_failure())
+            logger.error("internal.error", {"where": "connection", **(describe_error(exc) if exc else {})})
+            response = _build_response(self._handler.build_failure_response())
         else:
-            response = _build_response(self._handler.respond_to_malformed())
+            response = _build_response(self._handler.build_malformed_response())
         response.force_close()
         return response

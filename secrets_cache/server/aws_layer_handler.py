@@ -60,38 +60,38 @@ class AwsLayerHandler(Handler):
         self._region = region
         self._contexts: set[AwsContext] = set()
 
-    def _respond_to_error(self, error: SecretsCacheError) -> Response:
+    def _build_error_response(self, error: SecretsCacheError) -> Response:
         if isinstance(error, InvalidRequest):
-            return _respond_with_text(400, error.reason)
+            return _build_text_response(400, error.reason)
         if isinstance(error, SecretTimeout):
-            return _respond_with_json(504, {"__type": "TimeoutError", "message": "Timeout"})
+            return _build_json_response(504, {"__type": "TimeoutError", "message": "Timeout"})
         if isinstance(error, SecretRefused) and error.what == "role":
-            return _respond_with_json(403, {"__type": "AccessDeniedException", "message": str(error)})
+            return _build_json_response(403, {"__type": "AccessDeniedException", "message": str(error)})
         if isinstance(error, SecretRefused):
-            return _respond_with_json(400, {"__type": error.code, "message": error.aws_message})
+            return _build_json_response(400, {"__type": error.code, "message": error.aws_message})
         if isinstance(error, SecretNotFound):
-            return _respond_with_json(400, {"__type": error.code, "message": str(error)})
-        return _respond_with_json(502, {"__type": "ConnectionError", "message": str(error)})
+            return _build_json_response(400, {"__type": error.code, "message": str(error)})
+        return _build_json_response(502, {"__type": "ConnectionError", "message": str(error)})
 
-    def _respond_to_failure(self) -> Response:
-        return _respond_with_json(500, {"__type": "InternalFailure"})
+    def _build_failure_response(self) -> Response:
+        return _build_json_response(500, {"__type": "InternalFailure"})
 
     async def _handle(self, request: Request) -> Response:
         if request.forwarded:
-            return _respond_with_text(400, "Forwarded")
+            return _build_text_response(400, "Forwarded")
         if access.find_refusal(request) is not None:
-            return _respond_with_text(403, "Forbidden")
+            return _build_text_response(403, "Forbidden")
         path, query = split_target(request.target)
         is_ping = path == "/ping"
         if not is_ping and not access.accepts_token(self._tokens, request.tokens):
-            return _respond_with_text(403, "Bad Token")
+            return _build_text_response(403, "Bad Token")
         if request.method != "GET":
-            return _respond_with_text(405, "Not allowed", {"Allow": "GET"})
+            return _build_text_response(405, "Not allowed", {"Allow": "GET"})
         if is_ping:
-            return _respond_with_text(200, "healthy")
+            return _build_text_response(200, "healthy")
         layer_request = parse_aws_layer_request(path, query)
         if layer_request is None:
-            return _respond_with_text(404, "Not found")
+            return _build_text_response(404, "Not found")
         return await self._get_value(layer_request.ref, refresh=layer_request.refresh)
 
     async def _get_value(self, ref: Ref, *, refresh: bool) -> Response:
@@ -99,14 +99,14 @@ class AwsLayerHandler(Handler):
         timeout = self._layer.parameter_timeout if ref.is_parameter else self._layer.secret_timeout
         try:
             async with asyncio.timeout(timeout):
-                result = await self.cache.get_any(ref, max_age_seconds=self._max_age(ref), refresh=refresh)
+                result = await self.cache.get_any(ref, max_age_seconds=self._find_max_age(ref), refresh=refresh)
         except TimeoutError:
             raise SecretTimeout(ref.secret_id, budget_seconds=timeout or 0) from None
         body = _build_parameter(result.secret) if ref.is_parameter else _build_secret(result.secret)
-        return _respond_with_json(200, body, result)
+        return _build_json_response(200, body, result)
 
     def _limit_contexts(self, ref: Ref) -> None:
-        """Refuse one role or region too many: each has connections of its own. The function's own are never refused."""
+        """Refuse a new role or region once `MAX_CONTEXTS` are in use, since each has connections of its own."""
         context = ref.context._replace(region=find_region(ref.secret_id, own=self._region))
         if context == AwsContext() or context in self._contexts:
             return
@@ -115,7 +115,7 @@ class AwsLayerHandler(Handler):
             raise SecretRefused(ref.secret_id, code="MaxRolesExceeded", aws_message=message)
         self._contexts.add(context)
 
-    def _max_age(self, ref: Ref) -> float:
+    def _find_max_age(self, ref: Ref) -> float:
         """Return the age in seconds at which a value is too old; infinite for a listed one, which has its own ttl."""
         if not self._layer.is_cached or not self._layer.cache_size:
             return 0.0
@@ -125,12 +125,12 @@ class AwsLayerHandler(Handler):
         return float("inf") if self.cache.is_listed(ref) else DEFAULT_TTL_SECONDS
 
 
-def _respond_with_text(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+def _build_text_response(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
     fields = {"Content-Type": representation.TEXT, "Cache-Control": "no-store", **(headers or {})}
     return Response(status, fields, text.encode("utf-8", "replace"))
 
 
-def _respond_with_json(status: int, body: object, result: CacheResult | None = None) -> Response:
+def _build_json_response(status: int, body: object, result: CacheResult | None = None) -> Response:
     headers = {"Content-Type": representation.JSON, "Cache-Control": "no-store"}
     if result is not None:
         of_value = representation.build_headers(result)

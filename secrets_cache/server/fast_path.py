@@ -21,7 +21,7 @@ from secrets_cache.server.handler import Handler
 from secrets_cache.server.listener import Listener
 from secrets_cache.server.message import Request
 from secrets_cache.server.remembered_responses import RememberedResponses
-from secrets_cache.system.logs import describe
+from secrets_cache.system.logs import describe_error
 
 logger = logging.getLogger(__name__)
 
@@ -143,9 +143,9 @@ class _Connection(asyncio.Protocol):
         """Respond that the server failed, and close the connection."""
         if transport.is_closing():
             return
-        logger.error("internal.error", {"where": "connection", **describe(error)})
+        logger.error("internal.error", {"where": "connection", **describe_error(error)})
         try:
-            transport.write(serialize(self._fast_path.handler.respond_to_failure(), is_last=True))
+            transport.write(serialize(self._fast_path.handler.build_failure_response(), is_last=True))
         finally:
             transport.close()
             self._listener.mark_idle(transport)
@@ -169,7 +169,7 @@ class _Connection(asyncio.Protocol):
 
     async def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
         protocol = (await self._fast_path.load_aiohttp())()
-        # From here on aiohttp owns the connection, and tells the listener about it.
+        # From here on aiohttp owns the connection, and reports its state to the listener.
         self._transport = None
         transport.set_protocol(protocol)
         protocol.connection_made(transport)

@@ -53,7 +53,7 @@ def parse_simple_request(data: bytes) -> tuple[Request, bool] | None:
 
 
 def serialize(response: Response, *, is_last: bool) -> bytes:
-    """Return the bytes of a response; `is_last` tells the caller that the connection is then closed."""
+    """Return the bytes of a response; with `is_last`, a header says that the connection is then closed."""
     lines = [f"HTTP/1.1 {response.status} {_find_phrase(response.status)}"]
     lines += [f"{name}: {value}" for name, value in response.headers.items()]
     if is_last:

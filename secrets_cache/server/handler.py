@@ -14,7 +14,7 @@ from secrets_cache.core.clock import Clock
 from secrets_cache.errors import InvalidRequest, SecretsCacheError
 from secrets_cache.server import access, representation
 from secrets_cache.server.message import Request, Response
-from secrets_cache.system.logs import describe
+from secrets_cache.system.logs import describe_error
 
 logger = logging.getLogger(__name__)
 
@@ -41,20 +41,20 @@ class Handler:
         try:
             response = await self._handle(request)
         except SecretsCacheError as error:
-            response = self._respond_to_error(error)
+            response = self._build_error_response(error)
         except Exception as error:  # noqa: BLE001 - a caller learns only that the server failed
-            logger.error("internal.error", {"where": "request", **describe(error)})  # noqa: TRY400
-            response = self._respond_to_failure()
+            logger.error("internal.error", {"where": "request", **describe_error(error)})  # noqa: TRY400
+            response = self._build_failure_response()
         logger.debug("request", {"method": request.method, "status": response.status})
         return self._complete(response)
 
-    def respond_to_malformed(self) -> Response:
+    def build_malformed_response(self) -> Response:
         """Return the response to bytes that are not a request."""
-        return self._complete(self._respond_to_error(InvalidRequest(MALFORMED)))
+        return self._complete(self._build_error_response(InvalidRequest(MALFORMED)))
 
-    def respond_to_failure(self) -> Response:
+    def build_failure_response(self) -> Response:
         """Return the response of a connection that cannot go on."""
-        return self._complete(self._respond_to_failure())
+        return self._complete(self._build_failure_response())
 
     def _complete(self, response: Response) -> Response:
         """Add the headers that every response has."""
@@ -67,8 +67,8 @@ class Handler:
     async def _handle(self, request: Request) -> Response:
         raise NotImplementedError
 
-    def _respond_to_error(self, error: SecretsCacheError) -> Response:
+    def _build_error_response(self, error: SecretsCacheError) -> Response:
         raise NotImplementedError
 
-    def _respond_to_failure(self) -> Response:
+    def _build_failure_response(self) -> Response:
         raise NotImplementedError

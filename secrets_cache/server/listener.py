@@ -22,7 +22,7 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 
-from secrets_cache.system.logs import describe
+from secrets_cache.system.logs import describe_error
 from secrets_cache.system.sockets import BACKLOG
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Listener:
     Args:
         sockets: Sockets that listen, non-blocking.
         max_connections: How many connections may be open at once.
-        idle_seconds: At the limit, a connection that has been idle for so long may be ended.
+        idle_seconds: At the limit, a connection that has been idle for this long may be ended.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Listener:
         await asyncio.sleep(POLL_SECONDS)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                # Polled: a notification would cost every response something, and this happens once.
+                # Polled: a notification would slow every response, and this runs only once, at the end.
                 while self._has_pending():  # noqa: ASYNC110
                     await asyncio.sleep(POLL_SECONDS)
 
@@ -166,7 +166,7 @@ class Listener:
         connection.close()
         self._release()
         if not task.cancelled():
-            logger.error("internal.error", {"where": "connection", **describe(error)})
+            logger.error("internal.error", {"where": "connection", **describe_error(error)})
 
     def _release(self) -> None:
         self._open -= 1

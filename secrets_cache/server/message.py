@@ -4,7 +4,7 @@ A request and its response, independent of how their bytes are read and written.
 Rules
 -----
 1. No token and no body shows in a repr, in formatted text or in the message of a failed comparison.
-2. A response is complete but for the framing of the message, which belongs to the code that writes it.
+2. A response is complete except for the framing of the message, which belongs to the code that writes it.
 """
 
 from collections.abc import Sequence

@@ -50,24 +50,26 @@ class NativeHandler(Handler):
         self._list_problems = list_problems
         self._metrics = metrics
 
-    def _respond_to_error(self, error: SecretsCacheError) -> Response:
-        return problems.respond_to_error(error)
+    def _build_error_response(self, error: SecretsCacheError) -> Response:
+        return problems.build_error_response(error)
 
-    def _respond_to_failure(self) -> Response:
-        return problems.INTERNAL_ERROR.respond("an unexpected error occurred; look for internal.error in the log")
+    def _build_failure_response(self) -> Response:
+        return problems.INTERNAL_ERROR.build_response(
+            "an unexpected error occurred; look for internal.error in the log"
+        )
 
     async def _handle(self, request: Request) -> Response:
         if (refusal := access.find_refusal(request)) is not None:
-            return problems.FORBIDDEN.respond(refusal)
+            return problems.FORBIDDEN.build_response(refusal)
         if request.method not in METHODS:
             detail = f"the method {request.method[:20]} is not allowed; use {' or '.join(METHODS)}"
-            return problems.METHOD_NOT_ALLOWED.respond(detail, {"Allow": ", ".join(METHODS)})
+            return problems.METHOD_NOT_ALLOWED.build_response(detail, {"Allow": ", ".join(METHODS)})
         path, query = split_target(request.target)
         if path == "/ping":
             return Response(200, {"Content-Type": representation.TEXT}, b"healthy")
         if self._tokens is not None and not access.accepts_token(self._tokens, request.tokens):
             detail = f"the header {access.TOKEN_HEADER} is missing or wrong; send the configured token in it, once"
-            return problems.TOKEN_REQUIRED.respond(detail)
+            return problems.TOKEN_REQUIRED.build_response(detail)
         if path == "/health":
             return self._report_health()
         if path.startswith(PREFIX):
@@ -75,7 +77,7 @@ class NativeHandler(Handler):
         if path == "/metrics" and self._metrics is not None:
             return self._metrics.render(self.cache, request.accept)
         paths = [f"{PREFIX}<name>", "/health", *([] if self._metrics is None else ["/metrics"])]
-        return problems.NOT_FOUND.respond(f"the paths of this server are {', '.join(paths)} and /ping")
+        return problems.NOT_FOUND.build_response(f"the paths of this server are {', '.join(paths)} and /ping")
 
     async def _get_secret(self, request: NativeRequest, if_none_match: Sequence[str]) -> Response:
         result = await self.cache.get(
@@ -97,7 +99,7 @@ class NativeHandler(Handler):
             status = "degraded"
         else:
             status = "ok"
-        body = {"status": status, "problems": found, "secrets": [_describe(report) for report in reports]}
+        body = {"status": status, "problems": found, "secrets": [_describe_entry(report) for report in reports]}
         return Response(
             200 if is_servable and not found else 503,
             {"Content-Type": representation.JSON, "Cache-Control": "no-store"},
@@ -105,7 +107,7 @@ class NativeHandler(Handler):
         )
 
 
-def _describe(report: EntryReport) -> dict[str, object]:
+def _describe_entry(report: EntryReport) -> dict[str, object]:
     return {
         "name": report.name,
         "kind": report.kind.value,

@@ -28,7 +28,7 @@ class ProblemType(NamedTuple):
     code: str
     title: str
 
-    def respond(self, detail: str, headers: Mapping[str, str] | None = None, **members: str) -> Response:
+    def build_response(self, detail: str, headers: Mapping[str, str] | None = None, **members: str) -> Response:
         """Return the response with this problem's details, with further `headers` and `members`."""
         details = {
             # RFC 9457 section 4.2.1 keeps "about:blank" for problems that mean no more than their status.
@@ -71,7 +71,7 @@ def find_problem_type(error: SecretsCacheError) -> ProblemType:
     return INTERNAL_ERROR
 
 
-def respond_to_error(error: SecretsCacheError) -> Response:
+def build_error_response(error: SecretsCacheError) -> Response:
     """Return the response that reports an error: with Retry-After if it may pass, with AWS's own code if AWS failed."""
     problem_type = find_problem_type(error)
     headers = {}
@@ -80,4 +80,4 @@ def respond_to_error(error: SecretsCacheError) -> Response:
     members = {}
     if isinstance(error, SecretError) and problem_type.code.startswith("upstream-"):
         members["aws_code"] = error.code
-    return problem_type.respond(str(error), headers, **members)
+    return problem_type.build_response(str(error), headers, **members)

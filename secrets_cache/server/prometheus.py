@@ -62,7 +62,7 @@ class CacheCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return all metric families."""
         families = [*self._counters(), self._fetch_duration(), self._states()]
-        families.append(InfoMetricFamily("secrets_cache_build", "The version.", {"version": __version__}))
+        families.append(InfoMetricFamily("secrets_cache_build", "Version of secrets-cache.", {"version": __version__}))
         help_text = "When the process was started."
         families.append(GaugeMetricFamily("process_start_time_seconds", help_text, self._started_at, unit="seconds"))
         return [*families, *self._per_secret()] if self._by_secret else families
@@ -95,7 +95,7 @@ class CacheCollector(Collector):
         refreshes = CounterMetricFamily(f"{prefix}refreshes", "Fetches that have ended.", labels=labels)
         failures = CounterMetricFamily(f"{prefix}failures", "Fetches that brought no value.", labels=labels)
         servable = GaugeMetricFamily(f"{prefix}servable", "Whether a request would get a value.", labels=labels)
-        age = GaugeMetricFamily(f"{prefix}age_seconds", "The age of what is held.", labels=labels, unit="seconds")
+        age = GaugeMetricFamily(f"{prefix}age_seconds", "Age of the cached value.", labels=labels, unit="seconds")
         for report in self._reports:
             # A name from an environment variable may hold bytes that are not UTF-8.
             label = [report.name.encode("utf-8", "backslashreplace").decode()]

@@ -55,5 +55,5 @@ class Server:
             await self._aiohttp.created.aclose()
 
     async def drain(self, seconds: float) -> None:
-        """Accept no new callers; return when every request is answered, or after so many seconds."""
+        """Stop accepting connections; return when all requests are answered, or after `seconds`."""
         await self._listener.drain(seconds)

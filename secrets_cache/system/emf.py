@@ -22,7 +22,7 @@ from secrets_cache.core.stats import FetchEvent, Stats
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 60.0
-# Of one metric in one line.
+# CloudWatch allows this many values per metric in one line.
 MAX_VALUES = 100
 MAX_DIMENSION_LENGTH = 1024
 # Each counter of the cache, and the name of its metric.
@@ -42,7 +42,7 @@ class Emf:
 
     Args:
         counts: The counters of the cache.
-        clock: Dates the lines, and tells when a minute has passed.
+        clock: Dates the lines, and measures the minute between them.
         namespace: The namespace of the metrics in CloudWatch.
         environ: The environment variables; in Lambda, the function's name is a dimension.
         by_secret: Whether the names of listed secrets are dimensions too.

@@ -42,15 +42,6 @@ class ConfigFile:
         self.unreadable = unreadable
         self.exists = exists
 
-    def may_set_port(self) -> bool:
-        """
-        Return whether the file may set a port, without the YAML parser, which is slow to import.
-
-        A key spells "port" with these four letters, or with an escape in a quoted key, or in an encoding that is
-        refused in any case. The answer may be a wrong yes, never a wrong no.
-        """
-        return self.data is not None and (b"port" in self.data or b"\\" in self.data)
-
 
 def read_config(environ: Mapping[str, str], path: str = "") -> ConfigFile:
     """

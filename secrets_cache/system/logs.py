@@ -11,7 +11,7 @@ Rules
 3. Writing never raises: a closed pipe must not end the process.
 4. Writing never blocks for long: the reader of the pipe may have stopped, and callers come first. A line that the pipe
    does not take within 20 ms is dropped; lines after it are dropped at once, until the pipe takes one again.
-   `log.dropped` then counts them. `poll` tells whether the pipe takes `PIPE_BUF` bytes, and no more are written at a
+   `log.dropped` then counts them. `poll` reports whether the pipe takes `PIPE_BUF` bytes, and no more are written at a
    time. The pipe is not made non-blocking: that would change it for every process that shares it, and it cannot be
    opened again if it belongs to another user.
 
@@ -50,7 +50,7 @@ class JsonFormatter(logging.Formatter):
             # The template, without the arguments: they might hold a secret.
             line["message"] = str(record.msg).splitlines()[0][:200] if record.msg else ""
         if record.exc_info and record.exc_info[1] is not None:
-            line.update(describe(record.exc_info[1]))
+            line.update(describe_error(record.exc_info[1]))
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
@@ -97,7 +97,7 @@ def _make_dropped_record(lines: int) -> logging.LogRecord:
     return logger.makeRecord(__name__, logging.WARNING, __file__, 0, "log.dropped", ({"lines": lines},), None)
 
 
-def describe(error: BaseException) -> dict[str, str]:
+def describe_error(error: BaseException) -> dict[str, str]:
     """Return the type of an error, and the file and line that raised it; never its text."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
@@ -124,7 +124,7 @@ def configure(level: str) -> None:
 
 def _report_ignored(ignored: "sys.UnraisableHookArgs") -> None:
     """Log an error that cannot be raised, as from a finalizer. Python itself would print its text."""
-    fields = describe(ignored.exc_value) if ignored.exc_value else {"error": ignored.exc_type.__name__}
+    fields = describe_error(ignored.exc_value) if ignored.exc_value else {"error": ignored.exc_type.__name__}
     logger.error("internal.error", {"where": "interpreter", **fields})
 
 

@@ -52,7 +52,7 @@ def bind_channel(address: str) -> list[int]:
     Return one descriptor that listens for the exec wrapper; an empty list if that fails.
 
     Args:
-        address: `AWS_LAMBDA_RUNTIME_API`. It tells this sandbox from another one that shares the network.
+        address: `AWS_LAMBDA_RUNTIME_API`. It distinguishes this sandbox from another one that shares the network.
     """
     listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:

@@ -3,8 +3,8 @@ Environment variables from secrets: which ones to set, from where, and to what.
 
     env: and the environment -> rules -> reader (through the cache, or by its own fetch) -> assignments
 
-    via_extension   answers the wrapper from the extension, over `channel`
-    standalone      does the same in the wrapper's own process, where no extension answers
+    wrapper_server   answers the wrapper from the extension, over `wrapper_protocol`
+    standalone       does the same in the wrapper's own process, where no extension answers
 
 Rules
 -----

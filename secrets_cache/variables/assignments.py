@@ -1,5 +1,5 @@
 """
-Makes variables of values: their names and values, as bytes. Pure.
+Makes environment variables of values: their names and values, as bytes. Pure.
 
 Rules
 -----
@@ -15,7 +15,7 @@ from secrets_cache.core.json_text import NoSuchKey, NotJson, read_members, selec
 from secrets_cache.errors import KeyNotFound, VariablesFailed
 from secrets_cache.variables.rules import Rule
 
-NEXT_WRAPPER = b"AWS_LAMBDA_EXEC_WRAPPER"
+EXEC_WRAPPER = b"AWS_LAMBDA_EXEC_WRAPPER"
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 RESERVED = frozenset(
     b"""
@@ -57,18 +57,18 @@ def assign(rule: Rule, value: bytes, present: Container[bytes]) -> Assigned:
         KeyNotFound: The value lacks a key that the rule names.
         VariablesFailed: The rule needs keys, and the value is not a JSON object.
     """
-    spread = rule.spread
+    env_item = rule.env_item
     pairs: list[tuple[str, str, bytes | str | None]]
     try:
         if rule.key:
-            pairs = [(rule.key, spread.as_name, _select(value, rule.key))]
-        elif spread.as_name:
-            pairs = [("", spread.as_name, value)]
+            pairs = [(rule.key, env_item.as_name, _select(value, rule.key))]
+        elif env_item.as_name:
+            pairs = [("", env_item.as_name, value)]
         else:
             pairs = [(key, name_variable(rule, key), item) for key, item in _choose(rule, value)]
     except NotJson:
         raise VariablesFailed(
-            f"{rule.origin}: {_describe(rule)} is not a JSON object, so it has no keys; "
+            f"{rule.origin}: {_describe_value(rule)} is not a JSON object, so it has no keys; "
             "for the whole value, use `as` under env:, or a reference without #"
         ) from None
     result = Assigned({}, [])
@@ -78,13 +78,13 @@ def assign(rule: Rule, value: bytes, present: Container[bytes]) -> Assigned:
             result.refused.append(Refusal(key, name, reason))
             continue
         # Null sets nothing, but a reference to null must not keep the text of the reference.
-        is_free = spread.override or name.encode() not in present or name.encode() == NEXT_WRAPPER
+        is_free = env_item.override or name.encode() not in present or name.encode() == EXEC_WRAPPER
         if (item is not None or rule.key) and is_free:
             result.variables[name.encode()] = item.encode() if isinstance(item, str) else item
     return result
 
 
-def _describe(rule: Rule) -> str:
+def _describe_value(rule: Rule) -> str:
     return f"{'parameter' if rule.wanted.is_parameter else 'secret'} {rule.wanted.id!r}"
 
 
@@ -99,12 +99,12 @@ def _select(value: bytes, key: str) -> str | None:
 
 def _choose(rule: Rule, value: bytes) -> list[tuple[str, str | None]]:
     """Return the keys that the rule chooses, with their values."""
-    found, spread = read_members(_decode(value)), rule.spread
-    for key in (*spread.include, *spread.rename):
+    found, env_item = read_members(_decode(value)), rule.env_item
+    for key in (*env_item.include, *env_item.rename):
         if key not in found:
             raise KeyNotFound("", key)
-    wanted = {*spread.include, *spread.rename} if spread.include else found.keys()
-    return [(key, item) for key, item in found.items() if key in wanted and key not in spread.exclude]
+    wanted = {*env_item.include, *env_item.rename} if env_item.include else found.keys()
+    return [(key, item) for key, item in found.items() if key in wanted and key not in env_item.exclude]
 
 
 def _decode(value: bytes) -> str:
@@ -116,13 +116,13 @@ def _decode(value: bytes) -> str:
 
 def name_variable(rule: Rule, key: str) -> str:
     """Return the name of the variable for a key."""
-    spread = rule.spread
-    if key in spread.rename:
-        return spread.rename[key]
-    if key.encode("utf-8", "replace") == NEXT_WRAPPER:
+    env_item = rule.env_item
+    if key in env_item.rename:
+        return env_item.rename[key]
+    if key.encode("utf-8", "replace") == EXEC_WRAPPER:
         return key
-    name = spread.prefix + key
-    return name.upper() if spread.upper else name
+    name = env_item.prefix + key
+    return name.upper() if env_item.upper else name
 
 
 def _find_refusal(rule: Rule, name: str, item: bytes | str | None) -> str:
@@ -130,11 +130,11 @@ def _find_refusal(rule: Rule, name: str, item: bytes | str | None) -> str:
     try:
         encoded, value = name.encode(), item.encode() if isinstance(item, str) else item
     except UnicodeEncodeError:
-        return "the name or the value is not valid Unicode: it has half of a surrogate pair"
+        return "the name or the value is not valid Unicode: it contains an unpaired surrogate"
     if not encoded or b"=" in encoded or b"\0" in encoded:
         return "the name is empty, or contains = or NUL"
     if value is not None and b"\0" in value:
         return "the value contains NUL"
-    if encoded in RESERVED and name not in rule.spread.allow_reserved:
-        return "the name is reserved for Lambda or the program loader; allow_reserved under env: can permit it"
+    if encoded in RESERVED and name not in rule.env_item.allow_reserved:
+        return "the name is reserved for Lambda or the program loader; to set it anyway, list it under allow_reserved"
     return ""

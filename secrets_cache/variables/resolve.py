@@ -19,6 +19,7 @@ from secrets_cache.variables.rules import Rule, make_rules
 
 logger = logging.getLogger(__name__)
 
+READ_ACTIONS = {"secret": "secretsmanager:GetSecretValue", "parameter": "ssm:GetParameter"}
 SERVICES = {"secret": "Secrets Manager", "parameter": "Systems Manager", "role": "STS"}
 
 
@@ -47,7 +48,7 @@ async def resolve(
             variables, refused = assign(rule, value, {*present, *result})
         except (SecretError, VariablesFailed) as error:
             reason = str(error) if isinstance(error, VariablesFailed) else explain(rule, error)
-            if rule.spread.required:
+            if rule.env_item.required:
                 raise VariablesFailed(reason) from None
             logger.warning("variables.skipped", {"source": rule.wanted.id, "reason": reason})
             continue
@@ -68,20 +69,19 @@ def explain(rule: Rule, error: SecretError) -> str:
 
 
 def _advise(rule: Rule, error: SecretError) -> str:
-    is_parameter = rule.wanted.is_parameter
+    kind = "parameter" if rule.wanted.is_parameter else "secret"
     if isinstance(error, SecretNotFound):
         return "check its name and its region" + (" (SECRET_REGION)" if rule.origin.startswith("SECRET_ARN") else "")
     if isinstance(error, SecretRefused):
         if error.what == "role":
-            trust = "its trust policy must trust the function's role, and that role needs sts:AssumeRole on it"
+            trust = "the role's trust policy must allow the function's role, which needs sts:AssumeRole on this role"
             return trust if is_about_permission(error) else ""
         if is_about_key(error):
-            return "give the role kms:Decrypt on the key that encrypts it"
+            return f"allow the role kms:Decrypt on the key that encrypts this {kind}"
         if is_about_permission(error):
-            action = "ssm:GetParameter" if is_parameter else "secretsmanager:GetSecretValue"
-            return f"give the role {action} on it"
+            return f"allow the role {READ_ACTIONS[kind]} on this {kind}"
         return ""
     if isinstance(error, SecretUnavailable) and error.code == "timeout":
         service = SERVICES[error.what]
-        return f"in a VPC, is there a NAT gateway or an endpoint for {service}?"
+        return f"in a VPC, add a NAT gateway or an endpoint for {service}"
     return ""

@@ -46,13 +46,13 @@ class Rule(NamedTuple):
 
     Attributes:
         wanted: The value.
-        spread: How its keys become variables.
+        env_item: How its keys become variables.
         key: The key or JSON pointer in a reference; empty for the whole value, and for other rules.
         origin: The setting or variable that the rule comes from, for messages.
     """
 
     wanted: Wanted
-    spread: VariablesFrom
+    env_item: VariablesFrom
     key: str
     origin: str
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from secrets_cache import wrapper
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.variables import channel
+from secrets_cache.variables import wrapper_protocol
 from secrets_cache.variables.rules import make_rules
 
 Request = Callable[[Mapping[bytes, bytes]], bytes]
@@ -27,13 +27,13 @@ def environment(data: bytes, request: Request = wrapper.encode_request) -> None:
         name, equals, value = entry.partition(b"=")
         if name and equals:
             environ.setdefault(name, value)
-    told, names = channel.parse_request(request(environ))
+    told, names = wrapper_protocol.parse_request(request(environ))
     assert names == (environ.keys() or {b""})
     read = {name: value for name, value in environ.items() if name in _INPUTS or _is_reference(value)}
     assert read == {os.fsencode(name): os.fsencode(value) for name, value in told.items()}
     _check_rules(told)
     _check_answer(data)
-    channel.parse_request(data)
+    wrapper_protocol.parse_request(data)
 
 
 def _is_reference(value: bytes) -> bool:
@@ -50,7 +50,7 @@ def _check_rules(told: Mapping[str, str]) -> None:
         assert _ID.fullmatch(rule.wanted.id)
         assert rule.origin == "SECRET_ARN" or rule.origin in told
         assert rule.wanted.budget_seconds is None or 0 < rule.wanted.budget_seconds <= 60
-    references = [rule.origin for rule in rules if rule.spread.as_name]
+    references = [rule.origin for rule in rules if rule.env_item.as_name]
     assert references == [name for name, value in told.items() if _is_reference(os.fsencode(value))]
 
 
@@ -61,4 +61,4 @@ def _check_answer(data: bytes) -> None:
         assert b"!" in {data[:1], *(data[at + 1 : at + 2] for at in range(len(data)) if data[at : at + 1] == b"\0")}
         return
     assert (values is not None) == (data == b".\0" or data.endswith(b"\0.\0"))
-    assert values is None or values == wrapper.parse_answer(channel.encode_answer(values))
+    assert values is None or values == wrapper.parse_answer(wrapper_protocol.encode_answer(values))

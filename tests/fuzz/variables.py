@@ -12,7 +12,7 @@ from typing import Any
 from secrets_cache import wrapper
 from secrets_cache.config import VariablesFrom
 from secrets_cache.errors import KeyNotFound, VariablesFailed
-from secrets_cache.variables import assignments, channel
+from secrets_cache.variables import assignments, wrapper_protocol
 from secrets_cache.variables.assignments import RESERVED
 from secrets_cache.variables.rules import Rule, Wanted
 from tests.fuzz.selection import Number, is_compact, is_deep, parsed, picked
@@ -53,9 +53,9 @@ def variables(data: bytes, assign: Assign = assignments.assign) -> None:
     for name, item in found.items():
         assert name
         assert not {b"=", b"\0"} & {name[at : at + 1] for at in range(len(name))}
-        assert name not in RESERVED or name.decode() in rule.spread.allow_reserved
+        assert name not in RESERVED or name.decode() in rule.env_item.allow_reserved
         _check_value(expected[name], item)
-    assert found == wrapper.parse_answer(channel.encode_answer(found))
+    assert found == wrapper.parse_answer(wrapper_protocol.encode_answer(found))
 
 
 def _taken_apart(data: bytes) -> tuple[Rule, bytes, set[bytes]]:
@@ -68,7 +68,7 @@ def _taken_apart(data: bytes) -> tuple[Rule, bytes, set[bytes]]:
     pairs = (pair.partition(":") for pair in given.get("rename", "").split(",") if ":" in pair)
     # As the configuration has it: a whole value has no keys to choose from.
     of_keys = "as" not in given
-    spread = VariablesFrom(
+    env_item = VariablesFrom(
         "db",
         as_name=given.get("as", ""),
         prefix=given.get("prefix", "") if of_keys else "",
@@ -79,16 +79,16 @@ def _taken_apart(data: bytes) -> tuple[Rule, bytes, set[bytes]]:
         override="keep" not in given,
         allow_reserved=lists["allow"],
     )
-    key = given.get("key", "") if spread.as_name else ""
+    key = given.get("key", "") if env_item.as_name else ""
     present = {name.encode() for name in given.get("present", "").split(",")}
-    return Rule(Wanted("db"), spread, key, "env: db"), value, present
+    return Rule(Wanted("db"), env_item, key, "env: db"), value, present
 
 
 def _expected(rule: Rule, value: bytes, present: Container[bytes]) -> tuple[object, list[str]]:
     """Return what each name is to be set to, or the type of the error; and the keys that are refused."""
-    spread = rule.spread
-    if spread.as_name and not rule.key:
-        items: list[tuple[str, str, Any]] = [("", spread.as_name, value)]
+    env_item = rule.env_item
+    if env_item.as_name and not rule.key:
+        items: list[tuple[str, str, Any]] = [("", env_item.as_name, value)]
     else:
         document = parsed(value)
         if rule.key:
@@ -97,41 +97,41 @@ def _expected(rule: Rule, value: bytes, present: Container[bytes]) -> tuple[obje
             item = picked(document, rule.key)
             if item is NotImplemented:
                 return KeyNotFound, []
-            items = [(rule.key, spread.as_name, item)]
+            items = [(rule.key, env_item.as_name, item)]
         elif not isinstance(document, dict):
             return VariablesFailed, []
-        elif not {*spread.include, *spread.rename} <= document.keys():
+        elif not {*env_item.include, *env_item.rename} <= document.keys():
             return KeyNotFound, []
         else:
-            items = [(key, _name(spread, key), document[key]) for key in document if _is_wanted(spread, key)]
+            items = [(key, _name(env_item, key), document[key]) for key in document if _is_wanted(env_item, key)]
     result: dict[bytes, Any] = {}
     refused = []
     for key, name, item in items:
-        if not _may_be(name, item, spread):
+        if not _may_be(name, item, env_item):
             refused.append(key)
-        elif (item is not None or rule.key) and (spread.override or name.encode() not in present or name == WRAPPER):
+        elif (item is not None or rule.key) and (env_item.override or name.encode() not in present or name == WRAPPER):
             result[name.encode()] = item
     return result, refused
 
 
-def _is_wanted(spread: VariablesFrom, key: str) -> bool:
-    return key not in spread.exclude and (not spread.include or key in spread.include or key in spread.rename)
+def _is_wanted(env_item: VariablesFrom, key: str) -> bool:
+    return key not in env_item.exclude and (not env_item.include or key in env_item.include or key in env_item.rename)
 
 
-def _name(spread: VariablesFrom, key: str) -> str:
-    if key in spread.rename or key == WRAPPER:
-        return spread.rename.get(key, key)
-    return (spread.prefix + key).upper() if spread.upper else spread.prefix + key
+def _name(env_item: VariablesFrom, key: str) -> str:
+    if key in env_item.rename or key == WRAPPER:
+        return env_item.rename.get(key, key)
+    return (env_item.prefix + key).upper() if env_item.upper else env_item.prefix + key
 
 
-def _may_be(name: str, item: object, spread: VariablesFrom) -> bool:
+def _may_be(name: str, item: object, env_item: VariablesFrom) -> bool:
     """Return whether there may be such a variable: name and value can be, and it is not Lambda's."""
     try:
         encoded = name.encode()
         shown = item if isinstance(item, bytes) else _flat(item).encode()
     except UnicodeEncodeError:
         return False
-    if encoded in RESERVED and name not in spread.allow_reserved:
+    if encoded in RESERVED and name not in env_item.allow_reserved:
         return False
     return bool(encoded) and b"=" not in encoded and b"\0" not in encoded and b"\0" not in shown
 

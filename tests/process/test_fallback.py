@@ -16,11 +16,11 @@ def test_a_fallback_that_fails_is_tried_again(api, start, tmp_path):
 from secrets_cache.extension.extensions_api import ExtensionsApi
 class Api(ExtensionsApi):
     tries = 0
-    def until_shutdown(self, *arguments):
+    def wait_for_shutdown(self, *arguments):
         self.tries += 1
         if self.tries == 1:
             raise ZeroDivisionError
-        return super().until_shutdown(*arguments)
+        return super().wait_for_shutdown(*arguments)
 import os
 from secrets_cache.extension.start import run
 os._exit(run(Api(os.environ["AWS_LAMBDA_RUNTIME_API"], "secrets-cache"), os.environ))

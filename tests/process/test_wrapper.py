@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from secrets_cache.variables.channel import encode_answer
+from secrets_cache.variables.wrapper_protocol import encode_answer
 from tests.conftest import EXAMPLES
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY
@@ -86,27 +86,27 @@ ROLE_DENIED = stub.Answer(
         (None, {"SECRET_ARN": "dbb"}, "secret 'dbb' was not found in AWS Secrets Manager"),
         (None, {"SECRET_ARN": "text"}, "secret 'text' is not a JSON object"),
         (None, {"X": "secretsmanager://a b"}, "X: found 'a b'; allowed: the name or ARN of a secret"),
-        (stub.HANG, {"SECRET_ARN": "db", "API_TIMEOUT": "300"}, "within 0.3 s (API_TIMEOUT); in a VPC, is there"),
+        (stub.HANG, {"SECRET_ARN": "db", "API_TIMEOUT": "300"}, "within 0.3 s (API_TIMEOUT); in a VPC, add a"),
         (
             stub.HANG,
             {"SECRET_ARN": "db", "ASSUME_ROLE_ARN": "arn:aws:iam::123456789012:role/reader", "API_TIMEOUT": "6000"},
-            "AWS did not answer within 6 s (API_TIMEOUT); in a VPC, is there a NAT gateway or an endpoint for STS?",
+            "AWS did not answer within 6 s (API_TIMEOUT); in a VPC, add a NAT gateway or an endpoint for STS",
         ),
         (
             stub.aws_error("AccessDeniedException", "arn:aws:sts::1:assumed-role/kms-reader/x is not authorized"),
             {"SECRET_ARN": "db"},
-            "give the role secretsmanager:GetSecretValue on it",
+            "allow the role secretsmanager:GetSecretValue on this secret",
         ),
         (
             stub.ACCESS_DENIED,
             {"X": "ssm:///p"},
-            f"X: AWS refused parameter '/p' with AccessDeniedException: {DENIED}; give the role ssm:GetParameter on it",
+            f"X: AWS refused parameter '/p' with AccessDeniedException: {DENIED}; allow the role ssm:GetParameter",
         ),
         (stub.aws_error("ParameterNotFound"), {"X": "ssm:///p"}, "X: parameter '/p' was not found in Parameter Store"),
         (
             ROLE_DENIED,
             {"SECRET_ARN": "db", "ASSUME_ROLE_ARN": "arn:aws:iam::123456789012:role/reader"},
-            "with AccessDenied: not authorized; its trust policy must trust the function's role",
+            "with AccessDenied: not authorized; the role's trust policy must allow the function's role",
         ),
     ],
 )
@@ -151,7 +151,7 @@ def test_a_value_may_be_as_large_as_the_kernel_takes_it(script, size, fits):
     if fits:
         assert size == len(environ_in(done.stdout)[b"BIG"])
     else:
-        assert "the largest 'BIG' with 131073; allowed: 131072 for one" in read_failure(done)
+        assert "the largest 'BIG' with 131073; the kernel allows 131072 bytes for one variable" in read_failure(done)
 
 
 def test_an_environment_that_is_too_large_is_reported_with_the_sizes(script):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from secrets_cache.variables.channel import encode_answer
+from secrets_cache.variables.wrapper_protocol import encode_answer
 from tests.support.wrapper import environ_in, run_with_answer
 
 

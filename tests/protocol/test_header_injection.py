@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from secrets_cache.app import running
+from secrets_cache.app import run_application
 from secrets_cache.config import parse
 from secrets_cache.system.logs import JsonFormatter
 from secrets_cache.system.sockets import bind, open_sockets
@@ -52,7 +52,7 @@ async def serving(text: str) -> AsyncIterator[Setup]:
     sockets = open_sockets(bind(0)[0])
     setup = Setup(FakeClock())
     setup.port, setup.callers = sockets[0].getsockname()[1], []
-    async with running(config, sockets=sockets, environ=os.environ):
+    async with run_application(config, sockets=sockets, environ=os.environ):
         yield setup
         for caller in setup.callers:
             await caller.close()

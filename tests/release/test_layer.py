@@ -184,7 +184,7 @@ def test_the_layer_under_test_has_the_interpreter_that_ships(real, about):
     """What users get is what the tests run; only where it cannot be had may it be another one, and never in CI."""
     assert re.match(r"3\.14\.\d+$", about["python"])
     assert real.title == f"CPython {about['python']} (python-build-standalone)"
-    assert f"The layer under test: {real.title} for {HOST}" in (built_layer().parent / str(HOST)).read_text()
+    assert f"The layer used here: {real.title} for {HOST}" in (built_layer().parent / str(HOST)).read_text()
 
 
 def test_the_program_is_as_it_was_made(archive, real):
@@ -434,7 +434,7 @@ def test_where_no_interpreter_can_be_fetched_the_tests_take_the_local_one_and_sa
 
     assert 0 == done.returncode, done.stderr
     assert re.fullmatch(
-        rf"The layer under test: this machine's own CPython 3\.\d+\.\d+ for {HOST}, not the one that ships: .+\n",
+        rf"The layer used here: this machine's own CPython 3\.\d+\.\d+ for {HOST}, not the one that ships: .+\n",
         done.stdout,
     )
     assert 1 == refused.returncode

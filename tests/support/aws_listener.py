@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from secrets_cache.app import Application, running
+from secrets_cache.app import Application, run_application
 from secrets_cache.config import parse
 from secrets_cache.core.clock import Clock
 from secrets_cache.system.sockets import bind, open_sockets
@@ -85,5 +85,7 @@ async def listeners(
     config = parse(text.encode(), file="config.yaml", environ=environ)
     sockets, aws_sockets = (open_sockets(bind(0)[0]) for _ in range(2))
     port, other_port = (both[0].getsockname()[1] for both in (aws_sockets, sockets))
-    async with running(config, sockets=sockets, aws_sockets=aws_sockets, environ=environ, clock=clock) as application:
+    async with run_application(
+        config, sockets=sockets, aws_sockets=aws_sockets, environ=environ, clock=clock
+    ) as application:
         yield Listeners(application, port, other_port)

@@ -24,7 +24,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from secrets_cache.app import Application, running
+from secrets_cache.app import Application, run_application
 from secrets_cache.config import parse
 from secrets_cache.system.sockets import bind, open_sockets
 from tests.conftest import PATIENCE_SECONDS
@@ -302,8 +302,8 @@ class Cell:
     async def _settled(self) -> None:
         """Wait until nothing is being fetched any more."""
         cache = self.application.cache
-        if self.application.settling is not None:
-            await self.application.settling
+        if self.application.prefetching is not None:
+            await self.application.prefetching
         await _until(lambda: not cache.in_flight)
 
     async def _let_time_pass(self) -> None:
@@ -329,7 +329,7 @@ async def cell(moment: Moment, fault: Fault, stage: Stage, log: Log) -> AsyncIte
     clock, sockets = FakeClock(), open_sockets(bind(0)[0])
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     async with (
-        running(config, sockets=sockets, environ=os.environ, clock=clock) as application,
+        run_application(config, sockets=sockets, environ=os.environ, clock=clock) as application,
         aiohttp.ClientSession() as client,
     ):
         yield Cell(moment, fault, stage, log, clock, application, client, url)

@@ -336,15 +336,15 @@ HTTP = (
     ),
     Promise(
         "Status 503 always says when to try again.",
-        Mutation("respond_to_error", "isinstance(error, SecretUnavailable)", "False"),
+        Mutation("build_error_response", "isinstance(error, SecretUnavailable)", "False"),
         ["test_retry_after_says_when_there_will_be_another_try"],
     ),
     Promise(
         "An error of ours shows nothing of what caused it.",
         Mutation(
             "Handler.handle",
-            "response = self._respond_to_failure()",
-            'response = self._respond_to_failure(); response.body = str(error).encode("utf-8", "replace")',
+            "response = self._build_failure_response()",
+            'response = self._build_failure_response(); response.body = str(error).encode("utf-8", "replace")',
         ),
         ["test_an_error_of_ours_shows_nothing"],
     ),
@@ -381,9 +381,9 @@ PROCESS = (
     Promise(
         "From before the registration on, a connection is never refused.",
         Mutation(
-            "Startup.register",
+            "Startup.bind_and_register",
             "self._bind()",
-            "finish(api.register()); self.registered_at = time.monotonic(); self._bind()",
+            "run_exchange(api.register()); self.registered_at = time.monotonic(); self._bind()",
         ),
         ["test_the_port_is_open_when_the_registration_arrives"],
     ),
@@ -399,7 +399,7 @@ PROCESS = (
     ),
     Promise(
         "Under SnapStart nothing is fetched before the first request.",
-        Mutation("fetches_late", 'environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"', "False"),
+        Mutation("is_snapstart", 'environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"', "False"),
         [
             "test_under_snapstart_nothing_is_fetched_before_the_first_request",
             "test_under_snapstart_it_is_ready_without_having_fetched",
@@ -412,12 +412,12 @@ PROCESS = (
     ),
     Promise(
         "It is never asked for again at once: after each failure the pause doubles.",
-        Mutation("ExtensionsApi.until_shutdown", "min(pause * 2, MAX_RETRY_SECONDS)", "first_pause"),
+        Mutation("ExtensionsApi.wait_for_shutdown", "min(pause * 2, MAX_RETRY_SECONDS)", "first_pause"),
         ["test_the_pause_between_two_tries_doubles"],
     ),
     Promise(
         "The process never ends before SHUTDOWN, whatever fails.",
-        Mutation("extension.start:run", "_fall_back(api, startup)", "return 1"),
+        Mutation("extension.start:run", "_run_fallback(api, startup)", "return 1"),
         [
             "test_what_cannot_be_imported_leaves_the_fallback",
             "test_a_server_that_cannot_start_leaves_the_fallback",
@@ -458,7 +458,7 @@ PROCESS = (
     Promise(
         "Of an error only the type and the place are logged.",
         Mutation(
-            "logs:describe",
+            "describe_error",
             '{"error": type(error).__name__, "at": place}',
             '{"error": type(error).__name__, "at": place, "text": str(error)}',
         ),

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from secrets_cache.app import build_cache, refresh_when_due, running
+from secrets_cache.app import build_cache, refresh_when_due, run_application
 from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES
 from secrets_cache.config import parse
 from secrets_cache.core.secret import Ref
@@ -38,7 +38,7 @@ class App:
 
     async def settled(self) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await self.application.settling
+            await self.application.prefetching
 
     def tick(self, clock, seconds: float) -> None:
         """Let time pass, and let the timer look at the clock."""
@@ -60,7 +60,7 @@ async def app(text: str, *, clock=None, **environ: str):
     sockets = open_sockets(bind(0)[0])
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     async with (
-        running(config, sockets=sockets, environ=environ, clock=clock) as application,
+        run_application(config, sockets=sockets, environ=environ, clock=clock) as application,
         aiohttp.ClientSession() as client,
     ):
         yield App(application, client, url)
@@ -175,7 +175,7 @@ async def test_under_snapstart_nothing_is_fetched_before_the_first_request(upstr
     upstream.put("two", CANARY)
     environ = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
     async with app("secrets: [one, two]", **environ) as running_app:
-        assert running_app.application.settling is None
+        assert running_app.application.prefetching is None
         assert "pending" in (await running_app.get("/health"))[2]
         assert 0 == len(upstream.calls)
 

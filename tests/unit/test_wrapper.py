@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.variables.channel import encode_answer, parse_request
+from secrets_cache.variables.wrapper_protocol import encode_answer, parse_request
 from secrets_cache.wrapper import encode_request, parse_answer, prepare
 from tests.support.fakes import CANARY
 from tests.support.wrapper import CONTENTS, NAMES

@@ -42,7 +42,7 @@ def main() -> int:
         sys.stderr.write(f"make layer: {error}\n")
         return 1
     if given.quiet:
-        print(f"The layer under test: {title}")
+        print(f"The layer used here: {title}")
     else:
         size, digest = archive.stat().st_size, hashlib.sha256(archive.read_bytes()).hexdigest()
         print(*lines, archive, f"{size:,} bytes, sha256 {digest}", sep="\n")

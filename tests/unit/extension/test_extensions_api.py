@@ -8,14 +8,14 @@ import pytest
 
 from secrets_cache.errors import ExtensionsApiError
 from secrets_cache.extension.extensions_api import ExtensionsApi
-from secrets_cache.http1.exchange import finish
+from secrets_cache.http1.exchange import run_exchange
 from tests.conftest import PATIENCE_SECONDS
 from tests.support.lambda_api import IDENTIFIER
 
 
 def test_registering_is_for_shutdown_only_under_the_files_name(api, client):
     """Lambda insists on the name; Managed Instances admit no other event."""
-    finish(client.register())
+    run_exchange(client.register())
     (call,) = api.calls
 
     assert ("POST", "/2020-01-01/extension/register") == (call.method, call.path)
@@ -29,7 +29,7 @@ def test_no_proxy_is_asked(api, client, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
 
-    finish(client.register())
+    run_exchange(client.register())
 
     assert ["/register"] == api.paths()
 
@@ -48,7 +48,7 @@ def test_a_registration_that_fails_says_why(api, client, answer, reason):
     api.answers["/register"] = [answer]
 
     with pytest.raises(ExtensionsApiError, match=f"POST /extension/register: {reason}"):
-        finish(client.register())
+        run_exchange(client.register())
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_an_address_where_nobody_is(address, reason):
     """A refused connection, or no address at all."""
     client = ExtensionsApi(address, "secrets-cache")
 
-    for call in (client.register(), client.init_error("a", "b")):
+    for call in (client.register(), client.report_init_error("a", "b")):
         with pytest.raises(ExtensionsApiError, match=reason):
-            finish(call)
+            run_exchange(call)
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_what_does_not_speak_http(noise):
         thread = threading.Thread(target=answer)
         thread.start()
         with pytest.raises(ExtensionsApiError):
-            finish(ExtensionsApi(f"127.0.0.1:{server.getsockname()[1]}", "x").register())
+            run_exchange(ExtensionsApi(f"127.0.0.1:{server.getsockname()[1]}", "x").register())
         thread.join()
 
 
 def test_the_next_event_has_no_time_out(api, client):
     """An event that comes to an abandoned request is lost: AWS says not to set one."""
-    finish(client.register())
-    steps = client.until_shutdown(lambda _: None)
+    run_exchange(client.register())
+    steps = client.wait_for_shutdown(lambda _: None)
     wait = next(steps)
     while wait.is_writing or not api.wait_until(lambda: "/event/next" in api.paths(), 0):
         wait = next(steps)
@@ -105,21 +105,21 @@ def test_the_next_event_has_no_time_out(api, client):
 def stay(client: ExtensionsApi) -> tuple[str, list[str]]:
     """Return why it is time to go, and the failures until then."""
     failures: list[str] = []
-    reason = finish(client.until_shutdown(lambda error: failures.append(str(error)), 0.01))
+    reason = run_exchange(client.wait_for_shutdown(lambda error: failures.append(str(error)), 0.01))
     return reason, failures
 
 
 def test_the_next_event_is_asked_for_once_and_waited_for(api, client):
     """One request, however long it takes, and however often the generator is resumed."""
-    finish(client.register())
-    steps = client.until_shutdown(lambda error: None)
+    run_exchange(client.register())
+    steps = client.wait_for_shutdown(lambda error: None)
     for _ in range(5):
         wait = next(steps)
     assert api.wait_until(lambda: "/event/next" in api.paths(), PATIENCE_SECONDS)
     assert wait.until is None
     api.release.set()
 
-    assert "SHUTDOWN" == finish(steps)
+    assert "SHUTDOWN" == run_exchange(steps)
     assert ["/register", "/event/next"] == api.paths()
     assert IDENTIFIER == api.calls[1].headers["lambda-extension-identifier"]
 
@@ -138,8 +138,11 @@ def test_asking_for_the_next_event_registers_first_where_that_failed(api, client
         ((403, {}, b"no"), "status 403: no"),
         ((500, {}, b"no"), "status 500: no"),
         (None, "the connection ended before the response was complete"),
-        ((200, {}, b'{"eventType":"INVOKE"}'), "the event is 'INVOKE', but only SHUTDOWN was registered for"),
-        *(((200, {}, body), "the event is '") for body in (b"", b"[]", b"{}", b"nonsense", b"[" * 60_000)),
+        (
+            (200, {}, b'{"eventType":"INVOKE"}'),
+            "Lambda sent the event 'INVOKE', but the extension registered only for SHUTDOWN",
+        ),
+        *(((200, {}, body), "Lambda sent the event '") for body in (b"", b"[]", b"{}", b"nonsense", b"[" * 60_000)),
     ],
 )
 def test_whatever_is_not_shutdown_is_reported_and_asked_again(api, client, answer, reason):
@@ -181,9 +184,9 @@ def test_a_body_may_come_in_chunks_or_until_the_end(api, client, headers, body):
 
 def test_a_failed_init_is_reported_with_its_type_and_text(api, client):
     """Both in the body and, the type, in the header that Lambda reads."""
-    finish(client.register())
+    run_exchange(client.register())
 
-    finish(client.init_error("Extension.ConfigInvalid", 'ttl: found "x"'))
+    run_exchange(client.report_init_error("Extension.ConfigInvalid", 'ttl: found "x"'))
 
     call = api.calls[1]
     assert "/2020-01-01/extension/init/error" == call.path

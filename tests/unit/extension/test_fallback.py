@@ -12,7 +12,7 @@ import pytest
 
 from secrets_cache.errors import ExtensionsApiError
 from secrets_cache.extension.extensions_api import ExtensionsApi
-from secrets_cache.extension.fallback import MAX_CALLERS, stay
+from secrets_cache.extension.fallback import MAX_CALLERS, answer_until_shutdown
 from secrets_cache.system.sockets import bind, open_sockets
 from tests.conftest import PATIENCE_SECONDS
 from tests.support.lambda_api import LambdaApi
@@ -21,7 +21,7 @@ REQUEST = b"GET /cache/db HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Staying:
-    """`stay` in a thread of its own."""
+    """`answer_until_shutdown` in a thread of its own."""
 
     def __init__(self, api: LambdaApi, *, listen: bool = True, **options: float) -> None:
         self.sockets = open_sockets(bind(0)[0]) if listen else []
@@ -29,7 +29,7 @@ class Staying:
         self.has_reported = threading.Event()
         client = ExtensionsApi(api.address, "secrets-cache")
         self.thread = threading.Thread(
-            target=stay, args=(client, self.sockets, self._report), kwargs=options, daemon=True
+            target=answer_until_shutdown, args=(client, self.sockets, self._report), kwargs=options, daemon=True
         )
         self.thread.start()
 

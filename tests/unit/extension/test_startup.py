@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from secrets_cache.extension.startup import Startup
+from secrets_cache.extension.startup import Startup, may_set_port
+from secrets_cache.system.files import read_config
 from secrets_cache.system.sockets import CHANNEL
 from tools.emulator import free_port
 
@@ -46,9 +47,9 @@ def close(startup: Startup) -> None:
 def test_each_step_is_done_once(api, client, make):
     """A restart neither binds nor registers again."""
     startup = make("secrets: [db]")
-    startup.register(client)
+    startup.bind_and_register(client)
     registered_at = startup.registered_at
-    startup.register(client)
+    startup.bind_and_register(client)
 
     assert ["/register"] == api.paths()
     assert registered_at == startup.registered_at
@@ -60,7 +61,7 @@ def test_the_ports_are_those_of_the_environment(client, make):
     """Then the file is not parsed, unless it may set one as well."""
     port, aws_port = free_port(), free_port()
     startup = make(SECRETS_CACHE_PORT=f" {port} ", PARAMETERS_SECRETS_EXTENSION_HTTP_PORT=str(aws_port))
-    startup.register(client)
+    startup.bind_and_register(client)
 
     assert (port, aws_port) == (startup.port, startup.aws_port)
     assert is_open(port)
@@ -72,7 +73,7 @@ def test_where_the_environment_names_no_port_the_configuration_does(client, make
     """Whether it is left out, or is none: then it is a problem of the configuration as well."""
     port = free_port()
     startup = make(f"server: {{port: {port}}}", SECRETS_CACHE_PORT=variable)
-    startup.register(client)
+    startup.bind_and_register(client)
 
     assert port == startup.port
     assert is_open(port)
@@ -84,7 +85,7 @@ def test_a_port_that_is_taken_is_a_failure_to_log(client, make):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         startup = make(SECRETS_CACHE_PORT=str(port))
-        startup.register(client)
+        startup.bind_and_register(client)
         startup.open_sockets()
         close(startup)
 
@@ -98,8 +99,8 @@ def test_a_registration_that_fails_is_a_failure_to_log(api, client, make):
     """It is not repeated here: `/event/next` registers first."""
     api.answers["/register"] = [(500, {}, b"no")]
     startup = make()
-    startup.register(client)
-    startup.register(client)
+    startup.bind_and_register(client)
+    startup.bind_and_register(client)
 
     ((event, port, error),) = startup.failures
     assert ("extensions_api.failed", startup.port) == (event, port)
@@ -110,7 +111,7 @@ def test_a_registration_that_fails_is_a_failure_to_log(api, client, make):
 def test_the_ports_stay_open_between_two_attempts(client, make):
     """A caller that a failed attempt has not accepted is accepted by the next one."""
     startup = make()
-    startup.register(client)
+    startup.bind_and_register(client)
     startup.open_sockets()
     with socket.create_connection(("127.0.0.1", startup.port)) as caller:
         close(startup)
@@ -124,7 +125,7 @@ def test_the_ports_stay_open_between_two_attempts(client, make):
 def test_the_wrapper_is_answered_by_the_first_attempt_only(api, client, make):
     """After that it fetches by itself; so does one that comes before an attempt, once the channel is closed."""
     startup = make()
-    startup.register(client)
+    startup.bind_and_register(client)
     startup.open_sockets()
     (listener,) = startup.channel
     assert CHANNEL + api.address.encode() == listener.getsockname()
@@ -134,7 +135,7 @@ def test_the_wrapper_is_answered_by_the_first_attempt_only(api, client, make):
     close(startup)
 
     other = make()
-    other.register(client)
+    other.bind_and_register(client)
     other.close_channel()
     other.open_sockets()
     assert [] == other.channel
@@ -156,9 +157,28 @@ def test_the_fallback_gets_all_ports_even_if_none_was_bound_before(make):
 def test_closed_ports_refuse(client, make):
     """When nothing can answer, callers must not wait."""
     startup = make()
-    startup.register(client)
+    startup.bind_and_register(client)
     before = len(list(Path("/proc/self/fd").iterdir()))
     startup.close_ports()
 
     assert not is_open(startup.port)
     assert before > len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"secrets: [a]", False),
+        (b"server: {port: 1}", True),
+        (b'server: {"p\\x6frt": 1}', True),
+        (b"secrets: [transport]", True),
+        (b"", False),
+    ],
+)
+def test_whether_a_port_can_be_named_is_judged_without_the_parser(tmp_path, data, expected):
+    """A wrong yes costs time, a wrong no the port; so it is yes in doubt."""
+    file = tmp_path / "config.yaml"
+    file.write_bytes(data)
+
+    assert expected is may_set_port(read_config({}, str(file)))
+    assert not may_set_port(read_config({}, str(tmp_path / "none")))

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from secrets_cache.http1.exchange import MAX_RESPONSE_BYTES, exchange, finish, sleep_until
+from secrets_cache.http1.exchange import MAX_RESPONSE_BYTES, exchange, run_exchange, sleep_until
 
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
 
@@ -27,7 +27,7 @@ def test_an_answer_that_drips_is_put_together_and_never_waited_for(server):
             assert next(steps).until is None
         connection.sendall(RESPONSE[-1:])
 
-        assert b"abc" == finish(steps).body
+        assert b"abc" == run_exchange(steps).body
 
 
 def test_a_request_larger_than_what_the_system_takes_is_sent_in_parts(server):
@@ -49,7 +49,7 @@ def test_a_request_larger_than_what_the_system_takes_is_sent_in_parts(server):
         connection.setblocking(True)
         connection.sendall(RESPONSE)
 
-        assert b"abc" == finish(steps).body
+        assert b"abc" == run_exchange(steps).body
 
 
 def test_an_answer_that_does_not_end_is_given_up(server):
@@ -61,11 +61,11 @@ def test_an_answer_that_does_not_end_is_given_up(server):
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MAX_RESPONSE_BYTES + 1))
 
         with pytest.raises(ValueError, match="longer than 65536 bytes"):
-            finish(steps)
+            run_exchange(steps)
 
 
 def test_every_address_of_a_name_is_tried():
-    """`localhost` is [::1] first, as a rule, and the platform may listen on the other only."""
+    """`localhost` is usually [::1] first, and the platform may listen on the other only."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         steps = exchange("localhost", server.getsockname()[1], b"GET / HTTP/1.1\r\n\r\n")
         wait = next(steps)
@@ -75,7 +75,7 @@ def test_every_address_of_a_name_is_tried():
         with connection:
             connection.sendall(RESPONSE)
 
-            assert b"abc" == finish(steps).body
+            assert b"abc" == run_exchange(steps).body
 
 
 def test_sleeping_is_a_wait_for_a_time_only():
@@ -85,5 +85,5 @@ def test_sleeping_is_a_wait_for_a_time_only():
 
     wait = next(steps)
     assert (None, until) == (wait.descriptor, wait.until)
-    finish(steps)
+    run_exchange(steps)
     assert until <= time.monotonic()

@@ -7,7 +7,7 @@ import pytest
 
 from secrets_cache.config import parse
 from secrets_cache.core.secret import AwsContext
-from secrets_cache.server.aws_layer_handler import MAX_CONTEXTS, _respond_with_json
+from secrets_cache.server.aws_layer_handler import MAX_CONTEXTS, _build_json_response
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import aws_layer_table
 from tests.support.aws_layer_table import BINARY, GOOD, PARAMETER, ROLE, ROWS, SECRET, Row, parameter, parameter_store
@@ -385,7 +385,7 @@ def test_without_the_variable_nobody_listens():
 
 def test_the_json_is_small_and_whole():
     """No spaces between its parts, and text of any script as itself."""
-    assert b'{"a":[1,"\xc3\xa9\\n"]}' == _respond_with_json(200, json.loads('{"a": [1, "\\u00e9\\n"]}')).body
+    assert b'{"a":[1,"\xc3\xa9\\n"]}' == _build_json_response(200, json.loads('{"a": [1, "\\u00e9\\n"]}')).body
 
 
 async def test_more_than_twenty_roles_and_regions_are_refused(clock):

@@ -61,22 +61,3 @@ def test_a_file_that_may_not_be_read(tmp_path):
         pytest.skip("this user may read everything")
 
     assert "Permission denied" == read_config({}, str(file)).unreadable
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        (b"secrets: [a]", False),
-        (b"server: {port: 1}", True),
-        (b'server: {"p\\x6frt": 1}', True),
-        (b"secrets: [transport]", True),
-        (b"", False),
-    ],
-)
-def test_whether_a_port_can_be_named_is_judged_without_the_parser(tmp_path, data, expected):
-    """A wrong yes costs time, a wrong no the port; so it is yes in doubt."""
-    file = tmp_path / "config.yaml"
-    file.write_bytes(data)
-
-    assert expected is read_config({}, str(file)).may_set_port()
-    assert not read_config({}, str(tmp_path / "none")).may_set_port()

@@ -3,7 +3,7 @@
 import json
 import logging
 
-from secrets_cache.system.logs import JsonFormatter, describe
+from secrets_cache.system.logs import JsonFormatter, describe_error
 from tests.support.fakes import CANARY
 
 
@@ -54,4 +54,4 @@ def test_of_an_error_only_type_and_place_show():
     assert "ValueError" == found["error"]
     assert str(found["at"]).startswith("test_logs.py:")
     assert CANARY not in json.dumps(found)
-    assert {"error": "KeyError", "at": ""} == describe(KeyError(CANARY))
+    assert {"error": "KeyError", "at": ""} == describe_error(KeyError(CANARY))

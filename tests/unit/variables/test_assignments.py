@@ -12,10 +12,10 @@ from secrets_cache.variables.assignments import RESERVED, assign
 from secrets_cache.variables.rules import Rule, Wanted
 
 
-def assigned_by(value, *, present=(), key="", **spread):
+def assigned_by(value, *, present=(), key="", **keys):
     """Return what a value becomes."""
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return assign(Rule(Wanted("db"), VariablesFrom("db", **spread), key, "env: db"), data, set(present)).variables
+    return assign(Rule(Wanted("db"), VariablesFrom("db", **keys), key, "env: db"), data, set(present)).variables
 
 
 def test_every_top_level_key_becomes_a_variable():
@@ -85,11 +85,11 @@ def test_a_key_that_is_not_there_is_an_error(key):
     assert key == caught.value.key
 
 
-@pytest.mark.parametrize("spread", [{"include": ("b",)}, {"rename": {"b": "B"}}])
-def test_a_key_that_a_rule_names_must_be_there(spread):
+@pytest.mark.parametrize("keys", [{"include": ("b",)}, {"rename": {"b": "B"}}])
+def test_a_key_that_a_rule_names_must_be_there(keys):
     """A typing error must not cost a variable in silence."""
     with pytest.raises(KeyNotFound):
-        assigned_by({"a": 1}, **spread)
+        assigned_by({"a": 1}, **keys)
 
 
 @pytest.mark.parametrize("value", [b"text", b"[1]", b"\xff", b'"a"', b"{"])

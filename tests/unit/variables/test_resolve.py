@@ -72,13 +72,16 @@ async def test_a_variable_that_is_refused_is_logged_by_name(caplog):
     ("error", "said"),
     [
         (SecretNotFound("a"), "check its name and its region (SECRET_REGION)"),
-        (SecretRefused("a", code="AccessDeniedException"), "give the role secretsmanager:GetSecretValue on it"),
+        (
+            SecretRefused("a", code="AccessDeniedException"),
+            "allow the role secretsmanager:GetSecretValue on this secret",
+        ),
         (
             SecretRefused("a", code="AccessDeniedException", aws_message="Access to KMS is not allowed"),
-            "give the role kms:Decrypt on the key that encrypts it",
+            "allow the role kms:Decrypt on the key that encrypts this secret",
         ),
-        (about(SecretRefused("r", code="AccessDenied"), "role"), "that role needs sts:AssumeRole on it"),
-        (SecretTimeout("a", budget_seconds=5), "in a VPC, is there a NAT gateway or an endpoint for Secrets Manager?"),
+        (about(SecretRefused("r", code="AccessDenied"), "role"), "which needs sts:AssumeRole on this role"),
+        (SecretTimeout("a", budget_seconds=5), "in a VPC, add a NAT gateway or an endpoint for Secrets Manager"),
         (VariablesFailed("as it is"), "as it is"),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_reference_names_its_value(value, expected):
     rule = make_rules([], {"DB": value})[0]
 
     assert expected == (rule.wanted.id, rule.wanted.is_parameter, rule.key)
-    assert ("DB", "DB") == (rule.spread.as_name, rule.origin)
+    assert ("DB", "DB") == (rule.env_item.as_name, rule.origin)
 
 
 @pytest.mark.parametrize(

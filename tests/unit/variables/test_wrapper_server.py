@@ -1,8 +1,8 @@
-"""When the extension expects a wrapper. The two as processes: tests/process/test_via_extension.py."""
+"""When the extension expects a wrapper. The two as processes: tests/process/test_wrapper_server.py."""
 
 import pytest
 
-from secrets_cache.variables.via_extension import expects_wrapper
+from secrets_cache.variables.wrapper_server import expects_wrapper
 
 WRAPPER = "/opt/get-secrets-layer"
 

@@ -16,7 +16,7 @@ from secrets_cache.config import Config
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.variables.channel import Channel
+from secrets_cache.variables.wrapper_protocol import Channel
 
 if TYPE_CHECKING:
     from secrets_cache.variables.reader import SecretReader
@@ -63,7 +63,7 @@ class VariablesServer:
         if self._reader is None:
             reader = SecretReader(
                 # The first request makes the cache fetch everything, and the snapshot would then hold it.
-                cache=None if fetches_late(self._environ) else self._cache,
+                cache=None if is_snapstart(self._environ) else self._cache,
                 listed=self._config.listed,
                 environ=self._environ,
                 budget_seconds=self._config.fetch_timeout,
@@ -87,12 +87,12 @@ class VariablesServer:
 
 def expects_wrapper(environ: Mapping[str, str]) -> bool:
     """Return whether a wrapper will ask during the init phase. False under SnapStart: nothing is prefetched there."""
-    if fetches_late(environ):
+    if is_snapstart(environ):
         return False
     paths = [environ.get("AWS_LAMBDA_EXEC_WRAPPER", ""), *environ.get("SECRETS_CACHE_NEXT_WRAPPER", "").split(":")]
     return any(os.path.basename(path) == WRAPPER for path in paths)  # noqa: PTH119 - no pathlib on the start path
 
 
-def fetches_late(environ: Mapping[str, str]) -> bool:
+def is_snapstart(environ: Mapping[str, str]) -> bool:
     """Return whether nothing may be fetched before the first request: under SnapStart."""
     return environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"

@@ -4,6 +4,9 @@ The extension's end of the connection to the wrapper: a Unix socket in the abstr
 No HTTP client can reach such a socket, so a function that is tricked into making a request cannot either. Code that
 runs in the sandbox as the same user could read the function's environment anyway.
 
+The bytes: `parse_request` reads what `wrapper.encode_request` writes, `wrapper.parse_answer` reads what `encode_answer`
+writes. The wrapper has its half in its own module, since it may not import this one.
+
 Rules
 -----
 1. Only processes of the same user and of root are answered.
@@ -20,7 +23,7 @@ import struct
 from collections.abc import Awaitable, Callable, Mapping
 
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.system.logs import describe
+from secrets_cache.system.logs import describe_error
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +78,7 @@ class Channel:
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         # Tasks that __aexit__ has cancelled are no longer in the set.
         if task in self._tasks and error is not None and not isinstance(error, ConnectionError):
-            logger.error("internal.error", {"where": "variables", **describe(error)})
+            logger.error("internal.error", {"where": "variables", **describe_error(error)})
         self._tasks.discard(task)
 
     async def _make_reply(self, connection: socket.socket) -> bytes:

@@ -8,8 +8,8 @@ import pytest
 
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.system.sockets import CHANNEL, bind_channel, open_sockets
-from secrets_cache.variables import channel
-from secrets_cache.variables.channel import Channel
+from secrets_cache.variables import wrapper_protocol
+from secrets_cache.variables.wrapper_protocol import Channel
 from tests.support.fakes import CANARY
 
 # Its own for each process that runs tests: all processes of a machine share these names.
@@ -106,7 +106,7 @@ async def test_a_request_without_end_is_given_up():
         raise AssertionError
 
     with pytest.raises(ConnectionError):
-        await ask(answer, b"A" * (channel.MAX_REQUEST_BYTES * 2))
+        await ask(answer, b"A" * (wrapper_protocol.MAX_REQUEST_BYTES * 2))
 
 
 async def test_leaving_stops_who_is_still_waiting():

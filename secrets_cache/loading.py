@@ -1,0 +1,27 @@
+"""
+Makes a configuration of the file that `system` has read, and logs what is wrong with it.
+
+A module of its own, since `config` and `system` do not import each other.
+"""
+
+from collections.abc import Mapping
+
+from secrets_cache.config import Config, parse
+from secrets_cache.system.files import ConfigFile
+
+
+def parse_config(file: ConfigFile, environ: Mapping[str, str]) -> Config:
+    """Return the configuration that `file` and `environ` give together. Never raises."""
+    return parse(file.data, file=file.path, environ=environ, unreadable=file.unreadable)
+
+
+def start_log(config: Config) -> None:
+    """Set the level of the log, and log every problem of the configuration."""
+    # Not at the top: a port in the file makes the extension parse it before it registers, and that needs no log.
+    import logging  # noqa: PLC0415
+
+    from secrets_cache.system import logs  # noqa: PLC0415
+
+    logs.configure(config.log_level)
+    for problem in config.problems:
+        logging.getLogger(__name__).error("config.invalid", problem.as_fields())
