@@ -18,7 +18,7 @@ from typing import Any
 
 from secrets_cache import __version__
 from secrets_cache.aws.client import KEEPALIVE_SECONDS, ServiceClient
-from secrets_cache.aws.endpoints import find_credentials, find_endpoint, find_region
+from secrets_cache.aws.endpoints import find_credentials, find_endpoint, read_region
 from secrets_cache.aws.errors import classify, make_malformed, make_unanswered
 from secrets_cache.aws.signing import Credentials, sign
 from secrets_cache.aws.trust import TrustStore
@@ -47,7 +47,7 @@ def choose_client(
         return fallback
     trust = TrustStore(environ.get("AWS_CA_BUNDLE", ""))
     connections = Connections(endpoint, trust.context, keepalive_seconds=keepalive_seconds, clock=clock)
-    region = find_region(environ)
+    region = read_region(environ)
     return DirectClient(fallback, connections, trust, region=region, credentials=credentials, clock=clock)
 
 

@@ -36,7 +36,7 @@ _KEY = re.compile(r"[!-~]{8,}")
 _MAX_PORT = 65535
 
 
-def find_region(environ: Mapping[str, str]) -> str:
+def read_region(environ: Mapping[str, str]) -> str:
     """Return the region that calls go to; empty if none is set."""
     return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
 
@@ -48,7 +48,7 @@ def find_endpoint(environ: Mapping[str, str]) -> Endpoint | None:
     home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - no pathlib on the start path
     if any(os.path.exists(f"{home}/.aws/{file}") for file in FILES):  # noqa: PTH110
         return None
-    region = find_region(environ)
+    region = read_region(environ)
     if not _REGION.fullmatch(region):
         return None
     url = environ.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or environ.get("AWS_ENDPOINT_URL") or ""

@@ -8,11 +8,12 @@ Rules
 """
 
 import http.client
-from typing import NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 from secrets_cache.cli.arguments import Usage
 from secrets_cache.config import Config
+from secrets_cache.core.secret import Confidential
 
 OK = 200
 
@@ -22,14 +23,15 @@ SERVER = "secrets-cache"
 TOKEN_HEADER = "X-Aws-Parameters-Secrets-Token"  # noqa: S105 - a header's name
 
 
-class Answer(NamedTuple):
-    """The server's answer: status and content. Its repr leaves out the content, which may be a secret's value."""
+class Answer(Confidential):
+    """The server's answer: its status, and its content, which may be a secret's value."""
 
-    status: int
-    body: bytes
+    __slots__ = ("body", "status")
+    HIDDEN = "body"
 
-    def __repr__(self) -> str:
-        return f"Answer(status={self.status})"
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status: Final = status
+        self.body: Final = body
 
 
 class NoServer(Exception):

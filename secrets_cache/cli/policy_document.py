@@ -27,6 +27,7 @@ from secrets_cache.cli.iam_resources import (
     resolve_region,
 )
 from secrets_cache.config import Config
+from secrets_cache.core.arn import Arn, find_region
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.variables.rules import find_ref, index_names, make_rules
 
@@ -62,12 +63,14 @@ def build_policy(
     """
     refs = _collect_refs(config, environ, place.region)
     if role:
-        place = Place(place.region, role.split(":")[4], role.split(":")[1])
+        arn = Arn.parse(role)
+        assert arn is not None  # noqa: S101 - the configuration allows nothing else
+        place = Place(place.region, arn.account, arn.partition)
     mine = [ref for ref in refs if ref.context.role_arn == role]
     reads = [*_read_secrets(mine, place), *_read_parameters(config, mine, place, role)]
     if not role:
         allowed = [one for pattern in config.allow for one in list_grants(pattern, place)]
-        reads += [(*one, one[2].split(":")[3]) for one in allowed]
+        reads += [(*one, find_region(one[2])) for one in allowed]
     statements = [*_make_statements(SECRETS, reads, place), *_make_statements(PARAMETERS, reads, place)]
     threshold = choose_batch_threshold(config.batch)
     batches = _group_batches([item.ref for item in config.secrets], place, role)

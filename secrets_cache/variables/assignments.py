@@ -37,16 +37,9 @@ class Refusal(NamedTuple):
     reason: str
 
 
-class Assigned(NamedTuple):
-    """The variables that a rule makes of a value, None for one to unset; and the variables that are refused."""
-
-    variables: dict[bytes, bytes | None]
-    refused: list[Refusal]
-
-
-def assign(rule: Rule, value: bytes, present: Container[bytes]) -> Assigned:
+def assign(rule: Rule, value: bytes, present: Container[bytes]) -> tuple[dict[bytes, bytes | None], list[Refusal]]:
     """
-    Return the variables that `rule` makes of a value.
+    Return the variables that `rule` makes of a value, None for one to unset; and the variables that are refused.
 
     Args:
         rule: Which variables to set.
@@ -71,17 +64,18 @@ def assign(rule: Rule, value: bytes, present: Container[bytes]) -> Assigned:
             f"{rule.origin}: {_describe_value(rule)} is not a JSON object, so it has no keys; "
             "for the whole value, use `as` under env:, or a reference without #"
         ) from None
-    result = Assigned({}, [])
+    variables: dict[bytes, bytes | None] = {}
+    refused: list[Refusal] = []
     for key, name, item in pairs:
         reason = _find_refusal(rule, name, item)
         if reason:
-            result.refused.append(Refusal(key, name, reason))
+            refused.append(Refusal(key, name, reason))
             continue
         # Null sets nothing, but a reference to null must not keep the text of the reference.
         is_free = env_item.override or name.encode() not in present or name.encode() == EXEC_WRAPPER
         if (item is not None or rule.key) and is_free:
-            result.variables[name.encode()] = item.encode() if isinstance(item, str) else item
-    return result
+            variables[name.encode()] = item.encode() if isinstance(item, str) else item
+    return variables, refused
 
 
 def _describe_value(rule: Rule) -> str:

@@ -26,6 +26,7 @@ import pytest
 import secrets_cache
 from secrets_cache.aws.source import AwsSource
 from secrets_cache.config import Token
+from secrets_cache.config.model import Problem
 from secrets_cache.core.arn import Arn
 from secrets_cache.core.clock import Instant
 from secrets_cache.core.freshness import CachedValue
@@ -302,7 +303,7 @@ def made(kind: type, names: Sequence[str]) -> object:
         "held": CachedValue(secret(), Instant(0, 0), 0, 0),
         "value": CANARY.encode(),
         "body": CANARY.encode(),
-        **dict.fromkeys(Arn._fields, ""),
+        **dict.fromkeys((*Arn._fields, *Problem._fields), ""),
     }
     is_config = kind.__module__.startswith("secrets_cache.config")
     hidden: dict[str, object] = {"tokens": (Token(CANARY) if is_config else CANARY,), "headers": {}}
@@ -313,7 +314,7 @@ def test_no_value_shows_in_a_repr():
     """Of nothing in the package that can hold one, a traceback's line or a log field would show it."""
     shown = [(type(thing).__name__, f"{thing!r} {thing!s}") for thing in holding_a_secret()]
 
-    values = {"Secret", "CachedValue", "CacheResult", "Request", "Response"}
+    values = {"Answer", "CachedValue", "CacheResult", "Request", "Response", "Secret"}
     assert values | {"AwsLayer", "Config", "Credentials", "Token"} <= {*dict(shown)}
     assert [] == [name for name, text in shown if CANARY in text]
 

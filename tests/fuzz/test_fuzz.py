@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secrets_cache import config as product
-from secrets_cache.variables.assignments import Assigned
 from tests.conftest import EXAMPLES
 from tests.fuzz.answers import answers
 from tests.fuzz.config import config
@@ -94,7 +93,7 @@ BROKEN = {
     "platform": ("until-close", partial(platform, read=lambda data, **_: read(data, is_all=True))),
     "request": ("host-foreign", partial(request, respond=without_host)),
     "selection": ("number", partial(selection, choose=lambda *_: ("inf", True))),
-    "variables": ("text", partial(variables, assign=lambda *_: Assigned({}, []))),
+    "variables": ("text", partial(variables, assign=lambda *_: ({}, []))),
 }
 
 

@@ -19,7 +19,7 @@ from tests.fuzz.selection import Number, is_compact, is_deep, parsed, picked
 from tests.support.fakes import CANARY
 
 WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
-Assign = Callable[[Rule, bytes, Container[bytes]], assignments.Assigned]
+Assign = Callable[[Rule, bytes, Container[bytes]], tuple[dict[bytes, bytes | None], list[assignments.Refusal]]]
 
 
 def variables(data: bytes, assign: Assign = assignments.assign) -> None:

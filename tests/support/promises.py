@@ -109,9 +109,9 @@ CACHE = (
         ["test_refresh_ahead_serves_the_fresh_value_and_refreshes_behind_it"],
     ),
     Promise(
-        "Parameters that came with one call are due together, when chance says once.",
+        "Parameters that came with one call are due together.",
         Mutation("Fetcher._fetch_round", "functools.cache(self._random)", "self._random"),
-        ["test_when_parameters_that_came_together_are_due_is_chances_word_once"],
+        ["test_parameters_that_came_together_are_due_together"],
     ),
     Promise(
         "Parameters that are due, or have failed, together are asked for with one call.",
@@ -340,13 +340,13 @@ HTTP = (
         ["test_retry_after_says_when_there_will_be_another_try"],
     ),
     Promise(
-        "An error of ours shows nothing of what caused it.",
+        "The text of an error shows nothing of its cause.",
         Mutation(
             "Handler.handle",
             "response = self._build_failure_response()",
             'response = self._build_failure_response(); response.body = str(error).encode("utf-8", "replace")',
         ),
-        ["test_an_error_of_ours_shows_nothing"],
+        ["test_an_error_shows_nothing_of_its_cause"],
     ),
     # When.
     Promise(

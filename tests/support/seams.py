@@ -114,7 +114,7 @@ START = (
     _call("making the event loop", "asyncio:new_event_loop", "emfile", LAST_RESORT, *EXTENSION, "OSError"),
     _call("taking signals, once", SIGNALS, "RuntimeError", SERVED, *EXTENSION, "RuntimeError", times=ONCE),
     _call("starting a thread", "threading:Thread.start", "RuntimeError", SERVED, *CONNECTION, "RuntimeError"),
-    _call("chance, once", "os:urandom", "enomem", HEALED, FAILED, "OSError", times=ONCE),
+    _call("randomness, once", "os:urandom", "enomem", HEALED, FAILED, "OSError", times=ONCE),
 )
 SOON = "first=2, times=1"
 LATER = "first=4, times=1"

@@ -6,7 +6,7 @@ from unittest import mock
 import boto3
 import pytest
 
-from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES, find_credentials, find_endpoint, find_region
+from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES, find_credentials, find_endpoint, read_region
 from tests.support.fakes import CANARY
 
 COMMON = {"AWS_REGION": "eu-west-1", "HOME": "/nonexistent"}
@@ -85,9 +85,9 @@ def test_the_endpoint_is_the_one_that_botocore_chooses(region):
 
 def test_the_region_is_lambdas_before_the_sdks():
     """Empty if there is neither."""
-    assert "a" == find_region({"AWS_REGION": "a", "AWS_DEFAULT_REGION": "b"})
-    assert "b" == find_region({"AWS_DEFAULT_REGION": "b"})
-    assert "" == find_region({})
+    assert "a" == read_region({"AWS_REGION": "a", "AWS_DEFAULT_REGION": "b"})
+    assert "b" == read_region({"AWS_DEFAULT_REGION": "b"})
+    assert "" == read_region({})
 
 
 @pytest.mark.parametrize("token", ["", "a-session-token"])

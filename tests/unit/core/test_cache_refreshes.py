@@ -178,7 +178,7 @@ async def test_a_parameter_whose_back_off_cannot_have_ended_is_not_asked_for_wit
 @pytest.mark.parametrize(
     ("items", "due"), [(parameters("/a", "/b"), 0.9), ([listed("db", refresh_ahead=0.2), *parameters("/a")], 0.8)]
 )
-async def test_when_parameters_that_came_together_are_due_is_chances_word_once(setup, items, due):
+async def test_parameters_that_came_together_are_due_together(setup, items, due):
     """The earliest of ten would be the same moment in every environment. Secrets have each its own."""
     setup.source.values.update({"/a": 1, "/b": 1})
     setup.draws = iter([0.0, 1.0])

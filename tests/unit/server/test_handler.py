@@ -12,7 +12,7 @@ class BrokenCache(Cache):
         raise ZeroDivisionError(CANARY)
 
 
-async def test_an_error_of_ours_shows_nothing(setup, caplog):
+async def test_an_error_shows_nothing_of_its_cause(setup, caplog):
     """500 for the caller, one line with type and place for the log."""
     setup.cache_type = BrokenCache
     async with setup.running() as running:

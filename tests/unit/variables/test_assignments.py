@@ -15,7 +15,7 @@ from secrets_cache.variables.rules import Rule, Wanted
 def assigned_by(value, *, present=(), key="", **keys):
     """Return what a value becomes."""
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return assign(Rule(Wanted("db"), VariablesFrom("db", **keys), key, "env: db"), data, set(present)).variables
+    return assign(Rule(Wanted("db"), VariablesFrom("db", **keys), key, "env: db"), data, set(present))[0]
 
 
 def test_every_top_level_key_becomes_a_variable():
