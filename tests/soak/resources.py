@@ -24,10 +24,10 @@ MORE_THREADS = 2
 # The allocator's arenas fill and empty. A hundred bytes lost with each request would be as much after a few minutes.
 MORE_MEGABYTES = 6.0
 MAX_ENTRIES = 1000
-# What the process may use at any moment, whatever callers do. With all libraries imported it was 71 at most; one caller
+# What the process may use at any moment, whatever callers do. With all libraries imported it was 73 at most; one caller
 # that reads nothing, and is sent whatever it asks for, makes it 170 within seconds.
 MAX_MEGABYTES = 100.0
-# And at any moment more than at rest: 3 were measured.
+# And at any moment more than at rest: less than 1 was measured.
 MORE_MEGABYTES_AT_WORK = 15.0
 LOOKS = 8
 LOOK_SECONDS = 0.03
