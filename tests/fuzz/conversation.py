@@ -2,6 +2,7 @@
 Any bytes as all that one caller sends: with the fast path, and without it.
 
 Two NULs end what arrives at once. NUL and SOH do as well, but what follows comes before that is answered.
+A tab at the beginning: there is a token. A vertical tab: AWS's protocol.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from secrets_cache.server.aiohttp import AiohttpServer
 from secrets_cache.server.fast_path import FastPath
 from secrets_cache.server.handler import Handler
 from secrets_cache.server.listener import Listener
+from tests.fuzz.aws_request import aws_handler
 from tests.fuzz.request import STATUSES, TOKEN, handler
 from tests.support.fakes import CANARY
 
@@ -26,6 +28,11 @@ MAX_TURNS = 500
 WAIT, GO_ON = b"\0\0", b"\0\1"
 # So many pieces that are not waited for; there are two ways for each to arrive.
 MAX_GO_ON = 3
+# Which server has the conversation, by the first byte: one that asks for a token, or AWS's protocol.
+_HANDLERS: dict[bytes, Callable[[], Handler]] = {
+    b"\t": lambda: handler((TOKEN,)),
+    b"\v": lambda: aws_handler((TOKEN,)),
+}
 _ENDS = re.compile(b"(\0[\0\1])")
 # What comes back on a connection, and whether that has ended then.
 Talk = Callable[[bytes], tuple[bytes, bool]]
@@ -87,8 +94,9 @@ def _of_library(data: bytes) -> tuple[list[tuple[int, list[bytes], bytes]], bool
 
 
 def _talk(data: bytes, *, is_fast: bool) -> tuple[bytes, bool]:
-    served = handler((TOKEN,) if data[:1] == b"\t" else None)
-    (result,) = loop().run_until_complete(converse(served, [data.removeprefix(b"\t")], is_fast=is_fast))
+    served = _HANDLERS.get(data[:1], lambda: handler(None))()
+    data = data[1:] if data[:1] in _HANDLERS else data
+    (result,) = loop().run_until_complete(converse(served, [data], is_fast=is_fast))
     return result
 
 

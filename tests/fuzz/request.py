@@ -96,13 +96,13 @@ def request(data: bytes, understand: Understand = parse_simple_request, respond:
     sends no token where there is one gets a 200 of `/ping` alone. A 200 under `/cache/` is what the standard library's
     own reading of the target asks for. `/metrics` is in one of its two forms, whatever Accept says.
     """
-    messages = _messages(data)
+    found = messages(data)
     understanding = understand(data)
     if understanding is not None:
-        ((message, asked),) = messages
+        ((message, asked),) = found
         assert (_as_lists(asked), message.should_close) == (_as_lists(understanding[0]), understanding[1])
         assert (False, False, None) == (message.upgrade, message.chunked, message.compression)
-    for _, asked in messages:
+    for _, asked in found:
         for tokens in (None, (TOKEN,)):
             _check_reply(data, asked, tokens, respond(asked, tokens))
         _check_target(asked.target)
@@ -113,7 +113,7 @@ def _protocol() -> BaseProtocol:
     return BaseProtocol(asyncio.new_event_loop())
 
 
-def _messages(data: bytes) -> list[tuple[RawRequestMessage, Request]]:
+def messages(data: bytes) -> list[tuple[RawRequestMessage, Request]]:
     """Return the requests that aiohttp finds, and what is made of each, as the library has it."""
     protocol = _protocol()
     parser = HttpRequestParser(protocol, protocol._loop, 2**16)  # noqa: SLF001 - as aiohttp's own connection does
@@ -147,7 +147,7 @@ def _check_reply(data: bytes, asked: Request, tokens: Sequence[str] | None, repl
     assert all(text.isprintable() for field in reply.headers.items() for text in field)
     if reply.status != 200 and CANARY.encode() not in data:
         assert CANARY.encode() not in reply.body
-    if not _is_from_here(asked):
+    if not is_from_here(asked):
         assert reply.status == 403
         return
     assert (reply.status == 405) == (asked.method not in {"GET", "HEAD"})
@@ -169,7 +169,8 @@ def _check_reply(data: bytes, asked: Request, tokens: Sequence[str] | None, repl
         assert reply.body == (expected.encode() if reply.status == 200 else b"")
 
 
-def _is_from_here(asked: Request) -> bool:
+def is_from_here(asked: Request) -> bool:
+    """Return whether a request was not forwarded, and names this machine wherever it names one."""
     if asked.forwarded or len(asked.hosts) != 1 or not _LOCAL.fullmatch(asked.hosts[0]):
         return False
     if not _ABSOLUTE.match(asked.target):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from tests.fuzz.answers import answers
+from tests.fuzz.aws_request import aws_request
 from tests.fuzz.config import config
 from tests.fuzz.conversation import conversation
 from tests.fuzz.environment import environment
@@ -13,6 +14,7 @@ from tests.fuzz.variables import variables
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "answers": answers,
+    "aws_request": aws_request,
     "config": config,
     "conversation": conversation,
     "environment": environment,

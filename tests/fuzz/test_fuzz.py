@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from secrets_cache import config as product
 from tests.conftest import EXAMPLES
 from tests.fuzz.answers import answers
+from tests.fuzz.aws_request import aws_request
+from tests.fuzz.aws_request import respond as respond_as_aws
 from tests.fuzz.config import config
 from tests.fuzz.conversation import conversation, with_fast_path
 from tests.fuzz.environment import environment
@@ -73,6 +75,11 @@ def without_host(asked, tokens):
     return respond(replaced(asked, hosts=["localhost"]), tokens)
 
 
+def without_token(asked, tokens):
+    """Answer in AWS's protocol, whatever token the request has."""
+    return respond_as_aws(replaced(asked, tokens=["t-1234"]), tokens)
+
+
 def without_ttl(data, **more):
     """Read a configuration; whatever it says, its ttl is none."""
     return product.parse(data, **more)._replace(ttl=0.0)
@@ -81,6 +88,7 @@ def without_ttl(data, **more):
 # For each target an input of its corpus, and something broken that it must find fault with.
 BROKEN = {
     "answers": ("secret", partial(answers, mean=lambda *_: "malformed")),
+    "aws_request": ("token-wrong", partial(aws_request, respond=without_token)),
     "config": ("groups", partial(config, read=without_ttl)),
     "conversation": (
         "split",

@@ -1,9 +1,10 @@
 """A caller's connection: bytes out, an answer in, both moments noted."""
 
 import asyncio
+import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from tests.conftest import PATIENCE_SECONDS
@@ -29,6 +30,7 @@ class Request:
         wrong_key: The (status, code) where the secret is had, but the key is not in it.
         is_forced: Whether a new fetch is asked for.
         entity_tag: What If-None-Match has; empty for no such header.
+        is_aws: Whether it is in AWS's protocol.
         pieces: The bytes in the pieces that they are sent in, where they are no plain request.
     """
 
@@ -44,6 +46,7 @@ class Request:
     method: str = "GET"
     entity_tag: str = ""
     headers: Sequence[str] = ()
+    is_aws: bool = False
     pieces: Sequence[bytes] = ()
 
     def as_bytes(self) -> bytes:
@@ -51,6 +54,12 @@ class Request:
         tag = [f"If-None-Match: {self.entity_tag}"] if self.entity_tag else []
         lines = [f"{self.method} {self.target} HTTP/1.1", "Host: localhost", *tag, *self.headers, "", ""]
         return "\r\n".join(lines).encode()
+
+    def followed_by(self, other: "Request") -> "Request":
+        """Return this one as the last of its connection, though another is sent right behind it: refused, both."""
+        expected = (400, "" if self.is_aws else "invalid-request")
+        last = replace(self, label="last", expected=expected, headers=(*self.headers, "Connection: close"))
+        return replace(last, pieces=(last.as_bytes() + other.as_bytes(),))
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,20 @@ class Connection:
         assert self._writer is not None
         self._writer.write(data)
 
+    async def rest(self) -> bytes:
+        """Return all that comes until the end of the connection. Raises TimeoutError where there is no end."""
+        assert self._reader is not None
+        try:
+            async with asyncio.timeout(GIVE_UP_SECONDS):
+                return await self._reader.read()
+        except ConnectionError:
+            return b""
+
+    def finish(self) -> None:
+        """Say that nothing more is sent."""
+        assert self._writer is not None
+        self._writer.write_eof()
+
     async def ask(self, request: Request) -> Answer:
         """Send a request; return the answer. Raises OSError, EOFError, ValueError or TimeoutError where none comes."""
         assert self._reader is not None
@@ -105,3 +128,18 @@ class Connection:
             has_body = request.method != "HEAD" and status != 304
             body = await self._reader.readexactly(int(headers["content-length"])) if has_body else b""
         return Answer(status, headers, body, sent, time.time())
+
+
+def count_whole(data: bytes, *, is_head: bool = False) -> int:
+    """Return how many responses these bytes are, to HEAD or not. Raises ValueError where one is cut off."""
+    count = 0
+    while data:
+        head, end, rest = data.partition(b"\r\n\r\n")
+        length = re.search(rb"\r\ncontent-length: *([0-9]+)", head, re.IGNORECASE)
+        has_body = not is_head and not head.startswith(b"HTTP/1.1 304 ")
+        size = int(length[1]) if length and has_body else 0
+        if not head.startswith(b"HTTP/1.1 ") or not end or (has_body and not length) or len(rest) < size:
+            raise ValueError("a response is cut off")
+        data = rest[size:]
+        count += 1
+    return count

@@ -11,6 +11,7 @@ from typing import Self
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.soak import rates
+from tests.soak.aws_layer import as_native
 from tests.soak.callers import Callers
 from tests.soak.client import Answer, Connection, Request
 from tests.soak.history import History
@@ -20,8 +21,10 @@ from tests.soak.resources import BEFORE, Sample, grown, look
 from tests.soak.troubles import Troubles
 from tests.soak.upstream import KINDS, Kind, SoakUpstream
 from tests.soak.world import POLICIES, Policy, rotating
+from tests.support.fakes import CANARY
 from tests.support.lambda_api import LambdaApi
 from tests.support.processes import EXTENSION, Process, config
+from tools.emulator import free_port
 
 BEAT_SECONDS = 0.02
 KEPT_VIOLATIONS = 20
@@ -71,7 +74,9 @@ class Environment:
             self.history.rotate(secret, form)
         self._upstream = self._stack.enter_context(SoakUpstream(self.history, self._stream("upstream")))
         self._api = self._stack.enter_context(LambdaApi())
+        aws_port = free_port()
         environ = {
+            "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": str(aws_port),
             "AWS_LAMBDA_RUNTIME_API": self._api.address,
             "AWS_ENDPOINT_URL": self._upstream.url,
             "SECRETS_CACHE_LANES": "1" if self.policy.is_fast else "0",
@@ -83,8 +88,18 @@ class Environment:
             self._process.log.text
         )
         pid, port = self._process.process.pid, self._process.port
-        self._callers = Callers(port, self.policy, self.history, self._ask, self._stream, self.tally)
-        self.troubles = Troubles(pid, self._upstream, self.history, self._stream, self.tally, self._deck())
+        self._callers = Callers(
+            (port, aws_port), self.policy, self.history, self._ask, self._stream, self.tally, self._violate
+        )
+        self.troubles = Troubles(
+            pid,
+            self._upstream,
+            self.history,
+            self._stream,
+            self.tally,
+            self._deck(),
+            is_quiet=self.policy.is_quiet,
+        )
         return self
 
     def __exit__(self, *arguments: object) -> None:
@@ -184,11 +199,21 @@ class Environment:
         except FAILED as error:
             self._violate(f"{request.method} {request.target}: no answer, but {type(error).__name__}: {error}")
             return False
-        broken = self.oracle.judge(request, answer)
+        broken = self._judge(request, answer)
         self.counts[request.label, answer.status, answer.headers.get("cache-status", "")] += 1
         if broken is not None:
             self._violate(self._tell(request, answer, broken))
-        return answer.headers.get("connection", "").lower() != "close"
+        is_last = answer.headers.get("connection", "").lower() == "close"
+        if is_last and (rest := await connection.rest()):
+            self._violate(self._tell(request, answer, f"{len(rest)} bytes after the last response"))
+        return not is_last
+
+    def _judge(self, request: Request, answer: Answer) -> str | None:
+        """Return which rule an answer breaks; None if it breaks none."""
+        try:
+            return self.oracle.judge(request, as_native(request, answer) if request.is_aws else answer)
+        except (ValueError, KeyError, TypeError) as error:
+            return f"no answer in the form of its protocol: {error}"
 
     def _tell(self, request: Request, answer: Answer, broken: str) -> str:
         """Return the request, the answer and what happened around it; no value."""
@@ -218,4 +243,4 @@ class Environment:
                 *(" versions since:", *versions),
                 *(" no ping answered:", *gaps),
             ]
-        )
+        ).replace(CANARY, "...")

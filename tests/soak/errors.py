@@ -14,9 +14,18 @@ BACKOFF_JITTER = 1.25
 MEANING = {
     (502, "upstream-refused"): Outcome.DEFINITE,
     (404, "secret-not-found"): Outcome.DEFINITE,
+    (404, "version-not-found"): Outcome.DEFINITE,
     (503, "upstream-unavailable"): Outcome.PASSING,
     (504, "upstream-timeout"): Outcome.PASSING,
 }
+# In AWS's protocol: the layer has 400 for everything, the agent some more.
+AWS_STATUSES = (400, 500, 502, 503, 504)
+REFUSALS = (
+    "AccessDeniedException",
+    "DecryptionFailure",
+    "InvalidRequestException",
+    "ResourceNotFoundException",
+)
 
 
 @dataclass
@@ -27,6 +36,8 @@ class Errors:
 
     def judge(self, request: Request, answer: Answer) -> str | None:
         """Return which rule an error breaks; None if it breaks none."""
+        if request.is_aws:
+            return self._judge_aws(request, answer)
         found = (answer.status, code_of(answer))
         if request.method == "HEAD":
             # Without a body there is no code; each status has one here.
@@ -38,6 +49,19 @@ class Errors:
             return f"{found} is no answer to this"
         if outcome is Outcome.PASSING and not 1 <= int(answer.headers.get("retry-after", "0")) <= MAX_BACKOFF_SECONDS:
             return f"Retry-After is {answer.headers.get('retry-after')}"
+        return self._judge_outcome(request, answer, outcome)
+
+    def _judge_aws(self, request: Request, answer: Answer) -> str | None:
+        """The same in AWS's protocol, where the type in the body tells a refusal from a passing failure."""
+        try:
+            kind = json.loads(answer.body)["__type"]
+        except (ValueError, KeyError, TypeError):
+            return f"{answer.status} without the type of an error"
+        if answer.status not in AWS_STATUSES:
+            return f"{answer.status} is no answer to this"
+        return self._judge_outcome(request, answer, Outcome.DEFINITE if kind in REFUSALS else Outcome.PASSING)
+
+    def _judge_outcome(self, request: Request, answer: Answer, outcome: Outcome) -> str | None:
         rules = (self._cause, self._remembered, self._though_held)
         return next((broken for rule in rules if (broken := rule(request, answer, outcome)) is not None), None)
 

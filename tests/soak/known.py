@@ -11,6 +11,8 @@ PAUSES_SECONDS = 0.3
 GRACE_SECONDS = 0.5
 # From the decision to fetch to the call's arrival, with nothing in the way; and from an answer to the entry.
 TRANSIT_SECONDS = 0.5
+# The first pause after a failure, at its longest; failures that follow one another are seen.
+FIRST_BACKOFF_SECONDS = 1.25
 # A row of failures is shorter than this.
 LAST_CALLS = 60
 
@@ -45,6 +47,12 @@ class Known:
             for asked in self.until(request, answer.received)
         )
         return failed or self.history.was_blocked(given.arrived, answer.received)
+
+    def may_have_failed_unseen(self, since: float, until: float) -> bool:
+        """Return whether, shortly before or in between, a fetch may have ended in a failure without a call to AWS."""
+        began = since - self.policy.fetch_timeout - PAUSES_SECONDS - FIRST_BACKOFF_SECONDS
+        gaps = self.history.beats.gaps_until(until)
+        return self.history.was_blocked(began, until) or any(ended >= began for _, ended in gaps)
 
     def reach_seconds(self, moment: float) -> float:
         """Return how long before `moment` a fetch may have begun that was under way then, all attempts together."""

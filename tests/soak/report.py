@@ -76,7 +76,8 @@ class Report:
             yield _sums(key, [each.tally[key] for each in environments])
         yield _sums("silent for more than 0.3 s", [len(each.history.beats.gaps) for each in environments])
         yield _sums("upstream kept all waiting", [len(each.history.blocked) for each in environments])
-        for name in ("megabytes", "descriptors", "threads", "tasks", "entries"):
+        yield ["most late s", *(f"{each.oracle.late_seconds:.2f}" for each in environments), ""]
+        for name in ("megabytes", "peak_megabytes", "descriptors", "threads", "tasks", "entries"):
             values = [[getattr(sample, name) for sample in each.samples] for each in environments]
             yield [f"{name} after warm-up, most, end", *(f"{v[0]} {max(v)} {v[-1]}" for v in values), ""]
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from tests.soak.client import Request
 from tests.soak.history import History
 from tests.soak.world import (
-    LISTED,
+    LARGE_ON_DEMAND,
     MISSING,
     ON_DEMAND,
     PREVIOUS,
@@ -55,12 +55,14 @@ class Requests:
         policy: For what is not listed.
         history: Which versions there are.
         chance: What is drawn is left to this.
+        port: Where they are sent.
     """
 
-    def __init__(self, policy: Policy, history: History, chance: random.Random) -> None:
+    def __init__(self, policy: Policy, history: History, chance: random.Random, port: int) -> None:
         self._policy = policy
         self._history = history
         self.chance = chance
+        self.port = port
         self._next_on_demand = 0
         self._draws = {
             self.plain: 50,
@@ -80,11 +82,11 @@ class Requests:
 
     def plain(self) -> Request:
         """Return one for a listed secret, and nothing more."""
-        return self._of("plain", self.chance.choice(LISTED))
+        return self._of("plain", self.chance.choice(self._policy.listed))
 
     def key(self) -> Request:
         """Return one for one key, which may not be there."""
-        listed = self.chance.choice(LISTED)
+        listed = self.chance.choice(self._policy.listed)
         if listed.form is not Form.JSON:
             return self._of("key", listed, "key=password", wrong_key=INVALID)
         key = self.chance.choice((*KEYS, "nowhere"))
@@ -93,12 +95,26 @@ class Requests:
 
     def forced(self) -> Request:
         """Return one for a new fetch."""
-        listed = self.chance.choice([listed for listed in LISTED if listed.may_be_forced])
+        listed = self.chance.choice([listed for listed in self._policy.listed if listed.may_be_forced])
         return self._of("refresh", listed, "refresh=true", is_forced=True)
+
+    def of(self, listed: Listed, *, is_forced: bool = False) -> Request:
+        """Return one for this secret, under any of its names."""
+        return self._of("refresh", listed, "refresh=true", is_forced=True) if is_forced else self._of("plain", listed)
+
+    def large(self) -> Request:
+        """Return one for a large value, which is made into a new response each time."""
+        return Request("large", f"/cache/{LARGE_ON_DEMAND}", ref=(LARGE_ON_DEMAND, "", ""), ttl=self._policy.ttl)
+
+    def last(self) -> Request:
+        """Return one that ends its connection, with another right behind it."""
+        return self.plain().followed_by(self.plain())
 
     def version(self) -> Request:
         """Return one for another version: the one before, one by its id, or one that never was."""
-        listed = self.chance.choice([listed for listed in LISTED if not listed.stage and listed.secret != "large"])
+        listed = self.chance.choice(
+            [listed for listed in self._policy.listed if not listed.stage and listed.secret != "large"]
+        )
         if self.chance.random() < 0.6:
             ref = (listed.secret_id, "", PREVIOUS)
             return self._of("version", listed, f"version_stage={PREVIOUS}", ref=ref, listed=None)
@@ -110,18 +126,18 @@ class Requests:
 
     def head(self) -> Request:
         """Return one for the headers alone."""
-        return self._of("HEAD", self.chance.choice(LISTED), method="HEAD")
+        return self._of("HEAD", self.chance.choice(self._policy.listed), method="HEAD")
 
     def conditional(self) -> Request:
         """Return one with the latest version's entity tag, or another."""
-        listed = self.chance.choice(LISTED)
+        listed = self.chance.choice(self._policy.listed)
         versions = self._history.versions(listed.secret)
         tags = [f'"{version.id}"' for version in versions[-2:]]
         return self._of("If-None-Match", listed, entity_tag=self.chance.choice([*tags, '"another"', "*"]))
 
     def odd(self) -> Request:
         """Return one that the fast path leaves to the library: by its headers, or in two pieces."""
-        listed = self.chance.choice(LISTED)
+        listed = self.chance.choice(self._policy.listed)
         if self.chance.random() < 0.5:
             return self._of("odd", listed, headers=(self.chance.choice(ODD_HEADERS),))
         data = self._of("odd", listed).as_bytes()

@@ -24,6 +24,7 @@ class Troubles:
         stream: Gives the stream of chance of an actor.
         tally: Where freezes are counted.
         deck: The kinds of fault, the one that comes first last.
+        is_quiet: Whether there are no troubles at all.
 
     Attributes:
         episodes: How many there were, by kind.
@@ -37,6 +38,8 @@ class Troubles:
         stream: Callable[[str], random.Random],
         tally: Counter[str],
         deck: Iterable[Kind],
+        *,
+        is_quiet: bool,
     ) -> None:
         self.episodes: Counter[str] = Counter()
         self._pid = pid
@@ -45,11 +48,13 @@ class Troubles:
         self._stream = stream
         self._tally = tally
         self._deck = list(deck)
+        self._is_quiet = is_quiet
 
     async def work(self, until: float) -> None:
         """Make trouble until a moment on the monotonic clock; then all is calm."""
         try:
-            await asyncio.gather(self._rotate(until), self._fail(until), self._freeze(until))
+            if not self._is_quiet:
+                await asyncio.gather(self._rotate(until), self._fail(until), self._freeze(until))
         finally:
             self._upstream.episode = None
             os.kill(self._pid, signal.SIGCONT)

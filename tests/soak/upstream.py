@@ -39,7 +39,16 @@ class Kind:
 GOOD_ANSWER = Answer()
 GOOD = Kind("good", Outcome.GOOD)
 NO_SUCH_SECRET = Kind(
-    "no such secret", Outcome.DEFINITE, aws_error("ResourceNotFoundException", "Secrets Manager can't find it.")
+    "no such secret",
+    Outcome.DEFINITE,
+    aws_error("ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
+)
+NO_SUCH_VERSION = replace(
+    NO_SUCH_SECRET,
+    name="no such version",
+    answer=aws_error(
+        "ResourceNotFoundException", "Secrets Manager can't find the specified secret value for VersionId: never"
+    ),
 )
 KINDS = (
     Kind("slow", Outcome.GOOD, is_slow=True),
@@ -159,7 +168,8 @@ class SoakUpstream(Upstream):
         kind, version = self._kind_for(secret), None
         if kind.answer is None:
             version = self.history.find(ref, secret, now)
-            kind = kind if version is not None else NO_SUCH_SECRET
+            missing = NO_SUCH_VERSION if self.history.versions(secret) else NO_SUCH_SECRET
+            kind = kind if version is not None else missing
         asked = Asked(ref, now, kind.name, kind.outcome, "" if version is None else version.id)
         self.history.asked[ref].append(asked)
         answer = kind.answer or GOOD_ANSWER

@@ -139,8 +139,14 @@ class Values:
             return f"{mark!r} without having been asked" if mark == FORCED else None
         until = self.known.until(request, answer.received)
         if mark == HIT:
-            latest = answer.sent - FORCED_SECONDS - self.known.reach_seconds(answer.received)
-            is_known = any(asked.arrived > latest or asked.outcome is not Outcome.GOOD for asked in until[-1:])
+            # The call arrived after the forced refresh had begun, which forbids another for a second.
+            latest = answer.sent - FORCED_SECONDS
+            if self.known.may_have_failed_unseen(latest, answer.received):
+                latest -= self.known.reach_seconds(answer.received)
+            is_known = any(
+                asked.arrived > latest or asked.outcome is not Outcome.GOOD or not asked.is_answered
+                for asked in until[-1:]
+            )
             return None if is_known else "no new fetch, though the last one was longer ago than a second"
         settled = self.known.history.beats.settled(answer.sent)
         is_shared = any(asked.arrived <= answer.sent and asked.ended >= settled for asked in until)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from tests.support.fakes import CANARY
@@ -15,8 +15,11 @@ ON_DEMAND = "on-demand/"
 MISSING = f"{ON_DEMAND}missing-"
 # Some that are allowed, not listed, and rotate.
 ROTATING_ON_DEMAND = tuple(f"{ON_DEMAND}hot-{number}" for number in range(5))
+# Not remembered, since it is not listed: each request for it makes a new response.
+LARGE_ON_DEMAND = f"{ON_DEMAND}large"
 PREVIOUS = "AWSPREVIOUS"
 LARGE_BYTES = 65_536
+QUIET_TTL_SECONDS = 3600.0
 # What is promised: a forced refresh at most so often, and no longer pause after a failure.
 FORCED_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 60.0
@@ -69,7 +72,7 @@ def _listed(secret: str, form: Form, ttl: float, *, by_arn: bool = False, **more
 
 
 LISTED = (
-    _listed("half", Form.JSON, 0.5),
+    _listed("short", Form.JSON, 1),
     _listed("one", Form.JSON, 1),
     _listed("two", Form.JSON, 2),
     _listed("five", Form.JSON, 5),
@@ -102,6 +105,8 @@ class Policy:
     Attributes:
         ttl: For what is not listed.
         is_fast: Whether the fast paths are on.
+        is_quiet: Whether nothing happens but what a few callers do: no ttl ends, nothing fails, nothing is frozen. What
+            a fetch of anything else would end, such as a response that was remembered, lasts here.
     """
 
     name: str
@@ -112,6 +117,12 @@ class Policy:
     fetch_timeout: float
     batch: str
     is_fast: bool
+    is_quiet: bool = False
+
+    @property
+    def listed(self) -> tuple[Listed, ...]:
+        """The secrets in config.yaml."""
+        return tuple(replace(each, ttl=QUIET_TTL_SECONDS) for each in LISTED) if self.is_quiet else LISTED
 
     def stale_seconds(self, *, has_failed: bool) -> float:
         """Return for how long past its ttl a value may be served, where AWS could, or could not, be asked."""
@@ -129,7 +140,7 @@ class Policy:
                 f"batch: {self.batch}",
                 f"allow: ['{ON_DEMAND}*']",
                 "secrets:",
-                *map(_item, LISTED),
+                *map(_item, self.listed),
             ]
         )
 
@@ -145,6 +156,7 @@ POLICIES = (
     Policy("ahead", 2, 30, 0, 6, 1.5, "auto", is_fast=True),
     Policy("revalidate", 3, 0, 1.5, 4, 1.5, "never", is_fast=True),
     Policy("library", 2, 10, 0.5, 0, 1.5, "always", is_fast=False),
+    Policy("quiet", QUIET_TTL_SECONDS, 0, 0, 60, 1.5, "auto", is_fast=True, is_quiet=True),
 )
 
 
@@ -154,7 +166,7 @@ def value_of(secret: str, form: Form, number: int) -> str | bytes:
     if form is Form.BINARY:
         return word.encode() + bytes(range(256))
     if form is Form.TEXT:
-        return word.ljust(LARGE_BYTES, "x") if secret == "large" else word
+        return word.ljust(LARGE_BYTES, "x") if secret in {"large", LARGE_ON_DEMAND} else word
     return json.dumps({"user": secret, "password": word, "number": number, "hosts": [{"name": word}, None]})
 
 
