@@ -101,8 +101,9 @@ class Whole:
         self.allowed = f"a whole number from {at_least} to {at_most}"
 
     def parse(self, text: str) -> int:
-        """Return the number."""
-        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) not in self._range:
+        """Return the number; it may have leading zeros."""
+        # Their number is not limited, but that of the digits that `int` takes is.
+        if not re.fullmatch(r"0*[0-9]{1,9}", text) or (number := int(text[-9:])) not in self._range:
             raise InvalidValue
         return int(text)
 
