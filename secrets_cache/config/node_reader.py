@@ -16,7 +16,31 @@ from secrets_cache.config.nodes import Node
 from secrets_cache.config.values import InvalidValue, ValueType
 
 MAX_ITEMS = 20_000
-SHOWN_LENGTH = 60
+
+
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
+CLOUDFORMATION_TAGS = frozenset(
+    [
+        "!And",
+        "!Base64",
+        "!Cidr",
+        "!Condition",
+        "!Equals",
+        "!FindInMap",
+        "!GetAtt",
+        "!GetAZs",
+        "!If",
+        "!ImportValue",
+        "!Join",
+        "!Not",
+        "!Or",
+        "!Ref",
+        "!Select",
+        "!Split",
+        "!Sub",
+        "!Transform",
+    ]
+)
 
 
 class NodeReader:
@@ -52,6 +76,8 @@ class NodeReader:
             hidden: Whether keys and values might be, or hold, a token, so that no problem may show them.
         """
         if not isinstance(node, nodes.Mapping):
+        if self._note_tag(node, key, hidden=hidden):
+            return {}
             names = "any keys with values" if known is None else f"the keys {', '.join(known)}"
             self.note_problem(node, key, names, found=HIDDEN if hidden else "")
             return {}
@@ -59,7 +85,9 @@ class NodeReader:
         for name_node, value in self._take(node, key):
             name = name_node.value if isinstance(name_node, nodes.Scalar) else ""
             at = (f"{key}." if key else "") + show_key(name)
-            shown = repr(_shorten(name))
+            shown = repr(shorten(name))
+            if self._note_tag(name_node, at if known is None or name in known else key, hidden=hidden):
+                continue
             if known is not None and name not in known:
                 place, found = (key, "an unknown key") if hidden else (at, f"unknown key {shown}")
                 self.note_problem(name_node, place, f"the keys {', '.join(known)}", found)
@@ -71,7 +99,7 @@ class NodeReader:
 
     def read_items(self, node: Node, key: str) -> list[tuple[Node, str]]:
         """Return a list's items with their keys; null counts as an empty list."""
-        if node.is_null:
+        if self._note_tag(node, key) or node.is_null:
             return []
         if not isinstance(node, nodes.Sequence):
             self.note_problem(node, key, "a list")
@@ -79,6 +107,20 @@ class NodeReader:
         return [(item, f"{key}[{number}]") for number, item in enumerate(self._take(node, key))]
 
     def _take(self, node: nodes.Sequence | nodes.Mapping, key: str) -> list[Any]:
+    def _note_tag(self, node: Node, key: str, *, hidden: bool = False) -> bool:
+        """Note a problem if the node has a tag, which would give it another meaning than its text has."""
+        if not node.tag:
+            return False
+        is_of_template = node.tag in CLOUDFORMATION_TAGS
+        # What stands for a tag may be a token that begins with an exclamation mark.
+        shown = "a YAML tag" if hidden and not is_of_template else f"the YAML tag {show_key(node.tag)}"
+        if is_of_template:
+            allowed = f"what {node.tag} would give, written out: config.yaml is no CloudFormation template"
+        else:
+            allowed = "no tag; text that begins with ! needs quotes"
+        self.note_problem(node, key, allowed, found=shown)
+        return True
+
         """Return the items of a list or the pairs of a mapping, as many as the bound leaves."""
         taken: list[Any] = [*node.value[: self._items_left]]
         if len(taken) < len(node.value) and self._items_left:
@@ -89,6 +131,9 @@ class NodeReader:
     def read_value(self, node: Node, key: str, value_type: ValueType[Any], *, hidden: bool = False) -> Any:  # noqa: ANN401
         """Return the value of a scalar; None after a problem, since no value is None."""
         # `token: null` is not a token with the text "null".
+        if self._note_tag(node, key, hidden=hidden):
+            return None
+        allowed = value_type.allowed
         if isinstance(node, nodes.Scalar) and not (hidden and node.is_null):
             try:
                 return value_type.parse(node.value)

@@ -79,7 +79,7 @@ def read_document(root: Node | None, file: str) -> tuple[dict[str, Any], list[Pr
     schema = _Schema(file)
     if isinstance(root, nodes.Sequence):
         schema.read_groups(root, "")
-    elif root is not None and not root.is_null:
+    elif root is not None and (root.tag or not root.is_null):
         schema.read_top(root)
     for name in ("secrets", "parameters"):
         listed = (item for item in schema.listed.values() if item.ref.is_parameter == (name == "parameters"))
@@ -141,7 +141,7 @@ class _Schema(NodeReader):
         token = parts.pop("token", None)
         self.settings.update(self.read_values(parts, "server.", SERVER))
         # A quoted empty text is no token. Nothing at all, or a comment in its place, is a problem.
-        if token is not None and not (isinstance(token, nodes.Scalar) and token.is_quoted and not token.value):
+        if token is not None and not _is_empty(token):
             self.settings["token"] = (
                 self.read_value(token, "server.token", SERVER["token"], hidden=True) or INVALID_TOKEN
             )
@@ -205,7 +205,7 @@ class _Schema(NodeReader):
             renamed = self.read_mapping(parts["rename"], f"{key}.rename", None)
             items = [(item, f"{key}.rename.{show_key(name)}") for name, item in renamed.items()]
             parsed["rename"] = dict(zip(renamed, self.read_names(items), strict=False))
-        if isinstance(node, nodes.Mapping) and ("secret" in parts) == ("parameter" in parts):
+        if isinstance(node, nodes.Mapping) and not node.tag and ("secret" in parts) == ("parameter" in parts):
             found = "both" if "secret" in parts else "neither secret nor parameter"
             self.note_problem(node, key, "either secret or parameter", found=found)
         if "as" in parts and (needs_keys := [name for name in NEEDS_KEYS if name in parts]):
@@ -229,7 +229,7 @@ class _Schema(NodeReader):
             return {"id": name} if name else None
         parts = self.read_mapping(node, key, value_types)
         parsed = self.read_values(parts, f"{key}.", value_types)
-        if "id" not in parts and isinstance(node, nodes.Mapping):
+        if "id" not in parts and isinstance(node, nodes.Mapping) and not node.tag:
             self.note_problem(node, f"{key}.id", value_types["id"].allowed, found="nothing")
         # Without an invalid selector, another value would be read.
         is_known = "id" in parsed and not any(name in parts and name not in parsed for name in SELECTORS)
@@ -238,3 +238,8 @@ class _Schema(NodeReader):
 
 def _quote(names: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
+def _is_empty(node: Node) -> bool:
+    """Return whether a node is a text in quotes, and empty."""
+    return isinstance(node, nodes.Scalar) and node.is_quoted and not node.value and not node.tag
+
+
