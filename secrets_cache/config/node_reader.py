@@ -137,9 +137,9 @@ class NodeReader:
         if isinstance(node, nodes.Scalar) and not (hidden and node.is_null):
             try:
                 return value_type.parse(node.value)
-            except InvalidValue:
-                pass
-        self.note_problem(node, key, value_type.allowed, found=HIDDEN if hidden else "")
+            except InvalidValue as error:
+                allowed = str(error) or allowed
+        self.note_problem(node, key, allowed, found=HIDDEN if hidden else "")
         return None
 
     def read_values(

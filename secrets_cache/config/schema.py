@@ -17,6 +17,7 @@ from secrets_cache.config.model import INVALID_TOKEN, Batch, ListedSecret, Probl
 from secrets_cache.config.node_reader import NodeReader, show_key
 from secrets_cache.config.nodes import Node
 from secrets_cache.config.values import ValueType
+from secrets_cache.core.arn import SecretReference
 from secrets_cache.core.secret import AwsContext, Ref
 
 GENERAL: Mapping[str, ValueType[Any]] = {
@@ -61,7 +62,7 @@ PARAMETER: Mapping[str, ValueType[Any]] = {
     "label": values.PARAMETER_LABEL,
 }
 VARIABLES: Mapping[str, ValueType[Any]] = {
-    "secret": values.SECRET_ID,
+    "secret": values.SECRET_REFERENCE,
     "parameter": values.PARAMETER_ID,
     "prefix": values.Text(r"[^=\0]*", "text without = and NUL"),
     "as": values.Text(r"[^=\0]+", "the name of a variable, without = and NUL"),
@@ -72,6 +73,8 @@ VARIABLES: Mapping[str, ValueType[Any]] = {
 VARIABLES_LISTS = ("include", "exclude", "allow_reserved")
 # The keys that make no sense where the whole value becomes one variable.
 NEEDS_KEYS = ("prefix", "include", "exclude", "rename", "upper")
+# The keys that say which keys of the value are used. A key behind the secret's ARN says so too.
+CHOOSE_KEYS = ("include", "exclude")
 
 
 def read_document(root: Node | None, file: str) -> tuple[dict[str, Any], list[Problem]]:
@@ -211,6 +214,11 @@ class _Schema(NodeReader):
         if "as" in parts and (needs_keys := [name for name in NEEDS_KEYS if name in parts]):
             allowed = f'"as" alone, or any of {_quote(NEEDS_KEYS)}'
             self.note_problem(node, key, allowed, found=f'"as" and {_quote(needs_keys)}')
+        if SecretReference.parse(parsed.get("secret", "")).key and (
+            chosen := [name for name in CHOOSE_KEYS if name in parts]
+        ):
+            allowed = f"either the key behind the ARN, or {_quote(CHOOSE_KEYS)}"
+            self.note_problem(node, key, allowed, found=f"both, with {_quote(chosen)}")
         # An incomplete rule might set a variable that it should not.
         if before == len(self.problems):
             parsed["is_parameter"] = "parameter" in parsed
@@ -236,10 +244,10 @@ class _Schema(NodeReader):
         return parsed if is_known else None
 
 
-def _quote(names: Iterable[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
 def _is_empty(node: Node) -> bool:
     """Return whether a node is a text in quotes, and empty."""
     return isinstance(node, nodes.Scalar) and node.is_quoted and not node.value and not node.tag
 
 
+def _quote(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)

@@ -92,11 +92,14 @@ class SecretReader:
             ref = find_listed(wanted, self._names)
             return None if ref is None else (await self._cache.get_any(ref)).secret.value
         # A name that the configuration does not list is an id, and means the current version.
-        stage = None if find_listed(wanted, self._names) is not None else "AWSCURRENT"
+        stage = wanted.version_stage
+        if not wanted.selects_version and find_listed(wanted, self._names) is None:
+            stage = "AWSCURRENT"
         try:
-            return (await self._cache.get(wanted.id, version_stage=stage)).secret.value
+            result = await self._cache.get(wanted.id, version_id=wanted.version_id, version_stage=stage)
         except SecretNotConfigured:
             return None
+        return result.secret.value
 
     async def _open_source(self, wanted: Wanted) -> AwsSource:
         # One second more, so that the time-out in `_fetch` comes first: it names the setting.
