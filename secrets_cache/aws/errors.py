@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 
 from secrets_cache.core.retry import RetryableError
+from secrets_cache.core.text import shorten
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretUnavailable
 
 # Of Secrets Manager, and of Parameter Store.
@@ -135,4 +136,4 @@ def _clean_code(code: str, hidden: Iterable[str]) -> str:
 def _clean_message(message: str, hidden: Iterable[str]) -> str:
     for secret in filter(None, hidden):
         message = message.replace(secret, "...")
-    return " ".join(message.split())[:MAX_MESSAGE]
+    return shorten(" ".join(message.split()), MAX_MESSAGE)

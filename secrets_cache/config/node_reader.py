@@ -14,6 +14,7 @@ from secrets_cache.config import nodes
 from secrets_cache.config.model import HIDDEN, Problem
 from secrets_cache.config.nodes import Node
 from secrets_cache.config.values import InvalidValue, ValueType
+from secrets_cache.core.text import shorten
 
 MAX_ITEMS = 20_000
 
@@ -75,9 +76,9 @@ class NodeReader:
             known: The keys that may occur; None for any.
             hidden: Whether keys and values might be, or hold, a token, so that no problem may show them.
         """
-        if not isinstance(node, nodes.Mapping):
         if self._note_tag(node, key, hidden=hidden):
             return {}
+        if not isinstance(node, nodes.Mapping):
             names = "any keys with values" if known is None else f"the keys {', '.join(known)}"
             self.note_problem(node, key, names, found=HIDDEN if hidden else "")
             return {}
@@ -106,7 +107,6 @@ class NodeReader:
             return []
         return [(item, f"{key}[{number}]") for number, item in enumerate(self._take(node, key))]
 
-    def _take(self, node: nodes.Sequence | nodes.Mapping, key: str) -> list[Any]:
     def _note_tag(self, node: Node, key: str, *, hidden: bool = False) -> bool:
         """Note a problem if the node has a tag, which would give it another meaning than its text has."""
         if not node.tag:
@@ -121,6 +121,7 @@ class NodeReader:
         self.note_problem(node, key, allowed, found=shown)
         return True
 
+    def _take(self, node: nodes.Sequence | nodes.Mapping, key: str) -> list[Any]:
         """Return the items of a list or the pairs of a mapping, as many as the bound leaves."""
         taken: list[Any] = [*node.value[: self._items_left]]
         if len(taken) < len(node.value) and self._items_left:
@@ -130,10 +131,10 @@ class NodeReader:
 
     def read_value(self, node: Node, key: str, value_type: ValueType[Any], *, hidden: bool = False) -> Any:  # noqa: ANN401
         """Return the value of a scalar; None after a problem, since no value is None."""
-        # `token: null` is not a token with the text "null".
         if self._note_tag(node, key, hidden=hidden):
             return None
         allowed = value_type.allowed
+        # `token: null` is not a token with the text "null".
         if isinstance(node, nodes.Scalar) and not (hidden and node.is_null):
             try:
                 return value_type.parse(node.value)
@@ -156,16 +157,12 @@ class NodeReader:
 
 def show_key(name: str) -> str:
     """Return a key's name for the key of a problem: shortened and printable, so that a problem is one line."""
-    text = _shorten(name)
+    text = shorten(name)
     return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _describe(node: Node) -> str:
     """Describe a node in words for a problem."""
     if isinstance(node, nodes.Scalar):
-        return repr(_shorten(node.value)) if node.value else "nothing"
+        return repr(shorten(node.value)) if node.value else "nothing"
     return "a list" if isinstance(node, nodes.Sequence) else "keys with values"
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= SHOWN_LENGTH else text[:SHOWN_LENGTH] + "..."

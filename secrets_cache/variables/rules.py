@@ -12,6 +12,7 @@ from secrets_cache.config.values import InvalidValue
 from secrets_cache.core.arn import SecretReference, find_region
 from secrets_cache.core.registry import find_member_name
 from secrets_cache.core.secret import AwsContext, Ref
+from secrets_cache.core.text import shorten
 from secrets_cache.errors import VariablesFailed
 
 SECRETS_MANAGER = "secretsmanager://"
@@ -31,16 +32,15 @@ class Wanted(NamedTuple):
         region: Its region; empty for the function's own region.
         role_arn: The role to assume for it; empty for the function's own role.
         budget_seconds: The longest time for role and value together; None for `fetch_timeout`.
-    """
         version_id: The id of the version to read; None for the one that `version_stage` names.
         version_stage: The staging label of the version to read; None for the configured one, or the current one.
+    """
 
     id: str
     is_parameter: bool = False
     region: str = ""
     role_arn: str = ""
     budget_seconds: float | None = None
-
     version_id: str | None = None
     version_stage: str | None = None
 
@@ -48,6 +48,7 @@ class Wanted(NamedTuple):
     def selects_version(self) -> bool:
         """Whether it says itself which version it means."""
         return self.version_id is not None or self.version_stage is not None
+
 
 class Rule(NamedTuple):
     """
@@ -156,7 +157,7 @@ def _read_budget(environ: Mapping[str, str]) -> float:
     except ValueError:
         milliseconds = 0
     if not milliseconds > 0:
-        raise VariablesFailed(f"API_TIMEOUT: found {text[:40]!r}; allowed: a number of milliseconds, more than 0")
+        raise VariablesFailed(f"API_TIMEOUT: found {shorten(text)!r}; allowed: a number of milliseconds, more than 0")
     return min(milliseconds / 1000, MAX_SECONDS)
 
 
@@ -180,7 +181,7 @@ def _check(name: str, text: str, value_type: values.ValueType[str]) -> None:
     try:
         value_type.parse(text)
     except InvalidValue:
-        raise VariablesFailed(f"{name}: found {text[:60]!r}; allowed: {value_type.allowed}") from None
+        raise VariablesFailed(f"{name}: found {shorten(text)!r}; allowed: {value_type.allowed}") from None
 
 
 def _set_region(wanted: Wanted, own: str) -> Wanted:

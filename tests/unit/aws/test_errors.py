@@ -2,7 +2,14 @@
 
 import pytest
 
-from secrets_cache.aws.errors import classify, is_about_key, is_about_permission, make_malformed, make_unanswered
+from secrets_cache.aws.errors import (
+    MAX_MESSAGE,
+    classify,
+    is_about_key,
+    is_about_permission,
+    make_malformed,
+    make_unanswered,
+)
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused
 from tests.support.fakes import CANARY
@@ -93,3 +100,15 @@ def test_a_call_without_an_answer():
     """Only a connection that AWS has closed is tried again at once: it was too old."""
     assert [True, False] == [make_unanswered("db", code).at_once for code in ("connection-closed", "timeout")]
     assert "secret 'db' is unavailable: AWS's answer is not in the documented form" == str(make_malformed("db").error)
+
+
+def test_a_long_message_keeps_its_beginning_and_its_end():
+    """AWS says at the end which policy is missing. A mark stands for what is left out."""
+    said = getattr(
+        meant("X", message=f"User: {'x' * 400} because no identity-based policy allows it"), "aws_message", ""
+    )
+
+    assert MAX_MESSAGE == len(said)
+    assert said.startswith("User: xxx")
+    assert said.endswith("because no identity-based policy allows it")
+    assert "…" in said

@@ -2,9 +2,10 @@
 
 import pytest
 
-from secrets_cache.config import VariablesFrom
+from secrets_cache.config import ListedSecret, VariablesFrom
+from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.variables.rules import Wanted, make_rules
+from secrets_cache.variables.rules import Wanted, find_ref, index_names, make_rules
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf"
 ELSEWHERE = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf"
@@ -77,7 +78,6 @@ def test_a_reference_names_its_value(value, expected):
     assert ("DB", "DB") == (rule.env_item.as_name, rule.origin)
 
 
-@pytest.mark.parametrize(
 def listed(secret_id, **more):
     """Return what is listed: a secret in another version and by a role."""
     ref = Ref(secret_id, version_stage="AWSPENDING", context=AwsContext(role_arn=ROLE), **more)
@@ -123,6 +123,7 @@ def test_a_version_in_a_reference_is_read_as_the_list_says():
     assert (ROLE, "AWSPENDING") == (find_ref(plain, names).context.role_arn, find_ref(plain, names).version_stage)
 
 
+@pytest.mark.parametrize(
     ("environ", "said"),
     [
         ({"DB": "secretsmanager://"}, "DB: found ''; allowed: the name or ARN of a secret"),
@@ -134,12 +135,12 @@ def test_a_version_in_a_reference_is_read_as_the_list_says():
             {"SECRET_ARN": "a", "API_TIMEOUT": "5s"},
             "API_TIMEOUT: found '5s'; allowed: a number of milliseconds, more than 0",
         ),
-        ({"SECRET_ARN": "a", "API_TIMEOUT": "nan"}, "API_TIMEOUT: found 'nan'"),
         ({"DB": f"secretsmanager://{ARN}:a:b:c:d"}, "or as ECS has it, ARN:key:stage:version"),
         ({"DB": f"secretsmanager://{ARN}:a:b c:"}, "DB: found '"),
         ({"DB": f"secretsmanager://{ARN}:::b c"}, "DB: found '"),
         ({"DB": "secretsmanager://db:password::"}, "DB: found 'db:password::'; allowed: the name or ARN"),
         ({"DB": f"secretsmanager://{ARN}:a::#b"}, "DB: found two keys, 'a' and 'b'; allowed: one"),
+        ({"SECRET_ARN": "a", "API_TIMEOUT": "nan"}, "API_TIMEOUT: found 'nan'"),
         ({"SECRET_ARN": "a", "API_TIMEOUT": "0"}, "API_TIMEOUT: found '0'"),
     ],
 )
