@@ -152,13 +152,21 @@ def _parse_reference(text: str) -> tuple[Wanted, str]:
 
 def _read_budget(environ: Mapping[str, str]) -> float:
     text = environ.get("API_TIMEOUT", "").strip()
-    try:
-        milliseconds = float(text) if text else API_TIMEOUT_MILLISECONDS
-    except ValueError:
-        milliseconds = 0
-    if not milliseconds > 0:
+    if not text:
+        return API_TIMEOUT_MILLISECONDS / 1000
+    limit = read_limit(environ)
+    if limit is None:
         raise VariablesFailed(f"API_TIMEOUT: found {shorten(text)!r}; allowed: a number of milliseconds, more than 0")
-    return min(milliseconds / 1000, MAX_SECONDS)
+    return limit
+
+
+def read_limit(environ: Mapping[str, str]) -> float | None:
+    """Return the seconds that API_TIMEOUT allows for everything; None if it is not set, or invalid."""
+    try:
+        milliseconds = float(environ.get("API_TIMEOUT", ""))
+    except ValueError:
+        return None
+    return min(milliseconds / 1000, MAX_SECONDS) if milliseconds > 0 else None
 
 
 def _read_reference(name: str, value: str) -> Iterable[Rule]:

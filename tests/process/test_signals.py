@@ -20,7 +20,7 @@ def send_all(process: Process) -> list[str]:
         process.process.send_signal(number)
     for name in LOGGED:
         process.log.wait_for(f'"event": "signal.ignored", "signal": "{name}"')
-    return [line["signal"] for line in process.log.events() if line["event"] == "signal.ignored"]
+    return [str(line["signal"]) for line in process.log.events() if line["event"] == "signal.ignored"]
 
 
 @pytest.fixture(name="server")
