@@ -143,10 +143,12 @@ class SecretUnavailable(SecretError):
     Attributes:
         code: AWS's error code, or a code of this project such as "connection-failed".
         cause: What happened, in words.
+        advice: What to do about it where this program runs; empty if nothing is known.
         retry_after_seconds: After how long another attempt makes sense; the cache sets it whenever it raises the error.
     """
 
     retry_after_seconds = 1.0
+    advice = ""
 
     def __init__(self, name: str, *, code: str, cause: str) -> None:
         super().__init__(name)
@@ -154,7 +156,8 @@ class SecretUnavailable(SecretError):
         self.cause = cause
 
     def __str__(self) -> str:
-        return f"{self.what} {self.name!r} is unavailable: {self.cause}"
+        advice = f"; {self.advice}" if self.advice else ""
+        return f"{self.what} {self.name!r} is unavailable: {self.cause}{advice}"
 
 
 class SecretTimeout(SecretUnavailable):

@@ -8,6 +8,7 @@ Rules
 1. Values go from a socket to `execve`: through no shell, no file, no argument and no log.
 2. A failure is one line and exit code 1, and the runtime is not started; unless the secret is not required.
 3. If the extension answers, nothing else is imported: every cold start waits for this process.
+4. API_TIMEOUT bounds the whole of it, also where the extension hangs or is stopped.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import _signal  # type: ignore[import-not-found]
 import _socket
 import os
 import sys
+import time
 
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.system.sockets import CHANNEL
@@ -26,7 +28,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-EXTENSION_TIMEOUT_SECONDS = 90.0
+# Where API_TIMEOUT is not set: how long the extension has to say that it is there, and then to answer, which is longer
+# than the largest `fetch_timeout`.
+SIGN_OF_LIFE_SECONDS = 5.0
+EXTENSION_SECONDS = 65.0
+# The extension's own bound is API_TIMEOUT, too: its reason is better than that of this process.
+MARGIN_SECONDS = 0.5
+MAX_SECONDS = 60.0
 EXEC_WRAPPER = b"AWS_LAMBDA_EXEC_WRAPPER"
 NEXT_WRAPPERS = b"SECRETS_CACHE_NEXT_WRAPPER"
 # Set in a chain of wrappers: if one of them calls this wrapper again, it must not begin another chain.
@@ -83,9 +91,13 @@ def _ask_extension(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes | None] 
         VariablesFailed: The extension cannot provide them.
     """
     address = environ.get(b"AWS_LAMBDA_RUNTIME_API", b"")
+    limit = read_limit(environ.get(b"API_TIMEOUT", b""))
+    began = time.monotonic()
+    until_sign = began + (SIGN_OF_LIFE_SECONDS if limit is None else limit + MARGIN_SECONDS)
+    until = began + (EXTENSION_SECONDS if limit is None else limit + MARGIN_SECONDS)
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        connection.settimeout(EXTENSION_TIMEOUT_SECONDS)
+        connection.settimeout(until_sign - time.monotonic())
         connection.connect(CHANNEL + address)
         # unix(7), struct ucred: process, user, group.
         user = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)[4:8]
@@ -96,11 +108,26 @@ def _ask_extension(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes | None] 
         received = b""
         while chunk := connection.recv(1 << 18):
             received += chunk
+            # At least a thousandth of a second: 0 would mean not to wait at all, which is another error.
+            connection.settimeout(max(until - time.monotonic(), 0.001))
+    except TimeoutError:
+        seconds = time.monotonic() - began
+        raise VariablesFailed(f"the extension did not answer within {seconds:.1f} s (API_TIMEOUT)") from None
     except OSError:
         return None
     finally:
         connection.close()
     return parse_answer(received)
+
+
+def read_limit(text: bytes) -> float | None:
+    """Return the seconds that API_TIMEOUT allows; None if it is not set, or invalid, which the extension then says."""
+    # As `variables.rules` reads it, which would take too long to import.
+    try:
+        milliseconds = float(os.fsdecode(text))
+    except ValueError:
+        return None
+    return min(milliseconds / 1000, MAX_SECONDS) if milliseconds > 0 else None
 
 
 def encode_request(environ: Mapping[bytes, bytes]) -> bytes:
@@ -119,11 +146,12 @@ def parse_answer(received: bytes) -> dict[bytes, bytes | None] | None:
         VariablesFailed: The answer is a refusal, with its reason.
     """
     # Each record ends in NUL, which no variable can hold: "+NAME=value", "-NAME", "!reason"; the last one is ".".
+    # An empty one says only that the extension is there.
     *records, rest = received.split(b"\0")
     if rest or not records or records[-1] != b".":
         return None
     values: dict[bytes, bytes | None] = {}
-    for record in records[:-1]:
+    for record in filter(None, records[:-1]):
         kind, name, value = record[:1], *record[1:].partition(b"=")[::2]
         if kind == b"!":
             raise VariablesFailed(record[1:].decode("utf-8", "replace"))

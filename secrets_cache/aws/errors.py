@@ -9,9 +9,10 @@ Rules
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from secrets_cache.core.retry import RetryableError
+from secrets_cache.core.text import shorten
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretUnavailable
 
 # Of Secrets Manager, and of Parameter Store.
@@ -55,17 +56,45 @@ _EXPIRED = re.compile("expired|not yet current")
 
 # By our own code, for a call that AWS did not answer.
 _CAUSES = {
-    "no-credentials": (
-        "no AWS credentials were found; set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the function an execution role"
-    ),
+    "no-credentials": "no AWS credentials were found",
     "expired-credentials": "the AWS credentials have expired, and there are no newer ones",
     "no-region": "AWS_REGION is not set",
     "proxy-failed": "the proxy in HTTPS_PROXY could not be used",
     "tls-failed": "the TLS connection to AWS could not be verified",
-    "connection-failed": "could not connect to AWS; in a VPC, add a NAT gateway or an endpoint for this service",
+    "connection-failed": "could not connect to AWS",
     "connection-closed": "AWS closed the connection before it answered",
     "timeout": "AWS accepted the request but did not answer",
 }
+
+
+# What to do, by code: in Lambda, and everywhere else. A machine of one's own has no execution role, and no NAT gateway.
+_LOG_IN = "log in again, for example with `aws sso login`, or replace the temporary credentials"
+_ADVICE = {
+    "no-credentials": (
+        "give the function an execution role",
+        "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; a container or an instance needs a role",
+    ),
+    "no-region": ("", "set it, or give the profile a region"),
+    "connection-failed": (
+        "in a VPC, add a NAT gateway or an endpoint for this service",
+        "check the network, the proxy and AWS_ENDPOINT_URL",
+    ),
+    **dict.fromkeys(("expired-credentials", *EXPIRED_CREDENTIALS), ("", _LOG_IN)),
+}
+# Of these, Lambda sets at least one for whatever it starts.
+LAMBDA_VARIABLES = ("AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_EXEC_WRAPPER")
+
+
+def is_in_lambda(environ: Container[str]) -> bool:
+    """Return whether this program runs in Lambda, given the names of its environment variables."""
+    return any(name in environ for name in LAMBDA_VARIABLES)
+
+
+def advise(error: SecretError, *, in_lambda: bool) -> SecretError:
+    """Return an error with what to do about it where this program runs."""
+    if isinstance(error, SecretUnavailable):
+        error.advice = _ADVICE.get(error.code, ("", ""))[0 if in_lambda else 1]
+    return error
 
 
 def make_unanswered(name: str, code: str) -> RetryableError:
@@ -135,4 +164,4 @@ def _clean_code(code: str, hidden: Iterable[str]) -> str:
 def _clean_message(message: str, hidden: Iterable[str]) -> str:
     for secret in filter(None, hidden):
         message = message.replace(secret, "...")
-    return " ".join(message.split())[:MAX_MESSAGE]
+    return shorten(" ".join(message.split()), MAX_MESSAGE)

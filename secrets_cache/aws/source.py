@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from secrets_cache.aws.client import MAX_CONNECTIONS, ClientSettings, Service, ServiceClient
 from secrets_cache.aws.direct import choose_client
+from secrets_cache.aws.errors import advise, is_in_lambda
 from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.aws.merge import merge
 from secrets_cache.aws.secretsmanager import BATCH_THRESHOLD, SecretsManager
@@ -121,13 +122,13 @@ class AwsSource:
         return timeout
 
     def _add_facts(self, ref: Ref, error: SecretError) -> SecretError:
-        """Return an error with what only the source knows: who did not answer, and where there is no such secret."""
+        """Return an error with what only the source knows: who did not answer, where nothing was found, what to do."""
         if isinstance(error, SecretTimeout):
             return self.create_timeout(ref, error.budget_seconds)
         if isinstance(error, SecretNotFound):
             context = self._find_key(ref).context
             error.region, error.role_arn = context.region, context.role_arn
-        return error
+        return advise(error, in_lambda=is_in_lambda(self._environ))
 
     def _find_key(self, ref: Ref) -> _StoreKey:
         own = self._environ.get("AWS_REGION", "")

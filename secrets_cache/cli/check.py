@@ -7,7 +7,6 @@ Of a value, nothing is ever printed but the names of its keys.
 """
 
 import argparse
-import asyncio
 import json
 import os
 import sys
@@ -67,9 +66,10 @@ def _fetch(
 ) -> None:
     """Add to the rows what fetching gives."""
     from secrets_cache.cli.check_probe import probe  # noqa: PLC0415 - slow to import
+    from secrets_cache.cli.event_loop import run_to_end  # noqa: PLC0415 - likewise
 
     with Screen(sys.stderr).progress("Fetching") as show:
-        of_listed, of_rules = asyncio.run(probe(config, rules, variables, show))
+        of_listed, of_rules = run_to_end(probe(config, rules, variables, show))
     for row, more in zip((*listed, *wanted), (*of_listed, *of_rules), strict=True):
         row.update(more)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from secrets_cache.app import build_cache, build_source
+from secrets_cache.aws.errors import is_in_lambda
 from secrets_cache.cli.check_report import Row
 from secrets_cache.config import Config
 from secrets_cache.core.clock import Clock, Instant, elapsed
@@ -127,7 +128,7 @@ async def _probe_variables(
         except VariablesFailed as error:
             row.update(state="failed", reason=error.reason)
         except SecretError as error:
-            row.update(state="failed", reason=explain(rule, error))
+            row.update(state="failed", reason=explain(rule, error, in_lambda=is_in_lambda(os.environ)))
         found.append(row)
         if rule.wanted not in seen:
             seen.add(rule.wanted)

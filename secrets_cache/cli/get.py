@@ -10,7 +10,6 @@ Rules
 """
 
 import argparse
-import asyncio
 import json
 import os
 import sys
@@ -37,7 +36,9 @@ def run(given: argparse.Namespace) -> int:
             return 1
         for problem in config.problems:
             print_error(str(problem))
-        answer = asyncio.run(_fetch(_narrow(config, file, given.name), target))
+        from secrets_cache.cli.event_loop import run_to_end  # noqa: PLC0415 - slow to import, as `_fetch`
+
+        answer = run_to_end(_fetch(_narrow(config, file, given.name), target))
     if answer.status != OK:
         print_error(_read_detail(answer))
         return 1

@@ -6,7 +6,9 @@
 Rules
 -----
 1. If it cannot serve, it exits with 1 at once: outside Lambda, a supervisor starts it again.
-2. After the first signal, open requests have the grace period to finish; a second signal ends it at once.
+2. After the first signal, open requests have the grace period to finish; a second signal ends it at once. Nothing
+   that hangs delays that: no thread is waited for, and closing has a time limit.
+3. Only SIGTERM and SIGINT end it.
 """
 
 import argparse
@@ -15,6 +17,8 @@ import logging
 import os
 import signal
 import socket
+import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,9 +27,13 @@ from secrets_cache.cli.inputs import read_configuration
 from secrets_cache.config import Config
 from secrets_cache.loading import start_log
 from secrets_cache.system.limits import set_limits
+from secrets_cache.system.signals import name_signal, survive_signals
 from secrets_cache.system.sockets import bind, open_sockets
 
 logger = logging.getLogger(__name__)
+
+# For closing what is open, once the requests are answered or given up.
+CLOSING_SECONDS = 0.5
 
 
 def run(given: argparse.Namespace) -> int:
@@ -35,27 +43,61 @@ def run(given: argparse.Namespace) -> int:
     start_log(config)
     if config.strict and config.problems:
         return 1
-    return asyncio.run(_serve_until_signal(config, given.grace))
+    survive_signals(_do_nothing)
+    code = asyncio.new_event_loop().run_until_complete(_serve_until_signal(config, given.grace))
+    # Not asyncio.run, and not the interpreter's own end: both wait for threads, and a name server may hold one.
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _do_nothing(*_: object) -> None:
+    """Handle a signal that must not end the process."""
 
 
 class _Signals:
-    """Two events: the first signal to stop sets `first`, the next one `second`."""
+    """
+    Two events: the first signal to stop sets `first`, the next one `second`. Every other signal is logged, once.
 
-    def __init__(self) -> None:
+    Args:
+        grace_seconds: The process ends this long after the first signal, and `CLOSING_SECONDS`, whatever hangs.
+    """
+
+    def __init__(self, grace_seconds: float) -> None:
         self.first = asyncio.Event()
         self.second = asyncio.Event()
+        self._grace_seconds = grace_seconds
+        self._noted: set[int] = set()
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._receive)
+            loop.add_signal_handler(number, self._receive)
+        survive_signals(lambda number, _: loop.call_soon_threadsafe(self._note, number))
 
     def _receive(self) -> None:
-        (self.second if self.first.is_set() else self.first).set()
+        if self.first.is_set():
+            self.second.set()
+            _end_within(CLOSING_SECONDS)
+        else:
+            self.first.set()
+            _end_within(self._grace_seconds + CLOSING_SECONDS)
+
+    def _note(self, number: int) -> None:
+        if number not in self._noted:
+            self._noted.add(number)
+            logger.info("signal.ignored", {"signal": name_signal(number)})
+
+
+def _end_within(seconds: float) -> None:
+    """End the process after a while, if it has not ended by then. By a thread: the event loop may be what hangs."""
+    timer = threading.Timer(seconds, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 async def _serve_until_signal(config: Config, grace_seconds: float) -> int:
     sockets, aws_sockets = _listen(config.port), _listen(config.aws_port) if config.aws_port else []
     if not sockets or (config.aws_port and not aws_sockets):
         return 1
-    signals = _Signals()
+    signals = _Signals(grace_seconds)
     async with run_application(
         config, sockets=sockets, aws_sockets=aws_sockets, environ=os.environ, metrics=True
     ) as app:

@@ -6,6 +6,7 @@ from typing import Any
 from secrets_cache.config import values
 from secrets_cache.config.model import HIDDEN, INVALID_TOKEN, AwsLayer, Config, Problem, Token
 from secrets_cache.config.values import InvalidValue, ValueType
+from secrets_cache.core.text import shorten
 
 Variables = Mapping[str, tuple[str, ValueType[Any]]]
 
@@ -103,7 +104,7 @@ def _read(variables: Variables, environ: Mapping[str, str]) -> tuple[dict[str, A
         except InvalidValue:
             if name == "token":
                 settings[name] = INVALID_TOKEN
-            found = HIDDEN if name == "token" else repr(text[:60])
+            found = HIDDEN if name == "token" else repr(shorten(text))
             problems.append(
                 Problem(file="environment", line=None, key=variable, found=found, allowed=value_type.allowed)
             )

@@ -14,9 +14,34 @@ from secrets_cache.config import nodes
 from secrets_cache.config.model import HIDDEN, Problem
 from secrets_cache.config.nodes import Node
 from secrets_cache.config.values import InvalidValue, ValueType
+from secrets_cache.core.text import shorten
 
 MAX_ITEMS = 20_000
-SHOWN_LENGTH = 60
+
+
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
+CLOUDFORMATION_TAGS = frozenset(
+    [
+        "!And",
+        "!Base64",
+        "!Cidr",
+        "!Condition",
+        "!Equals",
+        "!FindInMap",
+        "!GetAtt",
+        "!GetAZs",
+        "!If",
+        "!ImportValue",
+        "!Join",
+        "!Not",
+        "!Or",
+        "!Ref",
+        "!Select",
+        "!Split",
+        "!Sub",
+        "!Transform",
+    ]
+)
 
 
 class NodeReader:
@@ -51,6 +76,8 @@ class NodeReader:
             known: The keys that may occur; None for any.
             hidden: Whether keys and values might be, or hold, a token, so that no problem may show them.
         """
+        if self._note_tag(node, key, hidden=hidden):
+            return {}
         if not isinstance(node, nodes.Mapping):
             names = "any keys with values" if known is None else f"the keys {', '.join(known)}"
             self.note_problem(node, key, names, found=HIDDEN if hidden else "")
@@ -59,7 +86,9 @@ class NodeReader:
         for name_node, value in self._take(node, key):
             name = name_node.value if isinstance(name_node, nodes.Scalar) else ""
             at = (f"{key}." if key else "") + show_key(name)
-            shown = repr(_shorten(name))
+            shown = repr(shorten(name))
+            if self._note_tag(name_node, at if known is None or name in known else key, hidden=hidden):
+                continue
             if known is not None and name not in known:
                 place, found = (key, "an unknown key") if hidden else (at, f"unknown key {shown}")
                 self.note_problem(name_node, place, f"the keys {', '.join(known)}", found)
@@ -71,12 +100,26 @@ class NodeReader:
 
     def read_items(self, node: Node, key: str) -> list[tuple[Node, str]]:
         """Return a list's items with their keys; null counts as an empty list."""
-        if node.is_null:
+        if self._note_tag(node, key) or node.is_null:
             return []
         if not isinstance(node, nodes.Sequence):
             self.note_problem(node, key, "a list")
             return []
         return [(item, f"{key}[{number}]") for number, item in enumerate(self._take(node, key))]
+
+    def _note_tag(self, node: Node, key: str, *, hidden: bool = False) -> bool:
+        """Note a problem if the node has a tag, which would give it another meaning than its text has."""
+        if not node.tag:
+            return False
+        is_of_template = node.tag in CLOUDFORMATION_TAGS
+        # What stands for a tag may be a token that begins with an exclamation mark.
+        shown = "a YAML tag" if hidden and not is_of_template else f"the YAML tag {show_key(node.tag)}"
+        if is_of_template:
+            allowed = f"what {node.tag} would give, written out: config.yaml is no CloudFormation template"
+        else:
+            allowed = "no tag; text that begins with ! needs quotes"
+        self.note_problem(node, key, allowed, found=shown)
+        return True
 
     def _take(self, node: nodes.Sequence | nodes.Mapping, key: str) -> list[Any]:
         """Return the items of a list or the pairs of a mapping, as many as the bound leaves."""
@@ -88,13 +131,16 @@ class NodeReader:
 
     def read_value(self, node: Node, key: str, value_type: ValueType[Any], *, hidden: bool = False) -> Any:  # noqa: ANN401
         """Return the value of a scalar; None after a problem, since no value is None."""
+        if self._note_tag(node, key, hidden=hidden):
+            return None
+        allowed = value_type.allowed
         # `token: null` is not a token with the text "null".
         if isinstance(node, nodes.Scalar) and not (hidden and node.is_null):
             try:
                 return value_type.parse(node.value)
-            except InvalidValue:
-                pass
-        self.note_problem(node, key, value_type.allowed, found=HIDDEN if hidden else "")
+            except InvalidValue as error:
+                allowed = str(error) or allowed
+        self.note_problem(node, key, allowed, found=HIDDEN if hidden else "")
         return None
 
     def read_values(
@@ -111,16 +157,12 @@ class NodeReader:
 
 def show_key(name: str) -> str:
     """Return a key's name for the key of a problem: shortened and printable, so that a problem is one line."""
-    text = _shorten(name)
+    text = shorten(name)
     return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _describe(node: Node) -> str:
     """Describe a node in words for a problem."""
     if isinstance(node, nodes.Scalar):
-        return repr(_shorten(node.value)) if node.value else "nothing"
+        return repr(shorten(node.value)) if node.value else "nothing"
     return "a list" if isinstance(node, nodes.Sequence) else "keys with values"
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= SHOWN_LENGTH else text[:SHOWN_LENGTH] + "..."

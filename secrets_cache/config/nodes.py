@@ -1,4 +1,8 @@
-"""The nodes of a YAML document: scalars, sequences and mappings, each with its line."""
+"""
+The nodes of a YAML document: scalars, sequences and mappings, each with its line.
+
+Each also has the tag that was written in front of it, such as "!Ref" or "!!str"; empty if there was none.
+"""
 
 
 class Scalar:
@@ -12,35 +16,38 @@ class Scalar:
         is_null: Whether it is YAML's null.
     """
 
-    __slots__ = ("is_null", "is_quoted", "line", "value")
+    __slots__ = ("is_null", "is_quoted", "line", "tag", "value")
 
-    def __init__(self, value: str, line: int, *, is_quoted: bool, is_null: bool) -> None:
+    def __init__(self, value: str, line: int, *, is_quoted: bool, is_null: bool, tag: str = "") -> None:
         self.value = value
         self.line = line
         self.is_quoted = is_quoted
         self.is_null = is_null
+        self.tag = tag
 
 
 class Sequence:
     """A list: its items, and the line it starts in."""
 
-    __slots__ = ("line", "value")
+    __slots__ = ("line", "tag", "value")
     is_null = False
 
-    def __init__(self, value: "list[Node]", line: int) -> None:
+    def __init__(self, value: "list[Node]", line: int, tag: str = "") -> None:
         self.value = value
         self.line = line
+        self.tag = tag
 
 
 class Mapping:
     """A mapping: its keys and values in the order written, and the line it starts in."""
 
-    __slots__ = ("line", "value")
+    __slots__ = ("line", "tag", "value")
     is_null = False
 
-    def __init__(self, value: "list[tuple[Node, Node]]", line: int) -> None:
+    def __init__(self, value: "list[tuple[Node, Node]]", line: int, tag: str = "") -> None:
         self.value = value
         self.line = line
+        self.tag = tag
 
 
 Node = Scalar | Sequence | Mapping

@@ -17,6 +17,7 @@ from secrets_cache.config.model import INVALID_TOKEN, Batch, ListedSecret, Probl
 from secrets_cache.config.node_reader import NodeReader, show_key
 from secrets_cache.config.nodes import Node
 from secrets_cache.config.values import ValueType
+from secrets_cache.core.arn import SecretReference
 from secrets_cache.core.secret import AwsContext, Ref
 
 GENERAL: Mapping[str, ValueType[Any]] = {
@@ -61,7 +62,7 @@ PARAMETER: Mapping[str, ValueType[Any]] = {
     "label": values.PARAMETER_LABEL,
 }
 VARIABLES: Mapping[str, ValueType[Any]] = {
-    "secret": values.SECRET_ID,
+    "secret": values.SECRET_REFERENCE,
     "parameter": values.PARAMETER_ID,
     "prefix": values.Text(r"[^=\0]*", "text without = and NUL"),
     "as": values.Text(r"[^=\0]+", "the name of a variable, without = and NUL"),
@@ -72,6 +73,8 @@ VARIABLES: Mapping[str, ValueType[Any]] = {
 VARIABLES_LISTS = ("include", "exclude", "allow_reserved")
 # The keys that make no sense where the whole value becomes one variable.
 NEEDS_KEYS = ("prefix", "include", "exclude", "rename", "upper")
+# The keys that say which keys of the value are used. A key behind the secret's ARN says so too.
+CHOOSE_KEYS = ("include", "exclude")
 
 
 def read_document(root: Node | None, file: str) -> tuple[dict[str, Any], list[Problem]]:
@@ -79,7 +82,7 @@ def read_document(root: Node | None, file: str) -> tuple[dict[str, Any], list[Pr
     schema = _Schema(file)
     if isinstance(root, nodes.Sequence):
         schema.read_groups(root, "")
-    elif root is not None and not root.is_null:
+    elif root is not None and (root.tag or not root.is_null):
         schema.read_top(root)
     for name in ("secrets", "parameters"):
         listed = (item for item in schema.listed.values() if item.ref.is_parameter == (name == "parameters"))
@@ -141,7 +144,7 @@ class _Schema(NodeReader):
         token = parts.pop("token", None)
         self.settings.update(self.read_values(parts, "server.", SERVER))
         # A quoted empty text is no token. Nothing at all, or a comment in its place, is a problem.
-        if token is not None and not (isinstance(token, nodes.Scalar) and token.is_quoted and not token.value):
+        if token is not None and not _is_empty(token):
             self.settings["token"] = (
                 self.read_value(token, "server.token", SERVER["token"], hidden=True) or INVALID_TOKEN
             )
@@ -205,12 +208,17 @@ class _Schema(NodeReader):
             renamed = self.read_mapping(parts["rename"], f"{key}.rename", None)
             items = [(item, f"{key}.rename.{show_key(name)}") for name, item in renamed.items()]
             parsed["rename"] = dict(zip(renamed, self.read_names(items), strict=False))
-        if isinstance(node, nodes.Mapping) and ("secret" in parts) == ("parameter" in parts):
+        if isinstance(node, nodes.Mapping) and not node.tag and ("secret" in parts) == ("parameter" in parts):
             found = "both" if "secret" in parts else "neither secret nor parameter"
             self.note_problem(node, key, "either secret or parameter", found=found)
         if "as" in parts and (needs_keys := [name for name in NEEDS_KEYS if name in parts]):
             allowed = f'"as" alone, or any of {_quote(NEEDS_KEYS)}'
             self.note_problem(node, key, allowed, found=f'"as" and {_quote(needs_keys)}')
+        if SecretReference.parse(parsed.get("secret", "")).key and (
+            chosen := [name for name in CHOOSE_KEYS if name in parts]
+        ):
+            allowed = f"either the key behind the ARN, or {_quote(CHOOSE_KEYS)}"
+            self.note_problem(node, key, allowed, found=f"both, with {_quote(chosen)}")
         # An incomplete rule might set a variable that it should not.
         if before == len(self.problems):
             parsed["is_parameter"] = "parameter" in parsed
@@ -229,11 +237,16 @@ class _Schema(NodeReader):
             return {"id": name} if name else None
         parts = self.read_mapping(node, key, value_types)
         parsed = self.read_values(parts, f"{key}.", value_types)
-        if "id" not in parts and isinstance(node, nodes.Mapping):
+        if "id" not in parts and isinstance(node, nodes.Mapping) and not node.tag:
             self.note_problem(node, f"{key}.id", value_types["id"].allowed, found="nothing")
         # Without an invalid selector, another value would be read.
         is_known = "id" in parsed and not any(name in parts and name not in parsed for name in SELECTORS)
         return parsed if is_known else None
+
+
+def _is_empty(node: Node) -> bool:
+    """Return whether a node is a text in quotes, and empty."""
+    return isinstance(node, nodes.Scalar) and node.is_quoted and not node.value and not node.tag
 
 
 def _quote(names: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Generic, Protocol, TypeVar
 
 from secrets_cache.config.model import Metrics
+from secrets_cache.core.arn import SecretReference
 
 V_co = TypeVar("V_co", covariant=True)
 
@@ -19,7 +20,7 @@ MAX_PORT = 65535
 
 
 class InvalidValue(ValueError):
-    """The text is not a value of this type."""
+    """The text is not a value of this type. Its own text, if any, says what to write, better than `allowed` does."""
 
 
 class ValueType(Protocol[V_co]):
@@ -101,10 +102,11 @@ class Whole:
         self.allowed = f"a whole number from {at_least} to {at_most}"
 
     def parse(self, text: str) -> int:
-        """Return the number."""
-        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) not in self._range:
+        """Return the number; it may have leading zeros."""
+        # Their number is not limited, but that of the digits that `int` takes is.
+        if not re.fullmatch(r"0*[0-9]{1,9}", text) or (number := int(text[-9:])) not in self._range:
             raise InvalidValue
-        return int(text)
+        return number
 
 
 class Choice(Generic[V_co]):
@@ -137,6 +139,46 @@ class Text:
         return text
 
 
+class SecretId(Text):
+    """The name or the ARN of a secret, with nothing behind it."""
+
+    def parse(self, text: str) -> str:
+        """Return the text."""
+        try:
+            return super().parse(text)
+        except InvalidValue:
+            reference = SecretReference.parse(text)
+            if reference.secret_id == text:
+                raise
+            raise InvalidValue(_explain_reference(reference)) from None
+
+
+def _explain_reference(reference: SecretReference) -> str:
+    """Return what to write in place of ECS's form where only an id is allowed."""
+    stage, version = reference.version_stage, reference.version_id
+    parts = [
+        f"the ARN alone, {reference.secret_id}",
+        f"with version_stage: {stage}" if stage else "",
+        f"and the version is asked for with ?version_id={version}" if version else "",
+        f"and the key is asked for with ?key={reference.key}" if reference.key else "",
+        "(an ARN with :key:stage:version, as ECS has it, is for env: and for references in variables)",
+    ]
+    return " ".join(filter(None, parts))
+
+
+class Reference(Text):
+    """A secret's name or ARN, or an ARN with a key and a version behind it, as ECS has it."""
+
+    def parse(self, text: str) -> str:
+        """Return the text."""
+        reference = SecretReference.parse(text)
+        super().parse(reference.secret_id)
+        for part, value_type in ((reference.version_stage, STAGE), (reference.version_id, VERSION_ID)):
+            if part:
+                value_type.parse(part)
+        return text
+
+
 _NAME = r"[A-Za-z0-9/_+=.@!-]{1,512}"
 _ARN = r"arn:aws[a-z0-9-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:" + _NAME
 _PARAMETER = r"[A-Za-z0-9/_.-]{1,1011}"
@@ -149,11 +191,16 @@ FETCH_TIMEOUT = Duration(at_most=60)
 REFRESH_AHEAD = Share(at_most=90, may_be_zero=True)
 PORT = Whole(1, MAX_PORT)
 PORT_OR_NONE = Whole(0, MAX_PORT)
-SECRET_ID = Text(f"{_NAME}|{_ARN}", "the name or ARN of a secret: 1 to 512 letters, digits and /_+=.@!-")
+SECRET_ID = SecretId(f"{_NAME}|{_ARN}", "the name or ARN of a secret: 1 to 512 letters, digits and /_+=.@!-")
+SECRET_REFERENCE = Reference(
+    f"{_NAME}|{_ARN}",
+    "the name or ARN of a secret: 1 to 512 letters, digits and /_+=.@!-; or as ECS has it, ARN:key:stage:version",
+)
 PARAMETER_ID = Text(f"{_PARAMETER}|{_PARAMETER_ARN}", "the name, path or ARN of a parameter: letters, digits and /_.-")
 ALIAS = Text(_NAME, "a name for requests: 1 to 512 letters, digits and /_+=.@!-")
 PATTERN = Text(r"[A-Za-z0-9/_+=.@!:*?\[\]-]{1,2048}", "a name or ARN, in which *, ? and [...] are wildcards")
 STAGE = Text(r"[^\s]{1,256}", "a staging label such as AWSCURRENT or AWSPREVIOUS")
+VERSION_ID = Text(r"[!-~]{1,256}", "the id of a version")
 REGION = Text(r"[a-z]{2,}(-[a-z0-9]+)+-[0-9]+", "an AWS region such as eu-west-1")
 EXTERNAL_ID = Text(r"[\w+=,.@:/-]{2,1224}", "an external id: 2 to 1224 letters, digits and +=,.@:/_-")
 SESSION_NAME = Text(r"[\w+=,.@-]{2,64}", "a session name: 2 to 64 letters, digits and +=,.@_-")

@@ -8,6 +8,8 @@ Rules
 1. What begins with "arn:" is an ARN: no name of a secret or a parameter can begin so, since it may hold no colon.
 2. Nothing is checked here. A field that is missing is empty: the configuration says what a complete ARN is.
 
+A `SecretReference` is an ARN with more behind it, as task definitions of ECS have it.
+
 Format: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 """
 
@@ -50,6 +52,39 @@ class Arn(NamedTuple):
         """The parameter's full name, with its leading slash; empty if this is not the ARN of a parameter."""
         is_name = self.is_parameter and self.resource.startswith("parameter")
         return self.resource.removeprefix("parameter") if is_name else ""
+
+
+class SecretReference(NamedTuple):
+    """
+    What a reference to a secret asks for: a name, an ARN, or in ECS's form an ARN with a key and a version behind it.
+
+        arn:aws:secretsmanager:region:account:secret:name:key:version-stage:version-id
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
+
+    Attributes:
+        secret_id: The name, or the ARN alone.
+        key: The key of a JSON secret; empty for the whole value.
+        version_stage: A staging label; empty for none.
+        version_id: The id of a version; empty for none.
+    """
+
+    secret_id: str
+    key: str = ""
+    version_stage: str = ""
+    version_id: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "SecretReference":
+        """Return the parts of `text`. It is a name or an ARN alone if it is not in ECS's form."""
+        arn = Arn.parse(text)
+        if arn is None or arn.service != "secretsmanager":
+            return cls(text)
+        # secret, name, key, stage, version.
+        kind, *parts = arn.resource.split(":")
+        if len(parts) not in range(2, 5):
+            return cls(text)
+        return cls(str(arn._replace(resource=f"{kind}:{parts[0]}")), *parts[1:])
 
 
 def find_region(secret_id: str, *, given: str = "", own: str = "") -> str:

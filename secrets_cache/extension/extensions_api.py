@@ -34,6 +34,8 @@ RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 60.0
 SUCCESS = range(200, 300)
 NEXT = "/extension/event/next"
+# Of an answer that is an error, this much is shown.
+MAX_BODY = 300
 
 
 class ExtensionsApi:
@@ -117,7 +119,8 @@ class ExtensionsApi:
         event = _parse_event_type((yield from self._call("GET", NEXT, self._identity())).body)
         if event != "SHUTDOWN":
             raise ExtensionsApiError(
-                f"GET {NEXT}", f"Lambda sent the event {event[:40]!r}, but the extension registered only for SHUTDOWN"
+                f"GET {NEXT}",
+                f"Lambda sent the event {_shorten(event)!r}, but the extension registered only for SHUTDOWN",
             )
 
     def _identity(self) -> dict[str, str]:
@@ -140,9 +143,17 @@ class ExtensionsApi:
         except (OSError, ValueError) as error:
             raise ExtensionsApiError(call, _explain(error)) from None
         if response.status not in SUCCESS:
-            body_start = response.body[:300].decode("utf-8", "replace")
-            raise ExtensionsApiError(call, f"status {response.status}: {body_start}")
+            told = _shorten(response.body.decode("utf-8", "replace"), MAX_BODY)
+            raise ExtensionsApiError(call, f"status {response.status}: {told}")
         return response
+
+
+def _shorten(text: str, length: int = 40) -> str:
+    try:
+        from secrets_cache.core.text import shorten  # noqa: PLC0415 - only a failure needs it
+    except Exception:  # noqa: BLE001 - there may not be the memory for an import
+        return text[:length]
+    return shorten(text, length)
 
 
 def _explain(error: Exception) -> str:

@@ -7,7 +7,7 @@ Rules
 -----
 1. `/event/next` is called when the prefetch has settled, or 2 s after the registration: it ends the init.
 2. Only a strict configuration may fail the init, and then through `/init/error`.
-3. SIGTERM ends everything at once, at any point: the one task of this module is cancelled.
+3. SIGTERM ends everything at once, at any point: the one task of this module is cancelled. Other signals end nothing.
 4. Whatever a task raises, SystemExit included, ends no other task.
 """
 
@@ -30,6 +30,7 @@ from secrets_cache.extension.startup import Startup
 from secrets_cache.http1.exchange import Wait
 from secrets_cache.loading import start_log
 from secrets_cache.system import logs
+from secrets_cache.system.signals import name_signal, survive_signals
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Lifecycle:
         self._config = startup.parse_config()
         self._counts = Stats()
         self._exit_code: int | None = None
+        self._noted_signals: set[int] = set()
         self._loop_failures_at: list[float] = []
         self._event_next: Generator[Wait, None, str] | None = None
 
@@ -71,6 +73,7 @@ class Lifecycle:
         loop = asyncio.new_event_loop()
         main_task = loop.create_task(self._main())
         loop.add_signal_handler(signal.SIGTERM, self._terminate, main_task)
+        survive_signals(lambda number, _: loop.call_soon_threadsafe(self._note_signal, number))
         while True:
             try:
                 return loop.run_until_complete(main_task)
@@ -95,6 +98,11 @@ class Lifecycle:
     def _terminate(self, main_task: "asyncio.Task[int]") -> None:
         self._stop("SIGTERM")
         main_task.cancel()
+
+    def _note_signal(self, number: int) -> None:
+        if number not in self._noted_signals:
+            self._noted_signals.add(number)
+            logger.info("signal.ignored", {"signal": name_signal(number)})
 
     def _stop(self, reason: str) -> None:
         """Log the end and its reason. Closing what is open may then take `CLOSING_SECONDS`, no longer."""

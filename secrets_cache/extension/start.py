@@ -12,6 +12,8 @@ Rules
 
 from __future__ import annotations
 
+# CPython's own part of `signal`, whose import takes longer.
+import _signal  # type: ignore[import-not-found]
 import gc
 import os
 import select
@@ -44,6 +46,8 @@ def main() -> None:
     if not address or len(arguments) != 1:
         sys.stderr.write(USAGE)
         sys.exit(2)
+    # They wait until there is a handler for them: rule 2.
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals() - {_signal.SIGTERM, _signal.SIGINT})
     _open_standard_streams()
     code = run(ExtensionsApi(address, arguments[0]), os.environ)
     # At once: nothing needs tidying up, and a thread that waits for a name server must not hold the process.
@@ -93,8 +97,10 @@ def _attempt(api: ExtensionsApi, startup: Startup) -> int:
     gc.disable()
     _exit_on_signals()
     from secrets_cache.system.limits import set_limits  # noqa: PLC0415
+    from secrets_cache.system.signals import survive_signals  # noqa: PLC0415
 
     set_limits()
+    survive_signals(_do_nothing)
     # The fallback too, before there may be no memory left for it.
     from secrets_cache.extension import fallback, lifecycle  # noqa: F401, PLC0415
 
@@ -131,8 +137,9 @@ def _run_fallback(api: ExtensionsApi, startup: Startup) -> None:
 def _prepare_fallback(api: ExtensionsApi, startup: Startup) -> Callable[[], object]:
     """Return what answers all callers until SHUTDOWN."""
     startup.close_channel()
-    # An event loop that failed may have left a handler that does nothing.
+    # An event loop that failed may have left handlers that need it.
     _exit_on_signals()
+    _forget_other_signals()
     from secrets_cache.extension.fallback import answer_until_shutdown  # noqa: PLC0415 - not before the registration
 
     sockets = startup.open_fallback_sockets()
@@ -149,6 +156,19 @@ def _exit_on_signals() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
+
+
+def _forget_other_signals() -> None:
+    try:
+        from secrets_cache.system.signals import survive_signals  # noqa: PLC0415 - perhaps what failed
+
+        survive_signals(_do_nothing)
+    except Exception:  # noqa: BLE001 - they are still blocked then
+        return
+
+
+def _do_nothing(*_: object) -> None:
+    """Handle a signal that must not end the process."""
 
 
 def _report_api(error: ExtensionsApiError) -> None:

@@ -120,10 +120,11 @@ class Startup:
         must_parse = may_set_port(self._read_file())
         for name in ports:
             text = self.environ.get(name, "").strip()
-            if text.isascii() and text.isdigit() and 0 < int(text[:6]) <= MAX_PORT:
-                ports[name] = int(text)
-            else:
+            port = read_port(text)
+            if port is None:
                 must_parse = must_parse or text != ""
+            else:
+                ports[name] = port
         self.port, self.aws_port = ports.values()
         if must_parse:
             config = self.parse_config()
@@ -136,6 +137,16 @@ class Startup:
         for port, errors_of_port in ((self.port, errors), (self.aws_port, aws_errors)):
             self.failures += [("server.not_listening", port, error) for error in errors_of_port]
         self._channel_descriptors = bind_channel(self.environ.get("AWS_LAMBDA_RUNTIME_API", ""))
+
+
+def read_port(text: str) -> int | None:
+    """
+    Return the port that `text` means, without the parser of settings, which is slow to import.
+
+    None for everything but a port as it is usually written: the parser alone knows what else is a port, or none.
+    """
+    is_plain = text.isascii() and text.isdigit() and not text.startswith("0") and len(text) <= len(str(MAX_PORT))
+    return int(text) if is_plain and int(text) <= MAX_PORT else None
 
 
 def may_set_port(file: ConfigFile) -> bool:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from secrets_cache.config import values
 from secrets_cache.config.values import InvalidValue, ValueType
 from secrets_cache.core.secret import AwsContext, Ref
+from secrets_cache.core.text import shorten
 from secrets_cache.errors import InvalidRequest
 from secrets_cache.server.target import BOOLEANS, decode, is_version, split_query
 
@@ -90,7 +91,7 @@ def _parse_query(query: str, known: tuple[str, ...]) -> dict[str, str]:
     parameters: dict[str, str] = {}
     for name, value in split_query(query, plus_is_space=False):
         if name not in known:
-            raise InvalidRequest(f"unknown parameter: {name[:60]}")
+            raise InvalidRequest(f"unknown parameter: {shorten(name)}")
         parameters[name] = decode(value)
     return parameters
 

@@ -13,6 +13,7 @@ from secrets_cache.core.cache import Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.freshness import State
 from secrets_cache.core.results import EntryReport
+from secrets_cache.core.text import shorten
 from secrets_cache.errors import SecretsCacheError
 from secrets_cache.server import access, problems, representation
 from secrets_cache.server.handler import Handler
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from secrets_cache.server.metrics_page import MetricsPage
 
 METHODS = ("GET", "HEAD")
+# Of a method that is not allowed, this much is shown.
+MAX_METHOD = 20
 
 
 class NativeHandler(Handler):
@@ -62,7 +65,7 @@ class NativeHandler(Handler):
         if (refusal := access.find_refusal(request)) is not None:
             return problems.FORBIDDEN.build_response(refusal)
         if request.method not in METHODS:
-            detail = f"the method {request.method[:20]} is not allowed; use {' or '.join(METHODS)}"
+            detail = f"the method {shorten(request.method, MAX_METHOD)} is not allowed; use {' or '.join(METHODS)}"
             return problems.METHOD_NOT_ALLOWED.build_response(detail, {"Allow": ", ".join(METHODS)})
         path, query = split_target(request.target)
         if path == "/ping":

@@ -10,6 +10,7 @@ Rules
 import re
 from typing import NamedTuple
 
+from secrets_cache.core.text import shorten
 from secrets_cache.errors import InvalidRequest
 from secrets_cache.server.target import BOOLEANS, decode, is_version, split_query
 
@@ -47,7 +48,7 @@ def parse_native_request(path: str, query: str) -> NativeRequest:
     parameters: dict[str, str] = {}
     for name, value in split_query(query, plus_is_space=True):
         if name not in PARAMETERS:
-            raise InvalidRequest(f"unknown parameter {name[:60]!r}; allowed: {', '.join(PARAMETERS)}")
+            raise InvalidRequest(f"unknown parameter {shorten(name)!r}; allowed: {', '.join(PARAMETERS)}")
         if name in parameters:
             raise InvalidRequest(f"parameter {name!r} is given more than once; give it once")
         parameters[name] = decode(value, plus_is_space=True)

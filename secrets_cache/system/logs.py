@@ -26,10 +26,13 @@ import select
 import sys
 import time
 
+from secrets_cache.core.text import shorten
+
 logger = logging.getLogger(__name__)
 
 PACKAGE = "secrets_cache"
 FULL_PIPE_MILLISECONDS = 20
+MAX_MESSAGE = 200
 # These repeat what this package logs: requests, with everything in them, and credentials that a role does not get.
 REDUNDANT_LOGGERS = frozenset({"aiohttp.access", "aiobotocore.credentials"})
 
@@ -48,7 +51,7 @@ class JsonFormatter(logging.Formatter):
             line["event"] = "library.message"
             line["logger"] = record.name
             # The template, without the arguments: they might hold a secret.
-            line["message"] = str(record.msg).splitlines()[0][:200] if record.msg else ""
+            line["message"] = shorten(str(record.msg).splitlines()[0], MAX_MESSAGE) if record.msg else ""
         if record.exc_info and record.exc_info[1] is not None:
             line.update(describe_error(record.exc_info[1]))
         return json.dumps(line, default=str, ensure_ascii=False)

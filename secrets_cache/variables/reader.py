@@ -29,6 +29,7 @@ class SecretReader:
         listed: What the configuration lists.
         environ: The environment variables with region, credentials and endpoints.
         budget_seconds: The longest time for a value that has no budget of its own.
+        limit_seconds: What API_TIMEOUT allows for every value; None if it is not set.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class SecretReader:
         listed: Iterable[ListedSecret],
         environ: Mapping[str, str],
         budget_seconds: float,
+        limit_seconds: float | None = None,
         clock: Clock,
     ) -> None:
         self._cache = cache
         self._names = index_names(listed)
         self._environ = environ
         self._budget_seconds = budget_seconds
+        self._limit_seconds = limit_seconds
         self._clock = clock
         self._sources: dict[float, AwsSource] = {}
         self._stack = AsyncExitStack()
@@ -76,13 +79,14 @@ class SecretReader:
 
     async def _fetch(self, wanted: Wanted) -> bytes:
         ref = find_ref(wanted, self._names)
+        limit = self._limit_seconds if wanted.budget_seconds is None else wanted.budget_seconds
         source = await self._open_source(wanted)
         try:
-            async with asyncio.timeout(wanted.budget_seconds):
+            async with asyncio.timeout(limit):
                 cached = await self._read_cached(wanted)
                 return cached if cached is not None else (await source.fetch(ref)).value
         except TimeoutError:
-            raise source.create_timeout(ref, wanted.budget_seconds or self._budget_seconds, "API_TIMEOUT") from None
+            raise source.create_timeout(ref, limit or self._budget_seconds, "API_TIMEOUT") from None
 
     async def _read_cached(self, wanted: Wanted) -> bytes | None:
         """Return the value that the cache holds or fetches under this name; None if it does not serve the name."""
@@ -92,11 +96,14 @@ class SecretReader:
             ref = find_listed(wanted, self._names)
             return None if ref is None else (await self._cache.get_any(ref)).secret.value
         # A name that the configuration does not list is an id, and means the current version.
-        stage = None if find_listed(wanted, self._names) is not None else "AWSCURRENT"
+        stage = wanted.version_stage
+        if not wanted.selects_version and find_listed(wanted, self._names) is None:
+            stage = "AWSCURRENT"
         try:
-            return (await self._cache.get(wanted.id, version_stage=stage)).secret.value
+            result = await self._cache.get(wanted.id, version_id=wanted.version_id, version_stage=stage)
         except SecretNotConfigured:
             return None
+        return result.secret.value
 
     async def _open_source(self, wanted: Wanted) -> AwsSource:
         # One second more, so that the time-out in `_fetch` comes first: it names the setting.

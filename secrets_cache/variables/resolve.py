@@ -1,9 +1,10 @@
 """From rules to variables: reads every value, and returns the variables to set or the reason why that failed."""
 
 import logging
+import os
 from collections.abc import Collection, Iterable, Mapping
 
-from secrets_cache.aws.errors import is_about_key, is_about_permission
+from secrets_cache.aws.errors import is_about_key, is_about_permission, is_in_lambda
 from secrets_cache.config import VariablesFrom
 from secrets_cache.errors import (
     KeyNotFound,
@@ -38,7 +39,7 @@ async def resolve(
     Raises:
         VariablesFailed: A required value could not be read.
     """
-    rules = make_rules(env, environ)
+    rules, in_lambda = make_rules(env, environ), is_in_lambda({os.fsdecode(name) for name in present} | environ.keys())
     for rule in rules:
         reader.start(rule.wanted)
     result: dict[bytes, bytes | None] = {}
@@ -47,7 +48,7 @@ async def resolve(
             value = await reader.read(rule.wanted)
             variables, refused = assign(rule, value, {*present, *result})
         except (SecretError, VariablesFailed) as error:
-            reason = str(error) if isinstance(error, VariablesFailed) else explain(rule, error)
+            reason = str(error) if isinstance(error, VariablesFailed) else explain(rule, error, in_lambda=in_lambda)
             if rule.env_item.required:
                 raise VariablesFailed(reason) from None
             logger.warning("variables.skipped", {"source": rule.wanted.id, "reason": reason})
@@ -58,30 +59,33 @@ async def resolve(
     return result
 
 
-def explain(rule: Rule, error: SecretError) -> str:
-    """Return one sentence: what went wrong, and what to do."""
+def explain(rule: Rule, error: SecretError, *, in_lambda: bool) -> str:
+    """Return one sentence: what went wrong, and what to do where this program runs."""
     if isinstance(error, KeyNotFound):
         # The error does not know the name.
         what = "parameter" if rule.wanted.is_parameter else "secret"
         return f"{rule.origin}: {what} {rule.wanted.id!r} has no key {error.key!r}"
-    advice = _advise(rule, error)
+    advice = _advise(rule, error, in_lambda=in_lambda)
     return f"{rule.origin}: {error}{'; ' if advice else ''}{advice}"
 
 
-def _advise(rule: Rule, error: SecretError) -> str:
+def _advise(rule: Rule, error: SecretError, *, in_lambda: bool) -> str:
+    caller = "role" if in_lambda else "user or role of the AWS credentials"
     kind = "parameter" if rule.wanted.is_parameter else "secret"
     if isinstance(error, SecretNotFound):
         return "check its name and its region" + (" (SECRET_REGION)" if rule.origin.startswith("SECRET_ARN") else "")
     if isinstance(error, SecretRefused):
         if error.what == "role":
-            trust = "the role's trust policy must allow the function's role, which needs sts:AssumeRole on this role"
+            caller = "function's role" if in_lambda else caller
+            trust = f"the role's trust policy must allow the {caller}, which needs sts:AssumeRole on this role"
             return trust if is_about_permission(error) else ""
         if is_about_key(error):
-            return f"allow the role kms:Decrypt on the key that encrypts this {kind}"
+            return f"allow the {caller} kms:Decrypt on the key that encrypts this {kind}"
         if is_about_permission(error):
-            return f"allow the role {READ_ACTIONS[kind]} on this {kind}"
+            return f"allow the {caller} {READ_ACTIONS[kind]} on this {kind}"
         return ""
     if isinstance(error, SecretUnavailable) and error.code == "timeout":
         service = SERVICES[error.what]
-        return f"in a VPC, add a NAT gateway or an endpoint for {service}"
+        in_vpc = f"in a VPC, add a NAT gateway or an endpoint for {service}"
+        return in_vpc if in_lambda else "check the network, the proxy and AWS_ENDPOINT_URL"
     return ""

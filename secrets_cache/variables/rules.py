@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from secrets_cache.config import ListedSecret, VariablesFrom, values
 from secrets_cache.config.values import InvalidValue
-from secrets_cache.core.arn import find_region
+from secrets_cache.core.arn import SecretReference, find_region
 from secrets_cache.core.registry import find_member_name
 from secrets_cache.core.secret import AwsContext, Ref
+from secrets_cache.core.text import shorten
 from secrets_cache.errors import VariablesFailed
 
 SECRETS_MANAGER = "secretsmanager://"
@@ -31,6 +32,8 @@ class Wanted(NamedTuple):
         region: Its region; empty for the function's own region.
         role_arn: The role to assume for it; empty for the function's own role.
         budget_seconds: The longest time for role and value together; None for `fetch_timeout`.
+        version_id: The id of the version to read; None for the one that `version_stage` names.
+        version_stage: The staging label of the version to read; None for the configured one, or the current one.
     """
 
     id: str
@@ -38,6 +41,13 @@ class Wanted(NamedTuple):
     region: str = ""
     role_arn: str = ""
     budget_seconds: float | None = None
+    version_id: str | None = None
+    version_stage: str | None = None
+
+    @property
+    def selects_version(self) -> bool:
+        """Whether it says itself which version it means."""
+        return self.version_id is not None or self.version_stage is not None
 
 
 class Rule(NamedTuple):
@@ -67,7 +77,7 @@ def make_rules(env: Iterable[VariablesFrom], environ: Mapping[str, str]) -> list
     own = environ.get("AWS_REGION", "")
     rules = [
         *_read_secret_arn(environ),
-        *(Rule(Wanted(item.id, item.is_parameter), item, "", f"env: {item.id}") for item in env),
+        *(_make_env_rule(item) for item in env),
         *(rule for name, value in environ.items() for rule in _read_reference(name, value)),
     ]
     return [rule._replace(wanted=_set_region(rule.wanted, own)) for rule in rules]
@@ -84,7 +94,16 @@ def index_names(listed: Iterable[ListedSecret]) -> Names:
 def find_ref(wanted: Wanted, names: Names) -> Ref:
     """Return the ref to fetch: that of a listed item with this name, else one that is made of `wanted` alone."""
     direct = Ref(wanted.id, context=AwsContext(wanted.region, wanted.role_arn), is_parameter=wanted.is_parameter)
-    return find_listed(wanted, names) or direct
+    ref = find_listed(wanted, names) or direct
+    return (
+        ref._replace(version_id=wanted.version_id, version_stage=_name_stage(wanted)) if wanted.selects_version else ref
+    )
+
+
+def _name_stage(wanted: Wanted) -> str | None:
+    # To AWS, no stage is the current one.
+    is_current = wanted.version_id is None and wanted.version_stage == "AWSCURRENT"
+    return None if is_current else wanted.version_stage
 
 
 def find_listed(wanted: Wanted, names: Names) -> Ref | None:
@@ -106,36 +125,71 @@ def _read_secret_arn(environ: Mapping[str, str]) -> Iterable[Rule]:
         if text and any(ids):
             _check(name, text, value_type)
     for secret_id in filter(None, ids):
-        _check("SECRET_ARN", secret_id, values.SECRET_ID)
-        wanted = Wanted(secret_id, region=region, role_arn=role, budget_seconds=_read_budget(environ))
-        yield Rule(wanted, VariablesFrom(secret_id), "", "SECRET_ARN")
+        _check("SECRET_ARN", secret_id, values.SECRET_REFERENCE)
+        wanted, key = _parse_reference(secret_id)
+        wanted = wanted._replace(region=region, role_arn=role, budget_seconds=_read_budget(environ))
+        yield Rule(wanted, VariablesFrom(wanted.id, include=(key,) if key else ()), "", "SECRET_ARN")
+
+
+def _make_env_rule(item: VariablesFrom) -> Rule:
+    origin = f"env: {item.id}"
+    if item.is_parameter:
+        return Rule(Wanted(item.id, is_parameter=True), item, "", origin)
+    wanted, key = _parse_reference(item.id)
+    if key and not item.as_name:
+        item, key = item._replace(include=(key,)), ""
+    return Rule(wanted, item._replace(id=wanted.id), key, origin)
+
+
+def _parse_reference(text: str) -> tuple[Wanted, str]:
+    """Return the secret that a name, an ARN, or an ARN in ECS's form means, and the key in it; empty for none."""
+    reference = SecretReference.parse(text)
+    wanted = Wanted(
+        reference.secret_id, version_id=reference.version_id or None, version_stage=reference.version_stage or None
+    )
+    return wanted, reference.key
 
 
 def _read_budget(environ: Mapping[str, str]) -> float:
     text = environ.get("API_TIMEOUT", "").strip()
+    if not text:
+        return API_TIMEOUT_MILLISECONDS / 1000
+    limit = read_limit(environ)
+    if limit is None:
+        raise VariablesFailed(f"API_TIMEOUT: found {shorten(text)!r}; allowed: a number of milliseconds, more than 0")
+    return limit
+
+
+def read_limit(environ: Mapping[str, str]) -> float | None:
+    """Return the seconds that API_TIMEOUT allows for everything; None if it is not set, or invalid."""
     try:
-        milliseconds = float(text) if text else API_TIMEOUT_MILLISECONDS
+        milliseconds = float(environ.get("API_TIMEOUT", ""))
     except ValueError:
-        milliseconds = 0
-    if not milliseconds > 0:
-        raise VariablesFailed(f"API_TIMEOUT: found {text[:40]!r}; allowed: a number of milliseconds, more than 0")
-    return min(milliseconds / 1000, MAX_SECONDS)
+        return None
+    return min(milliseconds / 1000, MAX_SECONDS) if milliseconds > 0 else None
 
 
 def _read_reference(name: str, value: str) -> Iterable[Rule]:
-    for scheme, value_type in ((SECRETS_MANAGER, values.SECRET_ID), (PARAMETER_STORE, values.PARAMETER_ID)):
-        if value.startswith(scheme):
-            wanted_id, _, key = value.removeprefix(scheme).partition("#")
-            _check(name, wanted_id, value_type)
-            wanted = Wanted(wanted_id, is_parameter=scheme == PARAMETER_STORE)
-            yield Rule(wanted, VariablesFrom(wanted_id, as_name=name), key, name)
+    if value.startswith(PARAMETER_STORE):
+        wanted_id, _, key = value.removeprefix(PARAMETER_STORE).partition("#")
+        _check(name, wanted_id, values.PARAMETER_ID)
+        yield Rule(Wanted(wanted_id, is_parameter=True), VariablesFrom(wanted_id, as_name=name), key, name)
+    elif value.startswith(SECRETS_MANAGER):
+        text, _, key = value.removeprefix(SECRETS_MANAGER).partition("#")
+        _check(name, text, values.SECRET_REFERENCE)
+        wanted, key_behind_arn = _parse_reference(text)
+        if key and key_behind_arn:
+            raise VariablesFailed(
+                f"{name}: found two keys, {key_behind_arn!r} and {key!r}; allowed: one, behind the ARN or #"
+            )
+        yield Rule(wanted, VariablesFrom(wanted.id, as_name=name), key or key_behind_arn, name)
 
 
 def _check(name: str, text: str, value_type: values.ValueType[str]) -> None:
     try:
         value_type.parse(text)
     except InvalidValue:
-        raise VariablesFailed(f"{name}: found {text[:60]!r}; allowed: {value_type.allowed}") from None
+        raise VariablesFailed(f"{name}: found {shorten(text)!r}; allowed: {value_type.allowed}") from None
 
 
 def _set_region(wanted: Wanted, own: str) -> Wanted:

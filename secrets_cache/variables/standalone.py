@@ -11,6 +11,7 @@ from secrets_cache.system.clock import SystemClock
 from secrets_cache.system.files import read_config
 from secrets_cache.variables.reader import SecretReader
 from secrets_cache.variables.resolve import resolve
+from secrets_cache.variables.rules import read_limit
 
 
 def resolve_standalone(environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
@@ -38,6 +39,7 @@ async def _resolve(config: Config, environ: Mapping[str, str]) -> dict[bytes, by
         listed=config.listed,
         environ=environ,
         budget_seconds=config.fetch_timeout,
+        limit_seconds=read_limit(environ),
         clock=SystemClock(),
     ) as reader:
         return await resolve(config.env, environ, present, reader)

@@ -12,6 +12,8 @@ Rules
 1. Only processes of the same user and of root are answered.
 2. A value is sent as soon as it is known, and not kept here.
 3. A connection that gets no answer is closed; the wrapper then fetches the values itself.
+4. A sign of life is sent at once, so that the wrapper can tell an extension that waits for AWS from one that hangs.
+5. The number of connections is bounded, and so is the time for a request and for reading an answer.
 """
 
 import asyncio
@@ -28,6 +30,11 @@ from secrets_cache.system.logs import describe_error
 logger = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
+MAX_CONNECTIONS = 64
+# A wrapper sends its request at once, and reads the answer as it comes.
+TRANSFER_SECONDS = 5.0
+ACCEPT_PAUSE_SECONDS = 0.1
+SIGN_OF_LIFE = b"\0"
 # Takes the variables that name secrets, and the names of all variables; returns the variables to set.
 Answer = Callable[[Mapping[str, str], set[bytes]], Awaitable[dict[bytes, bytes | None]]]
 
@@ -39,38 +46,67 @@ class Channel:
     Args:
         listener: A listening, non-blocking socket.
         answer: Makes an answer; may raise `VariablesFailed`.
+        transfer_seconds: The time for a request, and for reading an answer.
+        accept_pause_seconds: The pause after there was no descriptor left for a connection.
     """
 
-    def __init__(self, listener: socket.socket, answer: Answer) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        answer: Answer,
+        *,
+        transfer_seconds: float = TRANSFER_SECONDS,
+        accept_pause_seconds: float = ACCEPT_PAUSE_SECONDS,
+    ) -> None:
         self._listener = listener
         self._answer = answer
+        self._transfer_seconds = transfer_seconds
+        self._accept_pause_seconds = accept_pause_seconds
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> None:
-        asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
+        self._listen()
 
     async def __aexit__(self, *_: object) -> None:
-        asyncio.get_running_loop().remove_reader(self._listener.fileno())
+        self._pause()
         self._listener.close()
         tasks, self._tasks = self._tasks, set()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _listen(self) -> None:
+        """Accept connections, unless there are too many or the listener is closed."""
+        if self._listener.fileno() >= 0 and len(self._tasks) < MAX_CONNECTIONS:
+            asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
+
+    def _pause(self) -> None:
+        """Let further connections wait in the backlog."""
+        asyncio.get_running_loop().remove_reader(self._listener.fileno())
+
     def _accept(self) -> None:
         try:
             connection, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
         except OSError:
+            # Out of descriptors or memory: the connection stays in the backlog, and would be reported again at once.
+            self._pause()
+            asyncio.get_running_loop().call_later(self._accept_pause_seconds, self._listen)
             return
         connection.setblocking(False)
         task = asyncio.get_running_loop().create_task(self._serve(connection))
         self._tasks.add(task)
         task.add_done_callback(functools.partial(self._finish, connection))
+        if len(self._tasks) >= MAX_CONNECTIONS:
+            self._pause()
 
     async def _serve(self, connection: socket.socket) -> None:
         with connection:
             if _is_allowed(connection):
-                await asyncio.get_running_loop().sock_sendall(connection, await self._make_reply(connection))
+                seconds = self._transfer_seconds
+                await _send(connection, SIGN_OF_LIFE, seconds)
+                await _send(connection, await self._make_reply(await _receive(connection, seconds)), seconds)
 
     def _finish(self, connection: socket.socket, task: "asyncio.Task[None]") -> None:
         # A task that was cancelled before it began has not closed it.
@@ -80,9 +116,10 @@ class Channel:
         if task in self._tasks and error is not None and not isinstance(error, ConnectionError):
             logger.error("internal.error", {"where": "variables", **describe_error(error)})
         self._tasks.discard(task)
+        self._listen()
 
-    async def _make_reply(self, connection: socket.socket) -> bytes:
-        environ, names = parse_request(await _receive(connection))
+    async def _make_reply(self, request: bytes) -> bytes:
+        environ, names = parse_request(request)
         try:
             return encode_answer(await self._answer(environ, names))
         except VariablesFailed as error:
@@ -95,12 +132,26 @@ def _is_allowed(connection: socket.socket) -> bool:
     return struct.unpack("3i", credentials)[1] in {os.getuid(), 0}
 
 
-async def _receive(connection: socket.socket) -> bytes:
+async def _send(connection: socket.socket, data: bytes, seconds: float) -> None:
+    """Send bytes. Raises `ConnectionError` if they are not read in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            await asyncio.get_running_loop().sock_sendall(connection, data)
+    except TimeoutError:
+        raise ConnectionAbortedError from None
+
+
+async def _receive(connection: socket.socket, seconds: float) -> bytes:
+    """Return a request. Raises `ConnectionError` if it does not come in time, or is too large for a wrapper's."""
     received = b""
-    while chunk := await asyncio.get_running_loop().sock_recv(connection, 1 << 18):
-        received += chunk
-        if len(received) > MAX_REQUEST_BYTES:
-            raise ConnectionAbortedError
+    try:
+        async with asyncio.timeout(seconds):
+            while chunk := await asyncio.get_running_loop().sock_recv(connection, 1 << 18):
+                received += chunk
+                if len(received) > MAX_REQUEST_BYTES:
+                    raise ConnectionAbortedError
+    except TimeoutError:
+        raise ConnectionAbortedError from None
     return received
 
 
@@ -116,6 +167,6 @@ def parse_request(request: bytes) -> tuple[dict[str, str], set[bytes]]:
 
 
 def encode_answer(values: Mapping[bytes, bytes | None]) -> bytes:
-    """Return an answer in the form that the wrapper reads."""
+    """Return an answer in the form that the wrapper reads, without the sign of life before it."""
     records = (b"-" + name if value is None else b"+" + name + b"=" + value for name, value in values.items())
     return b"\0".join([*records, b".", b""])

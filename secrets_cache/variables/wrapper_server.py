@@ -59,6 +59,7 @@ class VariablesServer:
 
     async def _open_reader(self) -> "SecretReader":
         from secrets_cache.variables.reader import SecretReader  # noqa: PLC0415 - only with a wrapper
+        from secrets_cache.variables.rules import read_limit  # noqa: PLC0415
 
         if self._reader is None:
             reader = SecretReader(
@@ -67,6 +68,7 @@ class VariablesServer:
                 listed=self._config.listed,
                 environ=self._environ,
                 budget_seconds=self._config.fetch_timeout,
+                limit_seconds=read_limit(self._environ),
                 clock=self._clock,
             )
             self._reader = await self._stack.enter_async_context(reader)

@@ -21,6 +21,7 @@ from tests.support.pages import (
     COMMAND_LINE,
     CONFIGURATION,
     HTTP,
+    MIGRATING,
     OPERATIONS,
     PAGES,
     README,
@@ -169,6 +170,21 @@ def test_every_code_of_an_upstream_failure_is_in_the_table() -> None:
 
     assert {code for code in re.findall(r"\bcode=\"([a-z-]+)\"", source) if "-" in code or code == "timeout"} <= table
     assert not [code for code in table if f'"{code}"' not in source]
+
+
+# Migrating.
+
+
+def test_every_setting_of_awss_agent_says_what_becomes_of_it() -> None:
+    """Its documentation and source know these."""
+    settings = """
+    http_port ttl_seconds cache_size secrets filter_tags cache_buffer_ratio max_jitter_seconds role_arn max_roles region
+    credentials_file_path ignore_transient_errors max_conn path_prefix ssrf_headers ssrf_env_variables log_level
+    log_to_file validate_credentials
+    """
+    named = {code.rpartition(" ")[2] for row in rows_of(MIGRATING, "the agent's setting") for code in codes_in(row[0])}
+
+    assert set(settings.split()) == named
 
 
 # Operations.

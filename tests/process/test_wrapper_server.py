@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import socket
 import subprocess
 import time
@@ -17,7 +18,7 @@ from tests.conftest import EXAMPLES, PATIENCE_SECONDS
 from tests.support import upstream as stub
 from tests.support.extension import get
 from tests.support.fakes import CANARY
-from tests.support.processes import EXTENSION, Process, config
+from tests.support.processes import EXTENSION, Process, config, frozen
 from tests.support.wrapper import environ_in, plain, run
 from tools.emulator import moto_server
 
@@ -165,6 +166,29 @@ def test_shutdown_waits_for_no_wrapper(api, upstream, running, script):
         assert 0 == extension.exit_code()
         assert 5 > time.monotonic() - began
         wrapper.kill()
+
+
+def test_an_extension_that_is_stopped_holds_the_wrapper_for_api_timeout_only(running, script):
+    """Its socket still takes connections, and requests."""
+    with running(SECRET_ARN="db", API_TIMEOUT="300") as (extension, environ), frozen(extension.process.pid):
+        began = time.monotonic()
+        done = run(script, environ)
+        assert PATIENCE_SECONDS / 4 > time.monotonic() - began
+
+    assert 1 == done.returncode
+    assert re.search(rb"the extension did not answer within \d\.\d s \(API_TIMEOUT\)", done.stdout)
+
+
+@pytest.mark.parametrize("is_beside", [True, False])
+def test_api_timeout_bounds_what_is_not_required_as_well(running, upstream, script, is_beside):
+    """It is left out then, with or without an extension; however long `fetch_timeout` is."""
+    upstream.fault = stub.HANG
+    with running("env: [{secret: db, required: false}]\nfetch_timeout: 60s", API_TIMEOUT="300") as (_, environ):
+        began = time.monotonic()
+        done = run(script, environ if is_beside else {**environ, b"AWS_LAMBDA_RUNTIME_API": b"nobody:1"})
+        assert PATIENCE_SECONDS / 4 > time.monotonic() - began
+
+    assert 0 == done.returncode
 
 
 def test_a_failure_that_is_known_waits_for_nothing_else(upstream, running, script):

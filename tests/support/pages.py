@@ -12,6 +12,7 @@ HTTP = ROOT / "docs" / "http.md"
 VARIABLES = ROOT / "docs" / "environment-variables.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
 COMMAND_LINE = ROOT / "docs" / "command-line.md"
+MIGRATING = ROOT / "docs" / "migrating.md"
 PAGES = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
 
 

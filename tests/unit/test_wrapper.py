@@ -1,12 +1,15 @@
 """What the exec wrapper asks, understands and runs next; the process itself is tested in `tests/process`."""
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from secrets_cache.errors import VariablesFailed
+from secrets_cache.variables import rules
 from secrets_cache.variables.wrapper_protocol import encode_answer, parse_request
-from secrets_cache.wrapper import encode_request, parse_answer, prepare
+from secrets_cache.wrapper import encode_request, parse_answer, prepare, read_limit
 from tests.support.fakes import CANARY
 from tests.support.wrapper import CONTENTS, NAMES
 
@@ -68,3 +71,18 @@ def test_a_refusal_is_no_answer():
     """It is raised."""
     with pytest.raises(VariablesFailed, match="no: why"):
         parse_answer(b"!no: why\0.\0")
+
+
+TIMEOUTS = ["", " ", "250", " 250 ", "0", "-1", "0.5", "1e3", "1e9", "5_000", "5s", "nan", "inf", "٣", "\udcff", "soon"]
+
+
+@given(st.one_of(st.sampled_from(TIMEOUTS), st.text("0123456789.e_+- ", max_size=8)))
+def test_the_time_out_is_read_as_the_extension_reads_it(text):
+    """The wrapper cannot import what reads it there."""
+    assert rules.read_limit({"API_TIMEOUT": text}) == read_limit(os.fsencode(text))
+
+
+def test_a_sign_of_life_sets_nothing():
+    """It is an empty record; alone it is an extension that died."""
+    assert {b"A": b"1"} == parse_answer(b"\0+A=1\0.\0")
+    assert parse_answer(b"\0") is None

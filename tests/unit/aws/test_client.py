@@ -252,14 +252,14 @@ async def test_closing_ends_what_is_under_way(upstream):
 
 
 async def test_nobody_listens(monkeypatch):
-    """A refused connection is told as one, with what to look for."""
+    """A refused connection is told as one; what to look for depends on where this runs, which the source knows."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     async with secrets_client() as client:
         error = await failure(client)
 
     assert isinstance(error, RetryableError)
     assert "connection-failed" == error.error.code
-    assert "in a VPC, add a NAT gateway or an endpoint for this service" in str(error.error)
+    assert str(error.error).endswith("could not connect to AWS")
 
 
 async def test_only_a_certificate_that_is_vouched_for_is_spoken_to(upstream, monkeypatch, tmp_path):

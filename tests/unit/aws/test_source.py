@@ -180,3 +180,17 @@ async def test_a_time_out_names_what_did_not_answer(upstream, silent, what, toge
     name = ROLE if what == "role" else "/p"
     assert isinstance(error, SecretTimeout)
     assert f"{what} {name!r} is unavailable: AWS did not answer within 1 s (fetch_timeout)" == str(error)
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "could not connect to AWS; check the network"),
+        ({"AWS_LAMBDA_RUNTIME_API": "x"}, "could not connect to AWS; in a VPC, add a NAT gateway"),
+    ],
+)
+async def test_a_failure_says_what_to_do_where_this_runs(upstream, together, more, said):
+    """On its own, and of several."""
+    async with source(upstream, **{**more, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}) as aws:
+        assert said in str(await fail(aws, Ref("db"), together=together))

@@ -225,7 +225,7 @@ def test_variables_that_cannot_be_fetched_are_a_problem(capfd, file, filled, mon
     code, out = check(capfd, file, text, "--fetch")
 
     assert 1 == code
-    assert "allow the role secretsmanager:GetSecretValue on this secret" in out
+    assert "allow the user or role of the AWS credentials secretsmanager:GetSecretValue on this secret" in out
     assert "env: pin: secret 'pin' is not a JSON object" in out
     assert "parameter '/no' was not found in Parameter Store" in out
     assert "KEY: secret 'db' has no key 'nope'" in out

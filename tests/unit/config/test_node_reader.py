@@ -11,12 +11,24 @@ def test_long_values_are_shortened():
     assert 70 > len(find_problem(read(f"ttl: {'x' * 5000}")).found)
 
 
+def test_a_long_value_shows_where_it_is_cut_and_its_end():
+    """In the file and in the environment: the end may be what is wrong with it."""
+    long = "5m" + "0" * 100 + " or so"
+    for config in (read(f"ttl: {long}"), read("", CACHE_TIMEOUT=long)):
+        found = find_problem(config).found
+        assert found.startswith("'5m000")
+        assert found.endswith("000 or so'")
+        assert "…" in found
+
+
 def test_keys_are_shown_shortened_and_in_one_line():
     """Else an alias could turn a small file into hundreds of megabytes of problems."""
     renamed = "env: [{secret: a, rename: {" + "x" * 500 + ": '='}}]"
     config = read(f"{renamed}\n'{'y' * 900}': 1\n" + r'"a\nb\ud800": 1')
 
-    assert [f"env[0].rename.{'x' * 60}...", "y" * 60 + "...", r"a\nb\ud800"] == [one.key for one in config.problems]
+    assert [f"env[0].rename.{'x' * 30}…{'x' * 29}", f"{'y' * 30}…{'y' * 29}", r"a\nb\ud800"] == [
+        one.key for one in config.problems
+    ]
     assert all(str(problem).isprintable() and len(str(problem)) < 500 for problem in config.problems)
 
 

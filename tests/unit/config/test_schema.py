@@ -110,6 +110,45 @@ def test_env_has_every_key_of_an_item_and_its_default():
     assert (every, whole, VariablesFrom("b")) == config.env
 
 
+ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app/db-AbCdEf"
+
+
+def test_env_takes_what_ecs_writes():
+    """A key and a version behind an ARN."""
+    config = read(f"env:\n- {{secret: '{ARN}:password::', as: X}}\n- secret: {ARN}:::9d4c\n")
+
+    assert () == config.problems
+    assert [f"{ARN}:password::", f"{ARN}:::9d4c"] == [item.id for item in config.env]
+
+
+@pytest.mark.parametrize("name", ["include", "exclude"])
+def test_a_key_behind_an_arn_is_the_only_one(name):
+    """Nothing else may choose keys."""
+    config = read(f"env: [{{secret: '{ARN}:password::', {name}: [a]}}]")
+
+    assert f'found both, with "{name}"; allowed: either the key behind the ARN' in str(find_problem(config))
+    assert () == config.env
+
+
+@pytest.mark.parametrize(
+    ("behind", "said"),
+    [
+        (":password::", "and the key is asked for with ?key=password"),
+        ("::AWSPREVIOUS:", "with version_stage: AWSPREVIOUS"),
+        (":::9d4c", "and the version is asked for with ?version_id=9d4c"),
+        (":", "is for env: and for references in variables"),
+    ],
+)
+@pytest.mark.parametrize("form", ["secrets: ['{}']", "secrets: [{{id: '{}'}}]"])
+def test_a_listed_arn_as_ecs_writes_it_is_a_problem_that_says_what_to_write(behind, said, form):
+    """The whole of what was found is not the ARN alone."""
+    problem = find_problem(read(form.format(ARN + behind)))
+
+    assert problem.found.endswith(f"{behind}'")
+    assert problem.allowed.startswith(f"the ARN alone, {ARN}")
+    assert said in problem.allowed
+
+
 def test_an_incomplete_item_of_env_sets_nothing():
     """The invalid part might have kept a variable from being set."""
     config = read("env: [{secret: a, exclude: '*'}, {secret: b}]")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from secrets_cache.core.arn import Arn, expand_parameter_name, find_region, list_possible_names
+from secrets_cache.core.arn import Arn, SecretReference, expand_parameter_name, find_region, list_possible_names
 from tests.support.upstream import arn_of
 
 PARAMETER = "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/app/db"
@@ -91,3 +91,28 @@ def test_an_arn_may_hold_two_names(secret_id, names):
 def test_a_parameters_name_is_expanded_to_the_full_one(name):
     """With or without its slash, and from an ARN."""
     assert "/app/db" == expand_parameter_name(name)
+
+
+DB = arn_of("db")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("db", ("db", "", "", "")),
+        (DB, (DB, "", "", "")),
+        (f"{DB}:", (DB, "", "", "")),
+        (f"{DB}:::", (DB, "", "", "")),
+        (f"{DB}:password", (DB, "password", "", "")),
+        (f"{DB}:password::", (DB, "password", "", "")),
+        (f"{DB}::AWSPREVIOUS:", (DB, "", "AWSPREVIOUS", "")),
+        (f"{DB}:::9d4cb84b", (DB, "", "", "9d4cb84b")),
+        (f"{DB}:password:AWSPREVIOUS:9d4cb84b", (DB, "password", "AWSPREVIOUS", "9d4cb84b")),
+        (f"{DB}:a:b:c:d", (f"{DB}:a:b:c:d", "", "", "")),
+        (PARAMETER + ":a::", (PARAMETER + ":a::", "", "", "")),
+        ("db:password::", ("db:password::", "", "", "")),
+    ],
+)
+def test_a_reference_is_an_arn_with_a_key_and_a_version_behind_it(text, parts):
+    """As a task definition of ECS has it; each part may be empty. Everything else is an id alone."""
+    assert parts == SecretReference.parse(text)

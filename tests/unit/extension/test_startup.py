@@ -4,8 +4,11 @@ import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from secrets_cache.extension.startup import Startup, may_set_port
+from secrets_cache.config import parse
+from secrets_cache.extension.startup import Startup, may_set_port, read_port
 from secrets_cache.system.files import read_config
 from secrets_cache.system.sockets import CHANNEL
 from tools.emulator import free_port
@@ -78,6 +81,47 @@ def test_where_the_environment_names_no_port_the_configuration_does(client, make
     assert port == startup.port
     assert is_open(port)
     assert ([variable] if variable else []) == [problem.found.strip("'") for problem in startup.parse_config().problems]
+
+
+PORT_TEXTS = (
+    "8081", "1", "65535", "0", "65536", "99999", "00008081", "000001234567", "0" * 5000 + "8081", "9" * 5000,
+    "8_081", "+8081", "-1", "8081.0", "8e3", "0x1f91", "0o17", "٨٠٨١", "²", "80 81", "8081\x00",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PORT_TEXTS, ids=lambda text: repr(text[:20]))
+def test_what_is_bound_is_what_the_configuration_says(text):
+    """The port that is read before the parser is imported is the one that the parser reads, or none."""
+    config = parse(None, file="config.yaml", environ={"SECRETS_CACHE_PORT": text})
+
+    assert read_port(text) in {None, config.port}
+    assert bool(config.problems) == (config.port == 8080)
+    if config.problems:
+        assert read_port(text) is None
+
+
+@given(st.text("0123456789_+-. ٣", max_size=12))
+def test_any_text_is_read_as_the_configuration_reads_it(text):
+    """No text is a port here and a problem there, or another port."""
+    text = text.strip()
+    config = parse(None, file="config.yaml", environ={"SECRETS_CACHE_PORT": text})
+
+    assert read_port(text) in {None, config.port}
+    assert read_port(text) is None or not config.problems
+
+
+@pytest.mark.parametrize("form", ["000{}", "000000000000{}"])
+def test_leading_zeros_change_nothing(client, make, form):
+    """Neither the port nor whether it is right, for both ports."""
+    port, aws_port = free_port(), free_port()
+    ports = {"SECRETS_CACHE_PORT": port, "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": aws_port}
+    startup = make(**{name: form.format(number) for name, number in ports.items()})
+    startup.bind_and_register(client)
+
+    assert (port, aws_port) == (startup.port, startup.aws_port)
+    assert () == startup.parse_config().problems
+    assert is_open(port)
+    assert is_open(aws_port)
 
 
 def test_a_port_that_is_taken_is_a_failure_to_log(client, make):

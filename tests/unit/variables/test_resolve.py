@@ -88,7 +88,33 @@ async def test_a_variable_that_is_refused_is_logged_by_name(caplog):
 async def test_a_failure_says_what_to_do(error, said):
     """One sentence, which begins with the setting where that is known."""
     with pytest.raises(VariablesFailed) as caught:
-        await resolve([], {"SECRET_ARN": "a"}, [], reading(a=error))
+        await resolve([], {"SECRET_ARN": "a"}, [b"AWS_LAMBDA_RUNTIME_API"], reading(a=error))
+
+    assert str(caught.value).endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            SecretRefused("a", code="AccessDeniedException"),
+            "allow the user or role of the AWS credentials secretsmanager:GetSecretValue on this secret",
+        ),
+        (
+            SecretRefused("a", code="AccessDeniedException", aws_message="Access to KMS is not allowed"),
+            "allow the user or role of the AWS credentials kms:Decrypt on the key that encrypts this secret",
+        ),
+        (
+            about(SecretRefused("r", code="AccessDenied"), "role"),
+            "must allow the user or role of the AWS credentials, which needs sts:AssumeRole on this role",
+        ),
+        (SecretTimeout("a", budget_seconds=5), "check the network, the proxy and AWS_ENDPOINT_URL"),
+    ],
+)
+async def test_elsewhere_a_failure_does_not_speak_of_lambda(error, said):
+    """A machine of one's own has no role of a function, and is in no VPC."""
+    with pytest.raises(VariablesFailed) as caught:
+        await resolve([], {"SECRET_ARN": "a"}, [b"HOME"], reading(a=error))
 
     assert str(caught.value).endswith(said)
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from secrets_cache.config import VariablesFrom
+from secrets_cache.config import ListedSecret, VariablesFrom
+from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.variables.rules import Wanted, make_rules
+from secrets_cache.variables.rules import Wanted, find_ref, index_names, make_rules
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf"
 ELSEWHERE = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf"
@@ -77,6 +78,51 @@ def test_a_reference_names_its_value(value, expected):
     assert ("DB", "DB") == (rule.env_item.as_name, rule.origin)
 
 
+def listed(secret_id, **more):
+    """Return what is listed: a secret in another version and by a role."""
+    ref = Ref(secret_id, version_stage="AWSPENDING", context=AwsContext(role_arn=ROLE), **more)
+    return index_names([ListedSecret(ref, secret_id)])
+
+
+ECS = [
+    (f"{ARN}:password::", "password", (None, None)),
+    (f"{ARN}:password", "password", (None, None)),
+    (f"{ARN}:::", "", (None, None)),
+    (f"{ARN}::AWSPREVIOUS:", "", (None, "AWSPREVIOUS")),
+    (f"{ARN}::AWSCURRENT:", "", (None, None)),
+    (f"{ARN}:user:AWSCURRENT:9d4c", "user", ("9d4c", "AWSCURRENT")),
+    (f"{ARN}:user::9d4c", "user", ("9d4c", None)),
+]
+
+
+@pytest.mark.parametrize(("reference", "key", "version"), ECS)
+def test_what_ecs_writes_means_what_it_means_there(reference, key, version):
+    """In a reference, in SECRET_ARN and in env: a secret, a key in it, and a version."""
+    rules = make_rules(
+        [VariablesFrom(reference, as_name="X"), VariablesFrom(reference, prefix="P_")],
+        {"SECRET_ARN": reference, "R": f"secretsmanager://{reference}"},
+    )
+
+    assert {ARN} == {rule.wanted.id for rule in rules} == {rule.env_item.id for rule in rules}
+    assert {version} == {find_ref(rule.wanted, {})[1:3] for rule in rules}
+    assert ["", key, "", key] == [rule.key for rule in rules]
+    include = (key,) if key else ()
+    assert [include, (), include, ()] == [rule.env_item.include for rule in rules]
+    assert ["SECRET_ARN", f"env: {reference}", f"env: {reference}", "R"] == [rule.origin for rule in rules]
+
+
+def test_a_version_in_a_reference_is_read_as_the_list_says():
+    """By its role; without a version in the reference, the listed one."""
+    names = listed(ARN)
+    (previous,), (plain,) = wanted(R=f"secretsmanager://{ARN}::AWSPREVIOUS:"), wanted(R=f"secretsmanager://{ARN}:k::")
+
+    assert (ROLE, "AWSPREVIOUS") == (
+        find_ref(previous, names).context.role_arn,
+        find_ref(previous, names).version_stage,
+    )
+    assert (ROLE, "AWSPENDING") == (find_ref(plain, names).context.role_arn, find_ref(plain, names).version_stage)
+
+
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
@@ -89,6 +135,11 @@ def test_a_reference_names_its_value(value, expected):
             {"SECRET_ARN": "a", "API_TIMEOUT": "5s"},
             "API_TIMEOUT: found '5s'; allowed: a number of milliseconds, more than 0",
         ),
+        ({"DB": f"secretsmanager://{ARN}:a:b:c:d"}, "or as ECS has it, ARN:key:stage:version"),
+        ({"DB": f"secretsmanager://{ARN}:a:b c:"}, "DB: found '"),
+        ({"DB": f"secretsmanager://{ARN}:::b c"}, "DB: found '"),
+        ({"DB": "secretsmanager://db:password::"}, "DB: found 'db:password::'; allowed: the name or ARN"),
+        ({"DB": f"secretsmanager://{ARN}:a::#b"}, "DB: found two keys, 'a' and 'b'; allowed: one"),
         ({"SECRET_ARN": "a", "API_TIMEOUT": "nan"}, "API_TIMEOUT: found 'nan'"),
         ({"SECRET_ARN": "a", "API_TIMEOUT": "0"}, "API_TIMEOUT: found '0'"),
     ],

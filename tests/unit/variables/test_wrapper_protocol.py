@@ -1,8 +1,10 @@
 """What the wrapper asks, and what it gets: over a real socket without a file."""
 
 import asyncio
+import contextlib
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -52,7 +54,7 @@ async def test_a_wrapper_is_told_what_to_set_and_what_to_unset():
         seen.append((environ, names))
         return {b"X": b"1=\n", b"Y": None}
 
-    assert b"+X=1=\n\0-Y\0.\0" == await ask(answer)
+    assert b"\0+X=1=\n\0-Y\0.\0" == await ask(answer)
     assert [({"A": "1"}, {b"A", b"B"})] == seen
 
 
@@ -62,7 +64,7 @@ async def test_a_failure_is_told_in_words():
     async def answer(*_):
         raise VariablesFailed("no\0t to be had")
 
-    assert b"!not to be had\0.\0" == await ask(answer)
+    assert b"\0!not to be had\0.\0" == await ask(answer)
 
 
 async def test_a_fault_of_ours_tells_nothing(caplog):
@@ -71,7 +73,7 @@ async def test_a_fault_of_ours_tells_nothing(caplog):
     async def answer(*_):
         raise ZeroDivisionError(CANARY)
 
-    assert b"" == await ask(answer)
+    assert b"\0" == await ask(answer)
     (record,) = caplog.records
     assert ("internal.error", "variables") == (record.msg, record.args["where"])
 
@@ -86,7 +88,7 @@ async def test_another_user_is_told_nothing():
         return {}
 
     async with Channel(listening(), answer):
-        for user, said in ((65534, b""), (0, b".\0")):
+        for user, said in ((65534, b""), (0, b"\0.\0")):
             os.seteuid(user)
             try:
                 connection = connected()
@@ -122,9 +124,83 @@ async def test_leaving_stops_who_is_still_waiting():
         connection.shutdown(socket.SHUT_WR)
         await begun.wait()
     with connection:
+        assert b"\0" == connection.recv(2)
         assert b"" == connection.recv(1)
     with pytest.raises(ConnectionRefusedError):
         connected()
+
+
+def count_descriptors() -> int:
+    """Return how many descriptors this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def nothing(*_):
+    """Answer that nothing is to be set."""
+    return {}
+
+
+async def test_a_connection_that_asks_nothing_is_closed():
+    """The time for a request is bounded, and so is the time for reading the answer."""
+
+    async def much(*_):
+        return {b"X": b"x" * (4 << 20)}
+
+    async with Channel(listening(), much, transfer_seconds=0.05):
+        idle, deaf = connected(), connected()
+        deaf.shutdown(socket.SHUT_WR)
+        with idle, deaf:
+            reader, writer = await asyncio.open_unix_connection(sock=idle)
+            assert b"\0" == await reader.read()
+            writer.close()
+            loop = asyncio.get_running_loop()
+            deaf.setblocking(False)
+            # Closed after the sign of life; of the answer, as much has come as the kernel has taken.
+            received = b""
+            while chunk := await loop.sock_recv(deaf, 1 << 20):
+                received += chunk
+            assert 1 < len(received) < 4 << 20
+
+
+async def test_the_number_of_connections_is_bounded():
+    """Further ones wait in the backlog, and are answered when one ends."""
+    before = count_descriptors()
+    async with Channel(listening(), nothing):
+        with contextlib.ExitStack() as stack:
+            idle = [stack.enter_context(connected()) for _ in range(2 * wrapper_protocol.MAX_CONNECTIONS)]
+            for one in idle[: wrapper_protocol.MAX_CONNECTIONS]:
+                one.setblocking(False)
+                assert b"\0" == await asyncio.get_running_loop().sock_recv(one, 1)
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert 3 * wrapper_protocol.MAX_CONNECTIONS + 1 >= count_descriptors() - before
+        reader, writer = await asyncio.open_unix_connection(sock=connected())
+        writer.write_eof()
+        assert b"\0.\0" == await reader.read()
+        writer.close()
+
+
+async def test_without_descriptors_the_loop_does_not_spin():
+    """The connection waits until there is one."""
+    accepted = []
+
+    class Listener(socket.socket):
+        def accept(self):
+            accepted.append(1)
+            if len(accepted) == 1:
+                raise OSError(24, "Too many open files")
+            return super().accept()
+
+    listener = Listener(fileno=listening().detach())
+    async with Channel(listener, nothing, accept_pause_seconds=0.2):
+        reader, writer = await asyncio.open_unix_connection(sock=connected())
+        writer.write_eof()
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert [1] == accepted
+        assert b"\0.\0" == await reader.read()
+        writer.close()
+    assert [1, 1] == accepted
 
 
 def test_a_name_that_is_taken_gives_no_channel():
