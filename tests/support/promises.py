@@ -216,7 +216,7 @@ CACHE = (
     Promise(
         "A signature that has expired is made anew at once, without a pause.",
         Mutation(
-            "classify",
+            "_find_meaning",
             'cause = "AWS rejected the signature as too old or too new; check the clock"; '
             "return RetryableError(SecretUnavailable(name, code=code, cause=cause), at_once=True)",
             'cause = "AWS rejected the signature as too old or too new; check the clock"; '
