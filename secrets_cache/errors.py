@@ -64,6 +64,11 @@ class SecretError(SecretsCacheError):
         super().__init__(name)
         self.name = name
 
+    @property
+    def is_answer(self) -> bool:
+        """Whether AWS answered for the secret itself: the region exists, and the role could be assumed."""
+        return self.what != "role" and (isinstance(self, (SecretNotFound, SecretRefused)) or self.aws_status > 0)
+
 
 class SecretNotConfigured(SecretError):
     """The secret is not listed in config.yaml, and no `allow` pattern matches it."""

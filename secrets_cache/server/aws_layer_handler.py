@@ -145,7 +145,7 @@ class AwsLayerHandler(Handler):
             yield
             self._contexts.add(context)
         except SecretError as error:
-            if _was_answered(error):
+            if error.is_answer:
                 self._contexts.add(context)
             raise
         finally:
@@ -176,11 +176,6 @@ def _describe(error: SecretsCacheError) -> tuple[int, str, str]:
     if isinstance(error, SecretUnavailable) and error.aws_status:
         return error.aws_status, error.code, error.aws_message or error.cause
     return 502, "ConnectionError", str(error)
-
-
-def _was_answered(error: SecretError) -> bool:
-    """Return whether AWS answered for the secret itself: the role could be assumed, and the region exists."""
-    return error.what != "role" and (isinstance(error, (SecretNotFound, SecretRefused)) or error.aws_status > 0)
 
 
 def _build_text_response(status: int, text: str, headers: dict[str, str] | None = None) -> Response:

@@ -180,3 +180,27 @@ async def test_a_time_out_names_what_did_not_answer(upstream, silent, what, toge
     name = ROLE if what == "role" else "/p"
     assert isinstance(error, SecretTimeout)
     assert f"{what} {name!r} is unavailable: AWS did not answer within 1 s (fetch_timeout)" == str(error)
+
+
+@pytest.mark.usefixtures("fast_paths")
+async def test_what_never_gave_an_answer_is_closed_again_unless_it_is_listed(upstream):
+    """A mistyped role or region, as callers of AWS's protocol may send it, costs no client for ever."""
+
+    def refuse(call: stub.Call) -> stub.Answer | None:
+        if call.operation == "AssumeRole" and "typo" in call.arguments["RoleArn"]:
+            return stub.Answer(status=403, body=DENIED)
+        return None
+
+    upstream.put("a", CANARY)
+    upstream.fault = refuse
+    role, listed = AwsContext(role_arn=ROLE), AwsContext(role_arn=f"{ROLE}-typo-listed")
+    async with source(upstream) as aws:
+        await fail(aws, Ref("a", context=listed), together=True)
+        for number in range(3):
+            typo = Ref("a", context=AwsContext(role_arn=f"{ROLE}-typo-{number}"))
+            await asyncio.gather(*(fail(aws, typo, together=False) for _ in range(3)))
+        await fail(aws, Ref("a", context=listed), together=False)
+        await fail(aws, Ref("nobody", context=role), together=False)
+        assert CANARY.encode() == (await aws.fetch(Ref("a", context=role))).value
+        assert {listed, role} == {key.context for key in aws._stores} == set(aws._roles)  # noqa: SLF001 - it shows nowhere else
+        assert not aws._under_way  # noqa: SLF001
