@@ -113,12 +113,13 @@ def test_what_awss_layer_allows_and_we_do_not_is_one_warning_and_no_problem(upst
         "SECRETS_MANAGER_TIMEOUT_MILLIS": (3600000, 900000),
         "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS": (5000, 1000),
     }
+    file = config(tmp_path, f"secrets: [db]\nserver: {{aws_port: {free_port()}}}")["SECRETS_CACHE_CONFIG"]
     variables = {variable: str(found) for variable, (found, _) in expected.items()}
-    text = f"secrets: [db]\nserver: {{aws_port: {free_port()}}}"
-    with serve(tmp_path, text, SECRETS_CACHE_STRICT="1", AWS_TOKEN="t", **variables) as process:
+    environ = {"SECRETS_CACHE_STRICT": "1", "AWS_TOKEN": "t", **variables}
+    with Process(("-m", "secrets_cache", "serve", "--config", file), environ) as process:
         process.event("serve.ready")
         assert 200 == get(f"{process.url}/health")[0]
-        logged = [line for line in process.log.events() if line["event"].startswith("config.")]
+        logged = [line for line in process.log.events() if str(line["event"]).startswith("config.")]
 
     assert {"WARNING"} == {line["level"] for line in logged}
     assert expected == {line["key"]: (line["found"], line["used"]) for line in logged}

@@ -95,15 +95,21 @@ class Scenario:
     calls: int | None = None
 
 
-def ask(query: str, status: int = 200, text: str = "", **has: object) -> Ask:
-    """Return a request for the secret, with more in its query."""
-    return Ask(SECRET + NAME + query, status, has, text)
+def ask(query: str, **has: object) -> Ask:
+    """Return a request for the secret, with more in its query, that gives certain fields."""
+    return Ask(SECRET + NAME + query, has=has)
+
+
+def fail(query: str, status: int, text: str) -> Ask:
+    """Return a request for the secret that is refused."""
+    return Ask(SECRET + NAME + query, status, text=text)
 
 
 OLD_VALUE, NEW_VALUE = Ask(has={"SecretString": OLD}), Ask(has={"SecretString": NEW})
 REFRESHED = ask("&refreshNow=true", SecretString=NEW, VersionStages=["AWSCURRENT"])
 READER = f"&roleArn={ROLE}reader"
-OF_CURRENT, OF_PENDING = {"SecretString": OLD, "VersionId": CURRENT}, {"SecretString": NEW, "VersionId": PENDING}
+OF_CURRENT: dict[str, object] = {"SecretString": OLD, "VersionId": CURRENT}
+OF_PENDING: dict[str, object] = {"SecretString": NEW, "VersionId": PENDING}
 
 SCENARIOS = {
     "refresh_now_on_updated_secret_succeeds": Scenario("cache", [OLD_VALUE, Rotate(), OLD_VALUE, REFRESHED], calls=2),
@@ -136,10 +142,10 @@ SCENARIOS = {
     ),
     "role_chaining_basic_retrieval": Scenario("role_chaining", [ask(READER, Name=NAME, SecretString=OLD)]),
     "role_chaining_invalid_role_arn_format": Scenario(
-        "role_chaining", [ask("&roleArn=not-a-valid-arn", 400, "invalid roleArn format")], calls=0
+        "role_chaining", [fail("&roleArn=not-a-valid-arn", 400, "invalid roleArn format")], calls=0
     ),
     "role_chaining_nonexistent_role": Scenario(
-        "role_chaining", [ask(f"&roleArn={ROLE}missing", 403, "AccessDenied")], calls=0
+        "role_chaining", [fail(f"&roleArn={ROLE}missing", 403, "AccessDenied")], calls=0
     ),
     "role_chaining_with_refresh_now": Scenario(
         "role_chaining",
@@ -151,7 +157,7 @@ SCENARIOS = {
         ],
     ),
     "role_chaining_no_access_role_denied": Scenario(
-        "role_chaining", [ask(READER), ask(f"&roleArn={ROLE}no-access", 400, "AccessDenied")]
+        "role_chaining", [ask(READER), fail(f"&roleArn={ROLE}no-access", 400, "AccessDenied")]
     ),
     "role_chaining_separate_caches_per_role": Scenario(
         "role_chaining", [OLD_VALUE, Rotate(), OLD_VALUE, ask(READER, SecretString=NEW)]
