@@ -152,10 +152,18 @@ def _build_servers(
 ) -> list[Server]:
     """Return a server for each protocol that has sockets. They share the connections that the process may have."""
     handlers: list[tuple[Handler, Sequence[socket.socket]]] = []
+    aws_layer: AwsLayerHandler | None = None
+    if aws_sockets or (sockets and config.is_port_shared):
+        aws_layer = _build_aws_layer_handler(config, environ, application.cache, clock)
     if sockets:
-        handlers.append((_build_native_handler(config, application, clock, metrics=metrics), sockets))
-    if aws_sockets:
-        handlers.append((_build_aws_layer_handler(config, environ, application.cache, clock), aws_sockets))
+        native: Handler = _build_native_handler(config, application, clock, metrics=metrics)
+        if aws_layer is not None and config.is_port_shared:
+            from secrets_cache.server.shared_port_handler import SharedPortHandler  # noqa: PLC0415 - rarely needed
+
+            native = SharedPortHandler(native, aws_layer)
+        handlers.append((native, sockets))
+    if aws_layer is not None and aws_sockets:
+        handlers.append((aws_layer, aws_sockets))
     is_fast, room = uses_fast_paths(environ), find_max_connections() // (len(handlers) or 1)
     return [
         Server(handler=handler, sockets=listening, uses_fast_path=is_fast, max_connections=room)
@@ -193,7 +201,7 @@ def build_source(config: Config, environ: Mapping[str, str], clock: Clock) -> Aw
     """Return AWS as the source of the secrets, configured."""
     return AwsSource(
         environ,
-        budget_seconds=config.fetch_timeout,
+        budget_seconds=config.fetch_budget,
         batch_threshold=choose_batch_threshold(config.batch),
         max_connections=config.aws_layer.max_connections,
         clock=clock,

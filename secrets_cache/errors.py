@@ -51,14 +51,23 @@ class SecretError(SecretsCacheError):
         name: The name, ARN or alias that the caller used.
         code: AWS's error code if AWS gave one, else a code of this project.
         what: "secret", "parameter", or "role": the role that reads it.
+        aws_status: The HTTP status of AWS's answer; 0 if AWS did not answer, or not in its own form.
+        aws_message: AWS's own message, shortened; empty if there was none.
     """
 
     code = "error"
     what = "secret"
+    aws_status = 0
+    aws_message = ""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether AWS answered for the secret itself: the region exists, and the role could be assumed."""
+        return self.what != "role" and (isinstance(self, (SecretNotFound, SecretRefused)) or self.aws_status > 0)
 
 
 class SecretNotConfigured(SecretError):

@@ -16,7 +16,7 @@ def parse_config(file: ConfigFile, environ: Mapping[str, str]) -> Config:
 
 
 def start_log(config: Config) -> None:
-    """Set the level of the log, and log every problem of the configuration."""
+    """Set the level of the log; log every problem of the configuration, and every number that is taken as another."""
     # Not at the top: a port in the file makes the extension parse it before it registers, and that needs no log.
     import logging  # noqa: PLC0415
 
@@ -25,3 +25,5 @@ def start_log(config: Config) -> None:
     logs.configure(config.log_level)
     for problem in config.problems:
         logging.getLogger(__name__).error("config.invalid", problem.as_fields())
+    for adjusted in config.adjusted:
+        logging.getLogger(__name__).warning("config.adjusted", adjusted._asdict())

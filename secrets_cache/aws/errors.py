@@ -48,6 +48,7 @@ WRONG_SIGNATURE = frozenset({"InvalidSignatureException", "SignatureDoesNotMatch
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 DECRYPTION = frozenset({"DecryptionFailure"})
 MAX_MESSAGE = 300
+BAD_REQUEST = 400
 TOO_MANY_REQUESTS = 429
 INTERNAL_SERVER_ERROR = 500
 _CODE = re.compile(r"[A-Za-z0-9._:-]{1,80}")
@@ -123,6 +124,18 @@ def classify(
         hidden: The credentials that signed the request.
     """
     code = _clean_code(code, hidden)
+    found = _find_meaning(name, status, code, message, hidden)
+    error = found.error if isinstance(found, RetryableError) else found
+    if code and not code.isdigit():
+        error.aws_status = status or (INTERNAL_SERVER_ERROR if code in PASSING else BAD_REQUEST)
+        if code not in WRONG_SIGNATURE:
+            error.aws_message = _clean_message(message, hidden)
+    return found
+
+
+def _find_meaning(
+    name: str, status: int, code: str, message: str, hidden: Iterable[str]
+) -> SecretError | RetryableError:
     if code in NOT_FOUND:
         return SecretNotFound(name, code=code)
     if code in EXPIRED_SIGNATURE or (code in WRONG_SIGNATURE and _EXPIRED.search(message)):

@@ -88,7 +88,9 @@ class ParameterStore(Store):
         if isinstance(error, SecretTimeout):
             return _mark_as_parameter(SecretTimeout(ref.secret_id, budget_seconds=error.budget_seconds))
         if isinstance(error, SecretUnavailable):
-            return _mark_as_parameter(SecretUnavailable(ref.secret_id, code=error.code, cause=error.cause))
+            shared = SecretUnavailable(ref.secret_id, code=error.code, cause=error.cause)
+            shared.aws_status, shared.aws_message = error.aws_status, error.aws_message
+            return _mark_as_parameter(shared)
         return None
 
     async def _fetch_path(self, ref: Ref, budget_seconds: float | None) -> Secret:

@@ -7,9 +7,12 @@ Rules
 -----
 1. One store for each service, region and role, created when first needed: its client takes long, and much memory.
 2. One `Role` for each role and way to assume it, however many clients use it: it is assumed once.
-3. The common function needs neither Parameter Store nor roles: these modules are imported when first needed.
+3. What has never given an answer is closed again, unless it is listed: callers of AWS's protocol may name any role and
+   any region, and a mistyped one must not cost a client for ever.
+4. The common function needs neither Parameter Store nor roles: these modules are imported when first needed.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -73,15 +76,21 @@ class AwsSource:
         self._batch_threshold = batch_threshold
         self._clock = clock
         self._max_connections = min(max_connections or MAX_CONNECTIONS, MAX_CONNECTIONS)
-        self._stack = AsyncExitStack()
         self._stores: dict[_StoreKey, Store] = {}
         self._roles: dict[AwsContext, Role] = {}
+        # Those of what is listed, and those for which AWS has answered; how many single fetches each has under way.
+        self._kept: set[AwsContext] = {AwsContext()}
+        self._under_way: Counter[AwsContext] = Counter()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        async with AsyncExitStack() as stack:
+            for role in self._roles.values():
+                stack.push_async_callback(role.aclose)
+            for store in self._stores.values():
+                stack.push_async_exit(store)
 
     async def fetch(self, ref: Ref) -> Secret:
         """
@@ -91,10 +100,24 @@ class AwsSource:
             SecretNotFound, SecretRefused: AWS said so.
             SecretUnavailable: AWS could not be asked, or gave no usable answer.
         """
+        key = self._find_key(ref)
+        self._under_way[key.context] += 1
         try:
-            return await self._find_store(self._find_key(ref)).fetch(ref)
+            secret = await self._find_store(key).fetch(ref)
         except SecretError as error:
-            raise self._add_facts(ref, error) from None
+            found = self._add_facts(ref, error)
+            if found.is_answer:
+                self._kept.add(key.context)
+            elif self._under_way[key.context] == 1:
+                await self._close_unless_kept(key.context)
+            raise found from None
+        else:
+            self._kept.add(key.context)
+            return secret
+        finally:
+            self._under_way[key.context] -= 1
+            if not self._under_way[key.context]:
+                del self._under_way[key.context]
 
     async def fetch_many(self, refs: Sequence[Ref]) -> FetchResults:
         """
@@ -106,10 +129,23 @@ class AwsSource:
         together: dict[_StoreKey, list[Ref]] = {}
         for ref in refs:
             together.setdefault(self._find_key(ref), []).append(ref)
+        self._kept.update(key.context for key in together)
         all_results = (self._find_store(key).fetch_many(same) for key, same in together.items())
         async with aclosing(merge(all_results)) as results:
             async for ref, result in results:
                 yield ref, result if isinstance(result, Secret) else self._add_facts(ref, result)
+
+    async def _close_unless_kept(self, context: AwsContext) -> None:
+        if context in self._kept:
+            return
+        # Forgotten before anything is awaited: a fetch that comes meanwhile begins anew.
+        stores = [self._stores.pop(key) for key in list(self._stores) if key.context == context]
+        role = self._roles.pop(context, None)
+        async with AsyncExitStack() as stack:
+            if role is not None:
+                stack.push_async_callback(role.aclose)
+            for store in stores:
+                stack.push_async_exit(store)
 
     def create_timeout(self, ref: Ref, budget_seconds: float, setting: str = "fetch_timeout") -> SecretTimeout:
         """Return the error of a fetch of `ref` that took too long. It names the role if STS did not answer."""
@@ -139,7 +175,6 @@ class AwsSource:
         store = self._stores.get(key)
         if store is None:
             store = self._stores[key] = self._create_store(key)
-            self._stack.push_async_exit(store)
         return store
 
     def _create_store(self, key: _StoreKey) -> Store:
@@ -152,7 +187,7 @@ class AwsSource:
         )
         kind: type[Store] = SecretsManager
         if key.is_parameter:
-            from secrets_cache.aws.parameterstore import ParameterStore  # noqa: PLC0415 - rule 3
+            from secrets_cache.aws.parameterstore import ParameterStore  # noqa: PLC0415 - rule 4
 
             kind = ParameterStore
         elif role is None:
@@ -168,7 +203,7 @@ class AwsSource:
         )
 
     def _find_role(self, context: AwsContext) -> "Role":
-        from secrets_cache.aws.sts import Role  # noqa: PLC0415 - rule 3
+        from secrets_cache.aws.sts import Role  # noqa: PLC0415 - rule 4
 
         role = self._roles.get(context)
         if role is None:
@@ -177,5 +212,4 @@ class AwsSource:
             role = self._roles[context] = Role(
                 own, function=function, timeout_seconds=self._call_timeout_seconds, clock=self._clock
             )
-            self._stack.push_async_callback(role.aclose)
         return role

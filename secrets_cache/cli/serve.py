@@ -94,8 +94,10 @@ def _end_within(seconds: float) -> None:
 
 
 async def _serve_until_signal(config: Config, grace_seconds: float) -> int:
-    sockets, aws_sockets = _listen(config.port), _listen(config.aws_port) if config.aws_port else []
-    if not sockets or (config.aws_port and not aws_sockets):
+    # One port for both protocols is bound once, and speaks both.
+    is_second = bool(config.aws_port) and not config.is_port_shared
+    sockets, aws_sockets = _listen(config.port), _listen(config.aws_port) if is_second else []
+    if not sockets or (is_second and not aws_sockets):
         return 1
     signals = _Signals(grace_seconds)
     async with run_application(
@@ -137,7 +139,8 @@ async def _wait_for_first(event: asyncio.Event, other: "asyncio.Future[None]") -
 def _report_ready(config: Config, app: Application) -> None:
     reports = app.cache.report()
     failed = sum(report.error is not None for report in reports)
-    logger.info("serve.ready", {"port": config.port, "secrets": len(reports), "failed": failed})
+    ports = {"port": config.port, **({"aws_port": config.aws_port} if config.aws_port else {})}
+    logger.info("serve.ready", {**ports, "secrets": len(reports), "failed": failed})
     notify(os.environ, f"READY=1\nSTATUS={len(reports)} secrets, {failed} of them failed")
 
 

@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from secrets_cache.config.document import compose
 from secrets_cache.config.environment import combine, uses_fast_paths
 from secrets_cache.config.model import (
+    Adjusted,
     AwsLayer,
     Batch,
     Config,
@@ -34,7 +35,18 @@ from secrets_cache.config.model import (
 from secrets_cache.config.nodes import DocumentError
 from secrets_cache.config.schema import read_document
 
-__all__ = ["AwsLayer", "Batch", "Config", "ListedSecret", "Metrics", "Problem", "Token", "VariablesFrom", "parse"]
+__all__ = [
+    "Adjusted",
+    "AwsLayer",
+    "Batch",
+    "Config",
+    "ListedSecret",
+    "Metrics",
+    "Problem",
+    "Token",
+    "VariablesFrom",
+    "parse",
+]
 
 
 def parse(data: bytes | None, *, file: str, environ: Mapping[str, str], unreadable: str | None = None) -> Config:

@@ -1,11 +1,12 @@
 """Environment variables to settings, and both sources to one `Config`: the environment beats the file."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from secrets_cache.config import values
-from secrets_cache.config.model import HIDDEN, INVALID_TOKEN, AwsLayer, Config, Problem, Token
-from secrets_cache.config.values import InvalidValue, ValueType
+from secrets_cache.config.model import HIDDEN, INVALID_TOKEN, Adjusted, AwsLayer, Config, Problem, Token
+from secrets_cache.config.values import InvalidValue, Limited, ValueType
 from secrets_cache.core.text import shorten
 
 Variables = Mapping[str, tuple[str, ValueType[Any]]]
@@ -89,7 +90,19 @@ def _read_layer(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Proble
         # Milliseconds, and 0 for none.
         settings[name] = settings.get(name, 0) / 1000 or None
     tokens = tuple(Token(token) for name in LAYER_TOKENS if (token := environ.get(name, "").strip()))
-    return {**found, "aws_layer": AwsLayer(**settings, tokens=tokens)}, problems
+    adjusted = tuple(_list_adjusted(environ))
+    return {**found, "aws_layer": AwsLayer(**settings, tokens=tokens), "adjusted": adjusted}, problems
+
+
+def _list_adjusted(environ: Mapping[str, str]) -> Iterator[Adjusted]:
+    """Yield the numbers among the layer's variables that are taken as others."""
+    for variable, (_, value_type) in LAYER_VARIABLES.items():
+        if isinstance(value_type, Limited):
+            with contextlib.suppress(InvalidValue):
+                text = environ.get(variable, "").strip()
+                found, used = value_type.parse_unlimited(text), value_type.parse(text)
+                if found != used:
+                    yield Adjusted(variable, found, used)
 
 
 def _read(variables: Variables, environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:

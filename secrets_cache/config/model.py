@@ -13,6 +13,9 @@ from secrets_cache.core.freshness import FreshnessPolicy
 from secrets_cache.core.registry import ListedEntry
 from secrets_cache.core.secret import Ref
 
+# A fetch that takes longer than any `fetch_timeout` would only keep the next one from being sent.
+MAX_FETCH_SECONDS = 60
+
 
 class Batch(Enum):
     """Whether the prefetch may use BatchGetSecretValue: above ten secrets, never, or for any number."""
@@ -79,6 +82,21 @@ class Problem(NamedTuple):
         """Return the fields of the log event `config.invalid`."""
         known = {name: value for name, value in self._asdict().items() if value not in {None, ""}}
         return {**known, "text": str(self)}
+
+
+class Adjusted(NamedTuple):
+    """
+    A number that is allowed by AWS but not here, and is taken as the nearest one.
+
+    Attributes:
+        key: The variable.
+        found: The number that it holds.
+        used: The number that counts.
+    """
+
+    key: str
+    found: int
+    used: int
 
 
 class ListedSecret(NamedTuple):
@@ -179,6 +197,7 @@ class Config(NamedTuple):
         metrics_by_secret: Whether the names of secrets may be dimensions and labels of metrics.
         strict: Whether the init phase fails if there is a problem.
         problems: Everything that is wrong with the file and the environment.
+        adjusted: The numbers that were taken as others. They are no problems.
     """
 
     secrets: tuple[ListedSecret, ...] = ()
@@ -201,6 +220,18 @@ class Config(NamedTuple):
     metrics_by_secret: bool = False
     strict: bool = False
     problems: tuple[Problem, ...] = ()
+    adjusted: tuple[Adjusted, ...] = ()
+
+    @property
+    def is_port_shared(self) -> bool:
+        """Whether one port is meant for both protocols. Their paths are different ones, so it speaks both."""
+        return self.aws_port == self.port
+
+    @property
+    def fetch_budget(self) -> float:
+        """The longest time for one fetch, in seconds: callers of AWS's protocol may wait longer than others."""
+        longest = max(self.aws_layer.secret_timeout or 0.0, self.aws_layer.parameter_timeout or 0.0)
+        return max(self.fetch_timeout, min(longest, MAX_FETCH_SECONDS))
 
     @property
     def listed(self) -> tuple[ListedSecret, ...]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Generic, Protocol, TypeVar
 
-from secrets_cache.config.model import Metrics
+from secrets_cache.config.model import MAX_FETCH_SECONDS, Metrics
 from secrets_cache.core.arn import SecretReference
 
 V_co = TypeVar("V_co", covariant=True)
@@ -109,6 +109,25 @@ class Whole:
         return number
 
 
+class Limited:
+    """A whole number; one outside the bounds is taken as the nearest within them."""
+
+    def __init__(self, at_least: int, at_most: int) -> None:
+        self._at_least = at_least
+        self._at_most = at_most
+        self.allowed = f"a whole number from {at_least} to {at_most}; one outside is taken as the nearest"
+
+    def parse(self, text: str) -> int:
+        """Return the number, or the nearest that is allowed."""
+        return min(max(self.parse_unlimited(text), self._at_least), self._at_most)
+
+    def parse_unlimited(self, text: str) -> int:
+        """Return the number that the text holds. Raises `InvalidValue`."""
+        if not re.fullmatch(r"-?[0-9]{1,18}", text):
+            raise InvalidValue
+        return int(text)
+
+
 class Choice(Generic[V_co]):
     """One of a few words; their case does not count."""
 
@@ -187,7 +206,7 @@ _PARAMETER_ARN = r"arn:aws[a-z0-9-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/" + _PAR
 LONG = Duration(at_most=_MAX_SECONDS, may_be_zero=True)
 TTL = Duration(at_most=_MAX_SECONDS)
 TTL_MINUTES = Minutes(at_most=_MAX_SECONDS // 60)
-FETCH_TIMEOUT = Duration(at_most=60)
+FETCH_TIMEOUT = Duration(at_most=MAX_FETCH_SECONDS)
 REFRESH_AHEAD = Share(at_most=90, may_be_zero=True)
 PORT = Whole(1, MAX_PORT)
 PORT_OR_NONE = Whole(0, MAX_PORT)
@@ -219,10 +238,11 @@ NAMESPACE = Text(
 )
 YES_OR_NO = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 FLAG = Choice(YES_OR_NO)
-# What AWS documents for its own layer.
-LAYER_TTL = Whole(0, 300)
-LAYER_TIMEOUT = Whole(0, 900_000)
-LAYER_CACHE_SIZE = Whole(0, 1000)
-LAYER_CONNECTIONS = Whole(1, 1000)
+# What AWS documents for its own layer, or, where it gives no bound, what is of use in Lambda. AWS's layer takes what is
+# larger as the largest, so it is no bad configuration.
+LAYER_TTL = Limited(0, 300)
+LAYER_TIMEOUT = Limited(0, 900_000)
+LAYER_CACHE_SIZE = Limited(0, 1000)
+LAYER_CONNECTIONS = Limited(1, 1000)
 LAYER_LOG_LEVEL = Choice({"debug": "DEBUG", "info": "INFO", "warn": "WARNING", "error": "ERROR", "none": "ERROR"})
 FLAG_VARIABLE = Choice({"1": True, **YES_OR_NO, "0": False})

@@ -165,6 +165,7 @@ class Lifecycle:
             "extension.ready",
             {
                 "port": self._startup.port,
+                **({"aws_port": self._startup.aws_port} if self._startup.aws_port else {}),
                 "secrets": len(reports),
                 "failed": sum(report.error is not None for report in reports),
                 **({"registered_ms": registered} if self._api.is_registered else {}),

@@ -132,7 +132,9 @@ class Startup:
 
     def _bind(self) -> None:
         self._descriptors, errors = bind(self.port)
-        self._aws_descriptors, aws_errors = bind(self.aws_port) if self.aws_port else ([], [])
+        # One port for both protocols is bound once, and speaks both.
+        is_second = self.aws_port not in {0, self.port}
+        self._aws_descriptors, aws_errors = bind(self.aws_port) if is_second else ([], [])
         self._is_bound = True
         for port, errors_of_port in ((self.port, errors), (self.aws_port, aws_errors)):
             self.failures += [("server.not_listening", port, error) for error in errors_of_port]

@@ -13,14 +13,19 @@ Rules
    keep is bounded.
 2. Access follows the rules of `access`, in the agent's words.
 3. The layer answers every failure with status 400, and clients look for that; the agent passes on AWS's own error. Here
-   AWS's errors have status 400 and the agent's form, which suits both.
+   AWS's errors have AWS's own status, code and words, in the agent's form, which suits both: nearly all have status
+   400. Only where AWS did not answer is the status our own. What may pass carries Retry-After.
+4. The layer was recorded to send its JSON as text, and some clients parse by content type.
 """
 
 import asyncio
 import base64
 import json
+import math
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from secrets_cache.config import AwsLayer
 from secrets_cache.core.arn import find_region
@@ -28,9 +33,17 @@ from secrets_cache.core.cache import Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.results import CacheResult
 from secrets_cache.core.secret import AwsContext, Ref, Secret
-from secrets_cache.errors import InvalidRequest, SecretNotFound, SecretRefused, SecretsCacheError, SecretTimeout
+from secrets_cache.errors import (
+    InvalidRequest,
+    SecretError,
+    SecretNotFound,
+    SecretRefused,
+    SecretsCacheError,
+    SecretTimeout,
+    SecretUnavailable,
+)
 from secrets_cache.server import access, representation
-from secrets_cache.server.aws_layer_request import parse_aws_layer_request
+from secrets_cache.server.aws_layer_request import AGENT_PREFIX, parse_aws_layer_request
 from secrets_cache.server.handler import Handler
 from secrets_cache.server.message import Request, Response
 from secrets_cache.server.target import split_target
@@ -58,20 +71,18 @@ class AwsLayerHandler(Handler):
         self._tokens = tokens
         self._layer = layer
         self._region = region
+        # The roles and regions that were used with success, and how many requests try each one that was not.
         self._contexts: set[AwsContext] = set()
+        self._tried: Counter[AwsContext] = Counter()
 
     def _build_error_response(self, error: SecretsCacheError) -> Response:
         if isinstance(error, InvalidRequest):
             return _build_text_response(400, error.reason)
-        if isinstance(error, SecretTimeout):
-            return _build_json_response(504, {"__type": "TimeoutError", "message": "Timeout"})
-        if isinstance(error, SecretRefused) and error.what == "role":
-            return _build_json_response(403, {"__type": "AccessDeniedException", "message": str(error)})
-        if isinstance(error, SecretRefused):
-            return _build_json_response(400, {"__type": error.code, "message": error.aws_message})
-        if isinstance(error, SecretNotFound):
-            return _build_json_response(400, {"__type": error.code, "message": str(error)})
-        return _build_json_response(502, {"__type": "ConnectionError", "message": str(error)})
+        status, code, message = _describe(error)
+        response = _build_json_response(status, {"__type": code, "message": message})
+        if isinstance(error, SecretUnavailable):
+            response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+        return response
 
     def _build_failure_response(self) -> Response:
         return _build_json_response(500, {"__type": "InternalFailure"})
@@ -89,31 +100,58 @@ class AwsLayerHandler(Handler):
             return _build_text_response(405, "Not allowed", {"Allow": "GET"})
         if is_ping:
             return _build_text_response(200, "healthy")
+        try:
+            response = await self._answer(path, query)
+        except SecretsCacheError as error:
+            response = self._build_error_response(error)
+        if not path.startswith(AGENT_PREFIX):
+            response.headers["Content-Type"] = representation.TEXT
+        return response
+
+    async def _answer(self, path: str, query: str) -> Response:
         layer_request = parse_aws_layer_request(path, query)
         if layer_request is None:
             return _build_text_response(404, "Not found")
-        return await self._get_value(layer_request.ref, refresh=layer_request.refresh)
-
-    async def _get_value(self, ref: Ref, *, refresh: bool) -> Response:
-        self._limit_contexts(ref)
-        timeout = self._layer.parameter_timeout if ref.is_parameter else self._layer.secret_timeout
-        try:
-            async with asyncio.timeout(timeout):
-                result = await self.cache.get_any(ref, max_age_seconds=self._find_max_age(ref), refresh=refresh)
-        except TimeoutError:
-            raise SecretTimeout(ref.secret_id, budget_seconds=timeout or 0) from None
+        ref = layer_request.ref
+        with self._limit_contexts(ref):
+            result = await self._get_result(ref, refresh=layer_request.refresh)
         body = _build_parameter(result.secret) if ref.is_parameter else _build_secret(result.secret)
         return _build_json_response(200, body, result)
 
-    def _limit_contexts(self, ref: Ref) -> None:
-        """Refuse a new role or region once `MAX_CONTEXTS` are in use, since each has connections of its own."""
+    async def _get_result(self, ref: Ref, *, refresh: bool) -> CacheResult:
+        timeout = self._layer.parameter_timeout if ref.is_parameter else self._layer.secret_timeout
+        try:
+            async with asyncio.timeout(timeout):
+                return await self.cache.get_any(ref, max_age_seconds=self._find_max_age(ref), refresh=refresh)
+        except TimeoutError:
+            raise SecretTimeout(ref.secret_id, budget_seconds=timeout or 0) from None
+
+    @contextmanager
+    def _limit_contexts(self, ref: Ref) -> Iterator[None]:
+        """
+        Refuse a new role or region once `MAX_CONTEXTS` are in use, since each has connections of its own.
+
+        One that nobody could use, such as a mistyped role, counts only while it is tried.
+        """
         context = ref.context._replace(region=find_region(ref.secret_id, own=self._region))
         if context == AwsContext() or context in self._contexts:
+            yield
             return
-        if len(self._contexts) >= MAX_CONTEXTS:
+        if context not in self._tried and len(self._contexts) + len(self._tried) >= MAX_CONTEXTS:
             message = f"allowed: {MAX_CONTEXTS} roles and regions"
             raise SecretRefused(ref.secret_id, code="MaxRolesExceeded", aws_message=message)
-        self._contexts.add(context)
+        self._tried[context] += 1
+        try:
+            yield
+            self._contexts.add(context)
+        except SecretError as error:
+            if error.is_answer:
+                self._contexts.add(context)
+            raise
+        finally:
+            self._tried[context] -= 1
+            if not self._tried[context] or context in self._contexts:
+                self._tried.pop(context)
 
     def _find_max_age(self, ref: Ref) -> float:
         """Return the age in seconds at which a value is too old; infinite for a listed one, which has its own ttl."""
@@ -123,6 +161,21 @@ class AwsLayerHandler(Handler):
         if ttl is not None:
             return ttl
         return float("inf") if self.cache.is_listed(ref) else DEFAULT_TTL_SECONDS
+
+
+def _describe(error: SecretsCacheError) -> tuple[int, str, str]:
+    """Return the status, AWS's code and AWS's words for an error."""
+    if isinstance(error, SecretTimeout):
+        return 504, "TimeoutError", "Timeout"
+    if isinstance(error, SecretRefused) and error.what == "role":
+        return 403, "AccessDeniedException", error.aws_message or str(error)
+    if isinstance(error, SecretRefused):
+        return 400, error.code, error.aws_message
+    if isinstance(error, SecretNotFound):
+        return 400, error.code, error.aws_message or str(error)
+    if isinstance(error, SecretUnavailable) and error.aws_status:
+        return error.aws_status, error.code, error.aws_message or error.cause
+    return 502, "ConnectionError", str(error)
 
 
 def _build_text_response(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
@@ -164,7 +217,8 @@ def _build_parameter(secret: Secret) -> dict[str, object]:
             "Selector": facts and facts.selector,
             "SourceResult": facts and facts.source_result,
             "Type": facts and facts.type,
-            "Value": secret.value.decode(),
+            # A reference to a binary secret has no value, only a source.
+            "Value": secret.value.decode() if secret.is_text else None,
             "Version": facts and facts.version,
         },
         "ResultMetadata": {},

@@ -8,15 +8,19 @@ The parameters of a request in the protocol of AWS's own layer and of its agent.
 Rules
 -----
 1. Names come raw or percent-encoded: clients do both. A plus stays a plus: no name holds a space.
-2. What both products ignore is ignored, and of repeated parameters the last one counts, as there. What the agent
-   refuses is refused in the agent's words.
+2. On the layer's own two paths, what AWS does not document as an error passes: unknown keys, doubled slashes, an odd
+   `withDecryption`. On the agent's path, and for the agent's own parameters, what the agent refuses is refused in the
+   agent's words. Of repeated parameters the last one counts, as there.
+3. Whether a name is valid is for AWS to say. Only what could change where AWS is asked, or forge a line, is refused.
 """
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from secrets_cache.config import values
 from secrets_cache.config.values import InvalidValue, ValueType
+from secrets_cache.core.arn import Arn
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.core.text import shorten
 from secrets_cache.errors import InvalidRequest
@@ -25,8 +29,13 @@ from secrets_cache.server.target import BOOLEANS, decode, is_version, split_quer
 SECRET_PATH = "/secretsmanager/get"  # noqa: S105 - a path
 PARAMETER_PATH = "/systemsmanager/parameters/get"
 AGENT_PREFIX = "/v1/"
-SECRET_QUERY = ("secretId", "versionId", "versionStage", "refreshNow", "roleArn")
-PARAMETER_QUERY = ("name", "version", "label", "withDecryption", "refreshNow")
+KNOWN = {"secretId", "name", "versionId", "versionStage", "version", "label", "withDecryption", "refreshNow", "roleArn"}
+AGENT_QUERY = ("versionId", "versionStage", "refreshNow", "roleArn")
+ROLE_FORM = "invalid roleArn format, expected arn:<partition>:iam::<account>:role/<name>"
+# A name in an ARN is AWS's to judge, but its region becomes a part of the endpoint's host.
+_PRINTABLE = r"[^\x00-\x1f\x7f]{1,2048}"
+_NAME = re.compile(rf"(?!arn:){_PRINTABLE}|arn:aws[a-z0-9-]*:[a-z]+:[a-z0-9-]+:[0-9]{{12}}:{_PRINTABLE}")
+_SLASHES = re.compile("//+")
 
 
 class AwsLayerRequest(NamedTuple):
@@ -36,64 +45,89 @@ class AwsLayerRequest(NamedTuple):
     refresh: bool
 
 
+def is_aws_layer_path(path: str) -> bool:
+    """Return whether a path is one of the layer's own or of the agent's, `/ping` excepted."""
+    return path.startswith(AGENT_PREFIX) or _normalize(path) in {SECRET_PATH, PARAMETER_PATH}
+
+
 def parse_aws_layer_request(path: str, query: str) -> AwsLayerRequest | None:
     """
     Return what a target asks for; None if neither product knows the path.
 
     Raises:
-        InvalidRequest: A parameter is missing, unknown or of the wrong form.
+        InvalidRequest: A parameter is missing or of the wrong form, or one that the agent does not know.
     """
-    plain = path.removesuffix("/")
-    if plain == SECRET_PATH:
-        parameters = _parse_query(query, SECRET_QUERY)
-        return _build_secret_request(_require(parameters, "secretId"), parameters)
-    if plain == PARAMETER_PATH:
-        return _build_parameter_request(_parse_query(query, PARAMETER_QUERY))
     if path.startswith(AGENT_PREFIX):
-        parameters = _parse_query(query, SECRET_QUERY[1:])
+        parameters = _parse_query(query, AGENT_QUERY)
         name = decode(path.removeprefix(AGENT_PREFIX))
         if not name:
             raise InvalidRequest("missing secret ID")
         return _build_secret_request(name, parameters)
+    plain = _normalize(path)
+    if plain == SECRET_PATH:
+        parameters = _parse_query(query)
+        return _build_secret_request(_require(parameters, "secretId"), parameters)
+    if plain == PARAMETER_PATH:
+        return _build_parameter_request(_parse_query(query))
     return None
 
 
+def _normalize(path: str) -> str:
+    return _SLASHES.sub("/", path).removesuffix("/")
+
+
 def _build_secret_request(name: str, parameters: Mapping[str, str]) -> AwsLayerRequest:
-    _check(name, values.SECRET_ID, "Invalid name. Must be a valid name or ARN of a secret")
-    role = parameters.get("roleArn", "")
-    if role:
-        _check(role, values.ROLE, "invalid roleArn format, expected arn:<partition>:iam::<account>:role/<name>")
+    _check_name(name, "secret")
+    role = parameters.get("roleArn")
+    if role is not None:
+        _check(role, values.ROLE, ROLE_FORM)
     version, stage = _find_version(parameters, "versionId"), _find_version(parameters, "versionStage")
     # With a version id, the label is for AWS to check.
     is_current = version is None and stage == "AWSCURRENT"
-    ref = Ref(name, version, None if is_current else stage, AwsContext(role_arn=role))
+    ref = Ref(name, version, None if is_current else stage, AwsContext(role_arn=role or ""))
     return AwsLayerRequest(ref, _parse_boolean(parameters, "refreshNow"))
 
 
 def _build_parameter_request(parameters: Mapping[str, str]) -> AwsLayerRequest:
     name = _require(parameters, "name")
-    _check(name, values.PARAMETER_ID, "Invalid name. Must be a valid name or ARN of a parameter")
-    if name.endswith("/"):
-        raise InvalidRequest("Invalid name. A path is not a parameter")
+    _check_name(name, "parameter")
     # Of version and label the first one counts, as AWS documents.
     selector = next((key for key in parameters if key in {"version", "label"} and parameters[key]), None)
-    version, label = (parameters[key] if key == selector else None for key in ("version", "label"))
-    for value, kind, key in ((version, values.PARAMETER_VERSION, "version"), (label, values.PARAMETER_LABEL, "label")):
-        if value is not None:
-            _check(value, kind, f"invalid {key} value")
-    is_decrypted = _parse_boolean(parameters, "withDecryption")
+    version, label = (_find_version(parameters, key) if key == selector else None for key in ("version", "label"))
+    if selector is None:
+        name, version, label = _split_selector(name)
+    if name.endswith("/"):
+        raise InvalidRequest("Invalid name. A path is not a parameter")
+    is_decrypted = BOOLEANS.get(parameters.get("withDecryption", "").lower(), False)
     ref = Ref(name, version, label, is_parameter=True, is_decrypted=is_decrypted)
     return AwsLayerRequest(ref, _parse_boolean(parameters, "refreshNow"))
 
 
-def _parse_query(query: str, known: tuple[str, ...]) -> dict[str, str]:
-    """Return the parameters of a query, in their order."""
+def _split_selector(name: str) -> tuple[str, str | None, str | None]:
+    """Return the name, the version and the label that a name such as `/x:3` or `/x:label` holds, as SSM reads it."""
+    arn = Arn.parse(name)
+    # The colons of an ARN itself are not the selector's.
+    plain, _, selector = (name if arn is None else arn.parameter_name).rpartition(":")
+    if not plain or not is_version(selector):
+        return name, None, None
+    name = name[: -len(selector) - 1]
+    return (name, selector, None) if selector.isdigit() else (name, None, selector)
+
+
+def _parse_query(query: str, allowed: tuple[str, ...] | None = None) -> dict[str, str]:
+    """Return the known parameters of a query, in their order. With `allowed`, any other is refused, as by the agent."""
     parameters: dict[str, str] = {}
     for name, value in split_query(query, plus_is_space=False):
-        if name not in known:
+        if allowed is not None and name not in allowed:
             raise InvalidRequest(f"unknown parameter: {shorten(name)}")
-        parameters[name] = decode(value)
+        if name in KNOWN:
+            parameters[name] = decode(value)
     return parameters
+
+
+def _check_name(name: str, what: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(f"Invalid name. Must be a valid name or ARN of a {what}")
 
 
 def _require(parameters: Mapping[str, str], name: str) -> str:

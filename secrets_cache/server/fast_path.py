@@ -10,6 +10,9 @@ Rules
 1. The fast path is not a second behaviour: its responses are those of aiohttp, to the byte of the body and the value of
    each header. Differential tests hold it to that.
 2. At most one request of a connection is handled at a time; what arrives meanwhile waits.
+3. Only `_regulate_reading` pauses and resumes reading: nothing is read while a request waits here, or while the caller
+   does not read its responses. So one connection costs a bounded amount of memory.
+4. While the server drains, each response is the last one of its connection, and says so (RFC 9112 section 9.6).
 """
 
 import asyncio
@@ -75,6 +78,8 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._waiting = b""
+        # Whether the caller has to read its responses before it gets another one.
+        self._is_writing_paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - every stream socket has one
@@ -93,8 +98,7 @@ class _Connection(asyncio.Protocol):
     def _receive(self, transport: asyncio.Transport, data: bytes) -> None:
         if self._task is not None:
             self._waiting += data
-            # A bound for what waits here: the rest waits in the kernel's buffer.
-            transport.pause_reading()
+            self._regulate_reading(transport)
             return
         response = self._recall(data)
         if response is not None:
@@ -117,13 +121,30 @@ class _Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Read no more requests from a caller that does not read its responses."""
+        self._is_writing_paused = True
         if self._transport is not None:
-            self._transport.pause_reading()
+            self._regulate_reading(self._transport)
 
     def resume_writing(self) -> None:
-        """Read again."""
+        """Go on with what waits, and read again."""
+        self._is_writing_paused = False
         if self._transport is not None:
-            self._transport.resume_reading()
+            self._go_on(self._transport)
+
+    def _regulate_reading(self, transport: asyncio.Transport) -> None:
+        if self._is_writing_paused or self._waiting:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
+
+    def _go_on(self, transport: asyncio.Transport) -> None:
+        """Handle what waits, unless a request is under way or the caller has to read first."""
+        if self._task is not None or self._is_writing_paused:
+            return
+        waiting, self._waiting = self._waiting, b""
+        self._regulate_reading(transport)
+        if waiting:
+            self.data_received(waiting)
 
     def _start(self, transport: asyncio.Transport, work: Coroutine[None, None, None]) -> None:
         self._task = task = asyncio.get_running_loop().create_task(work)
@@ -152,6 +173,7 @@ class _Connection(asyncio.Protocol):
 
     async def _respond(self, transport: asyncio.Transport, data: bytes, request: Request, is_last: bool) -> None:  # noqa: FBT001 - from `parse_simple_request`
         response = await self._fast_path.handler.handle(request)
+        is_last = is_last or self._listener.is_draining
         response_data = serialize(response, is_last=is_last)
         if is_last:
             transport.write(response_data)
@@ -162,10 +184,7 @@ class _Connection(asyncio.Protocol):
         transport.write(response_data)
         self._listener.mark_idle(transport)
         self._task = None
-        transport.resume_reading()
-        waiting, self._waiting = self._waiting, b""
-        if waiting:
-            self.data_received(waiting)
+        self._go_on(transport)
 
     async def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
         protocol = (await self._fast_path.load_aiohttp())()
@@ -173,5 +192,7 @@ class _Connection(asyncio.Protocol):
         self._transport = None
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
-        protocol.data_received(data + self._waiting)
-        transport.resume_reading()
+        waiting, self._waiting = self._waiting, b""
+        # Before aiohttp sees a byte: from then on it decides whether to read. It was this class that paused.
+        self._regulate_reading(transport)
+        protocol.data_received(data + waiting)

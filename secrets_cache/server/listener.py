@@ -34,6 +34,8 @@ ACCEPTS_PER_TURN = 16
 RETRY_SECONDS = 0.1
 WARNING_INTERVAL_SECONDS = 60.0
 POLL_SECONDS = 0.01
+# For the next request of callers that keep their connections; those that ask more rarely notice the close before it.
+LAST_REQUEST_SECONDS = 2.0
 
 
 class Listener:
@@ -44,6 +46,9 @@ class Listener:
         sockets: Sockets that listen, non-blocking.
         max_connections: How many connections may be open at once.
         idle_seconds: At the limit, a connection that has been idle for this long may be ended.
+
+    Attributes:
+        is_draining: Whether each response from now on is the last one of its connection.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Listener:
         self._protocol_factory: Callable[[], asyncio.Protocol] = asyncio.Protocol
         self._max_connections = max_connections
         self._idle_seconds = idle_seconds
+        self.is_draining = False
         self._open = 0
         self._connecting: set[asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]] = set()
         # The time since which each connection is idle; the longest idle one first.
@@ -76,9 +82,13 @@ class Listener:
         """
         Accept the connections that wait already, close the sockets, and wait until every caller has its response.
 
+        Connections that are kept open get `LAST_REQUEST_SECONDS` for one more request.
+
         Args:
             seconds: How long to wait at most.
         """
+        self.is_draining = True
+        last_request_until = self._loop.time() + LAST_REQUEST_SECONDS
         for listening in self._sockets:
             self._accept(listening, at_most=BACKLOG + 1)
         self._close_sockets()
@@ -89,7 +99,7 @@ class Listener:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 # Polled: a notification would slow every response, and this runs only once, at the end.
-                while self._has_pending():  # noqa: ASYNC110
+                while self._has_pending() or (self._open and self._loop.time() < last_request_until):  # noqa: ASYNC110
                     await asyncio.sleep(POLL_SECONDS)
 
     def _has_pending(self) -> bool:

@@ -6,6 +6,8 @@ Rules
 1. A response is remembered only while the cache would give the same result again without doing anything else: until
    any fetch has ended, or until the value reaches the age at which a refresh is due.
 2. Requests hold tokens and responses hold secrets: neither shows in a repr.
+3. What is remembered is bounded in number and in bytes, requests and responses together: a tracing header makes each
+   request a different one. The oldest goes first.
 """
 
 import logging
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_RESPONSES = 256
+MAX_BYTES = 4 * 1024 * 1024
 
 
 class RememberedResponses:
@@ -30,7 +33,7 @@ class RememberedResponses:
         cache: The cache that they come from; it counts the hits, and its generation ends what is remembered.
     """
 
-    __slots__ = ("_cache", "_clock", "_generation", "_responses")
+    __slots__ = ("_bytes", "_cache", "_clock", "_generation", "_is_closed", "_responses")
 
     def __init__(self, cache: "Cache", clock: "Clock") -> None:
         self._cache = cache
@@ -38,6 +41,8 @@ class RememberedResponses:
         self._generation = cache.generation
         # By request: when the fetch of the value was sent, up to which age the response may be sent again, its bytes.
         self._responses: dict[bytes, tuple[Instant, float, bytes]] = {}
+        self._bytes = 0
+        self._is_closed = False
 
     def __len__(self) -> int:
         return len(self._responses)
@@ -52,7 +57,7 @@ class RememberedResponses:
         """Return the bytes of the response to a request; None if they are not remembered, or no longer good."""
         if self._generation != self._cache.generation:
             self._generation = self._cache.generation
-            self._responses.clear()
+            self._clear()
             return None
         found = self._responses.get(request)
         if found is None:
@@ -62,7 +67,7 @@ class RememberedResponses:
         if 0 <= wall - sent.wall < replayable_seconds and monotonic - sent.monotonic < replayable_seconds:
             self._cache.counts.hits += 1
             return data
-        del self._responses[request]
+        self._forget(request)
         return None
 
     def remember(self, request: bytes, response: Response, data: bytes) -> None:
@@ -71,6 +76,24 @@ class RememberedResponses:
         # At DEBUG each request is logged, by the handler.
         if result is None or result.replayable_seconds == 0 or logger.isEnabledFor(logging.DEBUG):
             return
-        if len(self._responses) >= MAX_RESPONSES:
-            self._responses.clear()
+        size = len(request) + len(data)
+        if self._is_closed or size > MAX_BYTES:
+            return
+        if request in self._responses:
+            self._forget(request)
+        while len(self._responses) >= MAX_RESPONSES or self._bytes + size > MAX_BYTES:
+            self._forget(next(iter(self._responses)))
         self._responses[request] = (result.held.sent, result.replayable_seconds, data)
+        self._bytes += size
+
+    def close(self) -> None:
+        """Forget everything, and remember nothing any more: from now on each response is made anew."""
+        self._is_closed = True
+        self._clear()
+
+    def _forget(self, request: bytes) -> None:
+        self._bytes -= len(request) + len(self._responses.pop(request)[2])
+
+    def _clear(self) -> None:
+        self._responses.clear()
+        self._bytes = 0

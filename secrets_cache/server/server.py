@@ -55,5 +55,7 @@ class Server:
             await self._aiohttp.created.aclose()
 
     async def drain(self, seconds: float) -> None:
-        """Stop accepting connections; return when all requests are answered, or after `seconds`."""
+        """Stop accepting connections; return when all callers are answered and told to close, or after `seconds`."""
+        # What is remembered says that the connection stays.
+        self.fast_path.remembered.close()
         await self._listener.drain(seconds)

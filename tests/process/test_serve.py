@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import http.client
 import json
 import os
 import resource
@@ -104,6 +105,26 @@ def test_serve_speaks_the_protocol_of_awss_own_layer_too(upstream, tmp_path):
         assert port == process.event("server.not_listening")["port"]
 
 
+def test_what_awss_layer_allows_and_we_do_not_is_one_warning_and_no_problem(upstream, tmp_path):
+    """Even a strict process goes on, as AWS's layer does, and /health is good."""
+    upstream.put("db", CANARY)
+    expected = {
+        "SECRETS_MANAGER_TTL": (3600, 300),
+        "SECRETS_MANAGER_TIMEOUT_MILLIS": (3600000, 900000),
+        "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS": (5000, 1000),
+    }
+    file = config(tmp_path, f"secrets: [db]\nserver: {{aws_port: {free_port()}}}")["SECRETS_CACHE_CONFIG"]
+    variables = {variable: str(found) for variable, (found, _) in expected.items()}
+    environ = {"SECRETS_CACHE_STRICT": "1", "AWS_TOKEN": "t", **variables}
+    with Process(("-m", "secrets_cache", "serve", "--config", file), environ) as process:
+        process.event("serve.ready")
+        assert 200 == get(f"{process.url}/health")[0]
+        logged = [line for line in process.log.events() if str(line["event"]).startswith("config.")]
+
+    assert {"WARNING"} == {line["level"] for line in logged}
+    assert expected == {line["key"]: (line["found"], line["used"]) for line in logged}
+
+
 # Stopping with requests under way.
 
 
@@ -145,6 +166,27 @@ def test_after_the_signal_open_requests_are_answered_and_no_connection_is_accept
         assert process.process.poll() is None
         assert 0 == process.exit_code()
     assert (200, CANARY) == asking.got
+
+
+def test_a_caller_that_keeps_its_connection_loses_no_request(upstream, tmp_path):
+    """After the signal its next request is answered, and the answer says that the connection ends."""
+    upstream.put("db", CANARY)
+    with serve(tmp_path, "secrets: [db]", "--grace", "3600") as process:
+        process.event("serve.ready")
+        connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=PATIENCE_SECONDS)
+
+        def ask() -> tuple[int, str | None]:
+            connection.request("GET", "/cache/db")
+            with connection.getresponse() as response:
+                assert CANARY == response.read().decode()
+                return response.status, response.headers["Connection"]
+
+        assert [(200, None)] * 3 == [ask() for _ in range(3)]
+        process.process.send_signal(signal.SIGTERM)
+        wait_until_refused(process.port)
+        assert (200, "close") == ask()
+        connection.close()
+        assert 0 == process.exit_code()
 
 
 def wait_until_refused(port: int) -> None:

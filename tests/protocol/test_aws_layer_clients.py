@@ -102,15 +102,26 @@ def test_the_extension_listens_where_it_is_told_before_it_registers(api, aws, tm
         shut_down(api, process)
 
 
-def test_one_port_for_both_is_the_first_ones(api, aws, tmp_path):
-    """The other is said not to be had, and the cache serves on."""
+def test_one_port_for_both_speaks_both(api, aws, tmp_path):
+    """In the extension and in serve; each says where it listens."""
     port = free_port()
-    environ = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": str(port), "SECRETS_CACHE_PORT": str(port)}
-    with extension(api, tmp_path, "secrets: [prod/api]", **environ) as process:
+    both = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": str(port), "SECRETS_CACHE_PORT": str(port)}
+    url, headers = f"http://127.0.0.1:{port}", {"X-Aws-Parameters-Secrets-Token": TOKEN}
+
+    def check(process: Process, event: str) -> None:
+        ready = process.event(event)
+        assert [port, port] == [ready["port"], ready["aws_port"]]
+        assert (200, CANARY) == get(f"{url}/cache/prod/api")
+        assert 200 == get(f"{url}/secretsmanager/get?secretId=prod/api", **headers)[0]
+        assert 403 == get(f"{url}/secretsmanager/get?secretId=prod/api")[0]
+        assert "server.not_listening" not in {line["event"] for line in process.log.events()}
+
+    with extension(api, tmp_path, "secrets: [prod/api]", **both) as process:
         assert next_is_open(api)
-        assert (200, CANARY) == get(f"http://127.0.0.1:{port}/cache/prod/api")
-        assert port == process.event("server.not_listening")["port"]
+        check(process, "extension.ready")
         shut_down(api, process)
+    with Process(("-m", "secrets_cache", "serve"), {**config(tmp_path, "secrets: [prod/api]"), **both}) as process:
+        check(process, "serve.ready")
 
 
 def test_the_last_resort_answers_there_too(api, aws, tmp_path):

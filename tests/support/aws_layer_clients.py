@@ -160,6 +160,24 @@ CLIENTS = (
         ),
         secret_string,
     ),
+    Client(
+        "functions in Python (urllib) that join address and path with a slash too many",
+        (
+            f"{SECRET.replace('/secrets', '//secrets')} | Accept-Encoding: identity | {HOST} | "
+            f"User-Agent: Python-urllib/3.13 | X-aws-parameters-secrets-token: {TOKEN} | Connection: close"
+        ),
+        secret_string,
+    ),
+    Client(
+        "a function in Rust (reqwest) with a slash at the end of the path",
+        f"{SECRET.replace('get?', 'get/?')} | {HEADER} | accept: */* | {HOST.lower()}",
+        secret_string,
+    ),
+    Client(
+        "a library with one function for both, which decrypts secrets too",
+        f"{SECRET.replace(' HTTP', '&withDecryption=true HTTP')} | {HOST} | User-Agent: axios/1.7.2 | {HEADER}",
+        secret_string,
+    ),
     Client("Guzzle (PHP)", f"{SECRET} | {HOST} | User-Agent: GuzzleHttp/7 | {HEADER}", secret_string),
     Client(
         ".NET's HttpClient, traced",

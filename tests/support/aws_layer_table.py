@@ -73,6 +73,9 @@ PARAMETERS: dict[str, dict[str, object]] = {
 }
 
 
+SELECTORS = ("", "3", "Dev")
+
+
 def parameter_store(call: Call) -> Answer | None:
     """Answer GetParameter as AWS does; None for other calls."""
     if call.operation != "GetParameter":
@@ -81,6 +84,8 @@ def parameter_store(call: Call) -> Answer | None:
     name, _, selector = (asked.rpartition(":parameter")[2] if asked.startswith("arn:") else asked).partition(":")
     if name not in PARAMETERS:
         return aws_error("ParameterNotFound", "")
+    if selector not in SELECTORS:
+        return aws_error("ParameterVersionNotFound", f"Systems Manager could not find version {selector} of {name}.")
     found = parameter(name, **PARAMETERS[name])["Parameter"]
     assert isinstance(found, dict)
     if found["Type"] == "SecureString" and not call.arguments.get("WithDecryption"):
@@ -186,11 +191,32 @@ SECRETS = {
     "no `secretId`, or an empty one | ? | 400 `missing parameter secretId` | as the agent": Row(
         SECRET, 400, "missing parameter secretId"
     ),
-    "`&abc=1` | ? | 400 `unknown parameter: abc` | as the agent": Row(
-        SECRET + "db&abc=1", 400, "unknown parameter: abc"
+    "`&roleArn=` with nothing after it | - | 400 `invalid roleArn format, ...` | the same": Row(
+        SECRET + "db&roleArn=", 400, "invalid roleArn format, expected arn:<partition>:iam::<account>:role/<name>"
     ),
-    f"what is no secret's name | {OPAQUE} | {ERROR} | 400, and AWS is not asked": Row(
-        SECRET + "a%20b", 400, "Invalid name. Must be a valid name or ARN of a secret"
+    "`&withDecryption=true`, `&abc=%z` | ? | 400 `unknown parameter: ...` | 200": Row(
+        SECRET + "db&withDecryption=true&abc=%z",
+        200,
+        secret("db"),
+        why="programs that ask for both by one function send it, and the layer documents no error",
+    ),
+    "`/v1/prod/api?abc=1` | - | 400 `unknown parameter: abc` | the same": Row(
+        "/v1/prod/api?abc=1", 400, "unknown parameter: abc"
+    ),
+    "`//secretsmanager//get/`, slashes too many | ? | 404 `Not found` | 200": Row(
+        "//secretsmanager//get/?secretId=db",
+        200,
+        secret("db"),
+        why="programs that join an address and a path send it, and the layer documents no error",
+    ),
+    f"what is no secret's name | {OPAQUE} | {ERROR} | as the agent": Row(
+        SECRET + "a%20b", 400, error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+    ),
+    "a region that is none, in an ARN | ? | ? | 400, and AWS is not asked": Row(
+        SECRET + "arn:aws:secretsmanager:example.org%2F:123456789012:secret:db",
+        400,
+        "Invalid name. Must be a valid name or ARN of a secret",
+        why="it would become a part of the endpoint's name",
     ),
 }
 
@@ -231,11 +257,32 @@ STORE = {
     f"a name that ends in a slash | {OPAQUE} | - | 400, and AWS is not asked": Row(
         PARAMETER + "%2Fa%2Fb%2F&label=release", 400, "Invalid name. A path is not a parameter"
     ),
-    f"`&version=last` | {OPAQUE} | - | 400 `invalid version value`": Row(
-        PARAMETER + "plain&version=last", 400, "invalid version value"
+    "`name=/app/plain:3`, as in SSM's own API | ? | - | that version; `Selector` is `:3`": Row(
+        PARAMETER + "/app/plain:3", 200, parameter("/app/plain", Selector=":3")
     ),
-    "`&withDecryption=maybe` | ? | - | 400 `invalid withDecryption value`": Row(
-        PARAMETER + "plain&withDecryption=maybe", 400, "invalid withDecryption value"
+    "`name=/app/plain:Dev` | ? | - | that version; `Selector` is `:Dev`": Row(
+        PARAMETER + "%2Fapp%2Fplain%3ADev", 200, parameter("/app/plain", Selector=":Dev")
+    ),
+    "an ARN with `:3` | ? | - | that version; `Selector` is `:3`": Row(
+        PARAMETER + "arn:aws:ssm:eu-west-1:123456789012:parameter/app/plain:3",
+        200,
+        parameter("/app/plain", Selector=":3"),
+    ),
+    f"`&version=0`, or another that there is not | {OPAQUE} | - | {ERROR}": Row(
+        PARAMETER + "plain&version=0",
+        400,
+        error("ParameterVersionNotFound", "Systems Manager could not find version 0 of plain."),
+        why="the same status as the layer, and the reason",
+    ),
+    f"what is no parameter's name | {OPAQUE} | - | {ERROR}": Row(PARAMETER + "a%20b&label=x%20y", 400),
+    "`&withDecryption=maybe` | ? | - | as `false`": Row(
+        PARAMETER + "/app/secure&withDecryption=maybe",
+        200,
+        parameter("/app/secure", Type="SecureString", Value=CIPHERTEXT),
+        why="the layer documents no error",
+    ),
+    "an unknown parameter, slashes too many | ? | - | 200": Row(
+        "//systemsmanager/parameters//get?name=plain&secretId=x&abc=1", 200, parameter("plain"), why="the same"
     ),
 }
 
@@ -280,10 +327,7 @@ FAILURES = {
     f"a secret that there is not | {OPAQUE} | {ERROR} | as the agent": Row(
         SECRET + "nobody",
         400,
-        error(
-            "ResourceNotFoundException",
-            "secret 'nobody' was not found in AWS Secrets Manager in this region and this account",
-        ),
+        error("ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
         why="the same status as the layer, and the reason",
     ),
     f"a parameter that there is not | {OPAQUE} | - | {ERROR}": Row(
@@ -310,21 +354,21 @@ FAILURES = {
             headers=("Content-Type: text/xml",),
         ),
     ),
-    f"AWS throttles | {OPAQUE} | {ERROR} | 502, `ConnectionError` as JSON": Row(
+    f"AWS throttles | {OPAQUE} | {ERROR} | as the agent, with `Retry-After`": Row(
         SECRET + "db",
-        502,
-        error("ConnectionError", "secret 'db' is unavailable: AWS is throttling the calls of this account"),
+        400,
+        error("ThrottlingException", "Rate exceeded"),
         fault=THROTTLED,
-        why="it may pass, which a status in the 400s denies. An old value is served instead, where there is one",
+        why="the same. An old value is served instead, where there is one",
     ),
-    f"AWS fails (status 500) | {OPAQUE} | AWS's status, and its error as JSON | 502, `ConnectionError` as JSON": Row(
+    f"AWS fails (status 500) | {OPAQUE} | AWS's status, and its error as JSON | as the agent, with `Retry-After`": Row(
         SECRET + "db",
-        502,
-        error("ConnectionError", "secret 'db' is unavailable: AWS answered with status 500"),
+        500,
+        error("InternalServiceError", "oops"),
         fault=INTERNAL,
-        why="the same",
+        why="an old value is served instead, where there is one",
     ),
-    f"the connection to AWS breaks | {OPAQUE} | 502, `ConnectionError` as JSON | as the agent": Row(
+    f"the connection to AWS breaks | {OPAQUE} | 502, `ConnectionError` as JSON | as the agent, with `Retry-After`": Row(
         SECRET + "db",
         502,
         error("ConnectionError", "secret 'db' is unavailable: AWS closed the connection before it answered"),
@@ -332,7 +376,7 @@ FAILURES = {
         why="an old value is served instead, where there is one",
     ),
     f"AWS does not answer | {OPAQUE} | 504, `TimeoutError` as JSON | "
-    "the same, after [`fetch_timeout`](configuration.md#fetch_timeout)": Row(
+    "the same, after [`fetch_timeout`](configuration.md#fetch_timeout), with `Retry-After`": Row(
         SECRET + "db", 504, error("TimeoutError", "Timeout"), fault=HANG, why="the same"
     ),
 }
@@ -378,19 +422,24 @@ RULES: dict[str, tuple[str, ...]] = {
         "test_an_old_value_is_served_while_aws_cannot_be_asked",
     ),
     "roles | - | at most 20, then 400 `MaxRolesExceeded`; none is ever forgotten | "
-    "the same; a region besides the function's own counts as a role does": (
+    "the same; a region besides the function's own counts as a role does. One that could not be used counts no more": (
         "test_more_than_twenty_roles_and_regions_are_refused",
+        "test_a_role_that_cannot_be_assumed_keeps_no_place",
     ),
+    "the content type | `text/plain` | none | `text/plain` on the layer's two paths; JSON as `application/json` on "
+    "`/v1/`": ("test_each_row_of_the_table_is_so", "test_a_recorded_exchange_is_the_same_here"),
+    "what may pass | no sign of it | no sign of it | `Retry-After`": ("test_what_may_pass_says_when_to_ask_again",),
 }
 
 VARIABLES: dict[str, tuple[str, ...]] = {
     "`SECRETS_MANAGER_TTL`, `SSM_PARAMETER_STORE_TTL` | 0 to 300 s, default 300; 0: nothing is kept; more is 300 | "
     "`ttl_seconds` | "
-    "the same; what is listed keeps the ttl that it has there, unless the variable is set. More than 300 is "
-    "reported as a problem. A shorter general `ttl` counts as well": (
+    "the same, with the warning `config.adjusted`; what is listed keeps the ttl that it has there, unless the "
+    "variable is set. A shorter general `ttl` counts as well": (
         "test_the_ttl_is_300_seconds_unless_the_variable_says_otherwise",
         "test_a_ttl_of_0_keeps_nothing",
         "test_what_is_listed_keeps_its_ttl_unless_the_variable_is_set",
+        "test_what_awss_layer_allows_and_we_do_not_is_one_warning_and_no_problem",
     ),
     "`PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED` | `FALSE`: nothing is kept | - | "
     "the same, here; the other port goes on": ("test_a_cache_that_is_off_keeps_nothing_for_this_listener",),
@@ -404,7 +453,11 @@ VARIABLES: dict[str, tuple[str, ...]] = {
         "test_no_more_calls_at_once_than_connections",
     ),
     "`SECRETS_MANAGER_TIMEOUT_MILLIS`, `SSM_PARAMETER_STORE_TIMEOUT_MILLIS` | default 0: none | - | "
-    "how long a caller waits, then 504; 0: as long as `fetch_timeout`": ("test_a_timeout_ends_the_wait_with_504",),
+    "how long a caller waits, then 504; 0: as long as `fetch_timeout`. If it is longer than that, fetches get as long, "
+    "up to 60 s": (
+        "test_a_timeout_ends_the_wait_with_504",
+        "test_a_timeout_that_is_longer_than_ours_counts",
+    ),
     "`PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL` | `DEBUG`, `INFO`, `WARN`, `ERROR`, `NONE`; default `INFO` | "
     "`log_level` | the same, unless `SECRETS_CACHE_LOG_LEVEL` is set; `NONE` is `ERROR`: somebody must act on those": (
         "test_the_log_level_is_the_layers_unless_ours_is_set",

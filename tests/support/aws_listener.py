@@ -26,7 +26,7 @@ class Received:
 
     def json(self) -> Any:
         """Return what the body means."""
-        assert "application/json" == self.headers["content-type"]
+        assert self.headers["content-type"] in {"application/json", "text/plain; charset=utf-8"}
         return json.loads(self.body)
 
     @property
@@ -78,14 +78,20 @@ class Listeners:
 
 @contextlib.asynccontextmanager
 async def listeners(
-    text: str = "", variables: Mapping[str, str] | None = None, *, clock: Clock | None = None
+    text: str = "",
+    variables: Mapping[str, str] | None = None,
+    *,
+    clock: Clock | None = None,
+    is_shared: bool = False,
 ) -> AsyncIterator[Listeners]:
-    """Run the graph that a configuration and variables describe."""
+    """Run the graph that a configuration and variables describe; with `is_shared`, only the first port listens."""
     environ = {**os.environ, "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "2773", **(variables or {})}
     config = parse(text.encode(), file="config.yaml", environ=environ)
     sockets, aws_sockets = (open_sockets(bind(0)[0]) for _ in range(2))
     port, other_port = (both[0].getsockname()[1] for both in (aws_sockets, sockets))
     async with run_application(
-        config, sockets=sockets, aws_sockets=aws_sockets, environ=environ, clock=clock
+        config, sockets=sockets, aws_sockets=() if is_shared else aws_sockets, environ=environ, clock=clock
     ) as application:
         yield Listeners(application, port, other_port)
+    for unused in aws_sockets if is_shared else ():
+        unused.close()

@@ -216,7 +216,7 @@ CACHE = (
     Promise(
         "A signature that has expired is made anew at once, without a pause.",
         Mutation(
-            "classify",
+            "_find_meaning",
             'cause = "AWS rejected the signature as too old or too new; check the clock"; '
             "return RetryableError(SecretUnavailable(name, code=code, cause=cause), at_once=True)",
             'cause = "AWS rejected the signature as too old or too new; check the clock"; '
@@ -310,6 +310,25 @@ HTTP = (
         ["test_requests_that_cannot_be_meant"],
     ),
     # What is answered.
+    Promise(
+        "A caller that does not read its responses costs a bounded amount of memory.",
+        Mutation("_Connection._regulate_reading", "self._is_writing_paused or self._waiting", "self._waiting"),
+        ["test_a_caller_that_never_reads_costs_a_bounded_amount_of_memory"],
+    ),
+    Promise(
+        "What is remembered is bounded in bytes.",
+        Mutation(
+            "RememberedResponses.remember",
+            "len(self._responses) >= MAX_RESPONSES or self._bytes + size > MAX_BYTES",
+            "len(self._responses) >= MAX_RESPONSES",
+        ),
+        ["test_the_bytes_of_what_is_remembered_are_bounded"],
+    ),
+    Promise(
+        "When serve stops, a caller that keeps its connection is told to close it.",
+        Mutation("_Connection._respond", "is_last or self._listener.is_draining", "is_last"),
+        ["test_a_caller_that_keeps_its_connection_loses_no_request"],
+    ),
     Promise(
         "A value arrives byte for byte as AWS stored it.",
         Mutation(

@@ -194,3 +194,27 @@ async def test_a_failure_says_what_to_do_where_this_runs(upstream, together, mor
     """On its own, and of several."""
     async with source(upstream, **{**more, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}) as aws:
         assert said in str(await fail(aws, Ref("db"), together=together))
+
+
+@pytest.mark.usefixtures("fast_paths")
+async def test_what_never_gave_an_answer_is_closed_again_unless_it_is_listed(upstream):
+    """A mistyped role or region, as callers of AWS's protocol may send it, costs no client for ever."""
+
+    def refuse(call: stub.Call) -> stub.Answer | None:
+        if call.operation == "AssumeRole" and "typo" in call.arguments["RoleArn"]:
+            return stub.Answer(status=403, body=DENIED)
+        return None
+
+    upstream.put("a", CANARY)
+    upstream.fault = refuse
+    role, listed = AwsContext(role_arn=ROLE), AwsContext(role_arn=f"{ROLE}-typo-listed")
+    async with source(upstream) as aws:
+        await fail(aws, Ref("a", context=listed), together=True)
+        for number in range(3):
+            typo = Ref("a", context=AwsContext(role_arn=f"{ROLE}-typo-{number}"))
+            await asyncio.gather(*(fail(aws, typo, together=False) for _ in range(3)))
+        await fail(aws, Ref("a", context=listed), together=False)
+        await fail(aws, Ref("nobody", context=role), together=False)
+        assert CANARY.encode() == (await aws.fetch(Ref("a", context=role))).value
+        assert {listed, role} == {key.context for key in aws._stores} == set(aws._roles)  # noqa: SLF001 - it shows nowhere else
+        assert not aws._under_way  # noqa: SLF001

@@ -2,7 +2,7 @@
 
 import pytest
 
-from secrets_cache.config import AwsLayer, Metrics, Token
+from secrets_cache.config import Adjusted, AwsLayer, Metrics, Token
 from tests.support.configuration import find_problem, read, read_valid
 from tests.support.fakes import CANARY
 
@@ -150,7 +150,33 @@ def test_our_own_log_level_beats_that_of_the_layer():
 
 def test_a_bad_variable_of_the_layer_is_a_problem():
     """It takes its default; the others count."""
-    config = read("", **LAYER | {"SECRETS_MANAGER_TTL": "301"})
+    config = read("", **LAYER | {"SECRETS_MANAGER_TTL": "5m"})
 
     assert "SECRETS_MANAGER_TTL" == find_problem(config).key
     assert (None, 10) == (config.aws_layer.secret_ttl, config.aws_layer.cache_size)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "used"),
+    [
+        ("SECRETS_MANAGER_TTL", "301", 300),
+        ("SSM_PARAMETER_STORE_TTL", "-1", 0),
+        ("SECRETS_MANAGER_TIMEOUT_MILLIS", "3600000", 900_000),
+        ("PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS", "0", 1),
+        ("PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE", "9" * 18, 1000),
+    ],
+)
+def test_a_number_out_of_bounds_is_the_nearest_and_no_problem(variable, text, used):
+    """AWS's layer goes on with it, so it must not make /health bad, nor end a strict process."""
+    config = read_valid("", **LAYER | {variable: text})
+
+    assert (Adjusted(variable, int(text), used),) == config.adjusted
+
+
+@pytest.mark.parametrize(
+    ("text", "millis", "seconds"),
+    [("", "", 5), ("", "30000", 30), ("fetch_timeout: 20s", "1000", 20), ("", "900000", 60)],
+)
+def test_a_fetch_may_take_as_long_as_the_most_patient_caller_waits(text, millis, seconds):
+    """But no longer than any fetch_timeout."""
+    assert seconds == read_valid(text, **LAYER | {"SSM_PARAMETER_STORE_TIMEOUT_MILLIS": millis}).fetch_budget

@@ -6,15 +6,15 @@ import json
 import pytest
 
 from secrets_cache.config import parse
-from secrets_cache.core.secret import AwsContext
-from secrets_cache.server.aws_layer_handler import MAX_CONTEXTS, _build_json_response
+from secrets_cache.core.secret import AwsContext, ParameterFacts, Secret
+from secrets_cache.server.aws_layer_handler import MAX_CONTEXTS, _build_json_response, _build_parameter
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import aws_layer_table
 from tests.support.aws_layer_table import BINARY, GOOD, PARAMETER, ROLE, ROWS, SECRET, Row, parameter, parameter_store
-from tests.support.aws_listener import listeners
+from tests.support.aws_listener import listeners, request, send
 from tests.support.fakes import CANARY
 from tests.support.http_server import LayerSetup, layer_request
-from tests.support.upstream import ACCESS_DENIED, HANG, INTERNAL, REGION, THROTTLED, Answer, Call, arn_of
+from tests.support.upstream import ACCESS_DENIED, HANG, INTERNAL, REGION, RESET, THROTTLED, Answer, Call, arn_of
 
 TOKENS = ("AWS_TOKEN", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 
@@ -49,6 +49,8 @@ async def test_each_row_of_the_table_is_so(aws, row: Row):
     if row.calls:
         assert row.calls == aws.calls[0].arguments
     assert "no-store" == received.headers["cache-control"]
+    is_json = row.target.startswith("/v1/") and received.body.startswith(b"{")
+    assert ("application/json" if is_json else "text/plain; charset=utf-8") == received.headers["content-type"]
     assert received.status == 200 or CANARY not in received.body.decode()
 
 
@@ -262,7 +264,7 @@ async def test_a_ttl_of_0_keeps_nothing(aws):
             assert 200 == (await running.ask(SECRET + "db")).status
         assert 3 == aws.count()  # the first is the prefetch's
         aws.fault = INTERNAL
-        assert 502 == (await running.ask(SECRET + "db")).status
+        assert 500 == (await running.ask(SECRET + "db")).status
         assert 200 == (await running.ask_other("/cache/db")).status
 
 
@@ -352,6 +354,70 @@ async def test_a_timeout_ends_the_wait_with_504(aws, target, name):
         assert 504 == (await running.ask(target)).status
 
 
+async def test_a_timeout_that_is_longer_than_ours_counts(aws):
+    """A caller that is willing to wait gets what comes after `fetch_timeout`."""
+    aws.delay = 0.5
+    async with listeners("fetch_timeout: 0.1s") as running:
+        assert 504 == (await running.ask(SECRET + "db")).status
+    async with listeners("fetch_timeout: 0.1s", {"SECRETS_MANAGER_TIMEOUT_MILLIS": "20000"}) as running:
+        assert 200 == (await running.ask(SECRET + "db")).status
+
+
+async def test_a_ttl_above_the_largest_caps_what_is_listed(aws, clock):
+    """As 300 does."""
+    async with listeners("secrets: [{id: db, ttl: 1h}]", {"SECRETS_MANAGER_TTL": "3600"}, clock=clock) as running:
+        for tick in (0, 299, 2):
+            clock.tick(tick)
+            await running.ask(SECRET + "db")
+
+    assert 2 == aws.count()
+
+
+@pytest.mark.parametrize("fault", [THROTTLED, INTERNAL, RESET, HANG], ids=["throttled", "500", "reset", "hang"])
+async def test_what_may_pass_says_when_to_ask_again(aws, fault):
+    """In whole seconds, at least one (RFC 9110 section 10.2.3); what is definite does not."""
+    aws.fault = fault
+    async with listeners("fetch_timeout: 0.5s") as running:
+        for path in (SECRET + "db", "/v1/prod/api", PARAMETER + "plain"):
+            assert int((await running.ask(path)).headers["retry-after"]) >= 1
+        aws.fault = ACCESS_DENIED
+        assert "retry-after" not in (await running.ask(SECRET + "other")).headers
+
+
+async def test_parameters_of_one_round_share_awss_own_words(aws):
+    """A batch that is throttled is the failure of each, with AWS's status."""
+    aws.fault = THROTTLED
+    async with listeners("parameters: [/app/plain, /app/list]\nfetch_timeout: 0.5s") as running:
+        received = await running.ask(PARAMETER + "/app/plain&withDecryption=true")
+
+    assert (400, "Rate exceeded") == (received.status, received.json()["message"])
+
+
+async def test_a_parameter_without_a_value_has_null(clock):
+    """A reference to a binary secret: AWS gives only its source."""
+    facts = ParameterFacts(type="SecureString", version=0, source_result="{}")
+    found = Secret(arn="", name="/x", version_id="0", created_at=None, value=b"", is_text=False, parameter=facts)
+
+    body = _build_parameter(found)["Parameter"]
+
+    assert isinstance(body, dict)
+    assert (None, None, "{}") == (body["Value"], body["DataType"], body["SourceResult"])
+
+
+async def test_both_protocols_on_one_port(aws):
+    """Each path with its own rules; what neither knows gets the answer of ours."""
+    environ = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "8080"}
+    async with listeners("secrets: [db]", environ, is_shared=True) as running:
+        assert CANARY.encode() == (await running.ask_other("/cache/db")).body
+        assert 200 == (await running.ask_other("/ping")).status
+        assert 403 == (await running.ask_other(SECRET + "db")).status
+        for target in (SECRET + "db", PARAMETER + "plain", "/v1/db", "//secretsmanager/get?secretId=db"):
+            assert 200 == (await send(running.other_port, request(target)))[0].status
+        assert "problem+json" in (await running.ask_other("/nothing")).headers["content-type"]
+        malformed = (await send(running.other_port, b"nonsense\r\n\r\n"))[0]
+        assert (400, True) == (malformed.status, b"invalid-request" in malformed.body)
+
+
 @pytest.mark.parametrize(
     ("layers", "ours", "level"),
     [
@@ -373,7 +439,7 @@ def test_the_log_level_is_the_layers_unless_ours_is_set(layers, ours, level):
 
 def test_without_the_variable_nobody_listens():
     """Nor are the layer's other variables looked at."""
-    environ = {"SECRETS_MANAGER_TTL": "soon", "PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE": "9999"}
+    environ = {"SECRETS_MANAGER_TTL": "soon", "PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE": "many"}
     off, on = (
         parse(b"", file="f", environ={**environ, **more})
         for more in ({}, {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "1"})
@@ -386,6 +452,23 @@ def test_without_the_variable_nobody_listens():
 def test_the_json_is_small_and_whole():
     """No spaces between its parts, and text of any script as itself."""
     assert b'{"a":[1,"\xc3\xa9\\n"]}' == _build_json_response(200, json.loads('{"a": [1, "\\u00e9\\n"]}')).body
+
+
+async def test_a_role_that_cannot_be_assumed_keeps_no_place(aws):
+    """A mistyped name, again and again, keeps no other role out; nor does a region where nobody answers."""
+    denied = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+
+    def refuse(call: Call) -> Answer | None:
+        is_wrong = call.operation == "AssumeRole" and "typo" in call.arguments["RoleArn"]
+        return Answer(403, denied, headers=("Content-Type: text/xml",)) if is_wrong else None
+
+    aws.fault = refuse
+    async with listeners() as running:
+        for number in range(MAX_CONTEXTS + 1):
+            received = await running.ask(f"{SECRET}db&roleArn={ROLE}-typo-{number}")
+            assert (403, {"__type": "AccessDeniedException", "message": "no"}) == (received.status, received.json())
+        assert 200 == (await running.ask(f"{SECRET}db&roleArn={ROLE}")).status
+        assert 400 == (await running.ask(f"{SECRET}nobody&roleArn={ROLE}-other")).status
 
 
 async def test_more_than_twenty_roles_and_regions_are_refused(clock):

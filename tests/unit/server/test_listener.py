@@ -8,7 +8,7 @@ import pytest
 from secrets_cache.server.listener import ACCEPTS_PER_TURN, Listener
 from tests.conftest import PATIENCE_SECONDS
 from tests.support.fakes import CANARY
-from tests.support.http_server import VALUES
+from tests.support.http_server import VALUES, LayerSetup, Setup, encoded
 
 
 async def test_who_finds_no_room_waits_until_somebody_has_gone(setup, caplog):
@@ -146,3 +146,81 @@ async def test_callers_that_wait_when_the_end_begins_are_accepted(setup):
         for caller in callers:
             with caller:
                 assert caller.recv(12) == b"HTTP/1.1 200"
+
+
+# Callers that do not read.
+
+
+@pytest.mark.parametrize("kind", [Setup, LayerSetup])
+@pytest.mark.parametrize("more", [b"", b"X-Other: x\r\n"], ids=["fast", "library"])
+@pytest.mark.parametrize("name", [b"text", b"allowed"])
+async def test_a_caller_that_never_reads_costs_a_bounded_amount_of_memory(clock, monkeypatch, kind, more, name):
+    """Remembered or not, with the fast path or without: nothing is read for it while its responses wait."""
+    monkeypatch.setitem(VALUES, name.decode(), CANARY + "x" * 65536)
+    setup = kind(clock)
+    setup.source.values["allowed"] = 1
+    path = b"/cache/" if kind is Setup else b"/secretsmanager/get?secretId="
+    request = b"GET %s%s HTTP/1.1\r\nHost: localhost\r\nX-Aws-Parameters-Secrets-Token: t\r\n%s\r\n" % (
+        path,
+        name,
+        more,
+    )
+    async with setup.running() as running:
+        await running.cache.prefetch()
+        with socket.create_connection(("127.0.0.1", running.port)) as hostile:
+            # Each request arrives by itself, as soon as it is sent.
+            hostile.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            most = 0
+            for _ in range(300):
+                hostile.sendall(request)
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                most = max([most, *(one.get_write_buffer_size() for one in running.server._listener._idle)])  # noqa: SLF001 - it shows nowhere else
+    assert 65536 < most < 4 * 65536
+
+
+async def test_a_caller_that_reads_late_gets_all_responses(setup, monkeypatch):
+    """What waited while it did not read is answered then, in order."""
+    monkeypatch.setitem(VALUES, "text", CANARY + "x" * 1_000_000)
+    requests = [b"GET /cache/%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % name for name in (b"text", b"json") * 10]
+    async with setup.running() as running:
+        caller = await running.connect()
+        for request in requests:
+            caller.send(request)
+            for _ in range(5):
+                await asyncio.sleep(0)
+        for name in ("text", "json") * 10:
+            head = await caller.answer(b"")
+            assert b"Content-Length: %d" % len(encoded(name)) in head
+            await caller.skip_body(head)
+
+
+# The end.
+
+
+@pytest.mark.parametrize("more", [b"", b"X-Other: x\r\n"], ids=["fast", "library"])
+async def test_at_the_end_a_caller_that_keeps_its_connection_is_told_to_close(setup, more):
+    """Its next request is answered, remembered or not; then the connection ends, and the wait with it."""
+    request = b"GET /cache/json HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % more
+    async with setup.running() as running:
+        caller = await running.connect()
+        for _ in range(3):
+            head = await caller.answer(request)
+            assert b"Connection: close" not in head
+            await caller.skip_body(head)
+        draining = asyncio.create_task(running.server.drain(PATIENCE_SECONDS))
+        await asyncio.sleep(0)
+        head = await caller.answer(request)
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in head.lower()
+        assert encoded("json") == await caller.rest()
+        await draining
+
+
+@pytest.mark.parametrize("seconds", [0.1, 3600])
+async def test_at_the_end_an_idle_connection_is_not_waited_for_long(setup, seconds):
+    """It gets a short time for one more request, and no more than the grace."""
+    async with setup.running() as running:
+        assert (await (await running.connect()).answer()).startswith(b"HTTP/1.1 200")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await running.server.drain(seconds)

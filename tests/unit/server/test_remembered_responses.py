@@ -12,7 +12,7 @@ from secrets_cache.core.results import CacheResult, CacheStatus
 from secrets_cache.core.stats import Stats
 from secrets_cache.errors import SecretUnavailable
 from secrets_cache.server.message import Response
-from secrets_cache.server.remembered_responses import MAX_RESPONSES, RememberedResponses
+from secrets_cache.server.remembered_responses import MAX_BYTES, MAX_RESPONSES, RememberedResponses
 from tests.support.aws_layer_table import SECRET
 from tests.support.fakes import CANARY, FakeClock, secret
 from tests.support.http_server import LayerSetup, Setup, layer_request
@@ -53,6 +53,31 @@ def test_only_so_much_is_remembered(responses, response):
         responses.remember(b"%d" % number, response, b"")
         assert b"%d" % number in responses
         assert len(responses) <= MAX_RESPONSES
+
+
+def test_the_bytes_of_what_is_remembered_are_bounded(responses, response):
+    """Requests that differ in a tracing header alone: the oldest go, and what is larger than all is not kept."""
+    value = b"x" * 65536
+    for number in range(200):
+        responses.remember(b"%d" % number, response, value)
+        assert len(responses) * len(value) <= MAX_BYTES
+    assert responses.recall(b"199") == value
+    assert responses.recall(b"0") is None
+    kept = len(responses)
+
+    responses.remember(b"199", response, value)
+    responses.remember(b"all", response, b"x" * MAX_BYTES)
+
+    assert (kept, False) == (len(responses), b"all" in responses)
+
+
+def test_once_closed_it_remembers_nothing(responses, response):
+    """A response that says that the connection stays must not be sent while the server stops."""
+    responses.remember(b"before", response, b"")
+    responses.close()
+    responses.remember(b"after", response, b"")
+
+    assert 0 == len(responses)
 
 
 @pytest.fixture(name="served")
