@@ -12,6 +12,7 @@ from secrets_cache.errors import (
     SecretRefused,
     SecretUnavailable,
     VariablesFailed,
+    VersionNotFound,
 )
 from secrets_cache.variables.assignments import assign
 from secrets_cache.variables.reader import SecretReader
@@ -70,6 +71,8 @@ def explain(rule: Rule, error: SecretError) -> str:
 
 def _advise(rule: Rule, error: SecretError) -> str:
     kind = "parameter" if rule.wanted.is_parameter else "secret"
+    if isinstance(error, VersionNotFound):
+        return "check its version or label"
     if isinstance(error, SecretNotFound):
         return "check its name and its region" + (" (SECRET_REGION)" if rule.origin.startswith("SECRET_ARN") else "")
     if isinstance(error, SecretRefused):

@@ -282,7 +282,7 @@ FAILURES = {
         400,
         error(
             "ResourceNotFoundException",
-            "secret 'nobody' was not found in AWS Secrets Manager in this region and this account",
+            "Secrets Manager can't find the specified secret.",
         ),
         why="the same status as the layer, and the reason",
     ),
@@ -313,14 +313,16 @@ FAILURES = {
     f"AWS throttles | {OPAQUE} | {ERROR} | 502, `ConnectionError` as JSON": Row(
         SECRET + "db",
         502,
-        error("ConnectionError", "secret 'db' is unavailable: AWS is throttling the calls of this account"),
+        error(
+            "ConnectionError", "secret 'db' is unavailable: AWS is throttling the calls of this account: Rate exceeded"
+        ),
         fault=THROTTLED,
         why="it may pass, which a status in the 400s denies. An old value is served instead, where there is one",
     ),
     f"AWS fails (status 500) | {OPAQUE} | AWS's status, and its error as JSON | 502, `ConnectionError` as JSON": Row(
         SECRET + "db",
         502,
-        error("ConnectionError", "secret 'db' is unavailable: AWS answered with status 500"),
+        error("ConnectionError", "secret 'db' is unavailable: AWS answered with status 500: oops"),
         fault=INTERNAL,
         why="the same",
     ),
