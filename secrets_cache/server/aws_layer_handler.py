@@ -70,7 +70,8 @@ class AwsLayerHandler(Handler):
         if isinstance(error, SecretRefused):
             return _build_json_response(400, {"__type": error.code, "message": error.aws_message})
         if isinstance(error, SecretNotFound):
-            return _build_json_response(400, {"__type": error.code, "message": str(error)})
+            # A parameter that does not exist has no message of AWS's.
+            return _build_json_response(400, {"__type": error.code, "message": error.aws_message or str(error)})
         return _build_json_response(502, {"__type": "ConnectionError", "message": str(error)})
 
     def _build_failure_response(self) -> Response:
@@ -164,7 +165,8 @@ def _build_parameter(secret: Secret) -> dict[str, object]:
             "Selector": facts and facts.selector,
             "SourceResult": facts and facts.source_result,
             "Type": facts and facts.type,
-            "Value": secret.value.decode(),
+            # Of a reference to a binary secret, only SourceResult has the secret.
+            "Value": secret.value.decode() if secret.is_text else None,
             "Version": facts and facts.version,
         },
         "ResultMetadata": {},

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from secrets_cache.config import values
 from secrets_cache.config.values import InvalidValue, ValueType
+from secrets_cache.core.arn import split_selector
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.errors import InvalidRequest
 from secrets_cache.server.target import BOOLEANS, decode, is_version, split_query
@@ -74,6 +75,7 @@ def _build_parameter_request(parameters: Mapping[str, str]) -> AwsLayerRequest:
     _check(name, values.PARAMETER_ID, "Invalid name. Must be a valid name or ARN of a parameter")
     if name.endswith("/"):
         raise InvalidRequest("Invalid name. A path is not a parameter")
+    name, version_of_name, label_of_name = split_selector(name)
     # Of version and label the first one counts, as AWS documents.
     selector = next((key for key in parameters if key in {"version", "label"} and parameters[key]), None)
     version, label = (parameters[key] if key == selector else None for key in ("version", "label"))
@@ -81,6 +83,11 @@ def _build_parameter_request(parameters: Mapping[str, str]) -> AwsLayerRequest:
         if value is not None:
             _check(value, kind, f"invalid {key} value")
     is_decrypted = _parse_boolean(parameters, "withDecryption")
+    # The layer sends its caller's name with a selector to AWS, which then takes no other one.
+    if version_of_name or label_of_name:
+        if version or label:
+            raise InvalidRequest("Invalid name. A version or a label is given already")
+        version, label = version_of_name, label_of_name
     ref = Ref(name, version, label, is_parameter=True, is_decrypted=is_decrypted)
     return AwsLayerRequest(ref, _parse_boolean(parameters, "refreshNow"))
 

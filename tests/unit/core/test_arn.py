@@ -2,7 +2,7 @@
 
 import pytest
 
-from secrets_cache.core.arn import Arn, expand_parameter_name, find_region, list_possible_names
+from secrets_cache.core.arn import Arn, expand_parameter_name, find_region, list_possible_names, split_selector
 from tests.support.upstream import arn_of
 
 PARAMETER = "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/app/db"
@@ -91,3 +91,20 @@ def test_an_arn_may_hold_two_names(secret_id, names):
 def test_a_parameters_name_is_expanded_to_the_full_one(name):
     """With or without its slash, and from an ARN."""
     assert "/app/db" == expand_parameter_name(name)
+
+
+@pytest.mark.parametrize(
+    ("parameter_id", "parts"),
+    [
+        ("/app/db", ("/app/db", None, None)),
+        ("/app/db:3", ("/app/db", "3", None)),
+        ("db:stable", ("db", None, "stable")),
+        (PARAMETER, (PARAMETER, None, None)),
+        (f"{PARAMETER}:3", (PARAMETER, "3", None)),
+        (f"{PARAMETER}:stable", (PARAMETER, None, "stable")),
+        ("db:", ("db:", None, None)),
+    ],
+)
+def test_a_selector_is_a_version_or_a_label(parameter_id, parts):
+    """A name holds no colon; an ARN has its own ones."""
+    assert parts == split_selector(parameter_id)
