@@ -129,7 +129,8 @@ def classify(
         cause = _quote("AWS is throttling the calls of this account", said)
         return RetryableError(SecretUnavailable(name, code=code or str(status), cause=cause), throttled=True)
     if code in PASSING or status >= INTERNAL_SERVER_ERROR:
-        cause = _quote(f"AWS answered with status {status}", said)
+        # A server that fails may say anything, even what it was about to answer.
+        cause = f"AWS answered with status {status}"
         return RetryableError(SecretUnavailable(name, code=code or str(status), cause=cause))
     if not code or code.isdigit():
         cause = f"the endpoint answered with status {status}, but not as AWS does; check AWS_ENDPOINT_URL and the proxy"

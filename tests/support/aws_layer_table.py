@@ -345,7 +345,7 @@ FAILURES = {
     f"AWS fails (status 500) | {OPAQUE} | AWS's status, and its error as JSON | 502, `ConnectionError` as JSON": Row(
         SECRET + "db",
         502,
-        error("ConnectionError", "secret 'db' is unavailable: AWS answered with status 500: oops"),
+        error("ConnectionError", "secret 'db' is unavailable: AWS answered with status 500"),
         fault=INTERNAL,
         why="the same",
     ),
