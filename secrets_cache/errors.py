@@ -7,7 +7,10 @@ Every error that this project raises on purpose, as data.
     │   ├── SecretNotConfigured   it is neither listed nor allowed
     │   ├── KeyNotFound           it has no such key
     │   ├── SecretNotFound        AWS does not have it                       (definite)
+    │   │   ├── VersionNotFound   AWS does not have that version of it       (definite)
+    │   │   └── MemberNotFound    it was not below its path                  (definite)
     │   ├── SecretRefused         AWS refused the call                       (definite)
+    │   │   └── ValueMissing      AWS has the parameter, but gave no value   (definite)
     │   └── SecretUnavailable     AWS gave no usable answer this time        (passing)
     │       └── SecretTimeout     AWS gave no answer within the time limit   (passing)
     ├── VariablesFailed           the environment variables cannot be set
@@ -99,9 +102,10 @@ class KeyNotFound(SecretError):
 
 class SecretNotFound(SecretError):
     """
-    AWS does not have the secret, or not that version of it. Definite.
+    AWS does not have the secret. Definite.
 
     Attributes:
+        aws_message: AWS's own message, shortened; empty if there was none.
         region: The region that was asked; empty for the function's own.
         role_arn: The role that was used; empty for the function's own.
     """
@@ -109,9 +113,10 @@ class SecretNotFound(SecretError):
     region = ""
     role_arn = ""
 
-    def __init__(self, name: str, *, code: str = "ResourceNotFoundException") -> None:
+    def __init__(self, name: str, *, code: str = "ResourceNotFoundException", aws_message: str = "") -> None:
         super().__init__(name)
         self.code = code
+        self.aws_message = aws_message
 
     @classmethod
     def of_parameter(cls, name: str) -> "SecretNotFound":
@@ -123,7 +128,39 @@ class SecretNotFound(SecretError):
     def __str__(self) -> str:
         service = "AWS Secrets Manager" if self.what == "secret" else "Parameter Store"
         account = f"the account of {self.role_arn}" if self.role_arn else "this account"
-        return f"{self.what} {self.name!r} was not found in {service} in {self.region or 'this region'} and {account}"
+        said = f": {self.aws_message}" if self.aws_message else ""
+        return f"{self._describe()} was not found in {service} in {self.region or 'this region'} and {account}{said}"
+
+    def _describe(self) -> str:
+        return f"{self.what} {self.name!r}"
+
+
+class VersionNotFound(SecretNotFound):
+    """AWS has the secret, but not the version or the label that was asked for. Definite."""
+
+    def _describe(self) -> str:
+        return f"this version of {super()._describe()}"
+
+
+class MemberNotFound(SecretNotFound):
+    """
+    A parameter was not among those below a listed path when AWS was last asked for the path. Definite.
+
+    Attributes:
+        path: The path.
+        age_seconds: How long ago AWS was asked.
+    """
+
+    what = "parameter"
+
+    def __init__(self, name: str, *, path: str, age_seconds: float) -> None:
+        super().__init__(name, code="ParameterNotFound")
+        self.path = path
+        self.age_seconds = age_seconds
+
+    def __str__(self) -> str:
+        asked = f"when AWS was asked {self.age_seconds:.0f} s ago"
+        return f"parameter {self.name!r} was not found below {self.path!r} {asked}; refresh=true asks again"
 
 
 class SecretRefused(SecretError):
@@ -143,6 +180,18 @@ class SecretRefused(SecretError):
     def __str__(self) -> str:
         said = f": {self.aws_message}" if self.aws_message else ""
         return f"AWS refused {self.what} {self.name!r} with {self.code}{said}"
+
+
+class ValueMissing(SecretRefused):
+    """Parameter Store has the parameter, but gave no value for it: it refers to a binary secret. Definite."""
+
+    what = "parameter"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, code="no-value")
+
+    def __str__(self) -> str:
+        return f"parameter {self.name!r} has no value: it refers to a binary secret; read that from Secrets Manager"
 
 
 class SecretUnavailable(SecretError):

@@ -4,7 +4,8 @@ A client for any call, through aiobotocore.
 Rules
 -----
 1. botocore makes one attempt for each call: another attempt is up to the caller.
-2. The client is created when first needed, and created again when its credentials are missing or have expired.
+2. The client is created when first needed, and created again when its credentials are missing, have expired, or are
+   rejected. Where that finds other credentials, a call that was rejected is made once more with them, at once.
 3. A client that is replaced is closed when its last call has ended.
 4. A client is replaced, too, when its connections are older than their pool believes: the pool uses the monotonic
    clock, which stops in a SnapStart snapshot, and may stop in a freeze.
@@ -14,9 +15,11 @@ Rules
 Longer than most modules here: everything that knows aiobotocore and botocore is in one place.
 """
 
+import logging
+import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -40,8 +43,17 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from secrets_cache.aws.client import MAX_CONNECTIONS, ClientSettings
-from secrets_cache.aws.errors import EXPIRED_CREDENTIALS, classify, make_malformed, make_unanswered
+from secrets_cache.aws.client import MAX_CONNECTIONS, ClientSettings, read_text
+from secrets_cache.aws.errors import (
+    NO_CREDENTIALS,
+    STILL_EXPIRED,
+    classify,
+    is_about_credentials,
+    make_malformed,
+    make_unanswered,
+    make_unusable_bundle,
+)
+from secrets_cache.aws.trust import UnusableBundle
 from secrets_cache.core.clock import elapsed
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.single_flight import SingleFlight
@@ -52,9 +64,9 @@ if TYPE_CHECKING:
     from aiobotocore.client import AioBaseClient
     from aiobotocore.credentials import AioCredentials
 
-NO_CREDENTIALS = "no-credentials"
-STILL_EXPIRED = "expired-credentials"
 MIN_CREDENTIAL_LENGTH = 8
+
+logger = logging.getLogger(__name__)
 
 
 class AiobotocoreClient:
@@ -67,39 +79,79 @@ class AiobotocoreClient:
         self._used = settings.clock.now()
         self._open_client: _OpenClient | None = None
         self._opening: SingleFlight[str, _OpenClient] = SingleFlight()
+        self._has_warned = False
 
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Make one call, in one attempt, as `ServiceClient` says."""
+        """Make one call, in one attempt, as `ServiceClient` says; in a second one where newer credentials are found."""
         await self._discard_outdated()
+        client = await self._find_client(name)
         try:
-            client = self._open_client or await self._opening.join("client", self._open)
-        except Exception as error:  # noqa: BLE001 - botocore may raise any exception for an invalid setting
-            raise classify_opening(name, error) from None
-        failure: SecretError | RetryableError
-        async with client:
-            try:
-                # Within the `try`: an answer or an item of a list may be None here.
-                answer: Mapping[str, Any] = _convert_timestamps(await getattr(client.calls, operation)(**arguments))
-            except ClientError as error:
-                failure = client.classify_error(name, error)
-            except (SecretError, RetryableError) as error:
-                # The role's: its credentials were asked for on the way.
-                failure = error
-            except Exception as error:  # noqa: BLE001 - whatever the client raises, AWS gave no usable answer
-                failure = client.classify_unsigned(name, error) or classify_exception(name, error)
-            else:
-                return answer
-            finally:
-                self._used = self._clock.now()
-        if client.credentials_may_change and _is_about_credentials(failure):
-            await self._discard(client)
-        raise failure
+            answer = await self._attempt(client, operation, name, arguments)
+        except (SecretError, RetryableError) as failure:
+            newer = await self._replace(client, name, failure)
+            if newer is None:
+                raise
+            answer = await self._attempt(newer, operation, name, arguments)
+        self._has_warned = False
+        return answer
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._opening.aclose()
         if self._open_client is not None:
             await self._open_client.stack.aclose()
+
+    async def _find_client(self, name: str) -> "_OpenClient":
+        try:
+            return self._open_client or await self._opening.join("client", self._open)
+        except Exception as error:  # noqa: BLE001 - botocore may raise any exception for an invalid setting
+            raise classify_opening(name, error) from None
+
+    async def _attempt(
+        self, client: "_OpenClient", operation: str, name: str, arguments: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        async with client:
+            try:
+                answer = await getattr(client.calls, operation)(**arguments)
+            except ClientError as error:
+                raise client.classify_error(name, error) from None
+            except (SecretError, RetryableError):
+                # The role's: its credentials were asked for on the way.
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever the client raises, AWS gave no usable answer
+                raise (client.classify_unsigned(name, error) or classify_exception(name, error)) from None
+            finally:
+                self._used = self._clock.now()
+        if not isinstance(answer, dict):
+            # As botocore reads an answer of `null` or `[]`.
+            raise make_malformed(name)
+        return answer
+
+    async def _replace(
+        self, client: "_OpenClient", name: str, failure: SecretError | RetryableError
+    ) -> "_OpenClient | None":
+        """Discard a client whose credentials failed; return one with other credentials if that is worth a call now."""
+        if not client.credentials_may_change or not is_about_credentials(failure):
+            return None
+        await self._discard(client)
+        if isinstance(failure, RetryableError):
+            # There will be another attempt: it finds new credentials.
+            self._warn(client, failure.error.code)
+            return None
+        if failure.what == "role":
+            # The role's own client has done this.
+            return None
+        self._warn(client, failure.code)
+        newer = await self._find_client(name)
+        return newer if newer.signs_otherwise(client) else None
+
+    def _warn(self, client: "_OpenClient", code: str) -> None:
+        """Log whose credentials failed and why: once, until a call succeeds."""
+        if not self._has_warned and code not in {NO_CREDENTIALS, STILL_EXPIRED}:
+            self._has_warned = True
+            source = client.credentials_source if self._role is None else self._role.arn
+            fields = {"service": self._settings.service, "credentials": source, "code": code}
+            logger.warning("credentials.rejected", fields)
 
     async def _open(self) -> "_OpenClient":
         config = AioConfig(
@@ -116,6 +168,7 @@ class AiobotocoreClient:
             user_agent_extra="secrets-cache",
         )
         session = get_session()
+        session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_read_timestamp)
         if self._role is not None:
             # As aiobotocore sets what its own chain of providers has found.
             session._credentials = self._role.credentials()  # type: ignore[attr-defined]  # noqa: SLF001
@@ -150,7 +203,8 @@ class _OpenClient:
         self.calls = calls
         self.stack = stack
         # Credentials in the environment of a process stay what they are.
-        self.credentials_may_change = credentials is None or credentials.method not in {"env", "explicit"}
+        self.credentials_source = "" if credentials is None else credentials.method
+        self.credentials_may_change = self.credentials_source not in {"env", "explicit"}
         self._credentials = credentials
         self._under_way = 0
         self._is_retired = False
@@ -178,7 +232,8 @@ class _OpenClient:
             name,
             status=error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0),
             code=str(told.get("Code") or ""),
-            message=str(told.get("Message") or ""),
+            # Bytes are the body of an answer that is not AWS's.
+            message=read_text(told.get("Message")),
             hidden=self._find_secrets(),
         )
 
@@ -189,23 +244,41 @@ class _OpenClient:
         is_so = isinstance(error, RuntimeError) and is_expired is not None and is_expired(refresh_in=0)
         return make_unanswered(name, STILL_EXPIRED) if is_so else None
 
-    def _find_secrets(self) -> tuple[str, ...]:
-        """Return the credentials, which an answer may repeat."""
+    def signs_otherwise(self, other: "_OpenClient") -> bool:
+        """Return whether the credentials are not those of `other`; those that were not asked for yet may be others."""
+        mine = self._list_parts()
+        return not any(mine) or mine != other._list_parts()  # noqa: SLF001 - of the same class
+
+    def _list_parts(self) -> list[str]:
+        """Return the parts of the credentials, as they are held now."""
         held = self._credentials
         # The properties of credentials that are refreshed would ask for new ones.
         names = ("_secret_key", "_token", "_access_key", "secret_key", "token", "access_key")
-        values = [str(vars(held).get(name) or "") for name in names] if held is not None else []
+        return [str(vars(held).get(name) or "") for name in names] if held is not None else []
+
+    def _find_secrets(self) -> tuple[str, ...]:
+        """Return the credentials, which an answer may repeat."""
         # Anything shorter is no credential, and part of many words.
-        return tuple(value for value in values if len(value) >= MIN_CREDENTIAL_LENGTH)
+        return tuple(value for value in self._list_parts() if len(value) >= MIN_CREDENTIAL_LENGTH)
 
 
-def _convert_timestamps(answer: Any) -> Any:  # noqa: ANN401 - any part of an answer
-    """Return an answer, or a part of one, with its timestamps as seconds since the epoch, as AWS sent them."""
-    if isinstance(answer, datetime):
-        return answer.timestamp()
-    if isinstance(answer, list):
-        return [_convert_timestamps(item) for item in answer]
-    return {key: _convert_timestamps(item) for key, item in answer.items()} if isinstance(answer, dict) else answer
+def _read_timestamp(value: object) -> object:
+    """
+    Return a timestamp as `ServiceClient` has it: a number as AWS sent it, a date as seconds since the epoch.
+
+    botocore's own parser takes the way through local time, which some values of TZ make impossible.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        date = datetime.fromisoformat(value)
+    except ValueError:
+        return value
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
 # What exceptions mean.
@@ -222,22 +295,20 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 )
 
 
-def _is_about_credentials(failure: SecretError | RetryableError) -> bool:
-    code = failure.error.code if isinstance(failure, RetryableError) else failure.code
-    return code in {NO_CREDENTIALS, STILL_EXPIRED} or code in EXPIRED_CREDENTIALS
-
-
 def classify_exception(name: str, error: Exception) -> RetryableError:
     """Return what an exception of a call means. Only its type counts: its text might hold anything."""
     inner = error.kwargs.get("error") if isinstance(error, BotoCoreError) else None
     no_connection = aiohttp.ClientConnectorError | aiohttp.ClientSSLError
+    if isinstance(inner, UnusableBundle):
+        return make_unusable_bundle(name, inner)
     if isinstance(inner, aiohttp.ClientOSError) and not isinstance(inner, no_connection):
         # There was a connection, and it was reset.
         return make_unanswered(name, "connection-closed")
     for types, code in _CODES:
         if isinstance(error, types):
             return make_unanswered(name, code)
-    if isinstance(inner, BadResponse | aiohttp.ClientResponseError):
+    # The last two are how botocore fails on another encoding than UTF-8, and on `null`.
+    if isinstance(inner or error, BadResponse | aiohttp.ClientResponseError | UnicodeDecodeError | AttributeError):
         return make_malformed(name)
     if isinstance(error, HTTPClientError):
         cause = f"the request to AWS could not be sent ({type(inner).__name__}); check the proxy and AWS_CA_BUNDLE"
@@ -269,7 +340,16 @@ def _misconfigured_client(name: str, error: Exception) -> RetryableError:
 class StrictSession(AIOHTTPSession):
     """A session that follows no redirect, and reads no answer that is larger than any of AWS's."""
 
-    # Not public, but there is no other hook. The tests fail if it ever has no effect.
+    # Neither is public, but there is no other hook. The tests fail if one ever has no effect.
+
+    def _build_verify_context(self) -> ssl.SSLContext:
+        try:
+            return super()._build_verify_context()  # type: ignore[misc, no-any-return]
+        except OSError as error:
+            if not isinstance(self._verify, str):  # type: ignore[attr-defined]
+                raise
+            raise UnusableBundle(self._verify, error) from None  # type: ignore[attr-defined]
+
     async def _get_session(self, proxy_url: str | None) -> "_Session":
         return _Session(await super()._get_session(proxy_url))  # type: ignore[misc]
 

@@ -86,6 +86,17 @@ class ClientSettings(NamedTuple):
     keepalive_seconds: float = KEEPALIVE_SECONDS
 
 
+def is_printable(value: object, longest: int = 2048) -> bool:
+    """Return whether a part of an answer may go into a header field or a log line: printable ASCII, no quote."""
+    is_text = isinstance(value, str) and value.isascii() and value.isprintable()
+    return is_text and 0 < len(value) <= longest and '"' not in value and " " not in value  # type: ignore[arg-type, operator]
+
+
+def read_text(value: object) -> str:
+    """Return a text of an answer; empty if it is none."""
+    return value if isinstance(value, str) else ""
+
+
 def read_timestamp(value: object) -> float | None:
     """Return a timestamp of an answer in seconds since the epoch, to the millisecond; None if it is no valid one."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)

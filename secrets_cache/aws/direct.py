@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from secrets_cache import __version__
-from secrets_cache.aws.client import KEEPALIVE_SECONDS, ServiceClient
+from secrets_cache.aws.client import KEEPALIVE_SECONDS, ServiceClient, read_text
 from secrets_cache.aws.endpoints import find_credentials, find_endpoint, read_region
-from secrets_cache.aws.errors import classify, make_malformed, make_unanswered
+from secrets_cache.aws.errors import classify, make_malformed, make_unanswered, make_unusable_bundle
 from secrets_cache.aws.signing import Credentials, sign
-from secrets_cache.aws.trust import TrustStore
+from secrets_cache.aws.trust import TrustStore, UnusableBundle
 from secrets_cache.config.environment import uses_fast_paths
 from secrets_cache.core.clock import Clock
 from secrets_cache.http1.connections import BadResponse, Connections, Response
@@ -113,6 +113,8 @@ class DirectClient:
         )
         try:
             return await self._connections.post({**signed, "User-Agent": f"secrets-cache/{__version__}"}, body)
+        except UnusableBundle as error:
+            raise make_unusable_bundle(name, error) from None
         except ssl.SSLError as error:
             if isinstance(error, ssl.SSLCertVerificationError) and self._trust.widen():
                 return await self._post(operation, name, arguments)
@@ -129,8 +131,10 @@ class DirectClient:
 
     def _interpret(self, name: str, response: Response) -> Mapping[str, Any]:
         try:
-            # As in botocore: no body is an empty answer.
-            answer = json.loads(response.body or b"{}")
+            # As in botocore: no body is an empty answer, and only UTF-8 is one. Of bytes, `loads` guesses the encoding.
+            answer = json.loads(response.body.decode() or "{}")
+        except UnicodeDecodeError:
+            raise make_malformed(name) from None
         except (ValueError, RecursionError):
             answer = None
         if response.status < FIRST_ERROR:
@@ -144,7 +148,7 @@ class DirectClient:
             status=response.status,
             # As in botocore: "com.amazonaws.secretsmanager#Code:http://...".
             code=str(error.get("__type") or "").partition(":")[0].rpartition("#")[2],
-            message=str(error.get("message", error.get("Message")) or ""),
+            message=read_text(error.get("message", error.get("Message"))),
             hidden=(credentials.secret_key, credentials.token, credentials.access_key),
         )
 

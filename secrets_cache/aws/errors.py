@@ -5,18 +5,23 @@ Rules
 -----
 1. An error shows AWS's code and message only, and neither holds a credential: AWS, or a server in its place,
    may repeat what it was sent.
-2. AWS's words are not parsed, except where one code has two meanings.
+2. What AWS said is shown as AWS said it, never replaced by what it probably meant.
+3. AWS's words are not parsed, except where one code has two meanings.
 """
 
 import re
 from collections.abc import Container, Iterable
 
+from secrets_cache.aws.trust import UnusableBundle
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.text import shorten
-from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretUnavailable
+from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretUnavailable, VersionNotFound
 
 # Of Secrets Manager, and of Parameter Store.
-NOT_FOUND = frozenset({"ParameterNotFound", "ParameterVersionNotFound", "ResourceNotFoundException"})
+NOT_FOUND = frozenset({"ParameterNotFound", "ResourceNotFoundException"})
+VERSION_NOT_FOUND = frozenset({"ParameterVersionNotFound"})
+# Secrets Manager has one code for a secret and for its versions. A name holds no space, so none of these is one.
+_OF_A_VERSION = re.compile(r"secret value for|staging label:|version ?id:", re.IGNORECASE)
 THROTTLED = frozenset(
     {
         "LimitExceededException",
@@ -42,6 +47,10 @@ PASSING = frozenset(
     }
 )
 EXPIRED_CREDENTIALS = frozenset({"ExpiredToken", "ExpiredTokenException"})
+# AWS does not know the key or the token: they were rotated, or are wrong.
+REJECTED_CREDENTIALS = frozenset(
+    {"InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken", "UnrecognizedClientException"}
+)
 EXPIRED_SIGNATURE = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 # One code for two things: the key is wrong, which is definite; the signature has expired, which is not.
 WRONG_SIGNATURE = frozenset({"InvalidSignatureException", "SignatureDoesNotMatch"})
@@ -55,10 +64,12 @@ _CODE = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 _EXPIRED = re.compile("expired|not yet current")
 
 
+NO_CREDENTIALS = "no-credentials"
+STILL_EXPIRED = "expired-credentials"
 # By our own code, for a call that AWS did not answer.
 _CAUSES = {
-    "no-credentials": "no AWS credentials were found",
-    "expired-credentials": "the AWS credentials have expired, and there are no newer ones",
+    NO_CREDENTIALS: "no AWS credentials were found",
+    STILL_EXPIRED: "the AWS credentials have expired, and there are no newer ones",
     "no-region": "AWS_REGION is not set",
     "proxy-failed": "the proxy in HTTPS_PROXY could not be used",
     "tls-failed": "the TLS connection to AWS could not be verified",
@@ -110,6 +121,12 @@ def make_malformed(name: str) -> RetryableError:
     return RetryableError(SecretUnavailable(name, code="malformed-answer", cause=cause))
 
 
+def make_unusable_bundle(name: str, error: UnusableBundle) -> RetryableError:
+    """Return the failure of a call that was not made, because the certificates to trust cannot be read."""
+    cause = f"the certificates in {error.bundle!r} cannot be read ({error.reason}); check AWS_CA_BUNDLE"
+    return RetryableError(SecretUnavailable(name, code="request-failed", cause=cause))
+
+
 def classify(
     name: str, *, status: int, code: str, message: str, hidden: Iterable[str] = ()
 ) -> SecretError | RetryableError:
@@ -124,28 +141,33 @@ def classify(
         hidden: The credentials that signed the request.
     """
     code = _clean_code(code, hidden)
-    found = _find_meaning(name, status, code, message, hidden)
+    is_from_aws = bool(code) and not code.isdigit()
+    # A server that fails may say anything, even what it was about to answer.
+    has_failed = code in PASSING or status >= INTERNAL_SERVER_ERROR
+    said = _clean_message(message, hidden) if is_from_aws and not has_failed else ""
+    found = _find_meaning(name, status, code, message, said)
     error = found.error if isinstance(found, RetryableError) else found
-    if code and not code.isdigit():
+    if is_from_aws:
         error.aws_status = status or (INTERNAL_SERVER_ERROR if code in PASSING else BAD_REQUEST)
+        # AWS's words about a signature repeat everything that was signed, the session token included.
         if code not in WRONG_SIGNATURE:
-            error.aws_message = _clean_message(message, hidden)
+            error.aws_message = said
     return found
 
 
-def _find_meaning(
-    name: str, status: int, code: str, message: str, hidden: Iterable[str]
-) -> SecretError | RetryableError:
+def _find_meaning(name: str, status: int, code: str, message: str, said: str) -> SecretError | RetryableError:
+    if code in VERSION_NOT_FOUND or (code in NOT_FOUND and _OF_A_VERSION.search(said)):
+        return VersionNotFound(name, code=code, aws_message=said)
     if code in NOT_FOUND:
-        return SecretNotFound(name, code=code)
+        return SecretNotFound(name, code=code, aws_message=said)
     if code in EXPIRED_SIGNATURE or (code in WRONG_SIGNATURE and _EXPIRED.search(message)):
         cause = "AWS rejected the signature as too old or too new; check the clock"
         return RetryableError(SecretUnavailable(name, code=code, cause=cause), at_once=True)
     if code in EXPIRED_CREDENTIALS:
-        cause = "the AWS credentials have expired"
+        cause = _quote("the AWS credentials have expired", said)
         return RetryableError(SecretUnavailable(name, code=code, cause=cause), at_once=True)
     if code in THROTTLED or status == TOO_MANY_REQUESTS:
-        cause = "AWS is throttling the calls of this account"
+        cause = _quote("AWS is throttling the calls of this account", said)
         return RetryableError(SecretUnavailable(name, code=code or str(status), cause=cause), throttled=True)
     if code in PASSING or status >= INTERNAL_SERVER_ERROR:
         cause = f"AWS answered with status {status}"
@@ -154,9 +176,19 @@ def _find_meaning(
         cause = f"the endpoint answered with status {status}, but not as AWS does; check AWS_ENDPOINT_URL and the proxy"
         return RetryableError(SecretUnavailable(name, code="malformed-answer", cause=cause))
     if code in WRONG_SIGNATURE:
-        # AWS's message repeats everything that was signed, the session token included.
         return SecretRefused(name, code=code, aws_message="check AWS_SECRET_ACCESS_KEY")
-    return SecretRefused(name, code=code, aws_message=_clean_message(message, hidden))
+    return SecretRefused(name, code=code, aws_message=said)
+
+
+def is_about_credentials(failure: SecretError | RetryableError) -> bool:
+    """Return whether a call failed because of its credentials, so that other ones may be worth a call."""
+    if isinstance(failure, RetryableError):
+        code = failure.error.code
+        return code in {NO_CREDENTIALS, STILL_EXPIRED} or code in EXPIRED_CREDENTIALS
+    if not isinstance(failure, SecretRefused):
+        return False
+    is_about_token = failure.code in DENIED and "security token" in failure.aws_message
+    return failure.code in REJECTED_CREDENTIALS or failure.code in WRONG_SIGNATURE or is_about_token
 
 
 def is_about_permission(error: SecretRefused) -> bool:
@@ -178,3 +210,7 @@ def _clean_message(message: str, hidden: Iterable[str]) -> str:
     for secret in filter(None, hidden):
         message = message.replace(secret, "...")
     return shorten(" ".join(message.split()), MAX_MESSAGE)
+
+
+def _quote(cause: str, said: str) -> str:
+    return f"{cause}: {said}" if said else cause

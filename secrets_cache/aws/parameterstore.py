@@ -8,16 +8,18 @@ Rules
    one parameter that it may not read fails all ten. A passing failure is the failure of all ten: a service that
    throttles one call must not get ten instead.
 3. A path is one secret: a JSON object of all parameters below it, fetched and refreshed as a whole.
+4. Whatever is in an answer, reading it ends in a secret, or in `RetryableError`.
 
 Longer than most modules here: a parameter, a batch and a path are three requests, and two kinds of secret.
 """
 
+import binascii
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from secrets_cache.aws.client import read_timestamp
+from secrets_cache.aws.client import is_printable, read_text, read_timestamp
 from secrets_cache.aws.errors import make_malformed
 from secrets_cache.aws.store import Store
 from secrets_cache.core.arn import Arn
@@ -32,6 +34,8 @@ T = TypeVar("T")
 BATCH_SIZE = 10
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParametersByPath.html
 PAGE_SIZE = 10
+# A version is a number of 64 bits.
+MAX_VERSION = 2**63 - 1
 # 2,000 parameters. Users may have any number of them below a path, but the memory for them is bounded.
 MAX_PAGES = 200
 
@@ -44,16 +48,13 @@ class ParameterStore(Store):
     largest_batch = BATCH_SIZE
 
     def _fits_batch(self, ref: Ref) -> bool:
-        # A batch gives current versions of parameters, decrypted.
-        return not ref.is_path and ref == Ref(ref.secret_id, context=ref.context, is_parameter=True)
+        return not ref.is_path and ref.is_decrypted
 
     async def fetch(self, ref: Ref, budget_seconds: float | None = None) -> Secret:
         """Return one parameter, or a path with all parameters below it, as `Store.fetch` says."""
         if ref.is_path:
             return await self._fetch_path(ref, budget_seconds)
-        selector = ref.version_id or ref.version_stage
-        selected = f"{ref.secret_id}:{selector}" if selector else ref.secret_id
-        arguments = {"Name": selected, "WithDecryption": ref.is_decrypted}
+        arguments = {"Name": _select(ref), "WithDecryption": ref.is_decrypted}
 
         def read(answer: Mapping[str, Any]) -> Secret:
             return _to_parameter(ref.secret_id, answer.get("Parameter"))
@@ -62,11 +63,14 @@ class ParameterStore(Store):
 
     async def _fetch_batch(self, refs: Sequence[Ref]) -> Mapping[Ref, FetchResult]:
         name = f"{len(refs)} parameters"
-        by_name = {ref.secret_id: ref for ref in refs}
-        arguments = {"Names": list(by_name), "WithDecryption": True}
+        # One version of each: of two, an answer might not tell which is which.
+        by_id: dict[str, Ref] = {}
+        for ref in refs:
+            by_id.setdefault(ref.secret_id, ref)
+        arguments = {"Names": [_select(ref) for ref in by_id.values()], "WithDecryption": True}
 
-        def read(answer: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], Sequence[str]]:
-            return _list_items(name, answer), answer.get("InvalidParameters") or ()
+        def read(answer: Mapping[str, Any]) -> tuple[list[Any], object]:
+            return _list_items(name, answer), answer.get("InvalidParameters")
 
         items, invalid_names = await self._call("get_parameters", name, arguments, read)
         found: dict[Ref, FetchResult] = {}
@@ -75,11 +79,14 @@ class ParameterStore(Store):
                 secret = _to_parameter(name, item)
             except RetryableError:
                 continue
-            ref = by_name.get(secret.name) or by_name.get(secret.arn)
-            if ref is not None:
-                found[ref] = secret
-        for invalid in filter(by_name.__contains__, invalid_names):
-            found[by_name[invalid]] = SecretNotFound.of_parameter(invalid)
+            asked = by_id.get(secret.name) or by_id.get(secret.arn)
+            if asked is not None and _is_version(secret, asked):
+                found[asked] = secret
+        for invalid in invalid_names if isinstance(invalid_names, list) else ():
+            asked = by_id.get(invalid) if isinstance(invalid, str) else None
+            # With a selector, only its own call says whether the parameter or the version is missing.
+            if asked is not None and _select(asked) == invalid:
+                found[asked] = SecretNotFound.of_parameter(invalid)
         return found
 
     def _share_failure(self, ref: Ref, error: SecretError) -> SecretError | None:
@@ -104,9 +111,14 @@ class ParameterStore(Store):
             "MaxResults": PAGE_SIZE,
         }
 
-        def read(answer: Mapping[str, Any]) -> tuple[list[Secret], object]:
-            items = _list_items(ref.secret_id, answer)
-            return [_to_parameter(ref.secret_id, item) for item in items], answer.get("NextToken")
+        def read(answer: Mapping[str, Any]) -> tuple[list[Secret], str]:
+            items, token = _list_items(ref.secret_id, answer), answer.get("NextToken")
+            # Without its name, a parameter below a path is none.
+            if not all(isinstance(item, Mapping) and is_printable(item.get("Name")) for item in items):
+                raise make_malformed(ref.secret_id)
+            if token is not None and not isinstance(token, str):
+                raise make_malformed(ref.secret_id)
+            return [_to_parameter(ref.secret_id, item) for item in items], token or ""
 
         members: dict[str, Secret] = {}
         for _ in range(MAX_PAGES):
@@ -144,43 +156,71 @@ def _mark_as_parameter(error: SecretError) -> SecretError:
     return error
 
 
-def _list_items(name: str, answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _select(ref: Ref) -> str:
+    """Return the name of a parameter as AWS takes it: with the version or the label as its selector."""
+    selector = ref.version_id or ref.version_stage
+    return f"{ref.secret_id}:{selector}" if selector else ref.secret_id
+
+
+def _is_version(secret: Secret, ref: Ref) -> bool:
+    """Return whether a parameter of a batch is the version that was asked for, and not another one."""
+    selector = secret.parameter.selector if secret.parameter is not None else None
+    if selector is None:
+        return ref.version_stage is None and ref.version_id in {None, secret.version_id}
+    return selector.removeprefix(":") == (ref.version_id or ref.version_stage or "")
+
+
+def _list_items(name: str, answer: Mapping[str, Any]) -> list[Any]:
     """Return the parameters of an answer that holds several. Raises `RetryableError` if there is no list of them."""
     items = answer.get("Parameters")
     if not isinstance(items, list):
         raise make_malformed(name)
-    return [item for item in items if isinstance(item, Mapping)]
+    return items
 
 
 def _to_parameter(name: str, item: object) -> Secret:
     """Return a parameter of an answer. Raises `RetryableError` if it is not in the documented form."""
     if not isinstance(item, Mapping):
         raise make_malformed(name)
-    value, version = item.get("Value"), item.get("Version")
-    if not isinstance(value, str):
-        raise make_malformed(name)
+    value, version, source_result = item.get("Value"), item.get("Version"), _find_text(item, "SourceResult")
+    stored: bytes | None
     try:
-        stored = value.encode()
+        # Parameter Store gives a binary secret that it refers to without a value.
+        stored = value.encode() if isinstance(value, str) else _find_binary(source_result)
     except UnicodeEncodeError:
         raise make_malformed(name) from None
+    if not isinstance(value, str) and (value is not None or source_result is None):
+        raise make_malformed(name)
     # AWS gives version 0 to a reference to Secrets Manager; an answer without a version is treated alike.
-    version = version if isinstance(version, int) else 0
+    version = int(version) if isinstance(version, int) and 0 < version <= MAX_VERSION else 0
+    arn, own_name = (read_text(part) if is_printable(part := item.get(key)) else "" for key in ("ARN", "Name"))
     return Secret(
         # A reference to Secrets Manager has no ARN.
-        arn=_find_text(item, "ARN") or "",
-        name=_find_text(item, "Name") or name,
+        arn=arn,
+        name=own_name or name,
         version_id=str(version),
         created_at=read_timestamp(item.get("LastModifiedDate")),
-        value=stored,
-        is_text=True,
+        value=stored or b"",
+        is_text=isinstance(value, str),
         parameter=ParameterFacts(
             type=_find_text(item, "Type") or "String",
             version=version,
             data_type=_find_text(item, "DataType"),
             selector=_find_text(item, "Selector"),
-            source_result=_find_text(item, "SourceResult"),
+            source_result=source_result,
+            has_value=stored is not None,
         ),
     )
+
+
+def _find_binary(source_result: str | None) -> bytes | None:
+    """Return the bytes of the secret that a reference means; None where `SourceResult` does not have them."""
+    try:
+        source = json.loads(source_result or "")
+        encoded = source.get("SecretBinary") or source.get("secretBinary")
+        return binascii.a2b_base64(encoded) if isinstance(encoded, str) else None
+    except (AttributeError, ValueError, RecursionError):
+        return None
 
 
 def _find_text(item: Mapping[str, Any], key: str) -> str | None:

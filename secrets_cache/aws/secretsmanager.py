@@ -8,23 +8,20 @@ Rules
 3. No secret is taken for another one with the same name, as in two accounts.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from secrets_cache.aws.client import read_timestamp
+from secrets_cache.aws.client import is_printable, read_timestamp
 from secrets_cache.aws.errors import make_malformed
 from secrets_cache.aws.store import Store
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.core.source import FetchResult
-from secrets_cache.errors import SecretError, SecretRefused
+from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, VersionNotFound
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
 BATCH_SIZE = 20
 BATCH_THRESHOLD = 10
-# What goes into header fields and log lines.
-_PRINTABLE = re.compile(r"[\x21\x23-\x7e]{1,2048}")
 # What Secrets Manager appends to a name in the ARN: a hyphen and six characters.
 _SUFFIX_LENGTH = 7
 
@@ -49,7 +46,13 @@ class SecretsManager(Store):
             return to_secret(ref.secret_id, await self._client.call("get_secret_value", ref.secret_id, given))
 
         await self._client.import_library()
-        return await self._limiter.run(ref.secret_id, attempt, budget_seconds)
+        try:
+            return await self._limiter.run(ref.secret_id, attempt, budget_seconds)
+        except SecretNotFound as error:
+            if error.aws_message or (ref.version_id is None and ref.version_stage is None):
+                raise
+            # AWS has one code for both, and did not say which: what was asked for decides.
+            raise VersionNotFound(ref.secret_id, code=error.code) from None
 
     async def _fetch_batch(self, refs: Sequence[Ref]) -> Mapping[Ref, FetchResult]:
         name = f"{len(refs)} secrets"
@@ -97,7 +100,7 @@ def to_secret(name: str, answer: object) -> Secret:
         value = text.encode() if isinstance(text, str) else binary
     except UnicodeEncodeError:
         value = None
-    if not all(isinstance(part, str) and _PRINTABLE.fullmatch(part) for part in (arn, own_name, version_id)):
+    if not all(map(is_printable, (arn, own_name, version_id))):
         value = None
     if not isinstance(value, bytes):
         raise make_malformed(name)

@@ -10,7 +10,8 @@ Rules
 1. Each secret has one result, as soon as it is known, and none depends on another's.
 2. Whatever a batch does not give, for any reason, is fetched by its own call, unless the failure is the same for all.
 3. A batch and the single calls after it share a budget. The single calls have at least half of it.
-4. A service that has refused a batch is not asked for one again: the permission is missing, and stays so.
+4. A service that has refused a batch is asked for one again after an hour: the permission is missing, and seldom comes.
+   Credentials that are rejected say nothing of batches.
 """
 
 import logging
@@ -21,14 +22,17 @@ from contextlib import aclosing
 from typing import Self
 
 from secrets_cache.aws.client import MAX_CONNECTIONS, ServiceClient
+from secrets_cache.aws.errors import is_about_credentials
 from secrets_cache.aws.limiter import Limiter
 from secrets_cache.aws.merge import merge
-from secrets_cache.core.clock import Clock, elapsed
+from secrets_cache.core.clock import Clock, Instant, elapsed
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.core.source import FetchResult, FetchResults
 from secrets_cache.errors import SecretError, SecretRefused, SecretUnavailable
 
 logger = logging.getLogger(__name__)
+
+REFUSAL_SECONDS = 3600.0
 
 
 class Store(ABC):
@@ -68,7 +72,7 @@ class Store(ABC):
         self._clock = clock
         self._batch_threshold = batch_threshold
         self._limiter = Limiter(max_connections, budget_seconds=budget_seconds, clock=clock, random=random)
-        self._is_batch_refused = False
+        self._refused_at: Instant | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -114,10 +118,16 @@ class Store(ABC):
     def _split(self, refs: Sequence[Ref]) -> list[list[Ref]]:
         fitting = [ref for ref in refs if self._fits_batch(ref)]
         threshold, largest = self._batch_threshold, self.largest_batch
-        if self._is_batch_refused or threshold is None or len(fitting) <= threshold:
+        if self._is_batch_refused() or threshold is None or len(fitting) <= threshold:
             return []
         batches = [fitting[start : start + largest] for start in range(0, len(fitting), largest)]
         return [batch for batch in batches if len(batch) >= self.smallest_batch]
+
+    def _is_batch_refused(self) -> bool:
+        if self._refused_at is None:
+            return False
+        since = elapsed(self._refused_at, self._clock.now())
+        return not since.backwards and since.seconds < REFUSAL_SECONDS
 
     async def _yield_single(self, ref: Ref, budget_seconds: float | None = None) -> FetchResults:
         try:
@@ -139,7 +149,8 @@ class Store(ABC):
             found = {ref: result for ref, result in shared.items() if result is not None}
             if not found:
                 refusals[error.code] += len(batch)
-                self._is_batch_refused |= isinstance(error, SecretRefused)
+                if isinstance(error, SecretRefused) and not is_about_credentials(error):
+                    self._refused_at = self._clock.now()
         except Exception:  # noqa: BLE001 - a fault with a batch must not end the fetch of what is in it
             refusals["internal-error"] += len(batch)
         for ref, result in found.items():

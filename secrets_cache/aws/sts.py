@@ -12,10 +12,10 @@ import asyncio
 import re
 import sys
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from secrets_cache.aws.client import ClientSettings, read_timestamp
+from secrets_cache.aws.client import ClientSettings, is_printable, read_timestamp
 from secrets_cache.aws.errors import make_malformed
 from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.core.clock import Clock
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # A session name is 2 to 64 characters, none of these.
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 _NOT_IN_A_SESSION_NAME = re.compile(r"[^\w+=,.@-]", re.ASCII)
+# AWS sets no limit; its tokens have around a thousand characters.
+MAX_TOKEN = 65536
 
 
 class Role:
@@ -42,11 +44,13 @@ class Role:
         clock: Tells the time.
 
     Attributes:
+        arn: The role's ARN.
         was_given_up: Whether the last call was cancelled before it was answered.
     """
 
     def __init__(self, context: AwsContext, *, function: str, timeout_seconds: float, clock: Clock) -> None:
         self._context = context
+        self.arn = context.role_arn
         name = f"secrets-cache-{_NOT_IN_A_SESSION_NAME.sub('-', function)}"[:64].rstrip("-")
         self._session_name = context.session_name or name
         self._client = LazyClient(ClientSettings("sts", context.region or None, timeout_seconds, clock))
@@ -54,14 +58,17 @@ class Role:
         self.was_given_up = False
 
     def __repr__(self) -> str:
-        return f"Role({self._context.role_arn!r})"
+        return f"Role({self.arn!r})"
 
     def credentials(self) -> "AioDeferredRefreshableCredentials":
         """Return credentials that ask STS when first needed, and again before they expire."""
         if self._credentials is None:
             from aiobotocore.credentials import AioDeferredRefreshableCredentials  # noqa: PLC0415 - slow to import
 
-            self._credentials = AioDeferredRefreshableCredentials(self._assume, "assume-role")
+            # Not local time, which some values of TZ make impossible.
+            self._credentials = AioDeferredRefreshableCredentials(
+                self._assume, "assume-role", time_fetcher=lambda: datetime.now(UTC)
+            )
         return self._credentials
 
     def forget(self) -> None:
@@ -74,7 +81,7 @@ class Role:
 
     async def _assume(self) -> dict[str, str]:
         """Return credentials for an hour, as botocore wants them. Raises `SecretRefused` or `RetryableError`."""
-        role_arn = self._context.role_arn
+        role_arn = self.arn
         arguments = {"RoleArn": role_arn, "RoleSessionName": self._session_name}
         if self._context.external_id:
             arguments["ExternalId"] = self._context.external_id
@@ -92,10 +99,12 @@ class Role:
 
 def _to_metadata(role_arn: str, answer: Mapping[str, Any]) -> dict[str, str]:
     """Return the credentials of an answer under the names that botocore uses. Raises `RetryableError`."""
-    given = answer.get("Credentials") or {}
-    names = {"access_key": "AccessKeyId", "secret_key": "SecretAccessKey", "token": "SessionToken"}
-    found = {name: str(given.get(key) or "") for name, key in names.items()}
-    expires_at = read_timestamp(given.get("Expiration"))
-    if not all(found.values()) or expires_at is None:
+    given = answer.get("Credentials")
+    if not isinstance(given, Mapping):
         raise make_malformed(role_arn)
-    return {**found, "expiry_time": datetime.fromtimestamp(expires_at).astimezone().isoformat()}
+    names = {"access_key": "AccessKeyId", "secret_key": "SecretAccessKey", "token": "SessionToken"}
+    found = {name: str(given[key]) for name, key in names.items() if is_printable(given.get(key), MAX_TOKEN)}
+    expires_at = read_timestamp(given.get("Expiration"))
+    if len(found) < len(names) or expires_at is None:
+        raise make_malformed(role_arn)
+    return {**found, "expiry_time": datetime.fromtimestamp(expires_at, UTC).isoformat()}

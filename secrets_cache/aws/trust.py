@@ -8,6 +8,21 @@ import os
 import ssl
 
 
+class UnusableBundle(OSError):
+    """
+    The file of certificates that the settings name cannot be read.
+
+    Attributes:
+        bundle: Its path.
+        reason: Why, in the words of the system.
+    """
+
+    def __init__(self, bundle: str, error: OSError) -> None:
+        self.bundle = bundle
+        self.reason = error.strerror or type(error).__name__
+        super().__init__(f"{bundle}: {self.reason}")
+
+
 class TrustStore:
     """
     The TLS context of calls: with the few roots first, and after `widen` with all roots.
@@ -22,13 +37,21 @@ class TrustStore:
         self._is_wide = bool(ca_bundle)
 
     def context(self) -> ssl.SSLContext:
-        """Return the context to use. Raises OSError or ssl.SSLError if the certificates cannot be read."""
+        """Return the context to use. Raises `UnusableBundle`, or OSError if other certificates cannot be read."""
         if self._context is None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.load_verify_locations(cafile=self._find_file())
+            self._load(context)
             self._context = context
         return self._context
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        try:
+            context.load_verify_locations(cafile=self._find_file())
+        except OSError as error:
+            if not self._ca_bundle:
+                raise
+            raise UnusableBundle(self._ca_bundle, error) from None
 
     def widen(self) -> bool:
         """Trust all that botocore trusts from now on; return whether that is more than before."""

@@ -94,10 +94,11 @@ def _collect_refs(config: Config, environ: Mapping[str, str], region: str) -> li
 
 
 def _group_batches(refs: Iterable[Ref], place: Place, role: str) -> list[list[Ref]]:
-    """Return the refs that `AwsSource` may fetch in one batch call: one region and role each, current versions only."""
+    """Return the refs that `AwsSource` may fetch in one batch call: one region and role each, no old secrets."""
     together: dict[AwsContext, list[Ref]] = {}
     for ref in refs:
-        if ref.context.role_arn == role and ref.version_id is None and ref.version_stage is None and not ref.is_path:
+        is_current = ref.version_id is None and ref.version_stage is None
+        if ref.context.role_arn == role and (is_current or ref.is_parameter) and not ref.is_path:
             together.setdefault(ref.context._replace(region=resolve_region(ref, place)), []).append(ref)
     return list(together.values())
 

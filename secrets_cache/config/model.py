@@ -261,9 +261,14 @@ class Config(NamedTuple):
 
 
 def _list_ids(ref: Ref) -> list[str]:
-    """Return the names that an id gives. Many clients turn the `//` of `/cache//prod/x` into one slash."""
-    secret_id = ref.secret_id
-    return [secret_id, secret_id[1:]] if ref.is_parameter and secret_id[:1] == "/" else [secret_id]
+    """
+    Return the names that an id gives, with a version or a label also as AWS writes it: `/prod/x:3`.
+
+    Many clients turn the `//` of `/cache//prod/x` into one slash.
+    """
+    selector = (ref.version_id or ref.version_stage) if ref.is_parameter else None
+    ids = [ref.secret_id, *([f"{ref.secret_id}:{selector}"] if selector else [])]
+    return ids + [one[1:] for one in ids if ref.is_parameter and one[:1] == "/"]
 
 
 # A token was given, but it is no valid one. It must not count as no token: every request is refused.

@@ -17,7 +17,7 @@ from secrets_cache.config.model import INVALID_TOKEN, Batch, ListedSecret, Probl
 from secrets_cache.config.node_reader import NodeReader, show_key
 from secrets_cache.config.nodes import Node
 from secrets_cache.config.values import ValueType
-from secrets_cache.core.arn import SecretReference
+from secrets_cache.core.arn import SecretReference, split_selector
 from secrets_cache.core.secret import AwsContext, Ref
 
 GENERAL: Mapping[str, ValueType[Any]] = {
@@ -159,10 +159,12 @@ class _Schema(NodeReader):
         parsed = self.read_long_form(node, key, PARAMETER)
         if parsed is None or (context := self.read_context(node, key, parsed)) is None:
             return
-        selectors = [name for name in ("version", "label") if name in parsed]
-        ref = Ref(parsed["id"], parsed.get("version"), parsed.get("label"), context, is_parameter=True)
+        plain, version, label = split_selector(parsed["id"])
+        selectors = [f":{one}" for one in (version, label) if one] + [n for n in ("version", "label") if n in parsed]
+        version, label = version or parsed.get("version"), label or parsed.get("label")
+        ref = Ref(plain, version, label, context, is_parameter=True)
         if len(selectors) > 1 or (selectors and ref.is_path):
-            allowed = "a path without version and label" if ref.is_path else "either version or label"
+            allowed = "a path without version and label" if ref.is_path else "either version or label, once"
             self.note_problem(node, key, allowed, found=" and ".join(selectors))
         else:
             self.add_item(node, key, parsed, ref)

@@ -202,6 +202,8 @@ _NAME = r"[A-Za-z0-9/_+=.@!-]{1,512}"
 _ARN = r"arn:aws[a-z0-9-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:" + _NAME
 _PARAMETER = r"[A-Za-z0-9/_.-]{1,1011}"
 _PARAMETER_ARN = r"arn:aws[a-z0-9-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/" + _PARAMETER
+_VERSION = r"[1-9][0-9]{0,18}"
+_LABEL = r"[A-Za-z_.-][A-Za-z0-9_.-]{0,99}"
 
 LONG = Duration(at_most=_MAX_SECONDS, may_be_zero=True)
 TTL = Duration(at_most=_MAX_SECONDS)
@@ -215,7 +217,10 @@ SECRET_REFERENCE = Reference(
     f"{_NAME}|{_ARN}",
     "the name or ARN of a secret: 1 to 512 letters, digits and /_+=.@!-; or as ECS has it, ARN:key:stage:version",
 )
-PARAMETER_ID = Text(f"{_PARAMETER}|{_PARAMETER_ARN}", "the name, path or ARN of a parameter: letters, digits and /_.-")
+PARAMETER_ID = Text(
+    f"(?:{_PARAMETER}|{_PARAMETER_ARN})(?:(?<!/):(?:{_VERSION}|{_LABEL}))?",
+    "the name, path or ARN of a parameter: letters, digits and /_.-; a version or a label may follow a colon",
+)
 ALIAS = Text(_NAME, "a name for requests: 1 to 512 letters, digits and /_+=.@!-")
 PATTERN = Text(r"[A-Za-z0-9/_+=.@!:*?\[\]-]{1,2048}", "a name or ARN, in which *, ? and [...] are wildcards")
 STAGE = Text(r"[^\s]{1,256}", "a staging label such as AWSCURRENT or AWSPREVIOUS")
@@ -223,10 +228,8 @@ VERSION_ID = Text(r"[!-~]{1,256}", "the id of a version")
 REGION = Text(r"[a-z]{2,}(-[a-z0-9]+)+-[0-9]+", "an AWS region such as eu-west-1")
 EXTERNAL_ID = Text(r"[\w+=,.@:/-]{2,1224}", "an external id: 2 to 1224 letters, digits and +=,.@:/_-")
 SESSION_NAME = Text(r"[\w+=,.@-]{2,64}", "a session name: 2 to 64 letters, digits and +=,.@_-")
-PARAMETER_VERSION = Text(r"[1-9][0-9]{0,18}", "a version number, at least 1")
-PARAMETER_LABEL = Text(
-    r"[A-Za-z_.-][A-Za-z0-9_.-]{0,99}", "a label: at most 100 letters, digits and _.-; it does not start with a digit"
-)
+PARAMETER_VERSION = Text(_VERSION, "a version number, at least 1")
+PARAMETER_LABEL = Text(_LABEL, "a label: at most 100 letters, digits and _.-; it does not start with a digit")
 ROLE = Text(r"arn:aws[a-z0-9-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,576}", "the ARN of an IAM role")
 TOKEN = Text(r"[!-~]{1,4096}", "printable ASCII characters without spaces; or the word session")
 LOG_LEVEL = Choice({level: level for level in ("DEBUG", "INFO", "WARNING", "ERROR")})

@@ -109,6 +109,22 @@ def expand_parameter_name(name: str) -> str:
     return name if name.startswith("/") else f"/{name}"
 
 
+def split_selector(parameter_id: str) -> tuple[str, str | None, str | None]:
+    """
+    Return a parameter's name or ARN without its selector, the version and the label; None for what is not given.
+
+    `/x:3` and `/x:stable` are how AWS writes a version and a label. No name of a parameter holds a colon, and no label
+    begins with a digit.
+    """
+    arn = Arn.parse(parameter_id)
+    name = parameter_id if arn is None else arn.resource
+    _, colon, selector = name.rpartition(":")
+    if not colon or not selector:
+        return parameter_id, None, None
+    plain = parameter_id.removesuffix(f":{selector}")
+    return (plain, selector, None) if selector.isdigit() else (plain, None, selector)
+
+
 def list_possible_names(secret_id: str) -> tuple[str, ...]:
     """Return the names that a secret with this id may have: the name itself, or the names that its ARN may hold."""
     arn = Arn.parse(secret_id)

@@ -27,7 +27,7 @@ from secrets_cache.core.results import CacheResult, CacheStatus, EntryReport
 from secrets_cache.core.secret import Ref
 from secrets_cache.core.source import Source
 from secrets_cache.core.stats import FetchEvent, Stats
-from secrets_cache.errors import SecretNotFound, SecretUnavailable
+from secrets_cache.errors import MemberNotFound, SecretUnavailable
 
 MAX_UNLISTED = 1000
 
@@ -118,7 +118,7 @@ class Cache:
         if awaited:
             await self._flights.settle(awaited)
         entry = self._registry.find_by_name(name, version_id, version_stage)
-        return _select_member(await self._answer(entry, math.inf, refresh=refresh), entry, name)
+        return self._select_member(await self._answer(entry, math.inf, refresh=refresh), entry, name)
 
     async def get_any(self, ref: Ref, *, max_age_seconds: float = math.inf, refresh: bool = False) -> CacheResult:
         """
@@ -140,7 +140,7 @@ class Cache:
         if awaited:
             await self._flights.settle(awaited)
         entry = self._registry.find_by_ref(ref)
-        return _select_member(await self._answer(entry, max_age_seconds, refresh=refresh), entry, ref.secret_id)
+        return self._select_member(await self._answer(entry, max_age_seconds, refresh=refresh), entry, ref.secret_id)
 
     def is_listed(self, ref: Ref) -> bool:
         """Return whether the configuration lists what `ref` means, so that the ttl in the configuration counts."""
@@ -205,6 +205,19 @@ class Cache:
             failure.error.retry_after_seconds = failure.backoff_seconds - elapsed(failure.at, now).seconds
         # Every caller gets the same error: without this, each raise would lengthen its traceback.
         raise failure.error.with_traceback(None)
+
+    def _select_member(self, answer: CacheResult, entry: Entry, name: str) -> CacheResult:
+        """Return the answer for the parameter below a path that `name` means; for anything else the answer itself."""
+        full = find_member_name(entry.ref, name) if entry.ref.is_path else None
+        if full is None:
+            return answer
+        path = answer.held
+        member = (path.secret.members or {}).get(full)
+        if member is None:
+            age_seconds = elapsed(path.sent, self._clock.now()).seconds
+            raise MemberNotFound(name, path=entry.ref.secret_id, age_seconds=age_seconds)
+        held = CachedValue(member, path.sent, path.received_at, path.refresh_age_seconds)
+        return CacheResult(held, answer.status, answer.replayable_seconds)
 
     def _start_fetch(self, entry: Entry) -> None:
         """Start a fetch unless one is under way: of a parameter, together with others that are soon due."""
@@ -274,16 +287,3 @@ class Cache:
     async def aclose(self) -> None:
         """Cancel every fetch under way and wait until all have ended. Callers who wait are cancelled, too."""
         await self._flights.aclose()
-
-
-def _select_member(answer: CacheResult, entry: Entry, name: str) -> CacheResult:
-    """Return the answer for the parameter below a path that `name` means; for anything else, the answer as it is."""
-    full = find_member_name(entry.ref, name) if entry.ref.is_path else None
-    if full is None:
-        return answer
-    member = (answer.secret.members or {}).get(full)
-    if member is None:
-        raise SecretNotFound.of_parameter(name)
-    path = answer.held
-    held = CachedValue(member, path.sent, path.received_at, path.refresh_age_seconds)
-    return CacheResult(held, answer.status, answer.replayable_seconds)

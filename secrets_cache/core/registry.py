@@ -26,7 +26,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from secrets_cache.core.arn import Arn, expand_parameter_name, list_possible_names
+from secrets_cache.core.arn import Arn, expand_parameter_name, list_possible_names, split_selector
 from secrets_cache.core.entry import Entry
 from secrets_cache.core.freshness import FreshnessPolicy
 from secrets_cache.core.secret import AwsContext, Ref, Secret
@@ -231,4 +231,7 @@ def _is_arn(secret_id: str) -> bool:
 def _make_ref(secret_id: str) -> Ref:
     """Return what an id alone means: a secret, unless it is the ARN of a parameter."""
     arn = Arn.parse(secret_id)
-    return Ref(secret_id, is_parameter=arn is not None and arn.is_parameter)
+    if arn is None or not arn.is_parameter:
+        return Ref(secret_id)
+    plain, version, label = split_selector(secret_id)
+    return Ref(plain, version, label, is_parameter=True)

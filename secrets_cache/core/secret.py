@@ -61,21 +61,6 @@ class Ref(NamedTuple):
         return self.is_parameter and self.secret_id.endswith("/")
 
 
-class ParameterFacts(NamedTuple):
-    """What Parameter Store says of a parameter in addition to its value; None for a field that it left out."""
-
-    type: str
-    version: int
-    data_type: str | None = None
-    selector: str | None = None
-    source_result: str | None = None
-
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether it is stored encrypted: without decryption its value is another one."""
-        return self.type == "SecureString"
-
-
 class Confidential:
     """
     A value object that can hold a secret. Equal to another of its type with equal fields.
@@ -100,6 +85,45 @@ class Confidential:
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         raise TypeError(f"a {type(self).__name__} holds a secret: it is neither pickled nor copied")
+
+
+class ParameterFacts(Confidential):
+    """
+    What Parameter Store says of a parameter in addition to its value; None for a field that it left out.
+
+    Attributes:
+        type: `String`, `StringList` or `SecureString`.
+        version: The version's number; 0 for a reference to Secrets Manager.
+        data_type: The kind of data that the value is.
+        selector: The version or the label that was asked for, with its colon.
+        source_result: Of a reference, Secrets Manager's whole answer, the secret included.
+        has_value: Whether there is a value. A reference to a binary secret may have none.
+    """
+
+    __slots__ = ("data_type", "has_value", "selector", "source_result", "type", "version")
+    HIDDEN = "source_result"
+
+    def __init__(
+        self,
+        type: str,  # noqa: A002 - AWS's name for it
+        version: int,
+        *,
+        data_type: str | None = None,
+        selector: str | None = None,
+        source_result: str | None = None,
+        has_value: bool = True,
+    ) -> None:
+        self.type: Final = type
+        self.version: Final = version
+        self.data_type: Final = data_type
+        self.selector: Final = selector
+        self.source_result: Final = source_result
+        self.has_value: Final = has_value
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it is stored encrypted: without decryption its value is another one."""
+        return self.type == "SecureString"
 
 
 class Secret(Confidential):
@@ -144,3 +168,8 @@ class Secret(Confidential):
         self.stages: Final = stages
         self.parameter: Final = parameter
         self.members: Final = members
+
+    @property
+    def has_value(self) -> bool:
+        """Whether there is a value; if not, `value` is empty."""
+        return self.parameter is None or self.parameter.has_value

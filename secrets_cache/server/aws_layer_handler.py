@@ -217,7 +217,7 @@ def _build_parameter(secret: Secret) -> dict[str, object]:
             "Selector": facts and facts.selector,
             "SourceResult": facts and facts.source_result,
             "Type": facts and facts.type,
-            # A reference to a binary secret has no value, only a source.
+            # Of a reference to a binary secret, only SourceResult has the secret.
             "Value": secret.value.decode() if secret.is_text else None,
             "Version": facts and facts.version,
         },

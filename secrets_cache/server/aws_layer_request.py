@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from secrets_cache.config import values
 from secrets_cache.config.values import InvalidValue, ValueType
-from secrets_cache.core.arn import Arn
+from secrets_cache.core.arn import split_selector
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.core.text import shorten
 from secrets_cache.errors import InvalidRequest
@@ -95,23 +95,12 @@ def _build_parameter_request(parameters: Mapping[str, str]) -> AwsLayerRequest:
     selector = next((key for key in parameters if key in {"version", "label"} and parameters[key]), None)
     version, label = (_find_version(parameters, key) if key == selector else None for key in ("version", "label"))
     if selector is None:
-        name, version, label = _split_selector(name)
+        name, version, label = split_selector(name)
     if name.endswith("/"):
         raise InvalidRequest("Invalid name. A path is not a parameter")
     is_decrypted = BOOLEANS.get(parameters.get("withDecryption", "").lower(), False)
     ref = Ref(name, version, label, is_parameter=True, is_decrypted=is_decrypted)
     return AwsLayerRequest(ref, _parse_boolean(parameters, "refreshNow"))
-
-
-def _split_selector(name: str) -> tuple[str, str | None, str | None]:
-    """Return the name, the version and the label that a name such as `/x:3` or `/x:label` holds, as SSM reads it."""
-    arn = Arn.parse(name)
-    # The colons of an ARN itself are not the selector's.
-    plain, _, selector = (name if arn is None else arn.parameter_name).rpartition(":")
-    if not plain or not is_version(selector):
-        return name, None, None
-    name = name[: -len(selector) - 1]
-    return (name, selector, None) if selector.isdigit() else (name, None, selector)
 
 
 def _parse_query(query: str, allowed: tuple[str, ...] | None = None) -> dict[str, str]:

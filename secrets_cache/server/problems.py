@@ -15,6 +15,7 @@ from secrets_cache.errors import (
     SecretsCacheError,
     SecretTimeout,
     SecretUnavailable,
+    VersionNotFound,
 )
 from secrets_cache.server.message import Response
 
@@ -55,7 +56,8 @@ INTERNAL_ERROR = ProblemType(500, "internal-error", "The server failed to handle
 PROBLEM_TYPES: Mapping[type[SecretsCacheError], ProblemType] = {
     InvalidRequest: ProblemType(400, "invalid-request", "The request is not valid"),
     SecretNotConfigured: ProblemType(404, "secret-not-configured", "No secret or parameter of this name is configured"),
-    SecretNotFound: ProblemType(404, "secret-not-found", "AWS has no secret or parameter of this name or version"),
+    VersionNotFound: ProblemType(404, "version-not-found", "AWS has no such version of the secret or parameter"),
+    SecretNotFound: ProblemType(404, "secret-not-found", "AWS has no secret or parameter of this name"),
     KeyNotFound: ProblemType(404, "key-not-found", "The secret has no such key"),
     SecretRefused: ProblemType(502, "upstream-refused", "AWS refused the request"),
     SecretTimeout: ProblemType(504, "upstream-timeout", "AWS did not answer in time"),

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from secrets_cache.core.freshness import CachedValue
 from secrets_cache.core.json_text import NoSuchKey, NotJson, is_document, select
 from secrets_cache.core.results import CacheResult
-from secrets_cache.errors import InvalidRequest, KeyNotFound
+from secrets_cache.errors import InvalidRequest, KeyNotFound, ValueMissing
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -46,8 +46,11 @@ def represent(held: CachedValue, name: str, key: str | None) -> Representation:
     Raises:
         InvalidRequest: A key is asked for, but the value is not JSON.
         KeyNotFound: The value has no such key.
+        ValueMissing: AWS gave no value.
     """
     secret = held.secret
+    if not secret.has_value:
+        raise ValueMissing(name)
     if key is None:
         if not secret.is_text:
             return Representation(BINARY, secret.value)

@@ -16,7 +16,8 @@ from secrets_cache.aws.source import AwsSource
 from secrets_cache.config import ListedSecret
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.clock import Clock
-from secrets_cache.errors import SecretNotConfigured
+from secrets_cache.core.secret import Secret
+from secrets_cache.errors import SecretNotConfigured, ValueMissing
 from secrets_cache.variables.rules import Wanted, find_listed, find_ref, index_names
 
 
@@ -84,7 +85,7 @@ class SecretReader:
         try:
             async with asyncio.timeout(limit):
                 cached = await self._read_cached(wanted)
-                return cached if cached is not None else (await source.fetch(ref)).value
+                return cached if cached is not None else _find_value(await source.fetch(ref), wanted)
         except TimeoutError:
             raise source.create_timeout(ref, limit or self._budget_seconds, "API_TIMEOUT") from None
 
@@ -94,7 +95,7 @@ class SecretReader:
             return None
         if wanted.is_parameter:
             ref = find_listed(wanted, self._names)
-            return None if ref is None else (await self._cache.get_any(ref)).secret.value
+            return None if ref is None else _find_value((await self._cache.get_any(ref)).secret, wanted)
         # A name that the configuration does not list is an id, and means the current version.
         stage = wanted.version_stage
         if not wanted.selects_version and find_listed(wanted, self._names) is None:
@@ -112,3 +113,9 @@ class SecretReader:
             source = AwsSource(self._environ, budget_seconds=budget, batch_threshold=None, clock=self._clock)
             self._sources[budget] = await self._stack.enter_async_context(source)
         return self._sources[budget]
+
+
+def _find_value(secret: Secret, wanted: Wanted) -> bytes:
+    if not secret.has_value:
+        raise ValueMissing(wanted.id)
+    return secret.value

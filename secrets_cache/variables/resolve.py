@@ -13,6 +13,7 @@ from secrets_cache.errors import (
     SecretRefused,
     SecretUnavailable,
     VariablesFailed,
+    VersionNotFound,
 )
 from secrets_cache.variables.assignments import assign
 from secrets_cache.variables.reader import SecretReader
@@ -72,6 +73,8 @@ def explain(rule: Rule, error: SecretError, *, in_lambda: bool) -> str:
 def _advise(rule: Rule, error: SecretError, *, in_lambda: bool) -> str:
     caller = "role" if in_lambda else "user or role of the AWS credentials"
     kind = "parameter" if rule.wanted.is_parameter else "secret"
+    if isinstance(error, VersionNotFound):
+        return "check its version or label"
     if isinstance(error, SecretNotFound):
         return "check its name and its region" + (" (SECRET_REGION)" if rule.origin.startswith("SECRET_ARN") else "")
     if isinstance(error, SecretRefused):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from secrets_cache.config import ListedSecret, VariablesFrom, values
 from secrets_cache.config.values import InvalidValue
-from secrets_cache.core.arn import SecretReference, find_region
+from secrets_cache.core.arn import SecretReference, find_region, split_selector
 from secrets_cache.core.registry import find_member_name
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.core.text import shorten
@@ -93,8 +93,7 @@ def index_names(listed: Iterable[ListedSecret]) -> Names:
 
 def find_ref(wanted: Wanted, names: Names) -> Ref:
     """Return the ref to fetch: that of a listed item with this name, else one that is made of `wanted` alone."""
-    direct = Ref(wanted.id, context=AwsContext(wanted.region, wanted.role_arn), is_parameter=wanted.is_parameter)
-    ref = find_listed(wanted, names) or direct
+    ref = find_listed(wanted, names) or _make_ref(wanted)
     return (
         ref._replace(version_id=wanted.version_id, version_stage=_name_stage(wanted)) if wanted.selects_version else ref
     )
@@ -110,11 +109,24 @@ def find_listed(wanted: Wanted, names: Names) -> Ref | None:
     """Return the ref of the listed item with this name, or of a parameter below a listed path; None for neither."""
     if wanted.region or wanted.role_arn:
         return None
+    named, direct = names.get((wanted.is_parameter, wanted.id)), _make_ref(wanted)
+    is_version = direct.version_id is not None or direct.version_stage is not None
+    # The same version may be listed in the long form, under another name.
+    if named is not None or (is_version and direct in names.values()):
+        return named or direct
     for path in (ref for ref in names.values() if ref.is_path and wanted.is_parameter):
-        full = find_member_name(path, wanted.id)
-        if full is not None and (True, wanted.id) not in names:
-            return path._replace(secret_id=full)
-    return names.get((wanted.is_parameter, wanted.id))
+        full = find_member_name(path, direct.secret_id)
+        if full is not None:
+            return direct._replace(secret_id=full, context=path.context)
+    return None
+
+
+def _make_ref(wanted: Wanted) -> Ref:
+    context = AwsContext(wanted.region, wanted.role_arn)
+    if not wanted.is_parameter:
+        return Ref(wanted.id, context=context)
+    plain, version, label = split_selector(wanted.id)
+    return Ref(plain, version, label, context, is_parameter=True)
 
 
 def _read_secret_arn(environ: Mapping[str, str]) -> Iterable[Rule]:

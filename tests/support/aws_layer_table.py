@@ -64,12 +64,21 @@ def parameter(name: str, **changes: object) -> dict[str, object]:
 
 
 REFERENCE = "/aws/reference/secretsmanager/db"
+BINARY_REFERENCE = "/aws/reference/secretsmanager/bin"
 PARAMETERS: dict[str, dict[str, object]] = {
     "/app/plain": {},
     "plain": {},
     "/app/list": {"Type": "StringList", "Value": f"a,b,{CANARY}"},
     "/app/secure": {"Type": "SecureString"},
     REFERENCE: {"Type": "SecureString", "Version": 0, "ARN": None, "DataType": None, "SourceResult": "{}"},
+    BINARY_REFERENCE: {
+        "Type": "SecureString",
+        "Version": 0,
+        "ARN": None,
+        "DataType": None,
+        "SourceResult": "{}",
+        "Value": None,
+    },
 }
 
 
@@ -252,6 +261,20 @@ STORE = {
         PARAMETER + "%2Faws%2Freference%2Fsecretsmanager%2Fdb&withDecryption=true",
         200,
         parameter(REFERENCE, **PARAMETERS[REFERENCE]),
+    ),
+    "the same of a binary secret | `Value` null, `SourceResult` | - | the same": Row(
+        PARAMETER + "%2Faws%2Freference%2Fsecretsmanager%2Fbin&withDecryption=true",
+        200,
+        parameter(BINARY_REFERENCE, **PARAMETERS[BINARY_REFERENCE]),
+    ),
+    "`name=/app/plain:3` or `name=/app/plain:Dev`, also of an ARN | ? | - | that version": Row(
+        PARAMETER + "arn:aws:ssm:eu-west-1:123456789012:parameter/app/plain:3",
+        200,
+        parameter("/app/plain", Selector=":3"),
+        why="so AWS writes versions and labels",
+    ),
+    "`name=/app/plain:3&version=3` | ? | - | 400": Row(
+        PARAMETER + "/app/plain:3&version=3", 400, "Invalid name. A version or a label is given already"
     ),
     "no `name` | ? | - | 400 `missing parameter name`": Row(PARAMETER, 400, "missing parameter name"),
     f"a name that ends in a slash | {OPAQUE} | - | 400, and AWS is not asked": Row(

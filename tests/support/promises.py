@@ -450,8 +450,13 @@ PROCESS = (
     # Meanwhile.
     Promise(
         "Credentials that have expired are asked for again.",
-        Mutation("AiobotocoreClient.call", "client.credentials_may_change and _is_about_credentials(failure)", "False"),
+        Mutation("AiobotocoreClient._replace", "not client.credentials_may_change", "True"),
         ["test_container_credentials_that_expired_are_asked_for_again"],
+    ),
+    Promise(
+        "Credentials that were rotated are read again at once; the caller notices nothing.",
+        Mutation("AiobotocoreClient._replace", "newer.signs_otherwise(client)", "False"),
+        ["test_credentials_that_were_rotated_are_read_again_at_once"],
     ),
     Promise(
         "The timer refreshes what is due without any request, and survives any error.",

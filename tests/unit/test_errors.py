@@ -5,12 +5,14 @@ import pytest
 from secrets_cache.errors import (
     ExtensionsApiError,
     KeyNotFound,
+    MemberNotFound,
     SecretNotConfigured,
     SecretNotFound,
     SecretRefused,
     SecretTimeout,
     SecretUnavailable,
     VariablesFailed,
+    VersionNotFound,
 )
 
 
@@ -23,6 +25,24 @@ from secrets_cache.errors import (
         ),
         (KeyNotFound("db", "port"), "'db' has no key 'port'"),
         (SecretNotFound("db"), "secret 'db' was not found in AWS Secrets Manager in this region and this account"),
+        (
+            SecretNotFound("db", aws_message="Secrets Manager can't find the specified secret."),
+            (
+                "secret 'db' was not found in AWS Secrets Manager in this region and this account: "
+                "Secrets Manager can't find the specified secret."
+            ),
+        ),
+        (
+            VersionNotFound("db", aws_message="no value for staging label: X"),
+            (
+                "this version of secret 'db' was not found in AWS Secrets Manager in this region and this account: "
+                "no value for staging label: X"
+            ),
+        ),
+        (
+            MemberNotFound("/app/x", path="/app/", age_seconds=11.6),
+            "parameter '/app/x' was not found below '/app/' when AWS was asked 12 s ago; refresh=true asks again",
+        ),
         (SecretRefused("db", code="X"), "AWS refused secret 'db' with X"),
         (SecretRefused("db", code="X", aws_message="no"), "AWS refused secret 'db' with X: no"),
         (SecretUnavailable("db", code="x", cause="it rains"), "secret 'db' is unavailable: it rains"),

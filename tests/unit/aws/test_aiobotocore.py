@@ -6,8 +6,14 @@ import json
 import pytest
 from aiohttp import web
 
-from secrets_cache.aws.aiobotocore import _Response, classify_exception, classify_opening
+from secrets_cache.aws.aiobotocore import _read_timestamp, _Response, classify_exception, classify_opening
+from secrets_cache.aws.client import ClientSettings
+from secrets_cache.aws.lazy_client import LazyClient
+from secrets_cache.aws.sts import Role
 from secrets_cache.core.retry import RetryableError
+from secrets_cache.core.secret import AwsContext
+from secrets_cache.errors import SecretRefused
+from secrets_cache.system.clock import SystemClock
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY
 from tests.unit.aws.conftest import secrets_client
@@ -161,6 +167,129 @@ async def test_container_credentials_that_expired_are_asked_for_again(upstream, 
 
     assert ["AKID0", "AKID1"] == container.given
     assert ["AKID0", "AKID1"] == [call.access_key for call in upstream.calls]
+
+
+REJECTIONS = ["UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "InvalidSignatureException"]
+
+
+def reject(access_key: str, code: str = "UnrecognizedClientException"):
+    """Return a fault: AWS does not know one access key."""
+    rejected = stub.aws_error(code, "The security token included in the request is invalid.")
+    return lambda call: rejected if call.access_key == access_key else None
+
+
+def warnings(caplog) -> list[dict[str, object]]:
+    """Return the fields of the lines about credentials that were rejected."""
+    return [record.args for record in caplog.records if record.msg == "credentials.rejected"]
+
+
+@pytest.fixture(name="profile")
+def _profile(monkeypatch, tmp_path, no_credentials):
+    """Give a function that writes the file of credentials."""
+    path = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+
+    def write(access_key: str) -> None:
+        path.write_text(f"[default]\naws_access_key_id = {access_key}\naws_secret_access_key = x\n")
+
+    write("AKIDOLD")
+    return write
+
+
+@pytest.mark.parametrize("code", REJECTIONS)
+async def test_credentials_that_were_rotated_are_read_again_at_once(upstream, profile, caplog, code):
+    """The caller notices nothing; one line says whose credentials AWS rejected, and why."""
+    upstream.put("db", CANARY)
+    async with secrets_client() as client:
+        await fetch(client)
+        profile("AKIDNEW")
+        upstream.fault = reject("AKIDOLD", code)
+        assert [CANARY] * 2 == [await fetch(client) for _ in range(2)]
+
+    assert ["AKIDOLD", "AKIDOLD", "AKIDNEW", "AKIDNEW"] == [call.access_key for call in upstream.calls]
+    fields = {"service": "secretsmanager", "credentials": "shared-credentials-file", "code": code}
+    assert [fields] == warnings(caplog)
+
+
+async def test_credentials_that_are_still_the_same_are_not_tried_again(upstream, profile, caplog):
+    """The refusal stands until there are others. The line about it comes once."""
+    upstream.put("db", CANARY)
+    upstream.fault = reject("AKIDOLD")
+    async with secrets_client() as client:
+        for _ in range(2):
+            with pytest.raises(SecretRefused):
+                await fetch(client)
+        assert 2 == len(upstream.calls)
+        profile("AKIDNEW")
+        assert CANARY == await fetch(client)
+
+    assert 1 == len(warnings(caplog))
+
+
+async def test_an_access_denied_that_is_about_the_token_is_about_credentials(upstream, profile):
+    """Any other one is about permissions, and costs no second call."""
+    upstream.put("db", CANARY)
+    async with secrets_client() as client:
+        upstream.fault = stub.ACCESS_DENIED
+        with pytest.raises(SecretRefused):
+            await fetch(client)
+        upstream.fault = reject("AKIDOLD", "AccessDeniedException")
+        profile("AKIDNEW")
+        assert CANARY == await fetch(client)
+
+    assert ["AKIDOLD", "AKIDOLD", "AKIDNEW"] == [call.access_key for call in upstream.calls]
+
+
+async def test_container_credentials_that_are_rejected_are_asked_for_again(upstream, container):
+    """At once, from the same endpoint."""
+    upstream.put("db", CANARY)
+    upstream.fault = reject("AKID0")
+    async with secrets_client() as client:
+        assert CANARY == await fetch(client)
+
+    assert ["AKID0", "AKID1"] == container.given
+
+
+async def test_a_role_whose_session_is_rejected_is_assumed_again(upstream, caplog):
+    """The line names the role."""
+    upstream.put("db", CANARY)
+    upstream.fault = reject("ASIAROLE1")
+    arn = "arn:aws:iam::123456789012:role/reader"
+    role = Role(AwsContext("eu-west-1", arn), function="", timeout_seconds=1, clock=SystemClock())
+    client = LazyClient(ClientSettings("secretsmanager", "eu-west-1", 5, SystemClock(), role))
+    try:
+        assert CANARY == await fetch(client)
+    finally:
+        await client.aclose()
+        await role.aclose()
+
+    assert ["ASIAROLE1", "ASIAROLE2"] == [call.access_key for call in upstream.calls if call.ids == ["db"]]
+    assert [arn] == [fields["credentials"] for fields in warnings(caplog)]
+
+
+async def test_an_answer_that_is_no_object_is_malformed(upstream):
+    """Botocore makes None of it."""
+    upstream.fault = stub.Answer(body=b"null")
+    async with secrets_client() as client:
+        assert "malformed-answer" == (await failure(client)).error.code
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (1.5, 1.5),
+        ("1.5", 1.5),
+        ("1970-01-01T00:00:01Z", 1.0),
+        ("1970-01-01T00:00:01", 1.0),
+        ("1970-01-01T01:00:01+01:00", 1.0),
+        ("soon", "soon"),
+        ([], []),
+        (None, None),
+    ],
+)
+def test_a_timestamp_is_read_without_local_time(value, read):
+    """A number stays what it is; a date without a zone is in UTC; what is neither is for the reader to judge."""
+    assert read == _read_timestamp(value)
 
 
 @pytest.mark.usefixtures("no_credentials")

@@ -278,6 +278,23 @@ async def test_only_a_certificate_that_is_vouched_for_is_spoken_to(upstream, mon
             assert CANARY.encode() == (await fetch(client)).value
 
 
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+async def test_a_bundle_that_cannot_be_used_is_named(monkeypatch, tmp_path, content):
+    """It is the file that is wrong, not the connection: each client says the same of it."""
+    bundle = tmp_path / "bundle.pem"
+    if content is not None:
+        bundle.write_text(content)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://127.0.0.1:9")
+    async with secrets_client() as client:
+        error = await failure(client)
+
+    assert isinstance(error, RetryableError)
+    assert "request-failed" == error.error.code
+    assert f"the certificates in {str(bundle)!r} cannot be read (" in str(error.error)
+    assert str(error.error).endswith("; check AWS_CA_BUNDLE")
+
+
 # Parts of answers.
 
 

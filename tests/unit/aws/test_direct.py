@@ -199,11 +199,39 @@ def test_the_same_answer_means_the_same(compare, answer):
         (400, '{"__type": "X", "message": "", "Message": "no"}'),
         (400, '{"__type": "X", "message": "AKIDEXAMPLE has no permission"}'),
         (500, '{"__type": "", "message": "no"}'),
+        (500, '{"__type": "InternalFailure", "message": ["no"]}'),
+        (503, "<html>busy</html>"),
+        (404, '{"__type": "ResourceNotFoundException", "Message": "value for staging label: X"}'),
     ],
 )
 def test_what_only_just_is_an_answer_means_the_same(compare, status, body):
     """Another status, a code with a link behind it, two messages or none, the access key in it."""
     of_direct, of_botocore = compare(stub.Answer(status, body.encode()))
+
+    assert of_botocore == of_direct
+
+
+GOOD = '{"ARN": "arn", "Name": "db", "VersionId": "v", "SecretString": "x", "CreatedDate": %s}'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(
+            stub.Answer(body=(GOOD % date).encode())
+            for date in ("NaN", "Infinity", "-Infinity", "1e300", "-1", "[]", "[1]", "{}", "null", "9" * 400)
+        ),
+        stub.Answer(body=(GOOD % "1").encode("utf-8-sig")),
+        stub.Answer(body=(GOOD % "1").encode("utf-16")),
+        stub.Answer(body=(GOOD % "1").encode("utf-32")),
+        stub.Answer(400, '{"__type": "AccessDeniedException", "message": "no"}'.encode("utf-16")),
+        stub.Answer(body=b"null"),
+    ],
+    ids=lambda answer: f"{answer.status} {answer.body[:90]!r}",
+)
+def test_odd_answers_mean_the_same(compare, answer):
+    """A time that is none, another encoding than UTF-8, no object."""
+    of_direct, of_botocore = compare(answer)
 
     assert of_botocore == of_direct
 

@@ -16,7 +16,7 @@ from secrets_cache.aws.errors import (
     make_unanswered,
 )
 from secrets_cache.core.retry import RetryableError
-from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused
+from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, VersionNotFound
 from tests.support.fakes import CANARY
 
 
@@ -34,6 +34,57 @@ def test_not_found_is_definite(code):
 
     assert isinstance(error, SecretNotFound)
     assert code == error.code
+
+
+NO_SECRET = "Secrets Manager can't find the specified secret."
+NO_LABEL = "Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS"
+NO_VERSION = "Secrets Manager can't find the specified secret value for VersionId: 0"
+NO_PARAMETER_VERSION = "Systems Manager could not find version 9 of /x. Verify the version and try again."
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "of_a_version"),
+    [
+        ("ResourceNotFoundException", NO_SECRET, False),
+        ("ResourceNotFoundException", NO_LABEL, True),
+        ("ResourceNotFoundException", NO_VERSION, True),
+        ("ResourceNotFoundException", "no secret stagingLabel/versionId", False),
+        ("ParameterNotFound", "", False),
+        ("ParameterVersionNotFound", NO_PARAMETER_VERSION, True),
+    ],
+)
+def test_what_was_not_found_is_what_aws_says_was_not_found(code, message, of_a_version):
+    """The secret or one version of it, in AWS's own words."""
+    error = meant(code, message=message)
+
+    assert isinstance(error, SecretNotFound)
+    assert (of_a_version, message) == (isinstance(error, VersionNotFound), error.aws_message)
+    assert str(error).endswith(message)
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "ExpiredTokenException"])
+def test_awss_own_words_are_in_a_failure_that_may_pass(code):
+    """It has a reason, too."""
+    error = meant(code, message="Rate exceeded\nby you")
+
+    assert isinstance(error, RetryableError)
+    assert str(error.error).endswith(": Rate exceeded by you")
+
+
+def test_a_server_that_fails_is_not_told_in_its_own_words():
+    """It may say anything."""
+    error = meant("InternalServiceError", 500, CANARY)
+
+    assert isinstance(error, RetryableError)
+    assert "secret 'db' is unavailable: AWS answered with status 500" == str(error.error)
+
+
+def test_a_signature_that_expired_is_not_told_in_awss_words():
+    """AWS may repeat everything that was signed."""
+    error = meant("InvalidSignatureException", message=f"Signature expired: {CANARY}")
+
+    assert isinstance(error, RetryableError)
+    assert CANARY not in str(error.error)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +120,8 @@ def test_anything_else_is_a_refusal_in_awss_words():
     assert isinstance(error, SecretRefused)
     assert ("AccessDeniedException", 300) == (error.code, len(error.aws_message))
     assert error.aws_message.startswith("no permission xx")
+    assert error.aws_message.endswith("x [...]")
+    assert "[...]" not in getattr(meant("X", message="x" * 300), "aws_message", "[...]")
 
 
 def test_a_wrong_signature_is_not_told_in_awss_words():

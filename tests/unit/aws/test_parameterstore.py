@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import boto3
 import pytest
@@ -10,8 +11,9 @@ from secrets_cache.aws.client import ClientSettings
 from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.aws.parameterstore import BATCH_SIZE, MAX_PAGES, ParameterStore
 from secrets_cache.core.secret import Ref, Secret
-from secrets_cache.errors import SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
+from secrets_cache.errors import SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable, VersionNotFound
 from secrets_cache.system.clock import SystemClock, random_fraction
+from tests.conftest import PATIENCE_SECONDS
 from tests.support.fakes import CANARY, fetch_all
 from tests.unit.aws import fakes
 from tests.unit.aws.fakes import FakeClient, store
@@ -50,10 +52,15 @@ async def test_a_parameter_arrives_decrypted(client):
     assert WRITTEN.encode() == by_name.value == by_arn.value
     assert (arn, "/prod/app/key", "1") == (by_name.arn, by_name.name, by_name.version_id)
     assert by_name.parameter is not None
-    assert ("SecureString", 1, "text") == by_name.parameter[:3]
+    assert ("SecureString", 1, "text") == (
+        by_name.parameter.type,
+        by_name.parameter.version,
+        by_name.parameter.data_type,
+    )
     assert b"kms:" in cipher.value
-    assert "parameter '/prod/app/nope' was not found in Parameter Store in this region and this account" == str(
-        caught.value
+    assert "Parameter /prod/app/nope not found." == caught.value.aws_message
+    assert "parameter '/prod/app/nope' was not found in Parameter Store in this region and this account" == (
+        str(caught.value).removesuffix(f": {caught.value.aws_message}")
     )
 
 
@@ -118,9 +125,9 @@ async def test_ten_are_asked_for_in_one_call():
 
 
 async def test_what_no_batch_gives_is_asked_for_singly():
-    """Paths, versions, labels, and what is not decrypted; and a parameter that is alone."""
-    client = FakeClient(**dict.fromkeys(("/a", "/b", "/b:1", "/c"), CANARY))
-    refs = [ref("/a"), ref("/b", version_id="1"), ref("/c", is_decrypted=False)]
+    """Paths, and what is not decrypted; a second version of a parameter; and a parameter that is alone."""
+    client = FakeClient(**dict.fromkeys(("/b", "/b:1", "/c"), CANARY))
+    refs = [ref("/b", version_id="1"), ref("/c", is_decrypted=False), ref("/b", is_decrypted=False)]
     found = await fetch_all(store(client), refs)
 
     assert {Secret} == set(map(type, found.values()))
@@ -265,3 +272,108 @@ async def test_a_failure_is_a_parameters(fault, error, said):
         await store(client, 0.5).fetch(ref("p"))
 
     assert said in str(caught.value)
+
+
+# Versions and labels in a batch.
+
+
+def selected(name: str, selector: str | None, version: int = 3) -> dict[str, object]:
+    """Return a parameter of a batch as AWS gives it for a selector."""
+    return {**fakes.parameter(name, f"{CANARY} {version}"), "Version": version, "Selector": selector}
+
+
+async def test_versions_and_labels_are_asked_for_in_one_call():
+    """Each is the one that was asked for, by its selector; AWS's answer has it apart from the name."""
+    client = FakeClient()
+    items = [selected("/c", None, 9), selected("/b", ":stable", 2), selected("/a", ":3"), "nothing"]
+    client.fault = lambda *_: {"Parameters": items, "InvalidParameters": []}
+    refs = [ref("/a", version_id="3"), ref("/b", version_stage="stable"), ref("/c")]
+    found = await fetch_all(store(client), refs)
+
+    assert ["3", "2", "9"] == [found[one].version_id for one in refs]  # type: ignore[union-attr]
+    assert [("get_parameters", ["/a:3", "/b:stable", "/c"])] == client.calls
+
+
+async def test_of_two_versions_of_one_parameter_the_second_has_its_own_call():
+    """No answer can mistake one for the other."""
+    client = FakeClient(**dict.fromkeys(("/a", "/a:3", "/b"), CANARY))
+    await fetch_all(store(client), [ref("/a"), ref("/a", version_id="3"), ref("/b")])
+
+    assert [("get_parameters", ["/a", "/b"]), ("get_parameter", ["/a:3"])] == client.calls
+
+
+@pytest.mark.parametrize(
+    ("asked", "selector", "version", "is_taken"),
+    [
+        ({"version_id": "3"}, None, 3, True),
+        ({"version_id": "3"}, None, 4, False),
+        ({"version_id": "3"}, ":4", 4, False),
+        ({"version_stage": "stable"}, None, 3, False),
+        ({"version_stage": "stable"}, ":stable", 3, True),
+        ({}, ":3", 3, False),
+        ({}, None, 3, True),
+    ],
+)
+async def test_another_version_than_was_asked_for_is_not_taken(asked, selector, version, is_taken):
+    """It is asked for by itself."""
+    client = FakeClient()
+    items = [selected("/a", selector, version), selected("/b", None)]
+    client.fault = lambda operation, _: {"Parameters": items} if operation == "get_parameters" else None
+    await fetch_all(store(client), [ref("/a", **asked), ref("/b")])
+
+    assert (0 if is_taken else 1) == client.count("get_parameter")
+
+
+async def test_a_version_that_a_batch_calls_invalid_is_asked_for_by_itself():
+    """Only then AWS says whether the parameter or the version is missing."""
+    client = FakeClient(**{"/b": CANARY})
+    client.fault = lambda operation, _: ("ParameterVersionNotFound", 400) if operation == "get_parameter" else None
+    refs = [ref("/a", version_id="9"), ref("/b")]
+    found = await fetch_all(store(client), refs)
+
+    assert isinstance(found[refs[0]], VersionNotFound)
+
+
+# A reference to a binary secret.
+
+
+@pytest.mark.parametrize(
+    ("source_result", "value", "has_value"),
+    [
+        ('{"SecretBinary": "AAEC"}', b"\0\1\2", True),
+        ('{"secretBinary": "AAEC"}', b"\0\1\2", True),
+        ('{"SecretBinary": "A"}', b"", False),
+        ('{"SecretBinary": {"hb": [0]}}', b"", False),
+        ("{}", b"", False),
+        ("[]", b"", False),
+        ("nothing", b"", False),
+    ],
+)
+async def test_a_reference_to_a_binary_secret_has_its_bytes_from_the_source(source_result, value, has_value):
+    """AWS gives no value for it, but Secrets Manager's answer."""
+    client = FakeClient()
+    name = "/aws/reference/secretsmanager/bin"
+    item = {"Name": name, "Value": None, "Version": 0, "Type": "SecureString", "SourceResult": source_result}
+    client.fault = lambda *_: {"Parameter": item}
+    found = await store(client).fetch(ref(name))
+
+    assert (value, False, has_value) == (found.value, found.is_text, found.has_value)
+    assert found.parameter is not None
+    assert (source_result, None) == (found.parameter.source_result, found.parameter.data_type)
+
+
+@pytest.mark.parametrize("zone", ["X-24", "X24", "X-24:30"])
+async def test_a_time_zone_of_a_day_or_more_does_no_harm(client, monkeypatch, zone):
+    """Timestamps do not pass through local time. POSIX allows such zones."""
+    client.put_parameter(Name=f"/tz/{zone[1:].replace(':', '.')}", Value=CANARY, Type="String")
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        async with real_store() as parameters:
+            found = await parameters.fetch(ref(f"/tz/{zone[1:].replace(':', '.')}"))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert CANARY.encode() == found.value
+    assert abs((found.created_at or 0) - time.time()) < PATIENCE_SECONDS * 10

@@ -7,7 +7,7 @@ import pytest
 from secrets_cache.aws.secretsmanager import BATCH_SIZE, match, to_secret
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import AwsContext, Ref, Secret
-from secrets_cache.errors import SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
+from secrets_cache.errors import SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable, VersionNotFound
 from tests.support.fakes import CANARY, fetch_all, secret, with_fields
 from tests.support.upstream import ACCOUNT, arn_of
 from tests.unit.aws import fakes
@@ -95,6 +95,22 @@ async def test_a_batch_against_moto(aws):
 
 
 # What is asked for.
+
+
+@pytest.mark.parametrize(
+    ("ref", "kind"),
+    [
+        (Ref("nobody"), SecretNotFound),
+        (Ref("nobody", version_stage="X"), VersionNotFound),
+        (Ref("nobody", version_id="v"), VersionNotFound),
+    ],
+)
+async def test_without_words_what_was_asked_for_decides_what_was_not_found(ref, kind):
+    """AWS has one code for a secret and for its versions."""
+    with pytest.raises(SecretNotFound) as caught:
+        await manager(FakeClient()).fetch(ref)
+
+    assert kind is type(caught.value)
 
 
 async def test_a_version_is_asked_for_only_where_it_is_given():

@@ -164,7 +164,8 @@ async def test_where_there_is_none_is_told(upstream, context, place, together):
         error = await fail(aws, ref, together=together)
 
     assert isinstance(error, SecretNotFound)
-    assert f"secret 'a' was not found in AWS Secrets Manager in {place}" == str(error)
+    said = "Secrets Manager can't find the specified secret."
+    assert f"secret 'a' was not found in AWS Secrets Manager in {place}: {said}" == str(error)
 
 
 @pytest.mark.parametrize("together", [False, True])

@@ -195,6 +195,33 @@ async def test_a_service_that_has_refused_a_batch_is_not_asked_for_one_again(sto
     assert 3 == len(store.singles)
 
 
+async def test_a_service_that_has_refused_a_batch_is_asked_for_one_an_hour_later():
+    """Somebody may have given the permission since. A wall clock that went back says nothing of the time."""
+    clock = FakeClock()
+    store = FakeStore(clock=clock)
+    store.batch = failing(REFUSED)
+    asked = []
+    for seconds in (0, 3599, 1, 3599):
+        clock.tick(seconds)
+        await collect(store, refs(3))
+        asked.append(len(store.batches))
+    clock.step_wall(-10_000)
+    await collect(store, refs(3))
+
+    assert [1, 1, 2, 2] == asked
+    assert 3 == len(store.batches)
+
+
+@pytest.mark.parametrize("code", ["UnrecognizedClientException", "InvalidSignatureException"])
+async def test_credentials_that_are_rejected_are_no_refusal_of_batches(store, code):
+    """There may be other ones for the next call."""
+    store.batch = failing(SecretRefused("batch", code=code))
+    for _ in range(2):
+        await collect(store, refs(3))
+
+    assert 2 == len(store.batches)
+
+
 async def test_a_failure_that_is_the_same_for_all_is_asked_for_by_none(store, caplog):
     """The service decides which failures are. The batch was not refused then, and may be asked for again."""
     store.batch, store.shared = failing(REFUSED), True

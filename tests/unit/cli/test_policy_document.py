@@ -66,6 +66,14 @@ def test_patterns_that_cover_one_another_leave_one():
     assert 1 == len(read["Resource"])
 
 
+def test_a_version_of_a_parameter_is_no_resource():
+    """IAM knows the parameter only. Two versions of one are read together with others, and allowed once."""
+    single, together, _ = build("parameters: ['/x:3', {id: /x, label: stable}, /y]")["Statement"]
+
+    assert [f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/{name}" for name in "xy"] == single["Resource"]
+    assert ("ssm:GetParameters", single["Resource"]) == (together["Action"], together["Resource"])
+
+
 def test_a_name_needs_a_place():
     """A star in place of an unknown region or account would allow too much. An ARN needs no place."""
     for place, missing in ((Place("", ACCOUNT), "region"), (Place(REGION, ""), "account")):

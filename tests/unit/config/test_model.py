@@ -27,8 +27,14 @@ def test_an_id_that_is_the_name_of_another_secret_means_that_secret():
         ("parameters: [/a/b]", Ref("/a/b", is_parameter=True), ("/a/b", "a/b")),
         ("parameters: [x]", Ref("x", is_parameter=True), ("x",)),
         ("parameters: [{id: /a/, name: app}]", Ref("/a/", is_parameter=True), ("app", "/a/", "a/")),
-        ("parameters: [{id: /x, version: 3}]", Ref("/x", "3", is_parameter=True), ("/x", "x")),
-        ("parameters: [{id: /x, label: prod}]", Ref("/x", None, "prod", is_parameter=True), ("/x", "x")),
+        ("parameters: [{id: /x, version: 3}]", Ref("/x", "3", is_parameter=True), ("/x", "/x:3", "x", "x:3")),
+        (
+            "parameters: [{id: /x, label: prod}]",
+            Ref("/x", None, "prod", is_parameter=True),
+            ("/x", "/x:prod", "x", "x:prod"),
+        ),
+        ("parameters: [/x:3]", Ref("/x", "3", is_parameter=True), ("/x:3", "/x", "x", "x:3")),
+        ("parameters: ['/x:prod']", Ref("/x", None, "prod", is_parameter=True), ("/x:prod", "/x", "x", "x:prod")),
         ("secrets: [{id: a, region: eu-west-1}]", Ref("a", context=AwsContext("eu-west-1")), ("a",)),
     ],
 )

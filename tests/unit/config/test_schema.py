@@ -198,6 +198,8 @@ def test_parameters_by_name_path_arn_version_and_label():
           - {arn}
           - {{id: /v, name: third, version: 3}}
           - {{id: /v, name: stable, label: prod, required: true}}
+          - /w:3
+          - {arn}:prod
         """
     )
 
@@ -208,6 +210,8 @@ def test_parameters_by_name_path_arn_version_and_label():
         (arn, Ref(arn, is_parameter=True)),
         ("third", Ref("/v", "3", is_parameter=True)),
         ("stable", Ref("/v", None, "prod", is_parameter=True)),
+        ("/w:3", Ref("/w", "3", is_parameter=True)),
+        (f"{arn}:prod", Ref(arn, None, "prod", is_parameter=True)),
     ] == [(item.name, item.ref) for item in config.parameters]
     assert [item.name for item in (*config.secrets, *config.parameters)] == [item.name for item in config.listed]
 
@@ -219,6 +223,11 @@ def test_parameters_by_name_path_arn_version_and_label():
         ("parameters: [{id: /a, label: 1a}]", "parameters[0].label", "it does not start with a digit"),
         ("parameters: [{id: /a, version: 1, label: b}]", "parameters[0]", "either version or label"),
         ("parameters: [{id: /a/, version: 1}]", "parameters[0]", "a path without version and label"),
+        ("parameters: [{id: '/a:1', version: 1}]", "parameters[0]", "either version or label, once"),
+        ("parameters: [{id: '/a:b', version: 1}]", "parameters[0]", "either version or label, once"),
+        ("parameters: ['/a/:1']", "parameters[0]", "a version or a label may follow a colon"),
+        ("parameters: ['/a:0']", "parameters[0]", "a version or a label may follow a colon"),
+        ("parameters: ['/a:1b']", "parameters[0]", "a version or a label may follow a colon"),
         ("secrets: [a]\nparameters: [{id: /a, name: a}]", "parameters[0]", "each name only once"),
         ("secrets: [{id: a, external_id: '12'}]", "secrets[0].external_id", "external_id only together with role_arn"),
         ("secrets: [{id: a, session_name: 'a b'}]", "secrets[0].session_name", "a session name"),

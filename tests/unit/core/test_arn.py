@@ -2,7 +2,14 @@
 
 import pytest
 
-from secrets_cache.core.arn import Arn, SecretReference, expand_parameter_name, find_region, list_possible_names
+from secrets_cache.core.arn import (
+    Arn,
+    SecretReference,
+    expand_parameter_name,
+    find_region,
+    list_possible_names,
+    split_selector,
+)
 from tests.support.upstream import arn_of
 
 PARAMETER = "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/app/db"
@@ -116,3 +123,20 @@ DB = arn_of("db")
 def test_a_reference_is_an_arn_with_a_key_and_a_version_behind_it(text, parts):
     """As a task definition of ECS has it; each part may be empty. Everything else is an id alone."""
     assert parts == SecretReference.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("parameter_id", "parts"),
+    [
+        ("/app/db", ("/app/db", None, None)),
+        ("/app/db:3", ("/app/db", "3", None)),
+        ("db:stable", ("db", None, "stable")),
+        (PARAMETER, (PARAMETER, None, None)),
+        (f"{PARAMETER}:3", (PARAMETER, "3", None)),
+        (f"{PARAMETER}:stable", (PARAMETER, None, "stable")),
+        ("db:", ("db:", None, None)),
+    ],
+)
+def test_a_selector_is_a_version_or_a_label(parameter_id, parts):
+    """A name holds no colon; an ARN has its own ones."""
+    assert parts == split_selector(parameter_id)

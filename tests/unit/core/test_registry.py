@@ -182,6 +182,13 @@ def test_the_arn_of_a_parameter_is_no_secrets():
     assert Ref(f"{PARAMETER_ARN}/x", is_parameter=True) == found.ref
 
 
+def test_the_arn_of_a_parameter_may_have_a_selector():
+    """The version is part of what is asked for, not of the ARN."""
+    found = entries(allow=("arn:aws:ssm:*",)).find_by_name(f"{PARAMETER_ARN}/x:3", None, None)
+
+    assert Ref(f"{PARAMETER_ARN}/x", "3", is_parameter=True) == found.ref
+
+
 def test_a_listed_parameter_answers_to_the_name_that_its_arn_has():
     """Once it is fetched; before that, whoever asks waits for it."""
     found = entries(ListedEntry(ref=Ref(f"{PARAMETER_ARN}/a/b", is_parameter=True), names=("p",), policy=policy()))

@@ -79,3 +79,18 @@ def test_refs_differ_by_version():
 def test_only_a_secure_string_is_encrypted(kind, is_encrypted):
     """As AWS names the types."""
     assert is_encrypted is ParameterFacts(kind, 1).is_encrypted
+
+
+def test_the_source_of_a_reference_never_shows():
+    """It is Secrets Manager's whole answer, the secret included."""
+    facts = ParameterFacts("SecureString", 0, source_result=CANARY)
+
+    assert CANARY not in repr(facts)
+    assert facts == ParameterFacts("SecureString", 0, source_result=CANARY)
+
+
+def test_a_parameter_may_have_no_value():
+    """A secret always has one."""
+    parameter = with_fields(secret(), parameter=ParameterFacts("SecureString", 0, has_value=False))
+
+    assert [True, False] == [secret().has_value, parameter.has_value]

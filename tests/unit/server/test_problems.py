@@ -2,7 +2,14 @@
 
 import pytest
 
-from secrets_cache.errors import ExtensionsApiError, SecretRefused, SecretTimeout, SecretUnavailable
+from secrets_cache.errors import (
+    ExtensionsApiError,
+    SecretNotFound,
+    SecretRefused,
+    SecretTimeout,
+    SecretUnavailable,
+    VersionNotFound,
+)
 from secrets_cache.server.problems import PROBLEM_TYPES, find_problem_type
 from tests.support.fakes import CANARY
 
@@ -35,6 +42,23 @@ async def test_what_aws_did_is_told_apart(running, error, status, code, aws_code
         assert (status, code, aws_code) == (details["status"], details["code"], details["aws_code"])
     assert 1 == len(running.source.fetched)
     assert ("1" if status in {503, 504} else None) == running.headers.get("Retry-After")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SecretNotFound("x", aws_message="it is not there"), "secret-not-found"),
+        (VersionNotFound("x", aws_message="no value for staging label: X"), "version-not-found"),
+    ],
+)
+async def test_not_found_says_what_aws_said(running, error, code):
+    """404, with a code for what was missing, and AWS's own words in the detail."""
+    running.source.error["allowed"] = error
+
+    details = await running.problem("/cache/allowed")
+
+    assert (404, code) == (details["status"], details["code"])
+    assert details["detail"].endswith(f": {error.aws_message}")
 
 
 async def test_retry_after_says_when_there_will_be_another_try(running):

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secrets_cache.core.freshness import CachedValue
-from secrets_cache.errors import SecretUnavailable
+from secrets_cache.core.secret import ParameterFacts
+from secrets_cache.errors import SecretUnavailable, ValueMissing
 from secrets_cache.server.representation import matches_etag, represent
-from tests.support.fakes import CANARY, FakeClock, secret
+from tests.support.fakes import CANARY, FakeClock, secret, with_fields
 from tests.support.http_server import VALUES, encoded
 
 
@@ -156,3 +157,12 @@ def test_a_representation_does_not_show_its_body():
         assert CANARY.encode() in represented.body
         assert CANARY not in f"{represented} {represented!r} {[represented]}"
         assert represented != represent(held, "db", None)
+
+
+def test_a_parameter_without_a_value_is_refused():
+    """An empty value would look like one."""
+    parameter = with_fields(secret(), parameter=ParameterFacts("SecureString", 0, has_value=False))
+    now = FakeClock().now()
+
+    with pytest.raises(ValueMissing, match="parameter 'p' has no value: it refers to a binary secret"):
+        represent(CachedValue(parameter, now, now.wall, 1.0), "p", None)

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from secrets_cache.config import VariablesFrom
-from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, VariablesFailed
+from secrets_cache.errors import (
+    SecretError,
+    SecretNotFound,
+    SecretRefused,
+    SecretTimeout,
+    VariablesFailed,
+    VersionNotFound,
+)
 from secrets_cache.variables.resolve import resolve
 
 
@@ -72,6 +79,7 @@ async def test_a_variable_that_is_refused_is_logged_by_name(caplog):
     ("error", "said"),
     [
         (SecretNotFound("a"), "check its name and its region (SECRET_REGION)"),
+        (VersionNotFound("a", aws_message="no label X"), "this account: no label X; check its version or label"),
         (
             SecretRefused("a", code="AccessDeniedException"),
             "allow the role secretsmanager:GetSecretValue on this secret",

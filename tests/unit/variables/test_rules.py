@@ -6,6 +6,7 @@ from secrets_cache.config import ListedSecret, VariablesFrom
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.variables.rules import Wanted, find_ref, index_names, make_rules
+from tests.support.configuration import read_valid
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf"
 ELSEWHERE = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf"
@@ -150,3 +151,27 @@ def test_what_cannot_be_meant_says_where_and_what_is_allowed(environ, said):
         wanted(**environ)
 
     assert said in str(caught.value)
+
+
+PARAMETER_ARN = "arn:aws:ssm:eu-west-1:123456789012:parameter/x"
+
+
+@pytest.mark.parametrize(
+    ("listed", "reference", "ref"),
+    [
+        ("", "ssm:///x:3", Ref("/x", "3", is_parameter=True)),
+        ("", "ssm:///x:stable", Ref("/x", None, "stable", is_parameter=True)),
+        ("", f"ssm://{PARAMETER_ARN}:3", Ref(PARAMETER_ARN, "3", is_parameter=True)),
+        ("'/x:3'", "ssm:///x:3", Ref("/x", "3", is_parameter=True)),
+        ("{id: /x, version: 3, name: y}", "ssm:///x:3", Ref("/x", "3", is_parameter=True)),
+        ("/app/", "ssm:///app/x:3", Ref("/app/x", "3", is_parameter=True)),
+        ("/app/", "ssm:///app/x", Ref("/app/x", is_parameter=True)),
+        (f"{{id: /app/, role_arn: {ROLE}}}", "ssm:///app/x:3", Ref("/app/x", "3", None, AwsContext("", ROLE), True)),
+        ("'/app/x:3'", "ssm:///app/x", Ref("/app/x", is_parameter=True)),
+    ],
+)
+def test_a_reference_may_select_a_version_or_a_label(listed, reference, ref):
+    """As AWS writes it; the same version that is listed in another form is the same value."""
+    names = index_names(read_valid(f"parameters: [{listed}]").listed)
+
+    assert ref == find_ref(wanted(DB=reference)[0], names)
