@@ -273,9 +273,6 @@ STORE = {
         parameter("/app/plain", Selector=":3"),
         why="so AWS writes versions and labels",
     ),
-    "`name=/app/plain:3&version=3` | ? | - | 400": Row(
-        PARAMETER + "/app/plain:3&version=3", 400, "Invalid name. A version or a label is given already"
-    ),
     "no `name` | ? | - | 400 `missing parameter name`": Row(PARAMETER, 400, "missing parameter name"),
     f"a name that ends in a slash | {OPAQUE} | - | 400, and AWS is not asked": Row(
         PARAMETER + "%2Fa%2Fb%2F&label=release", 400, "Invalid name. A path is not a parameter"
@@ -387,7 +384,7 @@ FAILURES = {
     f"AWS fails (status 500) | {OPAQUE} | AWS's status, and its error as JSON | as the agent, with `Retry-After`": Row(
         SECRET + "db",
         500,
-        error("InternalServiceError", "oops"),
+        error("InternalServiceError", "AWS answered with status 500"),
         fault=INTERNAL,
         why="an old value is served instead, where there is one",
     ),

@@ -44,7 +44,7 @@ async def test_no_credentials_and_then_some(upstream, monkeypatch):
     async with secrets_client() as client:
         error = (await failure(client)).error
         assert "no-credentials" == error.code
-        assert "no AWS credentials were found; set AWS_PROFILE or AWS_ACCESS_KEY_ID" in str(error)
+        assert "no AWS credentials were found" in str(error)
         assert 0 == upstream.count()
 
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
