@@ -207,7 +207,8 @@ def ask_as_wrapper(address: str) -> object:
             connection.sendall(b"A\0B")
             connection.shutdown(socket.SHUT_WR)
             with connection.makefile("rb") as stream:
-                return f"+LATE={CANARY}\0.\0".encode() == stream.read() or CLOSED
+                # The sign of life comes first.
+                return f"\0+LATE={CANARY}\0.\0".encode() == stream.read() or CLOSED
         except TimeoutError as error:
             return repr(error)
         except OSError:

@@ -1,5 +1,5 @@
 """
-What the process uses, seen from outside, and its tasks, which it writes down when SIGUSR1 tells it to.
+What the process uses, seen from outside, and its tasks, which it writes down when SIGURG tells it to.
 
 Memory, descriptors and threads are the kernel's word. The number of asyncio's tasks is not to be seen from outside: a
 few lines that run in the process before anything of ours answer the signal, and the product knows nothing of them.
@@ -47,7 +47,8 @@ def _soak_report(*_):
     with open(os.environ["SOAK_REPORT"], "a") as file:
         file.write(line + "\\n")
 import signal as _soak_signal
-_soak_signal.signal(_soak_signal.SIGUSR1, _soak_report)
+# One that this program leaves alone.
+_soak_signal.signal(_soak_signal.SIGURG, _soak_report)
 """
 
 
@@ -97,7 +98,7 @@ def _outside(pid: int) -> dict[str, Any]:
 
 def _inside(pid: int, report: Path) -> dict[str, Any]:
     report.write_text("")
-    os.kill(pid, signal.SIGUSR1)
+    os.kill(pid, signal.SIGURG)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not report.read_text().endswith("\n"):
         assert time.monotonic() < deadline, "the process does not report"

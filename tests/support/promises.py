@@ -447,6 +447,25 @@ PROCESS = (
         Mutation("extension.start:main", "os._exit(code)", "sys.exit(code)"),
         ["test_a_thread_that_hangs_does_not_hold_the_end"],
     ),
+    Promise(
+        "No signal but SIGTERM, SIGINT and SIGKILL ends it.",
+        Mutation("survive_signals", "_signal.SIG_IGN if number in FAULTS else note", "_signal.SIG_DFL"),
+        ["test_no_other_signal_ends_the_extension", "test_no_other_signal_ends_serve"],
+    ),
+    Promise(
+        "`serve` ends within its grace period, whatever thread hangs.",
+        Mutation("serve:run", "os._exit(code)", "sys.exit(code)"),
+        ["test_serve_ends_within_its_grace_and_at_once_at_a_second_signal"],
+    ),
+    Promise(
+        "`API_TIMEOUT` bounds the exec wrapper, also where the extension is stopped.",
+        Mutation(
+            "wrapper:_ask_extension",
+            "connection.settimeout(until_sign - time.monotonic())",
+            "connection.settimeout(EXTENSION_SECONDS)",
+        ),
+        ["test_an_extension_that_is_stopped_holds_the_wrapper_for_api_timeout_only"],
+    ),
     # Meanwhile.
     Promise(
         "Credentials that have expired are asked for again.",
