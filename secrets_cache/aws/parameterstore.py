@@ -125,6 +125,8 @@ class ParameterStore(Store):
             page, token = await self._call("get_parameters_by_path", ref.secret_id, arguments, read, budget_seconds)
             members.update((parameter.name, parameter) for parameter in page)
             if not token:
+                if not members:
+                    raise SecretNotFound.of_parameter(ref.secret_id)
                 return _to_path(path, members)
             arguments = {**arguments, "NextToken": token}
         cause = f"there are more than {MAX_PAGES * PAGE_SIZE} parameters below it"

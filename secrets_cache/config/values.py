@@ -39,22 +39,23 @@ class ValueType(Protocol[V_co]):
 
 
 class _Number:
-    """A number from 0 to a bound; 0 itself may be excluded."""
+    """A number between two bounds; by default it is more than 0."""
 
     form: str
     unit = ""
 
-    def __init__(self, *, at_most: int, may_be_zero: bool = False) -> None:
+    def __init__(self, *, at_most: int, at_least: int = 0, may_be_zero: bool = False, least: str = "") -> None:
         self._at_most = at_most
+        self._at_least = at_least
         self._may_be_zero = may_be_zero
-        least = f"at least 0{self.unit}" if may_be_zero else "more than 0"
+        least = least or (f"at least {at_least}{self.unit}" if at_least or may_be_zero else "more than 0")
         self.allowed = self.form.format(bounds=f"{least}, at most {at_most}{self.unit}")
 
     def _parse(self, text: str, factor: int = 1) -> float:
         if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?|\.[0-9]{1,9}", text):
             raise InvalidValue
         number = float(text) * factor
-        if number > self._at_most or (number == 0 and not self._may_be_zero):
+        if not self._at_least <= number <= self._at_most or (number == 0 and not self._may_be_zero):
             raise InvalidValue
         return number
 
@@ -71,13 +72,16 @@ class Duration(_Number):
 
 
 class Minutes(_Number):
-    """Minutes, decimals allowed; parsed to seconds."""
+    """Minutes, decimals allowed, but at least a second; parsed to seconds."""
 
     form = "a number of minutes, decimals allowed; {bounds}"
 
     def parse(self, text: str) -> float:
         """Return the seconds."""
-        return self._parse(text) * 60
+        seconds = self._parse(text) * 60
+        if seconds < 1:
+            raise InvalidValue
+        return seconds
 
 
 class Share(_Number):
@@ -206,8 +210,8 @@ _VERSION = r"[1-9][0-9]{0,18}"
 _LABEL = r"[A-Za-z_.-][A-Za-z0-9_.-]{0,99}"
 
 LONG = Duration(at_most=_MAX_SECONDS, may_be_zero=True)
-TTL = Duration(at_most=_MAX_SECONDS)
-TTL_MINUTES = Minutes(at_most=_MAX_SECONDS // 60)
+TTL = Duration(at_least=1, at_most=_MAX_SECONDS)
+TTL_MINUTES = Minutes(at_most=_MAX_SECONDS // 60, least="at least a second")
 FETCH_TIMEOUT = Duration(at_most=MAX_FETCH_SECONDS)
 REFRESH_AHEAD = Share(at_most=90, may_be_zero=True)
 PORT = Whole(1, MAX_PORT)

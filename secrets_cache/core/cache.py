@@ -17,17 +17,18 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from secrets_cache.core.backoff import Failure
+from secrets_cache.core.backoff import BACKOFF_SECONDS, Failure
 from secrets_cache.core.clock import Clock, Instant, elapsed
+from secrets_cache.core.demand import Demand, wait
 from secrets_cache.core.entry import Entry
 from secrets_cache.core.fetcher import Fetcher
 from secrets_cache.core.freshness import CachedValue, FreshnessPolicy
-from secrets_cache.core.registry import ListedEntry, Registry, find_member_name
+from secrets_cache.core.registry import ListedEntry, Registry
 from secrets_cache.core.results import CacheResult, CacheStatus, EntryReport
 from secrets_cache.core.secret import Ref
 from secrets_cache.core.source import Source
 from secrets_cache.core.stats import FetchEvent, Stats
-from secrets_cache.errors import MemberNotFound, SecretUnavailable
+from secrets_cache.errors import SecretTimeout, SecretUnavailable
 
 MAX_UNLISTED = 1000
 
@@ -44,7 +45,8 @@ class Cache:
         clock: Tells the time.
         random: Returns a random number from 0 to 1: spreads refreshes and back-offs.
         max_unlisted: How many unlisted entries are kept; the least recently used goes first.
-        fetch_timeout_seconds: How long a fetch may take. One that took longer was frozen in between.
+        fetch_timeout_seconds: How long a fetch of one secret may take: one that took longer was frozen in between. A
+            path of many pages may take longer, but a caller waits for it no longer than that. 0 for no limit.
 
     Attributes:
         counts: Counts of answers and fetches.
@@ -95,6 +97,7 @@ class Cache:
         version_id: str | None = None,
         version_stage: str | None = None,
         refresh: bool = False,
+        timeout_seconds: float | None = None,
     ) -> CacheResult:
         """
         Return the secret called `name`, asking AWS only if no cached value is fresh enough.
@@ -107,6 +110,8 @@ class Cache:
             version_id: The version to return; None for the one that `version_stage` names.
             version_stage: The staging label of the version to return; None for the current version.
             refresh: Fetch a new value, but at most once a second, and not during the back-off after a failure.
+            timeout_seconds: How long to wait for a fetch; None for the cache's own limit. The fetch goes on without the
+                caller.
 
         Raises:
             SecretNotConfigured: `name` is neither listed nor allowed.
@@ -114,13 +119,25 @@ class Cache:
             SecretUnavailable: AWS gave no usable answer, and there is no usable cached value.
         """
         self.start_prefetch()
-        awaited = self._registry.list_candidates(name)
-        if awaited:
-            await self._flights.settle(awaited)
-        entry = self._registry.find_by_name(name, version_id, version_stage)
-        return self._select_member(await self._answer(entry, math.inf, refresh=refresh), entry, name)
+        demand = Demand(math.inf, refresh, timeout_seconds)
+        await self._settle(self._registry.list_candidates(name), name, demand)
+        while True:
+            learned = self._registry.find_learned(name)
+            entry = self._registry.find_by_name(name, version_id, version_stage)
+            answer = (await self._answer(entry, demand)).select_member(entry.ref, name, self._clock)
+            if learned is None or answer.secret.has_id(name):
+                return answer
+            # AWS gave it this ARN or name before, and gives it another one now.
+            self._registry.forget(learned, name)
 
-    async def get_any(self, ref: Ref, *, max_age_seconds: float = math.inf, refresh: bool = False) -> CacheResult:
+    async def get_any(
+        self,
+        ref: Ref,
+        *,
+        max_age_seconds: float = math.inf,
+        refresh: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> CacheResult:
         """
         Return the secret that `ref` means, listed and allowed or not: for callers who may ask for anything.
 
@@ -131,118 +148,111 @@ class Cache:
             max_age_seconds: A value of this age or older is fetched again, though it may be fresh. 0 demands a new
                 fetch, and its failure if it fails.
             refresh: As for `get`.
+            timeout_seconds: As for `get`.
 
         Raises:
             SecretNotFound, SecretRefused, SecretUnavailable: As `get` does.
         """
         self.start_prefetch()
-        awaited = self._registry.list_candidates_of_ref(ref)
-        if awaited:
-            await self._flights.settle(awaited)
-        entry = self._registry.find_by_ref(ref)
-        return self._select_member(await self._answer(entry, max_age_seconds, refresh=refresh), entry, ref.secret_id)
+        name, demand = ref.secret_id, Demand(max_age_seconds, refresh, timeout_seconds)
+        await self._settle(self._registry.list_candidates_of_ref(ref), name, demand)
+        while True:
+            entry = self._registry.find_by_ref(ref)
+            learned = None if entry.ref == ref else self._registry.find_learned(name)
+            answer = (await self._answer(entry, demand)).select_member(entry.ref, name, self._clock)
+            if learned is None or answer.secret.has_id(name):
+                return answer
+            self._registry.forget(learned, name)
 
     def is_listed(self, ref: Ref) -> bool:
         """Return whether the configuration lists what `ref` means, so that the ttl in the configuration counts."""
         return self._registry.resolve_ref(ref) in self._registry.listed
 
-    async def _answer(self, entry: Entry, max_age_seconds: float, *, refresh: bool) -> CacheResult:
+    async def _settle(self, refs: Sequence[Ref], name: str, demand: Demand) -> None:
+        """Wait for the fetches that tell whether one of `refs` is called `name`."""
+        if any(ref in self._flights for ref in refs):
+            meant = refs[0]._replace(secret_id=name)
+            await wait(self._flights.settle(refs), meant, demand.wait_seconds, self._clock)
+
+    async def _answer(self, entry: Entry, demand: Demand) -> CacheResult:
         """Answer as the held value's age demands. A failure in force forbids a fetch."""
         now = self._clock.now()
         failure = entry.active_failure(now)
-        is_forced = refresh and (failure is not None or entry.ref in self._flights or entry.may_force_refresh(now))
-        is_young = not is_forced and entry.age(now) < max_age_seconds
+        is_started = failure is not None or entry.ref in self._flights
+        is_forced = demand.refresh and (is_started or entry.may_force_refresh(now))
+        is_young = not is_forced and entry.age(now) < demand.max_age_seconds
         if is_young and entry.is_fresh(now):
             if failure is None and entry.is_refresh_due(now):
                 self._start_fetch(entry)
-            return self._answer_from_memory(entry, CacheStatus.HIT, max_age_seconds)
+            return self._answer_from_memory(entry, CacheStatus.HIT, demand)
         if failure is not None:
-            return self._answer_after_failure(entry, failure, now, max_age_seconds)
+            return self._answer_after_failure(entry, failure, now, demand)
         if is_young and entry.may_serve_while_revalidating(now):
             self._start_fetch(entry)
-            return self._answer_from_memory(entry, CacheStatus.STALE)
+            return self._answer_from_memory(entry, CacheStatus.STALE, demand)
         reason = CacheStatus.FORCED if is_forced else CacheStatus.EXPIRED
-        return await self._answer_after_fetch(entry, reason, now, max_age_seconds)
+        return await self._answer_after_fetch(entry, reason, now, demand)
 
-    def _answer_from_memory(self, entry: Entry, status: CacheStatus, max_age_seconds: float = math.inf) -> CacheResult:
+    def _answer_from_memory(self, entry: Entry, status: CacheStatus, demand: Demand) -> CacheResult:
         if status is CacheStatus.STALE:
             self.counts.stale += 1
         else:
             self.counts.hits += 1
         assert entry.held is not None  # noqa: S101 - an entry without a value has an infinite age
-        is_replayable = status is CacheStatus.HIT and entry.ref in self._registry.listed
-        longest = min(entry.policy.ttl_seconds, entry.held.refresh_age_seconds, max_age_seconds)
+        # A request to refresh has an effect, even where it is answered from memory: the next one may ask AWS.
+        is_replayable = status is CacheStatus.HIT and not demand.refresh and entry.ref in self._registry.listed
+        longest = min(entry.policy.ttl_seconds, entry.held.refresh_age_seconds, demand.max_age_seconds)
         return CacheResult(entry.held, status, longest if is_replayable else 0.0)
 
     async def _answer_after_fetch(
-        self, entry: Entry, status: CacheStatus, asked: Instant, max_age_seconds: float
+        self, entry: Entry, status: CacheStatus, asked: Instant, demand: Demand
     ) -> CacheResult:
         """Wait for the entry's one fetch. `status` is the reason for it where a value was held before `asked`."""
         if entry.held is None:
             status = CacheStatus.MISS
         if status is CacheStatus.FORCED and entry.ref not in self._flights:
             entry.forced_at = self._clock.now()
-        self._start_fetch(entry)
-        outcome = await self._flights.wait(entry.ref)
+        outcome = await self._fetch(entry, demand)
         ttl_seconds, timeout_seconds = entry.policy.ttl_seconds, self._fetch_timeout_seconds
         if isinstance(outcome, CachedValue) and outcome.had_expired(asked, ttl_seconds, timeout_seconds):
             # That fetch was under way when the process was frozen; the next one is sent after the thaw.
-            self._start_fetch(entry)
-            outcome = await self._flights.wait(entry.ref)
+            outcome = await self._fetch(entry, demand)
         if isinstance(outcome, CachedValue):
             self.counts.misses += 1
             return CacheResult(outcome, status)
-        return self._answer_after_failure(entry, outcome, self._clock.now(), max_age_seconds)
+        return self._answer_after_failure(entry, outcome, self._clock.now(), demand)
 
-    def _answer_after_failure(
-        self, entry: Entry, failure: Failure, now: Instant, max_age_seconds: float
-    ) -> CacheResult:
+    async def _fetch(self, entry: Entry, demand: Demand) -> CachedValue | Failure:
+        """Return what the entry's fetch brings, or a failure once the caller has waited for long enough."""
+        self._start_fetch(entry)
+        own_seconds = self._fetch_timeout_seconds if entry.ref.is_path else None
+        seconds = own_seconds if demand.wait_seconds is None else demand.wait_seconds
+        try:
+            return await wait(self._flights.wait(entry.ref), entry.ref, seconds, self._clock)
+        except SecretTimeout as error:
+            is_refused = entry.failure is not None and entry.failure.refused
+            return Failure(error, self._clock.now(), in_a_row=1, backoff_seconds=BACKOFF_SECONDS, refused=is_refused)
+
+    def _answer_after_failure(self, entry: Entry, failure: Failure, now: Instant, demand: Demand) -> CacheResult:
         """Answer with the held value if the entry allows that, else raise the failure's error."""
-        if max_age_seconds > 0 and entry.may_serve_after(failure, now):
-            is_fresh = entry.is_fresh(now) and entry.age(now) < max_age_seconds
-            return self._answer_from_memory(entry, CacheStatus.HIT if is_fresh else CacheStatus.STALE, max_age_seconds)
+        if demand.max_age_seconds > 0 and entry.may_serve_after(failure, now):
+            is_fresh = entry.is_fresh(now) and entry.age(now) < demand.max_age_seconds
+            return self._answer_from_memory(entry, CacheStatus.HIT if is_fresh else CacheStatus.STALE, demand)
         if isinstance(failure.error, SecretUnavailable):
             failure.error.retry_after_seconds = failure.backoff_seconds - elapsed(failure.at, now).seconds
         # Every caller gets the same error: without this, each raise would lengthen its traceback.
         raise failure.error.with_traceback(None)
 
-    def _select_member(self, answer: CacheResult, entry: Entry, name: str) -> CacheResult:
-        """Return the answer for the parameter below a path that `name` means; for anything else the answer itself."""
-        full = find_member_name(entry.ref, name) if entry.ref.is_path else None
-        if full is None:
-            return answer
-        path = answer.held
-        member = (path.secret.members or {}).get(full)
-        if member is None:
-            age_seconds = elapsed(path.sent, self._clock.now()).seconds
-            raise MemberNotFound(name, path=entry.ref.secret_id, age_seconds=age_seconds)
-        held = CachedValue(member, path.sent, path.received_at, path.refresh_age_seconds)
-        return CacheResult(held, answer.status, answer.replayable_seconds)
-
     def _start_fetch(self, entry: Entry) -> None:
         """Start a fetch unless one is under way: of a parameter, together with others that are soon due."""
         if entry.ref in self._flights:
             return
-        together = self._find_due_together(entry)
-        if len(together) > 1:
-            self._fetcher.start_round(together)
+        others = self._registry.list_due_with(entry, self._clock.now())
+        together = [other for other in others if other.ref not in self._flights]
+        if together:
+            self._fetcher.start_round([entry, *together])
         else:
             self._fetcher.start(entry)
-
-    def _find_due_together(self, entry: Entry) -> list[Entry]:
-        """Return the entry and what to fetch with it: Parameter Store has a small quota, and gives ten in one call."""
-        ref, now = entry.ref, self._clock.now()
-        if not ref.is_parameter or ref.is_path or ref not in self._registry.listed:
-            return [entry]
-        others = (other for other in self._registry.listed.values() if other is not entry and not other.ref.is_path)
-        return [entry] + [
-            other
-            for other in others
-            if other.ref.is_parameter
-            and other.ref.context == ref.context
-            and other.ref not in self._flights
-            and other.is_refresh_near(now)
-        ]
 
     def _note_fetch(self, event: FetchEvent) -> None:
         self.generation += 1

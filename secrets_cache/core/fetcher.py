@@ -153,8 +153,9 @@ class Fetcher:
         held = CachedValue(secret, sent, now.wall, entry.policy.pick_refresh_age_seconds(random))
         entry.held, entry.failure = held, None
         self._registry.learn(entry, secret)
-        if is_first and self._registry.shares_name(entry, secret):
-            logger.warning("secret.name_shared", {"secret": entry.name, "name": secret.name})
+        if is_first:
+            for sharing, name in self._registry.list_sharing(entry, secret):
+                logger.warning("secret.name_shared", {"secret": sharing, "name": name})
         logger.log(
             logging.INFO if changed or recovered else logging.DEBUG,
             "secret.refreshed",

@@ -11,8 +11,10 @@ Examples, for a configuration that lists `{id: prod/db, name: db}`, the ARN `arn
 
 Rules
 -----
-1. Listed entries stay. All others together are bounded, and the least recently used goes first.
-2. A secret listed by name answers to its ARN once it has been fetched, and one listed by ARN to its name.
+1. Listed entries stay. All others together are bounded, and the least recently used goes first. Those that never had
+   a value have a bound of their own: no number of names that AWS does not know takes the place of a value.
+2. A secret listed by name answers to its ARN once it has been fetched, and one listed by ARN to its name; until AWS
+   gives another ARN or name for it. Nothing answers to an empty name.
 3. Where two claim a name, the configuration comes before what was learned, and its first entry before its second.
    The order of fetches never decides: of two ARNs with one name, as in two accounts, the first listed one has it.
 4. A name that `allow` covers is left to AWS to resolve: another account's secret of that name never replaces it.
@@ -27,6 +29,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from secrets_cache.core.arn import Arn, expand_parameter_name, list_possible_names, split_selector
+from secrets_cache.core.clock import Instant
 from secrets_cache.core.entry import Entry
 from secrets_cache.core.freshness import FreshnessPolicy
 from secrets_cache.core.secret import AwsContext, Ref, Secret
@@ -56,7 +59,7 @@ class Registry:
         listed: What the configuration lists.
         allow: Patterns of further names that callers may use.
         policy: How long values of unlisted entries may be used.
-        max_unlisted: How many other entries are kept.
+        max_unlisted: How many other entries are kept: with a value, and as many without.
 
     Attributes:
         listed: The listed entries, in the order of the configuration.
@@ -69,13 +72,17 @@ class Registry:
         self._policy = policy
         self._max_unlisted = max_unlisted
         self._unlisted: OrderedDict[Ref, Entry] = OrderedDict()
+        # Those that never had a value: new, or failed so far.
+        self._valueless: OrderedDict[Ref, Entry] = OrderedDict()
         self._names: dict[str, Ref] = {}
         # By learned name: the entries that have it, each with the ARN that AWS gave for it.
         self._learned: dict[str, dict[Ref, str]] = {}
+        # By entry: the names that were learned for it.
+        self._aliases: dict[Ref, tuple[str, ...]] = {}
         self.listed: dict[Ref, Entry] = {}
         for item in listed:
             self.listed.setdefault(item.ref, Entry(item.ref, item.names[0], item.policy))
-            for name in item.names:
+            for name in filter(None, item.names):
                 self._names.setdefault(name, item.ref)
         self._paths = sorted(
             (ref for ref in self.listed if ref.is_path), key=lambda ref: len(ref.secret_id), reverse=True
@@ -165,7 +172,11 @@ class Registry:
         return next((ref for ref in self._paths if find_member_name(ref, name) is not None), None)
 
     def _allows(self, name: str) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in self._allow)
+        return name != "" and any(fnmatchcase(name, pattern) for pattern in self._allow)
+
+    def find_learned(self, name: str) -> Ref | None:
+        """Return the entry that `name` means only because AWS gave it this ARN or name; None for any other name."""
+        return None if name in self._names else self._find_learned(name)
 
     def _find_learned(self, name: str) -> Ref | None:
         having = self._learned.get(name, {})
@@ -190,32 +201,84 @@ class Registry:
         return ref == self._names.get(ref.secret_id, _make_ref(ref.secret_id))
 
     def _get_or_create_unlisted(self, ref: Ref, name: str, policy: FreshnessPolicy) -> Entry:
-        entry = self._unlisted.setdefault(ref, Entry(ref, name, policy))
-        self._unlisted.move_to_end(ref)
-        while len(self._unlisted) > self._max_unlisted:
-            gone, _ = self._unlisted.popitem(last=False)
-            for having in self._learned.values():
-                having.pop(gone, None)
-            self._learned = {alias: having for alias, having in self._learned.items() if having}
+        pool = self._unlisted if ref in self._unlisted else self._valueless
+        entry = pool.setdefault(ref, Entry(ref, name, policy))
+        self._use(pool, ref)
         return entry
+
+    def _use(self, pool: OrderedDict[Ref, Entry], ref: Ref) -> None:
+        """Note that an entry is the most recently used; let the least recently used go if there are too many."""
+        pool.move_to_end(ref)
+        while len(pool) > self._max_unlisted:
+            gone, _ = pool.popitem(last=False)
+            for alias in self._aliases.pop(gone, ()):
+                self.forget(gone, alias)
+
+    def list_due_with(self, entry: Entry, now: Instant) -> list[Entry]:
+        """
+        Return the other listed parameters to fetch together with `entry`; none for a secret.
+
+        Parameter Store has a small quota, and gives ten in one call.
+        """
+        ref = entry.ref
+        if not ref.is_parameter or ref.is_path or ref not in self.listed:
+            return []
+        return [
+            other
+            for other in self.listed.values()
+            if other is not entry
+            and other.ref.is_parameter
+            and not other.ref.is_path
+            and other.ref.context == ref.context
+            and other.is_refresh_near(now)
+        ]
 
     # Names that AWS gives.
 
     def learn(self, entry: Entry, secret: Secret) -> None:
-        """Let an entry answer to the ARN and the name that AWS gave for it."""
+        """Let an entry answer to the ARN and the name that AWS gave for it now, and to none that AWS gave before."""
         ref = entry.ref
+        if self._valueless.get(ref) is entry:
+            self._unlisted[ref] = self._valueless.pop(ref)
+            self._use(self._unlisted, ref)
         # Entries created through the unrestricted listener must not gain aliases on the restricted one.
         is_kept = self.listed.get(ref) is entry or (self._unlisted.get(ref) is entry and self._allows(ref.secret_id))
         if is_kept and self._is_meant_by_id(ref):
-            for alias in (secret.arn, secret.name):
+            aliases = tuple(filter(None, (secret.arn, secret.name)))
+            for alias in self._aliases.get(ref, ()):
+                if alias not in aliases:
+                    self.forget(ref, alias)
+            for alias in aliases:
                 self._learned.setdefault(alias, {})[ref] = secret.arn
+            self._aliases[ref] = aliases
 
-    def shares_name(self, entry: Entry, secret: Secret) -> bool:
-        """Return whether a listed secret's own name means another entry, so that only its ARN or alias reaches it."""
-        if entry.ref not in self.listed or not self._is_meant_by_id(entry.ref) or not _is_arn(entry.ref.secret_id):
-            return False
-        owner = self._names.get(secret.name) or self._find_first_listed(secret.name)
-        return owner not in {None, entry.ref}
+    def forget(self, ref: Ref, alias: str) -> None:
+        """Let an entry no longer answer to a name that was learned for it."""
+        having = self._learned.get(alias, {})
+        having.pop(ref, None)
+        if not having:
+            self._learned.pop(alias, None)
+
+    def list_sharing(self, entry: Entry, secret: Secret) -> list[tuple[str, str]]:
+        """
+        Return the listed secrets, each with the name that AWS gives it, whose own name means another one.
+
+        Only their ARN or alias reaches them. Returned once both are fetched, for the later: `secret` is the first value
+        of `entry`. A secret that is listed twice, by its ARN and by its name, is no other one.
+        """
+        found = {}
+        for name in dict.fromkeys((entry.name, entry.ref.secret_id, secret.name)):
+            owner = self._names.get(name) or self._find_first_listed(name)
+            for ref in self._learned.get(name, ()):
+                if ref in self.listed and _is_arn(ref.secret_id) and owner in self.listed and entry.ref in {ref, owner}:
+                    arns = {self._find_arn(ref), self._find_arn(owner)} - {None}
+                    if len(arns) > 1:
+                        found[self.listed[ref].name] = name
+        return list(found.items())
+
+    def _find_arn(self, ref: Ref) -> str | None:
+        held = self.listed[ref].held
+        return None if held is None else held.secret.arn
 
 
 def find_member_name(path: Ref, name: str) -> str | None:

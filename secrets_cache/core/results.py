@@ -3,10 +3,12 @@
 from enum import Enum
 from typing import Final, NamedTuple
 
-from secrets_cache.core.clock import Instant
+from secrets_cache.core.clock import Clock, Instant, elapsed
 from secrets_cache.core.entry import Entry
 from secrets_cache.core.freshness import CachedValue, State
+from secrets_cache.core.registry import find_member_name
 from secrets_cache.core.secret import Confidential, Ref, Secret
+from secrets_cache.errors import MemberNotFound
 
 
 class CacheStatus(Enum):
@@ -41,6 +43,24 @@ class CacheResult(Confidential):
     def secret(self) -> Secret:
         """The cached secret."""
         return self.held.secret
+
+    def select_member(self, path: Ref, name: str, clock: Clock) -> "CacheResult":
+        """
+        Return the answer for the parameter below `path` that `name` means; for anything but a path this answer.
+
+        Raises:
+            MemberNotFound: AWS did not have it when it was asked for the path.
+        """
+        full = find_member_name(path, name) if path.is_path else None
+        if full is None:
+            return self
+        held = self.held
+        member = (held.secret.members or {}).get(full)
+        if member is None:
+            age_seconds = elapsed(held.sent, clock.now()).seconds
+            raise MemberNotFound(name, path=path.secret_id, age_seconds=age_seconds)
+        value = CachedValue(member, held.sent, held.received_at, held.refresh_age_seconds)
+        return CacheResult(value, self.status, self.replayable_seconds)
 
 
 class EntryKind(Enum):

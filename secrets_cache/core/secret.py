@@ -173,3 +173,7 @@ class Secret(Confidential):
     def has_value(self) -> bool:
         """Whether there is a value; if not, `value` is empty."""
         return self.parameter is None or self.parameter.has_value
+
+    def has_id(self, secret_id: str) -> bool:
+        """Return whether AWS gave this ARN or this name."""
+        return secret_id in (self.arn, self.name)

@@ -18,7 +18,6 @@ Rules
 4. The layer was recorded to send its JSON as text, and some clients parse by content type.
 """
 
-import asyncio
 import base64
 import json
 import math
@@ -120,11 +119,9 @@ class AwsLayerHandler(Handler):
 
     async def _get_result(self, ref: Ref, *, refresh: bool) -> CacheResult:
         timeout = self._layer.parameter_timeout if ref.is_parameter else self._layer.secret_timeout
-        try:
-            async with asyncio.timeout(timeout):
-                return await self.cache.get_any(ref, max_age_seconds=self._find_max_age(ref), refresh=refresh)
-        except TimeoutError:
-            raise SecretTimeout(ref.secret_id, budget_seconds=timeout or 0) from None
+        return await self.cache.get_any(
+            ref, max_age_seconds=self._find_max_age(ref), refresh=refresh, timeout_seconds=timeout
+        )
 
     @contextmanager
     def _limit_contexts(self, ref: Ref) -> Iterator[None]:

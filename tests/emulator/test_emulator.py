@@ -81,8 +81,8 @@ def test_it_registers_for_shutdown_only(function):
 
 
 def test_cache_timeout_refreshes(function, upstream):
-    """Minutes, decimals allowed: after 0.6 s the new value comes without anybody asking AWS by hand."""
-    with function(CACHE_TIMEOUT="0.01") as emulator:
+    """Minutes, decimals allowed: after 1.2 s the new value comes without anybody asking AWS by hand."""
+    with function(CACHE_TIMEOUT="0.02") as emulator:
         emulator.invoke()
         upstream.put("db", f"{CANARY} rotated")
         answer = invoke_until(emulator, lambda answer: answer["now"]["body"] != CANARY)

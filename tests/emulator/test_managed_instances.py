@@ -168,7 +168,7 @@ def test_credentials_that_expire_leave_the_old_value(instance, upstream):
         return stub.aws_error("ExpiredTokenException", "The security token included in the request is expired")
 
     upstream.put("db", CANARY)
-    with instance("secrets: [db]\nttl: 0.3s") as running:
+    with instance("secrets: [db]\nttl: 1s") as running:
         assert (200, CANARY) == running.ask("/cache/db")[0][1::2]
         began, upstream.fault = time.monotonic(), expired
         deadline = began + PATIENCE_SECONDS

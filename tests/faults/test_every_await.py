@@ -34,7 +34,7 @@ from tools.emulator import free_port
 # Each part of the points is a test of its own, which lives so many lives at a time.
 PARTS, TELLERS = 4, 2
 CONFIG = """
-secrets: [db, {id: short, ttl: 0.2s}]
+secrets: [db, {id: short, ttl: 1s}]
 allow: [late, denied]
 fetch_timeout: 1s
 refresh_ahead: 50%

@@ -60,6 +60,7 @@ class FakeSource:
 
     Attributes:
         values: Version numbers by secret id.
+        arns: The ARNs of secrets by secret id, where they are not those of the account of all others.
         error: Raised instead, by id; under "" for every id.
         fetched: The ids asked for one by one, in order.
         asked_together: The ids of each call of `fetch_many`.
@@ -68,6 +69,7 @@ class FakeSource:
 
     def __init__(self) -> None:
         self.values: dict[str, int] = {}
+        self.arns: dict[str, str] = {}
         self.error: dict[str, Exception] = {}
         self.fetched: list[Ref] = []
         self.asked_together: list[tuple[Ref, ...]] = []
@@ -102,7 +104,8 @@ class FakeSource:
             raise SecretNotFound(ref.secret_id)
         number = self.values[ref.secret_id]
         name = ref.secret_id.partition(":secret:")[2].removesuffix("-AbCdEf") or ref.secret_id
-        return secret(name, f"{CANARY} {name} {number} {ref.version_id} {ref.version_stage}", number)
+        found = secret(name, f"{CANARY} {name} {number} {ref.version_id} {ref.version_stage}", number)
+        return with_fields(found, arn=self.arns.get(ref.secret_id, found.arn))
 
 
 async def fetch_all(source: Source, refs: Sequence[Ref]) -> dict[Ref, Secret | SecretError]:

@@ -115,7 +115,7 @@ CACHE = (
     ),
     Promise(
         "Parameters that are due, or have failed, together are asked for with one call.",
-        Mutation("Cache._start_fetch", "len(together) > 1", "False"),
+        Mutation("Cache._start_fetch", "if together:", "if False:"),
         [
             "test_parameters_that_are_soon_due_are_refreshed_together",
             "test_parameters_that_have_expired_come_with_the_first_that_is_asked_for",
@@ -245,7 +245,7 @@ CACHE = (
     # What is kept, and under which name.
     Promise(
         "At most 1,000 entries are kept besides the listed ones, and the least recently used goes first.",
-        Mutation("Registry._get_or_create_unlisted", "len(self._unlisted) > self._max_unlisted", "False"),
+        Mutation("Registry._use", "len(pool) > self._max_unlisted", "False"),
         [
             "test_unlisted_entries_are_bounded_and_the_least_recently_used_goes_first",
             "test_a_thousand_names_besides_the_listed_ones_are_kept",

@@ -219,7 +219,10 @@ PLATFORM = (
         answers={"/register": [(200, {}, b"\xff<html>")]},
     ),
     Seam(
-        "the next event is nonsense", SERVED, (API, "only SHUTDOWN"), answers={"/event/next": [(200, {}, b"\xff[[[")]}
+        "the next event is nonsense",
+        SERVED,
+        (API, "only for SHUTDOWN"),
+        answers={"/event/next": [(200, {}, b"\xff[[[")]},
     ),
     Seam("the Extensions API hangs up on the next event", SERVED, (API, "event/next"), answers={"/event/next": [None]}),
     Seam("the Extensions API fails", SERVED, (API, "status 500"), answers={"/event/next": [(500, {}, b"no")]}),

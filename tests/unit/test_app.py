@@ -87,7 +87,7 @@ async def test_what_is_listed_is_prefetched_and_served_under_each_of_its_names(u
 async def test_a_refresh_comes_by_itself_before_the_value_expires(upstream):
     """The timer refreshes ahead; nobody has to ask."""
     upstream.put("db", f"{CANARY} 1")
-    async with app("secrets: [db]\nttl: 0.4s\nrefresh_ahead: 50%") as running_app:
+    async with app("secrets: [db]\nttl: 1s\nrefresh_ahead: 80%") as running_app:
         await running_app.settled()
         upstream.put("db", f"{CANARY} 2")
         await until(lambda: upstream.count() >= 3)

@@ -88,13 +88,13 @@ async def test_a_path_is_everything_below_it(client):
         path = await parameters.fetch(ref("/tree/"))
         client.put_parameter(Name="/tree/a", Value=CANARY, Type="SecureString", Overwrite=True)
         again = await parameters.fetch(ref("/tree/"))
-        nothing = await parameters.fetch(ref("/nothing/here/"))
+        with pytest.raises(SecretNotFound):
+            await parameters.fetch(ref("/nothing/here/"))
 
     assert {name.removeprefix("/tree/"): f"{CANARY} {name}" for name in names} == json.loads(path.value)
     assert set(names) == set(path.members or ())
     assert path.version_id != again.version_id
     assert CANARY not in repr(path)
-    assert {} == json.loads(nothing.value)
 
 
 async def test_references_to_secrets_manager(client):
@@ -202,6 +202,16 @@ async def test_one_that_is_malformed_concerns_only_itself():
 
     assert [CANARY.encode()] * 2 == [outcome.value for outcome in found.values() if isinstance(outcome, Secret)]
     assert [("get_parameters", ["/a", "/b"]), ("get_parameter", ["/a"])] == client.calls
+
+
+async def test_a_path_with_nothing_below_it_is_not_found():
+    """It is no empty success: whoever lists a path expects parameters there."""
+    client = FakeClient()
+    client.fault = lambda *_: {"Parameters": []}
+    with pytest.raises(SecretNotFound) as caught:
+        await store(client).fetch(ref("/p/"))
+
+    assert str(caught.value).startswith("parameter '/p/' was not found in Parameter Store")
 
 
 async def test_a_path_without_end_is_given_up():

@@ -60,6 +60,7 @@ async def test_one_name_in_two_accounts_is_said_once(setup, caplog):
     """The first listed has it; whoever reads the log learns why the second does not answer to it."""
     other = arn_of("db").replace("123456789012", "999999999999")
     setup.source.values.update({arn_of("db"): 1, other: 2})
+    setup.source.arns[other] = other
     cache = await setup.prefetched(listed("mine", arn_of("db")), listed("theirs", other))
     setup.clock.tick(TTL)
 
@@ -161,7 +162,7 @@ class PathSource(FakeSource):
     def _find(self, ref: Ref) -> Secret:
         found = super()._find(ref)
         members = {f"/app/{name}": secret(f"/app/{name}", version=number) for name, number in self.values.items()}
-        return with_fields(found, members=members) if ref.is_path else found
+        return with_fields(found, arn="", members=members) if ref.is_path else found
 
 
 async def test_what_is_below_a_path_is_fetched_and_grows_old_with_it(clock):
@@ -183,6 +184,68 @@ async def test_what_is_below_a_path_is_fetched_and_grows_old_with_it(clock):
     assert ("version-7", CacheStatus.HIT) == (answer.secret.version_id, answer.status)
     assert ("version-8", CacheStatus.EXPIRED) == (again.secret.version_id, again.status)
     assert (1, 1) == (len(source.asked_together), len(source.fetched))
+
+
+async def test_an_empty_name_means_nothing(clock):
+    """A path has no ARN that it could answer to, and no pattern covers a name that is none."""
+    source = PathSource()
+    source.values.update({"/app/": 1, "a": 7})
+    path = ListedEntry(ref=Ref("/app/", is_parameter=True), names=("/app/",), policy=policy())
+    cache = Setup(source, clock).cache(path, allow=("*",))
+    await cache.prefetch()
+    assert "" == (await cache.get("/app/")).secret.arn
+
+    with pytest.raises(SecretNotConfigured):
+        await cache.get("")
+
+
+async def test_a_secret_made_anew_does_not_answer_to_the_arn_of_its_predecessor(setup):
+    """Neither for who may ask for what is listed, nor for who may ask for anything: AWS is asked for that ARN."""
+    old, new = arn_of("db"), arn_of("db").replace("AbCdEf", "ZyXwVu")
+    cache = await setup.prefetched()
+    assert 1 == version(await cache.get(old))
+    setup.source.values["db"] = 2
+    setup.source.arns["db"] = new
+    await cache.get("db", refresh=True)
+
+    assert 2 == version(await cache.get(new))
+    with pytest.raises(SecretNotConfigured):
+        await cache.get(old)
+    with pytest.raises(SecretNotFound):
+        await cache.get_any(Ref(old))
+    assert [Ref("db"), Ref(old)] == setup.source.fetched
+
+
+async def test_an_arn_that_turns_out_to_be_another_secrets_is_not_answered_with_it(setup):
+    """The old value has expired: the fetch that the ARN itself starts tells that it is the predecessor's."""
+    old = arn_of("db")
+    cache = await setup.prefetched()
+    setup.source.values["db"] = 2
+    setup.source.arns["db"] = old.replace("AbCdEf", "ZyXwVu")
+    setup.clock.tick(TTL)
+
+    with pytest.raises(SecretNotConfigured):
+        await cache.get(old)
+
+
+async def test_names_that_aws_does_not_know_take_no_place_from_a_value(setup):
+    """However many of them there are."""
+    setup.source.values["n0"] = 1
+    cache = await setup.prefetched(allow=("n*",), max_unlisted=2)
+    await cache.get("n0")
+    for number in range(1, 9):
+        with pytest.raises(SecretNotFound):
+            await cache.get(f"n{number}")
+
+    assert CacheStatus.HIT is (await cache.get("n0")).status
+
+
+async def test_one_secret_that_is_listed_by_name_and_by_arn_shares_its_name_with_nobody(setup, caplog):
+    """Both mean the same secret, so there is nothing to warn about."""
+    setup.source.values[arn_of("db")] = 1
+    await setup.prefetched(listed("db"), listed("mine", arn_of("db")))
+
+    assert "secret.name_shared" not in caplog.messages
 
 
 async def test_who_may_ask_for_anything_gets_it_and_shares_the_cache(setup):

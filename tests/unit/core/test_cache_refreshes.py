@@ -9,8 +9,9 @@ from secrets_cache.core.cache import Cache
 from secrets_cache.core.freshness import State
 from secrets_cache.core.results import CacheStatus
 from secrets_cache.core.secret import Ref
-from secrets_cache.errors import SecretUnavailable
+from secrets_cache.errors import SecretTimeout, SecretUnavailable
 from tests.support.caches import REFUSED, TTL, UNAVAILABLE, listed, parameters, policy
+from tests.support.upstream import arn_of
 
 # Prefetch.
 
@@ -185,3 +186,45 @@ async def test_parameters_that_came_together_are_due_together(setup, items, due)
     cache = await setup.prefetched(*items)
 
     assert due * TTL == cache.seconds_to_next_refresh()
+
+
+async def test_the_answer_to_a_forced_refresh_is_not_remembered(setup):
+    """Not even where it comes from memory: the same request, a second later, asks AWS again."""
+    cache = await setup.prefetched()
+    forced = await cache.get("db", refresh=True)
+    limited = await cache.get("db", refresh=True)
+    any_ref = await cache.get_any(Ref("db"), refresh=True)
+    plain = await cache.get("db")
+
+    assert [CacheStatus.FORCED, CacheStatus.HIT, CacheStatus.HIT] == [forced.status, limited.status, any_ref.status]
+    assert [0.0, 0.0, 0.0, TTL] == [one.replayable_seconds for one in (forced, limited, any_ref, plain)]
+
+
+async def test_a_caller_waits_no_longer_than_its_limit_and_the_fetch_goes_on(setup):
+    """A path of many pages may take longer: its caller gets a time-out, and the next one the value."""
+    setup.source.values["/app/"] = 1
+    cache = setup.cache(*parameters("/app/"), listed("db"), fetch_timeout_seconds=0.01)
+    setup.source.gate.clear()
+    with pytest.raises(SecretTimeout, match=r"parameter '/app/' .* within 0\.01 s \(fetch_timeout\)"):
+        await cache.get("/app/")
+    with pytest.raises(SecretTimeout, match=r"secret 'db' .* within 0\.02 s"):
+        await cache.get_any(Ref("db"), timeout_seconds=0.02)
+    with pytest.raises(SecretTimeout, match=r"within 0\.02 s"):
+        await cache.get_any(Ref(arn_of("db")), timeout_seconds=0.02)
+    assert 2 == cache.in_flight
+    setup.source.gate.set()
+    await cache.prefetch()
+
+    assert [CacheStatus.HIT] * 2 == [(await cache.get(name)).status for name in ("/app/", "db")]
+
+
+async def test_a_caller_who_waited_for_long_enough_gets_the_old_value_if_it_may_be_served(setup):
+    """As after any other failure that may pass."""
+    setup.source.values["/app/"] = 1
+    cache = setup.cache(*parameters("/app/", stale_if_error_seconds=3600), fetch_timeout_seconds=0.01)
+    await cache.prefetch()
+    setup.clock.tick(TTL)
+    setup.source.gate.clear()
+
+    assert CacheStatus.STALE is (await cache.get("/app/")).status
+    setup.source.gate.set()

@@ -122,7 +122,7 @@ async def test_a_secret_that_cannot_be_kept_is_a_failure_of_its_own(setup):
 
     async def fetch_many(refs):
         for ref in refs:
-            yield ref, with_fields(secret(ref.secret_id), arn=[] if ref.secret_id == "db" else arn_of("api"))
+            yield ref, with_fields(secret(ref.secret_id), arn=["an ARN"] if ref.secret_id == "db" else arn_of("api"))
 
     setup.source.fetch_many = fetch_many
     cache = await setup.prefetched(listed("db"), listed("api"))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import select
 import socket
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from secrets_cache.errors import VariablesFailed
 from secrets_cache.system.sockets import CHANNEL, bind_channel, open_sockets
 from secrets_cache.variables import wrapper_protocol
 from secrets_cache.variables.wrapper_protocol import Channel
+from tests.conftest import PATIENCE_SECONDS
 from tests.support.fakes import CANARY
 
 # Its own for each process that runs tests: all processes of a machine share these names.
@@ -155,6 +157,10 @@ async def test_a_connection_that_asks_nothing_is_closed():
             writer.close()
             loop = asyncio.get_running_loop()
             deaf.setblocking(False)
+            # Nothing is read before the other side has closed.
+            poll = select.poll()
+            poll.register(deaf, select.POLLHUP)
+            assert await loop.run_in_executor(None, poll.poll, 1000 * PATIENCE_SECONDS)
             # Closed after the sign of life; of the answer, as much has come as the kernel has taken.
             received = b""
             while chunk := await loop.sock_recv(deaf, 1 << 20):

@@ -1,0 +1,53 @@
+"""What a caller demands of an answer, and for how long it waits for one."""
+
+from collections.abc import Awaitable
+from typing import NamedTuple, TypeVar
+
+from secrets_cache.core.clock import Clock
+from secrets_cache.core.retry import timeout_unless_frozen
+from secrets_cache.core.secret import Ref
+from secrets_cache.errors import SecretTimeout
+
+T = TypeVar("T")
+
+# A fetch that AWS does not answer ends at the same limit as its callers' wait. Its error comes first: it knows more.
+GRACE_SECONDS = 0.25
+
+
+class Demand(NamedTuple):
+    """
+    What a caller demands of an answer.
+
+    Attributes:
+        max_age_seconds: A value of this age or older is fetched again.
+        refresh: Whether a new value is fetched though the held one is fresh.
+        wait_seconds: How long the caller waits for a fetch; None for the cache's own limit.
+    """
+
+    max_age_seconds: float
+    refresh: bool
+    wait_seconds: float | None
+
+
+async def wait(work: Awaitable[T], ref: Ref, seconds: float | None, clock: Clock) -> T:
+    """
+    Return what `work` returns; it goes on without a caller who has waited for long enough.
+
+    Args:
+        work: The fetch of `ref`; cancelling the wait must not cancel the fetch.
+        ref: What the error names.
+        seconds: How long to wait; None or 0 for as long as it takes.
+        clock: Tells whether the process was frozen meanwhile.
+
+    Raises:
+        SecretTimeout: The caller has waited for long enough.
+    """
+    if not seconds:
+        return await work
+    try:
+        async with timeout_unless_frozen(seconds + GRACE_SECONDS, clock):
+            return await work
+    except TimeoutError:
+        timeout = SecretTimeout(ref.secret_id, budget_seconds=seconds)
+        timeout.what = "parameter" if ref.is_parameter else "secret"
+        raise timeout from None
