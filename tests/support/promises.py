@@ -115,7 +115,7 @@ CACHE = (
     ),
     Promise(
         "Parameters that are due, or have failed, together are asked for with one call.",
-        Mutation("Cache._start_fetch", "if together:", "if False:"),
+        Mutation("Cache._start_fetch", "self._registry.list_due_with(entry, self._clock.now())", "[]"),
         [
             "test_parameters_that_are_soon_due_are_refreshed_together",
             "test_parameters_that_have_expired_come_with_the_first_that_is_asked_for",
