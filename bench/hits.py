@@ -24,9 +24,9 @@ from tools.emulator import free_port
 MANY = 16
 BUSY = 0.9
 MANY_HITS = 100_000
-# All of these are asked for again more than once a second: a ttl of 0.6 s, less the part that is refreshed ahead.
+# All of these are asked for again about once a second: a ttl of 1.02 s, less the part that is refreshed ahead.
 REFRESHED = 20
-SHORT = {"CACHE_TIMEOUT": "0.01"}
+SHORT = {"CACHE_TIMEOUT": "0.017"}
 REST_SECONDS = 1.0
 
 
