@@ -60,7 +60,9 @@ def test_cache_timeout_is_minutes_and_beats_the_file(text, seconds):
     assert pytest.approx(seconds if text else 7) == read_valid("ttl: 7", CACHE_TIMEOUT=text).ttl
 
 
-@pytest.mark.parametrize("text", ["abc", "0", "-1", "NaN", "inf", "1e3", "10m", "43201", "1,5", "٣", "1" * 400])
+@pytest.mark.parametrize(
+    "text", ["abc", "0", "0.0166", "-1", "NaN", "inf", "1e3", "10m", "43201", "1,5", "٣", "1" * 400]
+)
 def test_a_bad_cache_timeout_takes_the_default_and_is_a_problem(text):
     """It must not mean "never refresh"."""
     config = read("", CACHE_TIMEOUT=text)

@@ -112,6 +112,18 @@ def test_of_two_unlisted_secrets_with_one_name_neither_has_it():
         found.find_by_name("db", None, None)
 
 
+def test_a_name_that_one_of_two_secrets_gives_up_is_the_others():
+    """What AWS no longer says of one does not stand in the way of the other."""
+    found = entries(allow=("arn:*",))
+    fetched(found, arn_of("db"))
+    fetched(found, foreign("db"))
+
+    fetched(found, foreign("db"), "renamed")
+
+    assert Ref(arn_of("db")) == found.find_by_name("db", None, None).ref
+    assert Ref(foreign("db")) == found.find_by_name("renamed", None, None).ref
+
+
 def test_an_arn_without_its_last_six_characters_has_its_name():
     """Though the name itself ends in a hyphen and six characters; another secret then keeps its own."""
     partial = arn_of("my-secret").removesuffix("-AbCdEf")
