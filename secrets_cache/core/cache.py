@@ -97,7 +97,6 @@ class Cache:
         version_id: str | None = None,
         version_stage: str | None = None,
         refresh: bool = False,
-        timeout_seconds: float | None = None,
     ) -> CacheResult:
         """
         Return the secret called `name`, asking AWS only if no cached value is fresh enough.
@@ -110,8 +109,6 @@ class Cache:
             version_id: The version to return; None for the one that `version_stage` names.
             version_stage: The staging label of the version to return; None for the current version.
             refresh: Fetch a new value, but at most once a second, and not during the back-off after a failure.
-            timeout_seconds: How long to wait for a fetch; None for the cache's own limit. The fetch goes on without the
-                caller.
 
         Raises:
             SecretNotConfigured: `name` is neither listed nor allowed.
@@ -119,7 +116,7 @@ class Cache:
             SecretUnavailable: AWS gave no usable answer, and there is no usable cached value.
         """
         self.start_prefetch()
-        demand = Demand(math.inf, refresh, timeout_seconds)
+        demand = Demand(math.inf, refresh, wait_seconds=None)
         await self._settle(self._registry.list_candidates(name), name, demand)
         while True:
             learned = self._registry.find_learned(name)
@@ -148,7 +145,8 @@ class Cache:
             max_age_seconds: A value of this age or older is fetched again, though it may be fresh. 0 demands a new
                 fetch, and its failure if it fails.
             refresh: As for `get`.
-            timeout_seconds: As for `get`.
+            timeout_seconds: How long to wait for a fetch; None for the cache's own limit. The fetch goes on without the
+                caller.
 
         Raises:
             SecretNotFound, SecretRefused, SecretUnavailable: As `get` does.
