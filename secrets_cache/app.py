@@ -99,7 +99,7 @@ async def run_application(
     clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         source = await stack.enter_async_context(build_source(config, environ, clock))
-        cache = build_cache(config, source, clock)
+        cache = build_cache(config, source, clock, own_region=environ.get("AWS_REGION", ""))
         stack.push_async_callback(cache.aclose)
         emf = _attach_emf(config, cache, environ, clock) if config.metrics is Metrics.EMF else None
         application = Application(config, cache)
@@ -208,7 +208,14 @@ def build_source(config: Config, environ: Mapping[str, str], clock: Clock) -> Aw
     )
 
 
-def build_cache(config: Config, source: Source, clock: Clock, random: Callable[[], float] = random_fraction) -> Cache:
+def build_cache(
+    config: Config,
+    source: Source,
+    clock: Clock,
+    random: Callable[[], float] = random_fraction,
+    *,
+    own_region: str = "",
+) -> Cache:
     """Return the cache that a configuration describes."""
     return Cache(
         listed=config.entries(),
@@ -218,6 +225,7 @@ def build_cache(config: Config, source: Source, clock: Clock, random: Callable[[
         clock=clock,
         random=random,
         fetch_timeout_seconds=config.fetch_timeout,
+        own_region=own_region,
         # AWS's 0 means that its protocol remembers nothing; the other protocol still may.
         max_unlisted=config.aws_layer.cache_size or MAX_UNLISTED,
     )

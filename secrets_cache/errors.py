@@ -202,11 +202,13 @@ class SecretUnavailable(SecretError):
         code: AWS's error code, or a code of this project such as "connection-failed".
         cause: What happened, in words.
         advice: What to do about it where this program runs; empty if nothing is known.
+        is_throttled: Whether AWS is overloaded, or the account's quota is used up: asking again soon makes it worse.
         retry_after_seconds: After how long another attempt makes sense; the cache sets it whenever it raises the error.
     """
 
     retry_after_seconds = 1.0
     advice = ""
+    is_throttled = False
 
     def __init__(self, name: str, *, code: str, cause: str) -> None:
         super().__init__(name)

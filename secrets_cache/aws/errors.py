@@ -168,7 +168,9 @@ def _find_meaning(name: str, status: int, code: str, message: str, said: str) ->
         return RetryableError(SecretUnavailable(name, code=code, cause=cause), at_once=True)
     if code in THROTTLED or status == TOO_MANY_REQUESTS:
         cause = _quote("AWS is throttling the calls of this account", said)
-        return RetryableError(SecretUnavailable(name, code=code or str(status), cause=cause), throttled=True)
+        throttled = SecretUnavailable(name, code=code or str(status), cause=cause)
+        throttled.is_throttled = True
+        return RetryableError(throttled)
     if code in PASSING or status >= INTERNAL_SERVER_ERROR:
         cause = f"AWS answered with status {status}"
         return RetryableError(SecretUnavailable(name, code=code or str(status), cause=cause))

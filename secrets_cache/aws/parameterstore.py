@@ -97,6 +97,7 @@ class ParameterStore(Store):
         if isinstance(error, SecretUnavailable):
             shared = SecretUnavailable(ref.secret_id, code=error.code, cause=error.cause)
             shared.aws_status, shared.aws_message = error.aws_status, error.aws_message
+            shared.is_throttled = error.is_throttled
             return _mark_as_parameter(shared)
         return None
 

@@ -15,7 +15,7 @@ Rules
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from secrets_cache.aws.client import MAX_CONNECTIONS, ClientSettings, Service, ServiceClient
 from secrets_cache.aws.direct import choose_client
@@ -25,8 +25,8 @@ from secrets_cache.aws.merge import merge
 from secrets_cache.aws.secretsmanager import BATCH_THRESHOLD, SecretsManager
 from secrets_cache.aws.store import Store
 from secrets_cache.config import Batch
-from secrets_cache.core.arn import find_region
 from secrets_cache.core.clock import Clock
+from secrets_cache.core.recovery import Place, find_place
 from secrets_cache.core.secret import AwsContext, Ref, Secret
 from secrets_cache.core.source import FetchResults
 from secrets_cache.errors import SecretError, SecretNotFound, SecretTimeout
@@ -39,13 +39,6 @@ if TYPE_CHECKING:
 def choose_batch_threshold(batch: Batch) -> int | None:
     """Return the batching threshold for each service, region and role; None for never."""
     return {Batch.AUTO: BATCH_THRESHOLD, Batch.ALWAYS: 0, Batch.NEVER: None}[batch]
-
-
-class _StoreKey(NamedTuple):
-    """What one store serves. A region that is the function's own is empty."""
-
-    is_parameter: bool
-    context: AwsContext
 
 
 class AwsSource:
@@ -76,7 +69,7 @@ class AwsSource:
         self._batch_threshold = batch_threshold
         self._clock = clock
         self._max_connections = min(max_connections or MAX_CONNECTIONS, MAX_CONNECTIONS)
-        self._stores: dict[_StoreKey, Store] = {}
+        self._stores: dict[Place, Store] = {}
         self._roles: dict[AwsContext, Role] = {}
         # Those of what is listed, and those for which AWS has answered; how many single fetches each has under way.
         self._kept: set[AwsContext] = {AwsContext()}
@@ -126,7 +119,7 @@ class AwsSource:
         Refs of one service, region and role are fetched in batches. Closing the generator, or cancelling its consumer,
         ends the calls under way.
         """
-        together: dict[_StoreKey, list[Ref]] = {}
+        together: dict[Place, list[Ref]] = {}
         for ref in refs:
             together.setdefault(self._find_key(ref), []).append(ref)
         self._kept.update(key.context for key in together)
@@ -166,18 +159,16 @@ class AwsSource:
             error.region, error.role_arn = context.region, context.role_arn
         return advise(error, in_lambda=is_in_lambda(self._environ))
 
-    def _find_key(self, ref: Ref) -> _StoreKey:
-        own = self._environ.get("AWS_REGION", "")
-        region = find_region(ref.secret_id, given=ref.context.region, own=own)
-        return _StoreKey(ref.is_parameter, ref.context._replace(region=region))
+    def _find_key(self, ref: Ref) -> Place:
+        return find_place(ref, self._environ.get("AWS_REGION", ""))
 
-    def _find_store(self, key: _StoreKey) -> Store:
+    def _find_store(self, key: Place) -> Store:
         store = self._stores.get(key)
         if store is None:
             store = self._stores[key] = self._create_store(key)
         return store
 
-    def _create_store(self, key: _StoreKey) -> Store:
+    def _create_store(self, key: Place) -> Store:
         role = self._find_role(key.context) if key.context.role_arn else None
         environ = {**self._environ, "AWS_REGION": key.context.region} if key.context.region else self._environ
         service: Service = "ssm" if key.is_parameter else "secretsmanager"

@@ -28,7 +28,7 @@ from secrets_cache.core.results import CacheResult, CacheStatus, EntryReport
 from secrets_cache.core.secret import Ref
 from secrets_cache.core.source import Source
 from secrets_cache.core.stats import FetchEvent, Stats
-from secrets_cache.errors import SecretTimeout, SecretUnavailable
+from secrets_cache.errors import MemberNotFound, SecretTimeout, SecretUnavailable
 
 MAX_UNLISTED = 1000
 
@@ -45,8 +45,9 @@ class Cache:
         clock: Tells the time.
         random: Returns a random number from 0 to 1: spreads refreshes and back-offs.
         max_unlisted: How many unlisted entries are kept; the least recently used goes first.
-        fetch_timeout_seconds: How long a fetch of one secret may take: one that took longer was frozen in between. A
-            path of many pages may take longer, but a caller waits for it no longer than that. 0 for no limit.
+        fetch_timeout_seconds: How long a caller waits, unless it sets a time of its own. A fetch that took longer was
+            frozen in between, or goes on for others. 0 for no limit.
+        own_region: The function's region: secrets of one service, region and role recover together.
 
     Attributes:
         counts: Counts of answers and fetches.
@@ -66,9 +67,11 @@ class Cache:
         random: Callable[[], float],
         max_unlisted: int = MAX_UNLISTED,
         fetch_timeout_seconds: float = 0.0,
+        own_region: str = "",
     ) -> None:
         self._registry = Registry(listed, allow, policy, max_unlisted)
         self._clock = clock
+        self._random = random
         self._fetch_timeout_seconds = fetch_timeout_seconds
         self._has_begun = False
         self.counts = Stats()
@@ -80,6 +83,7 @@ class Cache:
             clock=clock,
             random=random,
             registry=self._registry,
+            own_region=own_region,
             stats=self.counts,
             observe=self._note_fetch,
         )
@@ -97,6 +101,7 @@ class Cache:
         version_id: str | None = None,
         version_stage: str | None = None,
         refresh: bool = False,
+        timeout_seconds: float = 0.0,
     ) -> CacheResult:
         """
         Return the secret called `name`, asking AWS only if no cached value is fresh enough.
@@ -109,6 +114,7 @@ class Cache:
             version_id: The version to return; None for the one that `version_stage` names.
             version_stage: The staging label of the version to return; None for the current version.
             refresh: Fetch a new value, but at most once a second, and not during the back-off after a failure.
+            timeout_seconds: How long to wait; 0 for the cache's own limit. The fetch goes on without the caller.
 
         Raises:
             SecretNotConfigured: `name` is neither listed nor allowed.
@@ -116,16 +122,9 @@ class Cache:
             SecretUnavailable: AWS gave no usable answer, and there is no usable cached value.
         """
         self.start_prefetch()
-        demand = Demand(math.inf, refresh, wait_seconds=None)
+        demand = Demand(math.inf, refresh, timeout_seconds or self._fetch_timeout_seconds, self._clock.now())
         await self._settle(self._registry.list_candidates(name), name, demand)
-        while True:
-            learned = self._registry.find_learned(name)
-            entry = self._registry.find_by_name(name, version_id, version_stage)
-            answer = (await self._answer(entry, demand)).select_member(entry.ref, name, self._clock)
-            if learned is None or answer.secret.has_id(name):
-                return answer
-            # AWS gave it this ARN or name before, and gives it another one now.
-            self._registry.forget(learned, name)
+        return await self._resolve(name, demand, lambda: self._registry.find_by_name(name, version_id, version_stage))
 
     async def get_any(
         self,
@@ -133,7 +132,7 @@ class Cache:
         *,
         max_age_seconds: float = math.inf,
         refresh: bool = False,
-        timeout_seconds: float | None = None,
+        timeout_seconds: float = 0.0,
     ) -> CacheResult:
         """
         Return the secret that `ref` means, listed and allowed or not: for callers who may ask for anything.
@@ -145,22 +144,15 @@ class Cache:
             max_age_seconds: A value of this age or older is fetched again, though it may be fresh. 0 demands a new
                 fetch, and its failure if it fails.
             refresh: As for `get`.
-            timeout_seconds: How long to wait for a fetch; None for the cache's own limit. The fetch goes on without the
-                caller.
+            timeout_seconds: As for `get`.
 
         Raises:
             SecretNotFound, SecretRefused, SecretUnavailable: As `get` does.
         """
         self.start_prefetch()
-        name, demand = ref.secret_id, Demand(max_age_seconds, refresh, timeout_seconds)
-        await self._settle(self._registry.list_candidates_of_ref(ref), name, demand)
-        while True:
-            entry = self._registry.find_by_ref(ref)
-            learned = None if entry.ref == ref else self._registry.find_learned(name)
-            answer = (await self._answer(entry, demand)).select_member(entry.ref, name, self._clock)
-            if learned is None or answer.secret.has_id(name):
-                return answer
-            self._registry.forget(learned, name)
+        demand = Demand(max_age_seconds, refresh, timeout_seconds or self._fetch_timeout_seconds, self._clock.now())
+        await self._settle(self._registry.list_candidates_of_ref(ref), ref.secret_id, demand)
+        return await self._resolve(ref.secret_id, demand, lambda: self._registry.find_by_ref(ref), asked=ref)
 
     def is_listed(self, ref: Ref) -> bool:
         """Return whether the configuration lists what `ref` means, so that the ttl in the configuration counts."""
@@ -169,8 +161,26 @@ class Cache:
     async def _settle(self, refs: Sequence[Ref], name: str, demand: Demand) -> None:
         """Wait for the fetches that tell whether one of `refs` is called `name`."""
         if any(ref in self._flights for ref in refs):
-            meant = refs[0]._replace(secret_id=name)
-            await wait(self._flights.settle(refs), meant, demand.wait_seconds, self._clock)
+            await wait(self._flights.settle(refs), refs[0]._replace(secret_id=name), demand, self._clock)
+
+    async def _resolve(
+        self, name: str, demand: Demand, find: Callable[[], Entry], asked: Ref | None = None
+    ) -> CacheResult:
+        """Return the answer of the entry that `find` finds for `name`, which may be below it, or learned for it."""
+        while True:
+            learned, entry = self._registry.find_learned(name), find()
+            answer = await self._answer(entry, demand)
+            try:
+                answer = answer.select_member(entry.ref, name, self._clock)
+            except MemberNotFound as error:
+                if demand.refresh or not entry.may_look_for_member(error, self._clock.now(), self._random):
+                    raise
+                demand = demand._replace(refresh=True)
+            else:
+                if learned is None or entry.ref == asked or answer.secret.has_id(name):
+                    return answer
+                # AWS gave it this ARN or name before, and gives it another one now.
+                self._registry.forget(learned, name)
 
     async def _answer(self, entry: Entry, demand: Demand) -> CacheResult:
         """Answer as the held value's age demands. A failure in force forbids a fetch."""
@@ -202,17 +212,15 @@ class Cache:
         longest = min(entry.policy.ttl_seconds, entry.held.refresh_age_seconds, demand.max_age_seconds)
         return CacheResult(entry.held, status, longest if is_replayable else 0.0)
 
-    async def _answer_after_fetch(
-        self, entry: Entry, status: CacheStatus, asked: Instant, demand: Demand
-    ) -> CacheResult:
-        """Wait for the entry's one fetch. `status` is the reason for it where a value was held before `asked`."""
+    async def _answer_after_fetch(self, entry: Entry, status: CacheStatus, now: Instant, demand: Demand) -> CacheResult:
+        """Wait for the entry's one fetch. `status` is the reason for it where a value is held."""
         if entry.held is None:
             status = CacheStatus.MISS
         if status is CacheStatus.FORCED and entry.ref not in self._flights:
             entry.forced_at = self._clock.now()
         outcome = await self._fetch(entry, demand)
         ttl_seconds, timeout_seconds = entry.policy.ttl_seconds, self._fetch_timeout_seconds
-        if isinstance(outcome, CachedValue) and outcome.had_expired(asked, ttl_seconds, timeout_seconds):
+        if isinstance(outcome, CachedValue) and outcome.had_expired(now, ttl_seconds, timeout_seconds):
             # That fetch was under way when the process was frozen; the next one is sent after the thaw.
             outcome = await self._fetch(entry, demand)
         if isinstance(outcome, CachedValue):
@@ -223,10 +231,8 @@ class Cache:
     async def _fetch(self, entry: Entry, demand: Demand) -> CachedValue | Failure:
         """Return what the entry's fetch brings, or a failure once the caller has waited for long enough."""
         self._start_fetch(entry)
-        own_seconds = self._fetch_timeout_seconds if entry.ref.is_path else None
-        seconds = own_seconds if demand.wait_seconds is None else demand.wait_seconds
         try:
-            return await wait(self._flights.wait(entry.ref), entry.ref, seconds, self._clock)
+            return await wait(self._flights.wait(entry.ref), entry.ref, demand, self._clock)
         except SecretTimeout as error:
             is_refused = entry.failure is not None and entry.failure.refused
             return Failure(error, self._clock.now(), in_a_row=1, backoff_seconds=BACKOFF_SECONDS, refused=is_refused)
@@ -259,11 +265,7 @@ class Cache:
             observe(event)
 
     async def prefetch(self) -> None:
-        """
-        Fetch every listed secret, once; return when every fetch has ended, well or not.
-
-        A second call waits for the first one's fetches. Cancelling a caller harms no other.
-        """
+        """Return when every listed secret was fetched once, well or not. Cancelling a caller harms no other."""
         self.start_prefetch()
         await self._flights.settle(self._registry.listed)
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from typing import NamedTuple, TypeVar
 
-from secrets_cache.core.clock import Clock
+from secrets_cache.core.clock import Clock, Instant, elapsed
 from secrets_cache.core.retry import timeout_unless_frozen
 from secrets_cache.core.secret import Ref
 from secrets_cache.errors import SecretTimeout
@@ -21,31 +21,35 @@ class Demand(NamedTuple):
     Attributes:
         max_age_seconds: A value of this age or older is fetched again.
         refresh: Whether a new value is fetched though the held one is fresh.
-        wait_seconds: How long the caller waits for a fetch; None for the cache's own limit.
+        wait_seconds: How long the caller waits, all fetches together; 0 for as long as it takes.
+        asked: When the caller asked.
     """
 
     max_age_seconds: float
     refresh: bool
-    wait_seconds: float | None
+    wait_seconds: float
+    asked: Instant
 
 
-async def wait(work: Awaitable[T], ref: Ref, seconds: float | None, clock: Clock) -> T:
+async def wait(work: Awaitable[T], ref: Ref, demand: Demand, clock: Clock) -> T:
     """
     Return what `work` returns; it goes on without a caller who has waited for long enough.
 
     Args:
         work: The fetch of `ref`; cancelling the wait must not cancel the fetch.
         ref: What the error names.
-        seconds: How long to wait; None or 0 for as long as it takes.
-        clock: Tells whether the process was frozen meanwhile.
+        demand: Says how long to wait. If the process was frozen since the caller asked, that time begins anew.
+        clock: Tells the time.
 
     Raises:
         SecretTimeout: The caller has waited for long enough.
     """
+    seconds = demand.wait_seconds
     if not seconds:
         return await work
+    waited = elapsed(demand.asked, clock.now()).seconds
     try:
-        async with timeout_unless_frozen(seconds + GRACE_SECONDS, clock):
+        async with timeout_unless_frozen(seconds + GRACE_SECONDS - (waited if waited < seconds else 0.0), clock):
             return await work
     except TimeoutError:
         timeout = SecretTimeout(ref.secret_id, budget_seconds=seconds)

@@ -5,16 +5,18 @@ Rules
 -----
 1. Every question is answered for the instant that is handed in; nothing is remembered of earlier questions.
 2. A definite refusal is never masked by an old value once that has expired, until AWS gives a value again.
-3. Only a fetch changes the value, and only a forced refresh changes when the next one is allowed.
+3. Only a fetch changes the value. A forced refresh, and the search for a parameter below a path, only change when the
+   next one is allowed.
 """
 
 import math
+from collections.abc import Callable
 
 from secrets_cache.core.backoff import Failure
 from secrets_cache.core.clock import Instant, elapsed
 from secrets_cache.core.freshness import CachedValue, FreshnessPolicy, State
 from secrets_cache.core.secret import Ref
-from secrets_cache.errors import SecretUnavailable
+from secrets_cache.errors import MemberNotFound, SecretUnavailable
 
 FORCED_INTERVAL_SECONDS = 1.0
 
@@ -30,11 +32,13 @@ class Entry:
         held: The last value; None before the first.
         failure: The last fetch's failure; None if the last fetch succeeded, or there was none.
         forced_at: When the last forced refresh began; None before the first.
+        member_missing: When AWS was last asked for a path again because of a parameter that is not below it; None if
+            that was never so, or the path has changed since.
         fetches_ended: How many fetches have ended, well or not.
         failures: How many fetches failed.
     """
 
-    __slots__ = ("failure", "failures", "fetches_ended", "forced_at", "held", "name", "policy", "ref")
+    __slots__ = ("failure", "failures", "fetches_ended", "forced_at", "held", "member_missing", "name", "policy", "ref")
 
     def __init__(self, ref: Ref, name: str, policy: FreshnessPolicy) -> None:
         self.ref = ref
@@ -43,6 +47,7 @@ class Entry:
         self.held: CachedValue | None = None
         self.failure: Failure | None = None
         self.forced_at: Instant | None = None
+        self.member_missing: Failure | None = None
         self.fetches_ended = 0
         self.failures = 0
 
@@ -84,10 +89,7 @@ class Entry:
 
     def active_failure(self, now: Instant) -> Failure | None:
         """Return the failure whose back-off forbids another fetch; None if there is none, or its end is unknown."""
-        if self.failure is None:
-            return None
-        since = elapsed(self.failure.at, now)
-        return self.failure if not since.backwards and since.seconds < self.failure.backoff_seconds else None
+        return self.failure if self.failure is not None and self.failure.is_active(now) else None
 
     def may_force_refresh(self, now: Instant) -> bool:
         """Return whether the last forced refresh is long enough ago for another one."""
@@ -95,6 +97,14 @@ class Entry:
             return True
         since = elapsed(self.forced_at, now)
         return since.backwards or since.seconds >= FORCED_INTERVAL_SECONDS
+
+    def may_look_for_member(self, error: MemberNotFound, now: Instant, random: Callable[[], float]) -> bool:
+        """Return whether AWS may be asked for a path again, as it may have the parameter now; then not for a while."""
+        is_waiting = self.member_missing is not None and self.member_missing.is_active(now)
+        if is_waiting or error.age_seconds < FORCED_INTERVAL_SECONDS:
+            return False
+        self.member_missing = Failure.after(self.member_missing, error, now, random)
+        return True
 
     def seconds_to_refresh(self, now: Instant) -> float:
         """Return the seconds until a refresh is due: infinite for never, 0 or less for now."""

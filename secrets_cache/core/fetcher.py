@@ -21,6 +21,7 @@ from secrets_cache.core.backoff import Failure
 from secrets_cache.core.clock import Clock, Instant, elapsed
 from secrets_cache.core.entry import Entry
 from secrets_cache.core.freshness import CachedValue
+from secrets_cache.core.recovery import Recovery
 from secrets_cache.core.registry import Registry
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.core.single_flight import SingleFlight
@@ -40,6 +41,7 @@ class Fetcher:
         clock: Tells the time.
         random: Returns a random number from 0 to 1: spreads refreshes and back-offs.
         registry: Learns each secret's other names.
+        own_region: The function's region.
         stats: Counts the fetches.
         observe: Called with each fetch that has ended; raises nothing.
 
@@ -55,6 +57,7 @@ class Fetcher:
         clock: Clock,
         random: Callable[[], float],
         registry: Registry,
+        own_region: str,
         stats: Stats,
         observe: Callable[[FetchEvent], None],
     ) -> None:
@@ -62,6 +65,7 @@ class Fetcher:
         self._clock = clock
         self._random = random
         self._registry = registry
+        self._recovery = Recovery(own_region, random)
         self._stats = stats
         self._observe = observe
         self.flights: SingleFlight[Ref, CachedValue | Failure] = SingleFlight()
@@ -132,6 +136,7 @@ class Fetcher:
                 outcome = self._keep_failure(entry, result, now, random)
         except Exception as error:  # noqa: BLE001 - rule 2
             outcome = self._keep_failure(entry, _unexpected(entry, error), now, random)
+        self._recovery.note(entry, outcome, self._registry.list_all(), now)
         has_failed = isinstance(outcome, Failure)
         # Not `elapsed`: how long the process was frozen says nothing about AWS.
         seconds = max(0.0, now.monotonic - sent.monotonic)
@@ -152,6 +157,8 @@ class Fetcher:
         recovered = entry.failure is not None
         held = CachedValue(secret, sent, now.wall, entry.policy.pick_refresh_age_seconds(random))
         entry.held, entry.failure = held, None
+        if changed:
+            entry.member_missing = None
         self._registry.learn(entry, secret)
         if is_first:
             for sharing, name in self._registry.list_sharing(entry, secret):

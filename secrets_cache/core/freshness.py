@@ -19,6 +19,8 @@ from typing import Final, NamedTuple
 from secrets_cache.core.clock import Instant, elapsed
 from secrets_cache.core.secret import Confidential, Secret
 
+MIN_REFRESH_AGE_SECONDS = 1.0
+
 
 class State(Enum):
     """The state of an entry, as `/health` shows it."""
@@ -50,10 +52,12 @@ class FreshnessPolicy(NamedTuple):
         Return the age at which a refresh is due; infinite for never.
 
         `random` (0 to 1) picks it from the earlier half of the refresh-ahead window, so that environments that started
-        together do not refresh together.
+        together do not refresh together. It is at least a second, or half of a ttl of less than two.
         """
         ahead = self.ttl_seconds * self.refresh_ahead * (0.5 + random() / 2)
-        return self.ttl_seconds - ahead if ahead > 0 else math.inf
+        return (
+            max(self.ttl_seconds - ahead, min(MIN_REFRESH_AGE_SECONDS, self.ttl_seconds / 2)) if ahead > 0 else math.inf
+        )
 
 
 class CachedValue(Confidential):

@@ -12,7 +12,7 @@ Examples, for a configuration that lists `{id: prod/db, name: db}`, the ARN `arn
 Rules
 -----
 1. Listed entries stay. All others together are bounded, and the least recently used goes first. Those that never had
-   a value have a bound of their own: no number of names that AWS does not know takes the place of a value.
+   a value get no more than a fifth where there are enough values: names that AWS does not know displace few of them.
 2. A secret listed by name answers to its ARN once it has been fetched, and one listed by ARN to its name; until AWS
    gives another ARN or name for it. Nothing answers to an empty name.
 3. Where two claim a name, the configuration comes before what was learned, and its first entry before its second.
@@ -26,6 +26,7 @@ Longer than most modules here: the rules about names refer to one another.
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import NamedTuple
 
 from secrets_cache.core.arn import Arn, expand_parameter_name, list_possible_names, split_selector
@@ -34,6 +35,8 @@ from secrets_cache.core.entry import Entry
 from secrets_cache.core.freshness import FreshnessPolicy
 from secrets_cache.core.secret import AwsContext, Ref, Secret
 from secrets_cache.errors import SecretNotConfigured
+
+VALUELESS_SHARE = 0.2
 
 
 class ListedEntry(NamedTuple):
@@ -59,7 +62,7 @@ class Registry:
         listed: What the configuration lists.
         allow: Patterns of further names that callers may use.
         policy: How long values of unlisted entries may be used.
-        max_unlisted: How many other entries are kept: with a value, and as many without.
+        max_unlisted: How many other entries are kept.
 
     Attributes:
         listed: The listed entries, in the order of the configuration.
@@ -203,16 +206,21 @@ class Registry:
     def _get_or_create_unlisted(self, ref: Ref, name: str, policy: FreshnessPolicy) -> Entry:
         pool = self._unlisted if ref in self._unlisted else self._valueless
         entry = pool.setdefault(ref, Entry(ref, name, policy))
-        self._use(pool, ref)
+        pool.move_to_end(ref)
+        self._drop_least_used()
         return entry
 
-    def _use(self, pool: OrderedDict[Ref, Entry], ref: Ref) -> None:
-        """Note that an entry is the most recently used; let the least recently used go if there are too many."""
-        pool.move_to_end(ref)
-        while len(pool) > self._max_unlisted:
-            gone, _ = pool.popitem(last=False)
+    def _drop_least_used(self) -> None:
+        # A fetch under way harms none of this: it keeps its entry, and brings it back with the value.
+        while len(self._unlisted) + len(self._valueless) > self._max_unlisted:
+            is_valueless = len(self._valueless) > self._max_unlisted * VALUELESS_SHARE
+            gone, _ = (self._valueless if is_valueless else self._unlisted).popitem(last=False)
             for alias in self._aliases.pop(gone, ()):
                 self.forget(gone, alias)
+
+    def list_all(self) -> Iterable[Entry]:
+        """Return all entries, the listed ones first."""
+        return chain(self.listed.values(), self._unlisted.values(), self._valueless.values())
 
     def list_due_with(self, entry: Entry, now: Instant) -> list[Entry]:
         """
@@ -238,9 +246,11 @@ class Registry:
     def learn(self, entry: Entry, secret: Secret) -> None:
         """Let an entry answer to the ARN and the name that AWS gave for it now, and to none that AWS gave before."""
         ref = entry.ref
-        if self._valueless.get(ref) is entry:
-            self._unlisted[ref] = self._valueless.pop(ref)
-            self._use(self._unlisted, ref)
+        if ref not in self.listed:
+            self._valueless.pop(ref, None)
+            self._unlisted[ref] = entry
+            self._unlisted.move_to_end(ref)
+            self._drop_least_used()
         # Entries created through the unrestricted listener must not gain aliases on the restricted one.
         is_kept = self.listed.get(ref) is entry or (self._unlisted.get(ref) is entry and self._allows(ref.secret_id))
         if is_kept and self._is_meant_by_id(ref):

@@ -42,21 +42,19 @@ class RetryableError(Exception):
         error: The error for the caller if there is no further attempt.
         at_once: Whether the next attempt needs no pause: the upstream works, only the connection or the signature was
             too old.
-        throttled: Whether the upstream is overloaded: the next attempt needs a long pause.
     """
 
-    def __init__(self, error: SecretUnavailable, *, at_once: bool = False, throttled: bool = False) -> None:
+    def __init__(self, error: SecretUnavailable, *, at_once: bool = False) -> None:
         super().__init__(error)
         self.error = error
         self.at_once = at_once
-        self.throttled = throttled
 
     def pause_seconds(self, failed: int, budget_seconds: float, random: Callable[[], float]) -> float:
         """Return the pause after the attempt number `failed`: doubled each time, a quarter more or less at random."""
         if self.at_once:
             return 0.0
         shortest = min(THROTTLED_PAUSE_SECONDS, budget_seconds * THROTTLED_PAUSE_SHARE)
-        base = shortest if self.throttled else PAUSE_SECONDS
+        base = shortest if self.error.is_throttled else PAUSE_SECONDS
         return base * math.ldexp(0.75 + random() / 2, failed - 1)
 
 

@@ -120,7 +120,7 @@ class AwsLayerHandler(Handler):
     async def _get_result(self, ref: Ref, *, refresh: bool) -> CacheResult:
         timeout = self._layer.parameter_timeout if ref.is_parameter else self._layer.secret_timeout
         return await self.cache.get_any(
-            ref, max_age_seconds=self._find_max_age(ref), refresh=refresh, timeout_seconds=timeout
+            ref, max_age_seconds=self._find_max_age(ref), refresh=refresh, timeout_seconds=timeout or 0.0
         )
 
     @contextmanager

@@ -101,7 +101,7 @@ async def test_a_passing_failure_says_whether_it_may_be_tried_again_at_once(upst
         for upstream.fault, _ in faults:
             error = await failure(client)
             assert isinstance(error, RetryableError)
-            found.append((error.error.code, error.at_once, error.throttled))
+            found.append((error.error.code, error.at_once, error.error.is_throttled))
 
     assert [(code, at_once, False) for _, code in faults] == found
     assert len(faults) == len(upstream.calls)
@@ -128,7 +128,7 @@ async def test_throttling_is_told(upstream):
         ):
             error = await failure(client)
             assert isinstance(error, RetryableError)
-            assert (code, True) == (error.error.code, error.throttled)
+            assert (code, True) == (error.error.code, error.error.is_throttled)
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "InvalidSignatureException", "{key}", "{session}"])

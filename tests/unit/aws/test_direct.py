@@ -104,7 +104,7 @@ async def outcome(caller, operation: str = "get_secret_value") -> object:
         values = answer.get("SecretValues") if operation != "get_secret_value" else [answer]
         return [to_secret("db", value) for value in values] if isinstance(values, list) else repr(type(values))
     except RetryableError as reason:
-        return type(reason.error).__name__, vars(reason.error), reason.at_once, reason.throttled
+        return type(reason.error).__name__, vars(reason.error), reason.at_once, reason.error.is_throttled
     except SecretError as error:
         return type(error).__name__, vars(error)
 

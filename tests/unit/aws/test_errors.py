@@ -109,7 +109,7 @@ def test_a_failure_that_may_pass(code, status, message, at_once, throttled, said
     error = meant(code, status, message)
 
     assert isinstance(error, RetryableError)
-    assert (at_once, throttled) == (error.at_once, error.throttled)
+    assert (at_once, throttled) == (error.at_once, error.error.is_throttled)
     assert said in str(error.error)
 
 

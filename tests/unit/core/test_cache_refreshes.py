@@ -201,12 +201,14 @@ async def test_the_answer_to_a_forced_refresh_is_not_remembered(setup):
 
 
 async def test_a_caller_waits_no_longer_than_its_limit_and_the_fetch_goes_on(setup):
-    """A path of many pages may take longer: its caller gets a time-out, and the next one the value."""
+    """A path of many pages may take longer, or another caller may wait longer; the next one gets the value."""
     setup.source.values["/app/"] = 1
     cache = setup.cache(*parameters("/app/"), listed("db"), fetch_timeout_seconds=0.01)
     setup.source.gate.clear()
     with pytest.raises(SecretTimeout, match=r"parameter '/app/' .* within 0\.01 s \(fetch_timeout\)"):
         await cache.get("/app/")
+    with pytest.raises(SecretTimeout, match=r"secret 'db' .* within 0\.01 s \(fetch_timeout\)"):
+        await cache.get("db")
     with pytest.raises(SecretTimeout, match=r"secret 'db' .* within 0\.02 s"):
         await cache.get_any(Ref("db"), timeout_seconds=0.02)
     with pytest.raises(SecretTimeout, match=r"within 0\.02 s"):

@@ -60,15 +60,29 @@ def test_what_is_learned_never_takes_a_listed_name():
     assert Ref("db") == found.find_by_name("api", None, None).ref
 
 
-def test_learning_is_for_entries_that_are_kept():
-    """An entry that was evicted meanwhile leaves no name behind."""
-    found = entries(allow=("*",), max_unlisted=1)
-    gone = found.find_by_name("a", None, None)
-    found.find_by_name("b", None, None)
+def test_an_entry_that_left_while_it_was_fetched_comes_back_with_its_value():
+    """However many names are asked for at once: what AWS gave is kept, in place of what was used least."""
+    found = entries(allow=("*",), max_unlisted=2)
+    several = [found.find_by_name(name, None, None) for name in "abc"]
 
-    found.learn(gone, secret("a"))
+    for entry in several:
+        found.learn(entry, secret(entry.name))
 
-    assert Ref(arn_of("a")) == found.find_by_name(arn_of("a"), None, None).ref
+    assert several[1:] == list(found.list_all())
+    assert Ref("c") == found.find_by_name(arn_of("c"), None, None).ref
+    assert several[0] is not found.find_by_name("a", None, None)
+
+
+def test_entries_without_a_value_displace_few_others():
+    """A fifth may be such: what AWS does not know is remembered, and costs no more than that."""
+    found = entries(allow=("*",), max_unlisted=10)
+    for number in range(10):
+        fetched(found, f"db-{number}")
+    for number in range(10):
+        found.find_by_name(f"nobody-{number}", None, None)
+
+    kept = [entry.name for entry in found.list_all()]
+    assert [*(f"db-{number}" for number in range(2, 10)), "nobody-8", "nobody-9"] == kept
 
 
 def foreign(name: str) -> str:

@@ -20,7 +20,9 @@ from tests.conftest import PATIENCE_SECONDS
 ERROR = SecretUnavailable("db", code="x", cause="it rains")
 LATER = RetryableError(ERROR)
 AT_ONCE = RetryableError(ERROR, at_once=True)
-THROTTLED = RetryableError(ERROR, throttled=True)
+STORM = SecretUnavailable("db", code="x", cause="it rains")
+STORM.is_throttled = True
+THROTTLED = RetryableError(STORM)
 
 
 class Script:

@@ -1,0 +1,41 @@
+"""How long a caller waits, in isolation."""
+
+import asyncio
+import math
+
+import pytest
+
+from secrets_cache.core.demand import Demand, wait
+from secrets_cache.core.secret import Ref
+from secrets_cache.errors import SecretTimeout
+
+
+async def take_turns() -> str:
+    """Return after some turns of the loop."""
+    for _ in range(5):
+        await asyncio.sleep(0.01)
+    return "value"
+
+
+async def test_what_a_caller_has_waited_for_other_fetches_counts(clock):
+    """All of its waiting together is bounded; the error names the whole time."""
+    demand = Demand(math.inf, refresh=False, wait_seconds=100.0, asked=clock.now())
+    clock.tick(99.99)
+
+    with pytest.raises(SecretTimeout, match=r"secret 'db' .* within 100 s"):
+        await wait(asyncio.Event().wait(), Ref("db"), demand, clock)
+
+
+async def test_after_a_freeze_the_time_begins_anew(clock):
+    """The caller was frozen too: it has not waited."""
+    demand = Demand(math.inf, refresh=False, wait_seconds=5.0, asked=clock.now())
+    clock.freeze(3600.0)
+
+    assert "value" == await wait(take_turns(), Ref("db"), demand, clock)
+
+
+async def test_without_a_limit_a_caller_waits_as_long_as_it_takes(clock):
+    """As `check` does, whose source has a limit of its own."""
+    demand = Demand(math.inf, refresh=False, wait_seconds=0.0, asked=clock.now())
+
+    assert "value" == await wait(take_turns(), Ref("db"), demand, clock)
