@@ -224,19 +224,16 @@ class SecretTimeout(SecretUnavailable):
     """
     AWS gave no answer in time.
 
-    Args:
-        name: As in `SecretError`.
-        budget_seconds: The time limit for all attempts together.
-        setting: The setting that the limit comes from.
-
     Attributes:
-        budget_seconds: As above.
+        budget_seconds: The time limit for all attempts together.
+        setting: The setting that the limit comes from, or what the limit is for.
     """
 
     def __init__(self, name: str, *, budget_seconds: float, setting: str = "fetch_timeout") -> None:
         cause = f"AWS did not answer within {budget_seconds:g} s ({setting})"
         super().__init__(name, code="timeout", cause=cause)
         self.budget_seconds = budget_seconds
+        self.setting = setting
 
 
 class VariablesFailed(SecretsCacheError):

@@ -60,6 +60,7 @@ MAX_MESSAGE = 300
 BAD_REQUEST = 400
 TOO_MANY_REQUESTS = 429
 INTERNAL_SERVER_ERROR = 500
+ERROR_STATUSES = range(400, 600)
 _CODE = re.compile(r"[A-Za-z0-9._:-]{1,80}")
 _EXPIRED = re.compile("expired|not yet current")
 
@@ -148,7 +149,9 @@ def classify(
     found = _find_meaning(name, status, code, message, said)
     error = found.error if isinstance(found, RetryableError) else found
     if is_from_aws:
-        error.aws_status = status or (INTERNAL_SERVER_ERROR if code in PASSING else BAD_REQUEST)
+        likely = INTERNAL_SERVER_ERROR if has_failed else BAD_REQUEST
+        # 0, or a redirect, is no status of an error.
+        error.aws_status = status if status in ERROR_STATUSES else likely
         # AWS's words about a signature repeat everything that was signed, the session token included.
         if code not in WRONG_SIGNATURE:
             error.aws_message = said

@@ -3,11 +3,12 @@ AWS Systems Manager Parameter Store: requests for parameters and paths, and how 
 
 Rules
 -----
-1. One parameter has one budget, all attempts together; of a path, each page has one.
+1. One parameter has one budget, all attempts together; of a path, each page has one, and the whole `PATH_SECONDS`.
 2. A batch that is refused is followed by single calls: a role may be allowed GetParameter and not GetParameters, and
    one parameter that it may not read fails all ten. A passing failure is the failure of all ten: a service that
    throttles one call must not get ten instead.
-3. A path is one secret: a JSON object of all parameters below it, fetched and refreshed as a whole.
+3. A path is one secret: a JSON object of all parameters below it, fetched and refreshed as a whole. A parameter without
+   text, which no path holds, would be an empty value in it.
 4. Whatever is in an answer, reading it ends in a secret, or in `RetryableError`.
 
 Longer than most modules here: a parameter, a batch and a path are three requests, and two kinds of secret.
@@ -23,7 +24,7 @@ from secrets_cache.aws.client import is_printable, read_text, read_timestamp
 from secrets_cache.aws.errors import make_malformed
 from secrets_cache.aws.store import Store
 from secrets_cache.core.arn import Arn
-from secrets_cache.core.retry import RetryableError
+from secrets_cache.core.retry import RetryableError, timeout_unless_frozen
 from secrets_cache.core.secret import ParameterFacts, Ref, Secret
 from secrets_cache.core.source import FetchResult
 from secrets_cache.errors import SecretError, SecretNotFound, SecretTimeout, SecretUnavailable
@@ -38,14 +39,22 @@ PAGE_SIZE = 10
 MAX_VERSION = 2**63 - 1
 # 2,000 parameters. Users may have any number of them below a path, but the memory for them is bounded.
 MAX_PAGES = 200
+# Callers go on without the fetch after their own time. Without this, a refresh would wait for a slow one for minutes.
+PATH_SECONDS = 30.0
 
 
 class ParameterStore(Store):
-    """The parameters of one region, read with one set of credentials."""
+    """
+    The parameters of one region, read with one set of credentials.
+
+    Attributes:
+        path_seconds: The longest time for all pages of a path, but at least the budget.
+    """
 
     plural = "parameters"
     smallest_batch = 2
     largest_batch = BATCH_SIZE
+    path_seconds = PATH_SECONDS
 
     def _fits_batch(self, ref: Ref) -> bool:
         return not ref.is_path and ref.is_decrypted
@@ -53,7 +62,13 @@ class ParameterStore(Store):
     async def fetch(self, ref: Ref, budget_seconds: float | None = None) -> Secret:
         """Return one parameter, or a path with all parameters below it, as `Store.fetch` says."""
         if ref.is_path:
-            return await self._fetch_path(ref, budget_seconds)
+            seconds = max(self.path_seconds, self._budget_seconds)
+            try:
+                async with timeout_unless_frozen(seconds, self._clock):
+                    return await self._fetch_path(ref, budget_seconds)
+            except TimeoutError:
+                timeout = SecretTimeout(ref.secret_id, budget_seconds=seconds, setting="all pages of a path together")
+                raise _mark_as_parameter(timeout) from None
         arguments = {"Name": _select(ref), "WithDecryption": ref.is_decrypted}
 
         def read(answer: Mapping[str, Any]) -> Secret:
@@ -119,7 +134,10 @@ class ParameterStore(Store):
                 raise make_malformed(ref.secret_id)
             if token is not None and not isinstance(token, str):
                 raise make_malformed(ref.secret_id)
-            return [_to_parameter(ref.secret_id, item) for item in items], token or ""
+            page = [_to_parameter(ref.secret_id, item) for item in items]
+            if not all(parameter.is_text for parameter in page):
+                raise make_malformed(ref.secret_id)
+            return page, token or ""
 
         members: dict[str, Secret] = {}
         for _ in range(MAX_PAGES):

@@ -153,7 +153,7 @@ class AwsSource:
     def _add_facts(self, ref: Ref, error: SecretError) -> SecretError:
         """Return an error with what only the source knows: who did not answer, where nothing was found, what to do."""
         if isinstance(error, SecretTimeout):
-            return self.create_timeout(ref, error.budget_seconds)
+            return self.create_timeout(ref, error.budget_seconds, error.setting)
         if isinstance(error, SecretNotFound):
             context = self._find_key(ref).context
             error.region, error.role_arn = context.region, context.role_arn

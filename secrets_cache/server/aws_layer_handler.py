@@ -167,9 +167,9 @@ def _describe(error: SecretsCacheError) -> tuple[int, str, str]:
     if isinstance(error, SecretRefused) and error.what == "role":
         return 403, "AccessDeniedException", error.aws_message or str(error)
     if isinstance(error, SecretRefused):
-        return 400, error.code, error.aws_message
+        return error.aws_status or 400, error.code, error.aws_message
     if isinstance(error, SecretNotFound):
-        return 400, error.code, error.aws_message or str(error)
+        return error.aws_status or 400, error.code, error.aws_message or str(error)
     if isinstance(error, SecretUnavailable) and error.aws_status:
         return error.aws_status, error.code, error.aws_message or error.cause
     return 502, "ConnectionError", str(error)

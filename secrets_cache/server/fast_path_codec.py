@@ -67,4 +67,8 @@ def _find_phrase(status: int) -> str:
         return "OK"
     from http import HTTPStatus  # noqa: PLC0415 - only an error needs it
 
-    return HTTPStatus(status).phrase
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        # AWS, or a server in its place, has sent a status that nobody has registered.
+        return ""

@@ -3,8 +3,9 @@ Both protocols on one port, for a configuration that gives them the same one.
 
 Rules
 -----
-1. The path decides: those of AWS's protocol are its handler's, with its token; everything else is ours, `/ping` too.
-2. Each handler answers as it would on a port of its own.
+1. The path decides: those of AWS's protocol go to its handler, everything else, `/ping` too, to the native one.
+2. Each handler answers as it would on a port of its own, and demands its own token; but either takes that token in
+   either header of AWS's protocol.
 """
 
 from secrets_cache.server.aws_layer_handler import AwsLayerHandler

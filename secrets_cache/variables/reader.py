@@ -17,7 +17,7 @@ from secrets_cache.config import ListedSecret
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.secret import Secret
-from secrets_cache.errors import SecretNotConfigured, ValueMissing
+from secrets_cache.errors import SecretError, SecretNotConfigured, ValueMissing
 from secrets_cache.variables.rules import Wanted, find_listed, find_ref, index_names
 
 
@@ -101,10 +101,15 @@ class SecretReader:
         if not wanted.selects_version and find_listed(wanted, self._names) is None:
             stage = "AWSCURRENT"
         try:
-            result = await self._cache.get(wanted.id, version_id=wanted.version_id, version_stage=stage)
+            secret = (await self._cache.get(wanted.id, version_id=wanted.version_id, version_stage=stage)).secret
         except SecretNotConfigured:
             return None
-        return result.secret.value
+        except SecretError as error:
+            if error.what == "parameter":
+                return None
+            raise
+        # Callers over HTTP find parameters and members of paths by the same names.
+        return None if secret.parameter is not None or secret.members is not None else secret.value
 
     async def _open_source(self, wanted: Wanted) -> AwsSource:
         # One second more, so that the time-out in `_fetch` comes first: it names the setting.

@@ -200,7 +200,7 @@ SECRETS = {
     "no `secretId`, or an empty one | ? | 400 `missing parameter secretId` | as the agent": Row(
         SECRET, 400, "missing parameter secretId"
     ),
-    "`&roleArn=` with nothing after it | - | 400 `invalid roleArn format, ...` | the same": Row(
+    "an empty `&roleArn=` | - | 400 `invalid roleArn format, ...` | the same": Row(
         SECRET + "db&roleArn=", 400, "invalid roleArn format, expected arn:<partition>:iam::<account>:role/<name>"
     ),
     "`&withDecryption=true`, `&abc=%z` | ? | 400 `unknown parameter: ...` | 200": Row(
@@ -212,16 +212,16 @@ SECRETS = {
     "`/v1/prod/api?abc=1` | - | 400 `unknown parameter: abc` | the same": Row(
         "/v1/prod/api?abc=1", 400, "unknown parameter: abc"
     ),
-    "`//secretsmanager//get/`, slashes too many | ? | 404 `Not found` | 200": Row(
+    "`//secretsmanager//get/`, doubled slashes | ? | 404 `Not found` | 200": Row(
         "//secretsmanager//get/?secretId=db",
         200,
         secret("db"),
         why="programs that join an address and a path send it, and the layer documents no error",
     ),
-    f"what is no secret's name | {OPAQUE} | {ERROR} | as the agent": Row(
+    f"a name that no secret can have | {OPAQUE} | {ERROR} | as the agent": Row(
         SECRET + "a%20b", 400, error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
     ),
-    "a region that is none, in an ARN | ? | ? | 400, and AWS is not asked": Row(
+    "an ARN whose region is no region's name | ? | ? | 400, and AWS is not asked": Row(
         SECRET + "arn:aws:secretsmanager:example.org%2F:123456789012:secret:db",
         400,
         "Invalid name. Must be a valid name or ARN of a secret",
@@ -267,42 +267,43 @@ STORE = {
         200,
         parameter(BINARY_REFERENCE, **PARAMETERS[BINARY_REFERENCE]),
     ),
-    "`name=/app/plain:3` or `name=/app/plain:Dev`, also of an ARN | ? | - | that version": Row(
-        PARAMETER + "arn:aws:ssm:eu-west-1:123456789012:parameter/app/plain:3",
-        200,
-        parameter("/app/plain", Selector=":3"),
-        why="so AWS writes versions and labels",
-    ),
     "no `name` | ? | - | 400 `missing parameter name`": Row(PARAMETER, 400, "missing parameter name"),
     f"a name that ends in a slash | {OPAQUE} | - | 400, and AWS is not asked": Row(
         PARAMETER + "%2Fa%2Fb%2F&label=release", 400, "Invalid name. A path is not a parameter"
     ),
-    "`name=/app/plain:3`, as in SSM's own API | ? | - | that version; `Selector` is `:3`": Row(
-        PARAMETER + "/app/plain:3", 200, parameter("/app/plain", Selector=":3")
+    "`name=/app/plain:3` | ? | - | that version; `Selector` is `:3`": Row(
+        PARAMETER + "/app/plain:3",
+        200,
+        parameter("/app/plain", Selector=":3"),
+        why="SSM's own API writes versions and labels so",
     ),
     "`name=/app/plain:Dev` | ? | - | that version; `Selector` is `:Dev`": Row(
-        PARAMETER + "%2Fapp%2Fplain%3ADev", 200, parameter("/app/plain", Selector=":Dev")
+        PARAMETER + "%2Fapp%2Fplain%3ADev", 200, parameter("/app/plain", Selector=":Dev"), why="the same"
     ),
     "an ARN with `:3` | ? | - | that version; `Selector` is `:3`": Row(
         PARAMETER + "arn:aws:ssm:eu-west-1:123456789012:parameter/app/plain:3",
         200,
         parameter("/app/plain", Selector=":3"),
+        why="the same",
     ),
-    f"`&version=0`, or another that there is not | {OPAQUE} | - | {ERROR}": Row(
+    f"`&version=0`, or another version that does not exist | {OPAQUE} | - | {ERROR}": Row(
         PARAMETER + "plain&version=0",
         400,
         error("ParameterVersionNotFound", "Systems Manager could not find version 0 of plain."),
         why="the same status as the layer, and the reason",
     ),
-    f"what is no parameter's name | {OPAQUE} | - | {ERROR}": Row(PARAMETER + "a%20b&label=x%20y", 400),
+    f"a name that no parameter can have | {OPAQUE} | - | {ERROR}": Row(PARAMETER + "a%20b&label=x%20y", 400),
     "`&withDecryption=maybe` | ? | - | as `false`": Row(
         PARAMETER + "/app/secure&withDecryption=maybe",
         200,
         parameter("/app/secure", Type="SecureString", Value=CIPHERTEXT),
         why="the layer documents no error",
     ),
-    "an unknown parameter, slashes too many | ? | - | 200": Row(
-        "//systemsmanager/parameters//get?name=plain&secretId=x&abc=1", 200, parameter("plain"), why="the same"
+    "an unknown query parameter, doubled slashes | ? | - | 200": Row(
+        "//systemsmanager/parameters//get?name=plain&secretId=x&abc=1",
+        200,
+        parameter("plain"),
+        why="programs send both, and the layer documents no error",
     ),
 }
 
@@ -344,13 +345,13 @@ CALLERS = {
 }
 
 FAILURES = {
-    f"a secret that there is not | {OPAQUE} | {ERROR} | as the agent": Row(
+    f"a secret that does not exist | {OPAQUE} | {ERROR} | as the agent": Row(
         SECRET + "nobody",
         400,
         error("ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
         why="the same status as the layer, and the reason",
     ),
-    f"a parameter that there is not | {OPAQUE} | - | {ERROR}": Row(
+    f"a parameter that does not exist | {OPAQUE} | - | {ERROR}": Row(
         PARAMETER + "nobody",
         400,
         error(

@@ -1,5 +1,6 @@
 """Answers of AWS with something odd at every place: each reader gives a secret, or one of our own errors."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,9 +64,13 @@ async def test_a_batch_of_secrets():
     """An item that is malformed concerns only itself."""
     client = FakeClient()
     source = manager(client, BUDGET_SECONDS)
-    for answer in objects({"SecretValues": [fakes.secret_value("b", CANARY), SECRET]}):
+    for answer in objects({"SecretValues": [SECRET]}):
         client.fault = lambda *_, answer=answer: answer
-        await keep_errors(source._fetch_batch([Ref("a"), Ref("b")]))  # noqa: SLF001 - it hides nothing
+        await keep_errors(source._fetch_batch([Ref("a")]))  # noqa: SLF001 - it hides nothing
+    for item in spoil(SECRET):
+        client.fault = lambda *_, item=item: {"SecretValues": [item, fakes.secret_value("b", CANARY)]}
+        found = await source._fetch_batch([Ref("a"), Ref("b")])  # noqa: SLF001 - the same
+        assert isinstance(found.get(Ref("b")), Secret)
 
 
 async def keep_errors(fetch: Any) -> object:
@@ -93,17 +98,28 @@ async def test_a_parameter_and_a_path(name, answer):
         # A token leads to another page, which ends the path.
         pages = iter([spoiled, {"Parameters": []}])
         client.fault = lambda *_, pages=pages: next(pages, {"Parameters": []})
-        await keep_errors(parameters.fetch(Ref(name, is_parameter=True)))
+        found = await keep_errors(parameters.fetch(Ref(name, is_parameter=True)))
+        assert found is None or isinstance(found, Secret)
+        assert (
+            found is None
+            or found.members is None
+            or json.loads(found.value).keys() == {member.removeprefix("/") for member in found.members}
+        )
 
 
 async def test_a_batch_of_parameters():
-    """Whatever the list of those that are invalid holds."""
+    """An item that is malformed concerns only itself, and so does the list of those that are invalid."""
     client = FakeClient()
     parameters = store(client, BUDGET_SECONDS)
     refs = [Ref("/a", is_parameter=True), Ref("/b", "3", is_parameter=True)]
     for answer in objects({"Parameters": [PARAMETER], "InvalidParameters": ["/b:3", "/c"]}):
         client.fault = lambda *_, answer=answer: answer
         await keep_errors(parameters._fetch_batch(refs))  # noqa: SLF001 - it hides nothing
+    other = Ref("/c", is_parameter=True)
+    for item in spoil(PARAMETER):
+        client.fault = lambda *_, item=item: {"Parameters": [item, fakes.parameter("/c", CANARY)]}
+        found = await parameters._fetch_batch([refs[0], other])  # noqa: SLF001 - the same
+        assert isinstance(found.get(other), Secret)
 
 
 @pytest.mark.parametrize("names", [[[]], [{}], [None], {"/a": 1}, "/a", 5])

@@ -225,6 +225,41 @@ async def test_a_path_without_end_is_given_up():
     assert MAX_PAGES == len(client.calls)
 
 
+class ImpatientStore(ParameterStore):
+    """A store that gives up a path after half a second."""
+
+    path_seconds = 0.5
+
+
+@pytest.mark.parametrize(("budget_seconds", "bound"), [(0.4, "0.5"), (0.6, "0.6")])
+async def test_a_path_of_slow_pages_is_given_up(budget_seconds, bound):
+    """Each page comes in time, and there would be hundreds of them: the whole has a limit of its own."""
+    client = FakeClient()
+
+    async def page():
+        await asyncio.sleep(0.01)
+        return {"Parameters": [fakes.parameter("/p/x", "v")], "NextToken": "more"}
+
+    client.fault = lambda *_: page()
+    impatient = ImpatientStore(client=client, budget_seconds=budget_seconds, clock=SystemClock(), random=lambda: 0.5)
+    with pytest.raises(SecretTimeout) as caught:
+        await impatient.fetch(ref("/p/"))
+
+    said = f"AWS did not answer within {bound} s (all pages of a path together)"
+    assert f"parameter '/p/' is unavailable: {said}" == str(caught.value)
+
+
+async def test_a_path_never_has_an_empty_value_for_what_has_none():
+    """A reference to a binary secret is not below a path; an answer that says so is no answer."""
+    client = FakeClient()
+    nothing = {"Name": "/p/x", "Value": None}
+    for source_result in ("{}", '{"SecretBinary": "/w=="}'):
+        client.fault = lambda *_, said=source_result: {"Parameters": [{**nothing, "SourceResult": said}]}
+        with pytest.raises(SecretUnavailable) as caught:
+            await store(client, 0.05).fetch(ref("/p/"))
+        assert "malformed-answer" == caught.value.code
+
+
 @pytest.mark.parametrize("fault", [fakes.INTERNAL, {}, {"Parameters": [{"Name": "/p/x", "Value": 1}]}])
 async def test_a_page_that_fails_is_asked_for_again_and_not_the_whole_path(fault):
     """The other pages are kept. A page that holds something malformed has failed."""

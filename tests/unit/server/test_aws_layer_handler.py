@@ -385,6 +385,17 @@ async def test_what_may_pass_says_when_to_ask_again(aws, fault):
         assert "retry-after" not in (await running.ask(SECRET + "other")).headers
 
 
+@pytest.mark.usefixtures("fast_paths")
+@pytest.mark.parametrize(("status", "passed_on"), [(403, 403), (499, 499), (520, 520), (302, 400), (999, 500)])
+async def test_the_status_of_an_error_is_awss_own(aws, status, passed_on):
+    """Registered or not; what is no status of an error becomes the usual one."""
+    aws.fault = Answer(status, b'{"__type": "StrangeException", "message": "no"}')
+    async with listeners("fetch_timeout: 0.5s") as running:
+        received = await running.ask(SECRET + "db")
+
+    assert (passed_on, "StrangeException") == (received.status, received.json()["__type"])
+
+
 async def test_parameters_of_one_round_share_awss_own_words(aws):
     """A batch that is throttled is the failure of each, with AWS's status."""
     aws.fault = THROTTLED

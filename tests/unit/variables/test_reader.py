@@ -1,14 +1,16 @@
 """Reading the values of variables: from the cache, or from AWS."""
 
+import os
+
 import pytest
 
-from secrets_cache.core.cache import Cache
+from secrets_cache.app import build_cache
 from secrets_cache.core.secret import ParameterFacts, Ref, Secret
 from secrets_cache.errors import ValueMissing
 from secrets_cache.variables.reader import SecretReader
 from secrets_cache.variables.rules import Wanted
 from tests.support.configuration import read_valid
-from tests.support.fakes import FakeClock, FakeSource, secret, with_fields
+from tests.support.fakes import CANARY, FakeClock, FakeSource, secret, with_fields
 
 
 class ReferenceSource(FakeSource):
@@ -18,19 +20,33 @@ class ReferenceSource(FakeSource):
         return with_fields(secret(ref.secret_id), parameter=ParameterFacts("SecureString", 0, has_value=False))
 
 
+class ParameterSource(FakeSource):
+    """A source of parameters, and of paths with nothing in them."""
+
+    def _find(self, ref: Ref) -> Secret:
+        if ref.is_path:
+            return with_fields(secret(ref.secret_id), members={})
+        return with_fields(secret(ref.secret_id, "another value"), parameter=ParameterFacts("String", 1))
+
+
 async def test_a_parameter_without_a_value_sets_no_variable():
     """An empty value would look like one."""
     config, clock = read_valid("parameters: [/x]"), FakeClock()
-    cache = Cache(
-        listed=config.entries(),
-        allow=(),
-        policy=config.freshness(),
-        source=ReferenceSource(),
-        clock=clock,
-        random=lambda: 0.5,
-    )
+    cache = build_cache(config, ReferenceSource(), clock)
     reader = SecretReader(cache=cache, listed=config.listed, environ={}, budget_seconds=5, clock=clock)
     async with reader:
         with pytest.raises(ValueMissing, match="parameter '/x' has no value"):
             await reader.read(Wanted("/x", is_parameter=True))
+    await cache.aclose()
+
+
+@pytest.mark.parametrize("name", ["db", "app/log"])
+async def test_a_secret_is_never_a_parameter_of_the_same_name(upstream, name):
+    """Over HTTP a parameter's alias, and a name below a path, mean the parameter; a reference says what it means."""
+    upstream.put(name, CANARY)
+    config, clock = read_valid("parameters: [/app/, {id: /x, name: db}]"), FakeClock()
+    cache = build_cache(config, ParameterSource(), clock)
+    reader = SecretReader(cache=cache, listed=config.listed, environ=os.environ, budget_seconds=5, clock=clock)
+    async with reader:
+        assert CANARY.encode() == await reader.read(Wanted(name))
     await cache.aclose()
