@@ -75,7 +75,7 @@ class AwsSource:
         self._call_timeout_seconds = budget_seconds + 1
         self._batch_threshold = batch_threshold
         self._clock = clock
-        self._max_connections = min(max_connections or MAX_CONNECTIONS, MAX_CONNECTIONS)
+        self._max_connections = max_connections or MAX_CONNECTIONS
         self._stores: dict[_StoreKey, Store] = {}
         self._roles: dict[AwsContext, Role] = {}
         # Those of what is listed, and those for which AWS has answered; how many single fetches each has under way.

@@ -2,6 +2,7 @@
 
 import pytest
 
+from secrets_cache.aws.client import MAX_CONNECTIONS
 from secrets_cache.config import Adjusted, AwsLayer, Metrics, Token
 from tests.support.configuration import find_problem, read, read_valid
 from tests.support.fakes import CANARY
@@ -165,6 +166,7 @@ def test_a_bad_variable_of_the_layer_is_a_problem():
         ("SSM_PARAMETER_STORE_TTL", "-1", 0),
         ("SECRETS_MANAGER_TIMEOUT_MILLIS", "3600000", 900_000),
         ("PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS", "0", 1),
+        ("PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS", "21", MAX_CONNECTIONS),
         ("PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE", "9" * 18, 1000),
     ],
 )
