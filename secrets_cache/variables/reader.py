@@ -87,7 +87,8 @@ class SecretReader:
                 cached = await self._read_cached(wanted)
                 return cached if cached is not None else _find_value(await source.fetch(ref), wanted)
         except TimeoutError:
-            raise source.create_timeout(ref, limit or self._budget_seconds, "API_TIMEOUT") from None
+            setting = "API_TIMEOUT" if self._limit_seconds is not None else "the default; API_TIMEOUT sets it"
+            raise source.create_timeout(ref, limit or self._budget_seconds, setting) from None
 
     async def _read_cached(self, wanted: Wanted) -> bytes | None:
         """Return the value that the cache holds or fetches under this name; None if it does not serve the name."""

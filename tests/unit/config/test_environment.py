@@ -184,3 +184,19 @@ def test_a_number_out_of_bounds_is_the_nearest_and_no_problem(variable, text, us
 def test_a_fetch_may_take_as_long_as_the_most_patient_caller_waits(text, millis, seconds):
     """But no longer than any fetch_timeout."""
     assert seconds == read_valid(text, **LAYER | {"SSM_PARAMETER_STORE_TIMEOUT_MILLIS": millis}).fetch_budget
+
+
+@pytest.mark.parametrize(
+    ("secret", "parameter", "setting"),
+    [
+        ("", "", "fetch_timeout"),
+        ("5000", "4000", "fetch_timeout"),
+        ("6000", "", "SECRETS_MANAGER_TIMEOUT_MILLIS"),
+        ("6000", "7000", "SSM_PARAMETER_STORE_TIMEOUT_MILLIS"),
+    ],
+)
+def test_the_setting_that_bounds_a_fetch_is_known(secret, parameter, setting):
+    """Errors name it."""
+    timeouts = {"SECRETS_MANAGER_TIMEOUT_MILLIS": secret, "SSM_PARAMETER_STORE_TIMEOUT_MILLIS": parameter}
+
+    assert setting == read_valid("", **LAYER | timeouts).fetch_budget_setting
