@@ -202,6 +202,7 @@ def build_source(config: Config, environ: Mapping[str, str], clock: Clock) -> Aw
     return AwsSource(
         environ,
         budget_seconds=config.fetch_budget,
+        budget_setting=config.fetch_budget_setting,
         batch_threshold=choose_batch_threshold(config.batch),
         max_connections=config.aws_layer.max_connections,
         clock=clock,

@@ -28,6 +28,9 @@ Rules
 Longer than most modules here: it is the one tree of all errors.
 """
 
+# The setting that limits a fetch, unless something narrower does.
+FETCH_TIMEOUT = "fetch_timeout"
+
 
 class SecretsCacheError(Exception):
     """Any error that this project raises on purpose."""
@@ -229,7 +232,7 @@ class SecretTimeout(SecretUnavailable):
         setting: The setting that the limit comes from, or what the limit is for.
     """
 
-    def __init__(self, name: str, *, budget_seconds: float, setting: str = "fetch_timeout") -> None:
+    def __init__(self, name: str, *, budget_seconds: float, setting: str = FETCH_TIMEOUT) -> None:
         cause = f"AWS did not answer within {budget_seconds:g} s ({setting})"
         super().__init__(name, code="timeout", cause=cause)
         self.budget_seconds = budget_seconds

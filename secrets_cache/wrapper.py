@@ -112,7 +112,8 @@ def _ask_extension(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes | None] 
             connection.settimeout(max(until - time.monotonic(), 0.001))
     except TimeoutError:
         seconds = time.monotonic() - began
-        raise VariablesFailed(f"the extension did not answer within {seconds:.1f} s (API_TIMEOUT)") from None
+        setting = "API_TIMEOUT" if limit is not None else "the default; API_TIMEOUT sets it"
+        raise VariablesFailed(f"the extension did not answer within {seconds:.1f} s ({setting})") from None
     except OSError:
         return None
     finally:

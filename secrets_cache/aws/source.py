@@ -29,7 +29,7 @@ from secrets_cache.core.clock import Clock
 from secrets_cache.core.recovery import Place, find_place
 from secrets_cache.core.secret import AwsContext, Ref, Secret
 from secrets_cache.core.source import FetchResults
-from secrets_cache.errors import SecretError, SecretNotFound, SecretTimeout
+from secrets_cache.errors import FETCH_TIMEOUT, SecretError, SecretNotFound, SecretTimeout
 from secrets_cache.system.clock import random_fraction
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class AwsSource:
         budget_seconds: The time for one secret or parameter, the role's credentials included, all attempts together.
         batch_threshold: The batching threshold for each region and role; None for never.
         clock: Tells the time.
+        budget_setting: The setting that `budget_seconds` comes from, for messages.
         max_connections: How many calls of one client may be under way at once; None for the usual number.
     """
 
@@ -60,15 +61,17 @@ class AwsSource:
         budget_seconds: float,
         batch_threshold: int | None,
         clock: Clock,
+        budget_setting: str = FETCH_TIMEOUT,
         max_connections: int | None = None,
     ) -> None:
         self._environ = environ
         self._budget_seconds = budget_seconds
+        self._budget_setting = budget_setting
         # The budget ends an attempt; this ends a call that outlives its attempt.
         self._call_timeout_seconds = budget_seconds + 1
         self._batch_threshold = batch_threshold
         self._clock = clock
-        self._max_connections = min(max_connections or MAX_CONNECTIONS, MAX_CONNECTIONS)
+        self._max_connections = max_connections or MAX_CONNECTIONS
         self._stores: dict[Place, Store] = {}
         self._roles: dict[AwsContext, Role] = {}
         # Those of what is listed, and those for which AWS has answered; how many single fetches each has under way.
@@ -140,7 +143,7 @@ class AwsSource:
             for store in stores:
                 stack.push_async_exit(store)
 
-    def create_timeout(self, ref: Ref, budget_seconds: float, setting: str = "fetch_timeout") -> SecretTimeout:
+    def create_timeout(self, ref: Ref, budget_seconds: float, setting: str) -> SecretTimeout:
         """Return the error of a fetch of `ref` that took too long. It names the role if STS did not answer."""
         context = self._find_key(ref).context
         role = self._roles.get(context)
@@ -153,7 +156,9 @@ class AwsSource:
     def _add_facts(self, ref: Ref, error: SecretError) -> SecretError:
         """Return an error with what only the source knows: who did not answer, where nothing was found, what to do."""
         if isinstance(error, SecretTimeout):
-            return self.create_timeout(ref, error.budget_seconds, error.setting)
+            # What is limited below knows the limit, but not where it comes from.
+            setting = self._budget_setting if error.setting == FETCH_TIMEOUT else error.setting
+            return self.create_timeout(ref, error.budget_seconds, setting)
         if isinstance(error, SecretNotFound):
             context = self._find_key(ref).context
             error.region, error.role_arn = context.region, context.role_arn

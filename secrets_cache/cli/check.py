@@ -17,6 +17,7 @@ from secrets_cache.cli.check_report import Row
 from secrets_cache.cli.inputs import read_configuration, read_function_variables, silence_logs
 from secrets_cache.cli.terminal import Cell, Screen, Style
 from secrets_cache.config import Config
+from secrets_cache.core.arn import SecretReference
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.variables.rules import Rule, index_names, make_rules
 
@@ -111,7 +112,7 @@ def _make_listed_cells(row: Row) -> dict[str, Cell]:
     return {
         "NAME": Cell(row["name"]),
         "KIND": Cell(row["kind"]),
-        "ASKED FOR": Cell(_join(row["id"], row["version"])),
+        "ASKED FOR": Cell(_join(row["id"], row["version"], ":" if row["kind"] == "parameter" else " ")),
         "REGION": Cell(row["region"] or ""),
         "ROLE": Cell(row["role_arn"] or ""),
         "TTL": Cell(_format_duration(row["ttl_seconds"])),
@@ -129,7 +130,7 @@ def _make_variables_cells(row: Row) -> dict[str, Cell]:
         "VARIABLES": Cell(", ".join(names) or "none"),
         "FROM": Cell(row["source"]),
         "KIND": Cell(row["kind"]),
-        "ASKED FOR": Cell(_join(row["id"], row["key"], "#")),
+        "ASKED FOR": Cell(_write_reference(row["id"], row["key"])),
         "REGION": Cell(row["region"] or ""),
         "ROLE": Cell(row["role_arn"] or ""),
         "REQUIRED": Cell("yes" if row["required"] else ""),
@@ -142,7 +143,15 @@ def _make_state_cell(row: Row) -> Cell:
     return Cell(state, STATES.get(state, Style.PLAIN))
 
 
-def _join(name: str, part: str | None, separator: str = " ") -> str:
+def _write_reference(name: str, key: str | None) -> str:
+    """Return a name with its key: after `#`, or between the ARN and the version, as ECS has it."""
+    reference = SecretReference.parse(name)
+    if key is None or reference == SecretReference(name) or ":" in key:
+        return _join(name, key, "#")
+    return ":".join(reference._replace(key=key))
+
+
+def _join(name: str, part: str | None, separator: str) -> str:
     return name if part is None else f"{name}{separator}{part}"
 
 

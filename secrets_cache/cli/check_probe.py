@@ -25,7 +25,7 @@ from secrets_cache.system.clock import SystemClock
 from secrets_cache.variables.assignments import assign
 from secrets_cache.variables.reader import SecretReader
 from secrets_cache.variables.resolve import explain
-from secrets_cache.variables.rules import Rule, Wanted
+from secrets_cache.variables.rules import Rule, Wanted, read_limit
 
 # Called with the number of fetches that have ended, and the number of all.
 Progress = Callable[[int, int], None]
@@ -92,6 +92,7 @@ async def probe(
                 listed=config.listed,
                 environ=os.environ,
                 budget_seconds=config.fetch_timeout,
+                limit_seconds=read_limit(present),
                 clock=clock,
             ) as reader:
                 return listed, await _probe_variables(rules, present, reader, count)

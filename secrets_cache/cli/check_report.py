@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from secrets_cache.config import Config, ListedSecret, Problem
+from secrets_cache.core.arn import SecretReference
 from secrets_cache.core.results import EntryKind
 from secrets_cache.core.secret import Ref
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.variables.assignments import name_variable
-from secrets_cache.variables.rules import Names, Rule, find_ref
+from secrets_cache.variables.rules import Names, Rule, Wanted, find_ref
 
 Row = dict[str, Any]
 
@@ -48,15 +49,21 @@ def make_rule_row(rule: Rule, names: Names) -> Row:
     context = find_ref(wanted, names).context
     return {
         "variables": _list_patterns(rule),
-        "source": "reference" if rule.env_item.as_name == rule.origin else rule.origin.partition(":")[0],
+        "source": "reference" if rule.is_reference else rule.origin.partition(":")[0],
         "kind": EntryKind.of(Ref(wanted.id, is_parameter=wanted.is_parameter)).value,
-        "id": wanted.id,
+        "id": _write_id(wanted),
         "key": rule.key or None,
         "region": context.region or None,
         "role_arn": context.role_arn or None,
         "override": rule.env_item.override,
         "required": rule.env_item.required,
     }
+
+
+def _write_id(wanted: Wanted) -> str:
+    """Return the id with its version, as AWS and ECS write them; the id of a parameter holds it already."""
+    parts = SecretReference(wanted.id, "", wanted.version_stage or "", wanted.version_id or "")
+    return ":".join(parts) if wanted.selects_version else wanted.id
 
 
 def _list_patterns(rule: Rule) -> Sequence[str]:

@@ -234,6 +234,14 @@ class Config(NamedTuple):
         return max(self.fetch_timeout, min(longest, MAX_FETCH_SECONDS))
 
     @property
+    def fetch_budget_setting(self) -> str:
+        """The setting that `fetch_budget` comes from."""
+        if self.fetch_budget <= self.fetch_timeout:
+            return "fetch_timeout"
+        of_secrets, of_parameters = self.aws_layer.secret_timeout or 0.0, self.aws_layer.parameter_timeout or 0.0
+        return f"{'SECRETS_MANAGER' if of_secrets >= of_parameters else 'SSM_PARAMETER_STORE'}_TIMEOUT_MILLIS"
+
+    @property
     def listed(self) -> tuple[ListedSecret, ...]:
         """All listed items: the secrets, then the parameters."""
         return (*self.secrets, *self.parameters)

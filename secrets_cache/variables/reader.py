@@ -84,24 +84,30 @@ class SecretReader:
         source = await self._open_source(wanted)
         try:
             async with asyncio.timeout(limit):
-                cached = await self._read_cached(wanted)
+                # The limit here ends first, and names the setting; without one, the cache has its own.
+                cached = await self._read_cached(wanted, 0.0 if limit is None else limit + 1)
                 return cached if cached is not None else _find_value(await source.fetch(ref), wanted)
         except TimeoutError:
-            raise source.create_timeout(ref, limit or self._budget_seconds, "API_TIMEOUT") from None
+            setting = "API_TIMEOUT" if self._limit_seconds is not None else "the default; API_TIMEOUT sets it"
+            raise source.create_timeout(ref, limit or self._budget_seconds, setting) from None
 
-    async def _read_cached(self, wanted: Wanted) -> bytes | None:
+    async def _read_cached(self, wanted: Wanted, seconds: float) -> bytes | None:
         """Return the value that the cache holds or fetches under this name; None if it does not serve the name."""
         if self._cache is None or wanted.region or wanted.role_arn:
             return None
         if wanted.is_parameter:
             ref = find_listed(wanted, self._names)
-            return None if ref is None else _find_value((await self._cache.get_any(ref)).secret, wanted)
+            if ref is None:
+                return None
+            return _find_value((await self._cache.get_any(ref, timeout_seconds=seconds)).secret, wanted)
         # A name that the configuration does not list is an id, and means the current version.
         stage = wanted.version_stage
         if not wanted.selects_version and find_listed(wanted, self._names) is None:
             stage = "AWSCURRENT"
         try:
-            secret = (await self._cache.get(wanted.id, version_id=wanted.version_id, version_stage=stage)).secret
+            result = await self._cache.get(
+                wanted.id, version_id=wanted.version_id, version_stage=stage, timeout_seconds=seconds
+            )
         except SecretNotConfigured:
             return None
         except SecretError as error:
@@ -109,6 +115,7 @@ class SecretReader:
                 return None
             raise
         # Callers over HTTP find parameters and members of paths by the same names.
+        secret = result.secret
         return None if secret.parameter is not None or secret.members is not None else secret.value
 
     async def _open_source(self, wanted: Wanted) -> AwsSource:

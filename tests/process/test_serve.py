@@ -111,7 +111,7 @@ def test_what_awss_layer_allows_and_we_do_not_is_one_warning_and_no_problem(upst
     expected = {
         "SECRETS_MANAGER_TTL": (3600, 300),
         "SECRETS_MANAGER_TIMEOUT_MILLIS": (3600000, 900000),
-        "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS": (5000, 1000),
+        "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS": (5000, 20),
     }
     file = config(tmp_path, f"secrets: [db]\nserver: {{aws_port: {free_port()}}}")["SECRETS_CACHE_CONFIG"]
     variables = {variable: str(found) for variable, (found, _) in expected.items()}

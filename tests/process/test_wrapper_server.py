@@ -168,15 +168,18 @@ def test_shutdown_waits_for_no_wrapper(api, upstream, running, script):
         wrapper.kill()
 
 
-def test_an_extension_that_is_stopped_holds_the_wrapper_for_api_timeout_only(running, script):
-    """Its socket still takes connections, and requests."""
-    with running(SECRET_ARN="db", API_TIMEOUT="300") as (extension, environ), frozen(extension.process.pid):
+@pytest.mark.parametrize(
+    ("text", "seconds", "setting"), [("300", 0.3, b"API_TIMEOUT"), ("", 5, b"the default; API_TIMEOUT sets it")]
+)
+def test_an_extension_that_is_stopped_holds_the_wrapper_for_api_timeout_only(running, script, text, seconds, setting):
+    """Its socket still takes connections, and requests. The reason tells whether the time was set."""
+    with running(SECRET_ARN="db", API_TIMEOUT=text) as (extension, environ), frozen(extension.process.pid):
         began = time.monotonic()
         done = run(script, environ)
-        assert PATIENCE_SECONDS / 4 > time.monotonic() - began
+        assert seconds + PATIENCE_SECONDS / 4 > time.monotonic() - began
 
     assert 1 == done.returncode
-    assert re.search(rb"the extension did not answer within \d\.\d s \(API_TIMEOUT\)", done.stdout)
+    assert re.search(rb"the extension did not answer within \d\.\d s \(" + setting + rb"\)", done.stdout)
 
 
 @pytest.mark.parametrize("is_beside", [True, False])

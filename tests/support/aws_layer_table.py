@@ -470,8 +470,9 @@ VARIABLES: dict[str, tuple[str, ...]] = {
         "test_a_cache_that_is_off_keeps_nothing_for_this_listener",
     ),
     "`PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS` | connections to AWS, of each service; default 3, no maximum | "
-    "- | the same, of each service, region and role; default and maximum 20": (
+    "- | the same, of each service, region and role; default 20; more is 20, with the warning `config.adjusted`": (
         "test_no_more_calls_at_once_than_connections",
+        "test_what_awss_layer_allows_and_we_do_not_is_one_warning_and_no_problem",
     ),
     "`SECRETS_MANAGER_TIMEOUT_MILLIS`, `SSM_PARAMETER_STORE_TIMEOUT_MILLIS` | default 0: none | - | "
     "how long a caller waits, then 504; 0: as long as `fetch_timeout`. If it is longer than that, fetches get as long, "

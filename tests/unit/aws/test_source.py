@@ -15,7 +15,7 @@ from tests.unit.aws.test_sts import DENIED, ROLE
 OTHER_REGION = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf"
 
 
-def source(upstream, budget_seconds=5.0, batch_threshold=None, clock=None, **environ):
+def source(upstream, budget_seconds=5.0, budget_setting="fetch_timeout", batch_threshold=None, clock=None, **environ):
     """Return AWS, as the stub plays it. On the machine's clock, a busy machine looks frozen, and calls are repeated."""
     environ = {
         "AWS_REGION": "eu-west-1",
@@ -26,7 +26,11 @@ def source(upstream, budget_seconds=5.0, batch_threshold=None, clock=None, **env
         **environ,
     }
     return AwsSource(
-        environ, budget_seconds=budget_seconds, batch_threshold=batch_threshold, clock=clock or FakeClock()
+        environ,
+        budget_seconds=budget_seconds,
+        budget_setting=budget_setting,
+        batch_threshold=batch_threshold,
+        clock=clock or FakeClock(),
     )
 
 
@@ -181,6 +185,17 @@ async def test_a_time_out_names_what_did_not_answer(upstream, silent, what, toge
     name = ROLE if what == "role" else "/p"
     assert isinstance(error, SecretTimeout)
     assert f"{what} {name!r} is unavailable: AWS did not answer within 1 s (fetch_timeout)" == str(error)
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_time_out_names_the_setting_that_its_limit_comes_from(upstream, together):
+    """Callers of AWS's protocol may wait longer than `fetch_timeout`."""
+    upstream.fault = stub.HANG
+    setting, clock = "SECRETS_MANAGER_TIMEOUT_MILLIS", SystemClock()
+    async with source(upstream, budget_seconds=0.5, budget_setting=setting, clock=clock) as aws:
+        error = await fail(aws, Ref("a"), together=together)
+
+    assert str(error).endswith(f"AWS did not answer within 0.5 s ({setting})")
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -85,12 +85,29 @@ def test_a_valid_configuration_is_0_and_shown_as_tables(capfd, file, monkeypatch
     assert ["theirs", "secret", "prod/db", "us-west-2", ROLE, "90s", "yes"] in table
     assert ["old", "secret", "db", "AWSPREVIOUS", "2h"] in table
     assert ["/prod/app/", "path", "/prod/app/", "10m"] in table
-    assert ["/x", "parameter", "/x", "3", "10m"] in table
+    assert ["/x", "parameter", "/x:3", "10m"] in table
     assert ["DB_*,", "C_TOO", "env", "secret", "db", "yes"] in table
     assert ["a", "env", "secret", "db"] in table
     assert ["FLAG", "env", "parameter", "/prod/flag", "yes"] in table
     assert ["KEY", "reference", "secret", "api#a", "yes"] in table
     assert "On demand: prod/*" in out
+
+
+def test_a_version_is_shown_as_the_user_wrote_it(capfd, file, monkeypatch):
+    """Version or label, of a listed item and of a variable, in AWS's notation or in that of ECS."""
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf"
+    monkeypatch.setenv("ONE", f"secretsmanager://{arn}:a:AWSPREVIOUS:")
+    monkeypatch.setenv("TWO", f"secretsmanager://{arn}:::v1#x:y")
+    monkeypatch.setenv("THREE", "ssm:///limit:best")
+    text = f"parameters: ['/limit:3', '/limit:best']\nenv: [{{secret: '{arn}::AWSPREVIOUS:v1', prefix: DB_}}]"
+    table = split_cells(check(capfd, file, text)[1])
+
+    assert ["/limit:3", "parameter", "/limit:3", "10m"] in table
+    assert ["/limit:best", "parameter", "/limit:best", "10m"] in table
+    assert ["DB_*", "env", "secret", f"{arn}::AWSPREVIOUS:v1", "yes"] in table
+    assert ["ONE", "reference", "secret", f"{arn}:a:AWSPREVIOUS:", "yes"] in table
+    assert ["TWO", "reference", "secret", f"{arn}:::v1#x:y", "yes"] in table
+    assert ["THREE", "reference", "parameter", "/limit:best", "yes"] in table
 
 
 def test_no_configuration_is_no_problem_unless_it_was_named(capfd, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from secrets_cache.aws.client import MAX_CONNECTIONS
 from secrets_cache.config import Adjusted, AwsLayer, Metrics, Token
 from tests.support.configuration import find_problem, read, read_valid
 from tests.support.fakes import CANARY
@@ -165,6 +166,7 @@ def test_a_bad_variable_of_the_layer_is_a_problem():
         ("SSM_PARAMETER_STORE_TTL", "-1", 0),
         ("SECRETS_MANAGER_TIMEOUT_MILLIS", "3600000", 900_000),
         ("PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS", "0", 1),
+        ("PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS", "21", MAX_CONNECTIONS),
         ("PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE", "9" * 18, 1000),
     ],
 )
@@ -182,3 +184,19 @@ def test_a_number_out_of_bounds_is_the_nearest_and_no_problem(variable, text, us
 def test_a_fetch_may_take_as_long_as_the_most_patient_caller_waits(text, millis, seconds):
     """But no longer than any fetch_timeout."""
     assert seconds == read_valid(text, **LAYER | {"SSM_PARAMETER_STORE_TIMEOUT_MILLIS": millis}).fetch_budget
+
+
+@pytest.mark.parametrize(
+    ("secret", "parameter", "setting"),
+    [
+        ("", "", "fetch_timeout"),
+        ("5000", "4000", "fetch_timeout"),
+        ("6000", "", "SECRETS_MANAGER_TIMEOUT_MILLIS"),
+        ("6000", "7000", "SSM_PARAMETER_STORE_TIMEOUT_MILLIS"),
+    ],
+)
+def test_the_setting_that_bounds_a_fetch_is_known(secret, parameter, setting):
+    """Errors name it."""
+    timeouts = {"SECRETS_MANAGER_TIMEOUT_MILLIS": secret, "SSM_PARAMETER_STORE_TIMEOUT_MILLIS": parameter}
+
+    assert setting == read_valid("", **LAYER | timeouts).fetch_budget_setting

@@ -1,14 +1,16 @@
 """Reading the values of variables: from the cache, or from AWS."""
 
+import asyncio
 import os
 
 import pytest
 
 from secrets_cache.app import build_cache
 from secrets_cache.core.secret import ParameterFacts, Ref, Secret
-from secrets_cache.errors import ValueMissing
+from secrets_cache.errors import SecretTimeout, ValueMissing
 from secrets_cache.variables.reader import SecretReader
 from secrets_cache.variables.rules import Wanted
+from tests.support import upstream as stub
 from tests.support.configuration import read_valid
 from tests.support.fakes import CANARY, FakeClock, FakeSource, secret, with_fields
 
@@ -49,4 +51,40 @@ async def test_a_secret_is_never_a_parameter_of_the_same_name(upstream, name):
     reader = SecretReader(cache=cache, listed=config.listed, environ=os.environ, budget_seconds=5, clock=clock)
     async with reader:
         assert CANARY.encode() == await reader.read(Wanted(name))
+    await cache.aclose()
+
+
+@pytest.mark.parametrize(
+    ("limit_seconds", "setting"), [(0.1, "API_TIMEOUT"), (None, "the default; API_TIMEOUT sets it")]
+)
+async def test_a_time_out_tells_whether_its_limit_was_set(upstream, limit_seconds, setting):
+    """A setting that is nowhere to be found would be looked for."""
+    upstream.fault = stub.HANG
+    wanted = Wanted("db", budget_seconds=0.1)
+    async with SecretReader(
+        cache=None, listed=(), environ={}, budget_seconds=5, limit_seconds=limit_seconds, clock=FakeClock()
+    ) as reader:
+        with pytest.raises(SecretTimeout) as caught:
+            await reader.read(wanted)
+
+    assert str(caught.value).endswith(f"AWS did not answer within 0.1 s ({setting})")
+
+
+async def test_a_path_may_take_as_long_as_the_wrapper_waits():
+    """`fetch_timeout` is for callers over HTTP; API_TIMEOUT bounds the wrapper, and may be longer."""
+    config, clock, source = read_valid("parameters: [/app/]\nfetch_timeout: 0.1s"), FakeClock(), FakeSource()
+    source.values["/app/"] = 1
+    source.gate.clear()
+    cache = build_cache(config, source, clock)
+    reader = SecretReader(
+        cache=cache, listed=config.listed, environ={}, budget_seconds=5, limit_seconds=60, clock=clock
+    )
+    async with reader:
+        reading = asyncio.create_task(reader.read(Wanted("/app/", is_parameter=True)))
+        with pytest.raises(SecretTimeout):
+            await cache.get("/app/")
+        assert not reading.done()
+        source.gate.set()
+
+        assert CANARY.encode() in await reading
     await cache.aclose()
