@@ -154,6 +154,30 @@ async def test_a_success_ends_the_back_off(setup):
     assert 1 == cache.seconds_to_next_refresh()
 
 
+async def test_after_an_outage_every_secret_is_back_within_two_seconds(setup):
+    """As soon as AWS has answered for any, also for one that is not listed; the timer knows of it."""
+    setup.source.error[""] = UNAVAILABLE
+    cache = await setup.prefetched(listed("db"), listed("api"), allow=("other",))
+    setup.source.values["other"] = 1
+    for _ in range(7):
+        setup.clock.tick(cache.seconds_to_next_refresh())
+        cache.refresh_due()
+        await until(lambda: not cache.in_flight)
+    setup.source.error.clear()
+    assert 48 == cache.seconds_to_next_refresh()
+    cache.changed.clear()
+
+    await cache.get("other")
+
+    assert cache.changed.is_set()
+    assert 1.5 == cache.seconds_to_next_refresh()
+    with pytest.raises(SecretUnavailable) as caught:
+        await cache.get("db")
+    assert 1.5 == caught.value.retry_after_seconds
+    setup.clock.tick(1.5)
+    assert [CacheStatus.MISS] * 2 == [(await cache.get(name)).status for name in ("db", "api")]
+
+
 async def test_a_secret_that_failed_at_prefetch_is_asked_for_again(setup):
     """The timer comes back for it: a sidecar that is not ready gets no request that would."""
     setup.source.error[""] = UNAVAILABLE
