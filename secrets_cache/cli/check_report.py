@@ -49,7 +49,7 @@ def make_rule_row(rule: Rule, names: Names) -> Row:
     context = find_ref(wanted, names).context
     return {
         "variables": _list_patterns(rule),
-        "source": "reference" if rule.env_item.as_name == rule.origin else rule.origin.partition(":")[0],
+        "source": "reference" if rule.is_reference else rule.origin.partition(":")[0],
         "kind": EntryKind.of(Ref(wanted.id, is_parameter=wanted.is_parameter)).value,
         "id": _write_id(wanted),
         "key": rule.key or None,

@@ -73,7 +73,7 @@ def assign(rule: Rule, value: bytes, present: Container[bytes]) -> tuple[dict[by
             continue
         # Null sets nothing, but a reference to null must not keep the text of the reference.
         is_free = env_item.override or name.encode() not in present or name.encode() == EXEC_WRAPPER
-        if (item is not None or rule.key) and is_free:
+        if (item is not None or rule.is_reference) and is_free:
             variables[name.encode()] = item.encode() if isinstance(item, str) else item
     return variables, refused
 

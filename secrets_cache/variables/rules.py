@@ -57,7 +57,7 @@ class Rule(NamedTuple):
     Attributes:
         wanted: The value.
         env_item: How its keys become variables.
-        key: The key or JSON pointer in a reference; empty for the whole value, and for other rules.
+        key: The key or JSON pointer whose value becomes one variable; empty for the whole value, and for several keys.
         origin: The setting or variable that the rule comes from, for messages.
     """
 
@@ -65,6 +65,11 @@ class Rule(NamedTuple):
     env_item: VariablesFrom
     key: str
     origin: str
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it comes from a variable that holds a reference, which the value replaces."""
+        return self.origin == self.env_item.as_name
 
 
 def make_rules(env: Iterable[VariablesFrom], environ: Mapping[str, str]) -> list[Rule]:

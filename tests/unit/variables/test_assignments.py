@@ -12,10 +12,10 @@ from secrets_cache.variables.assignments import RESERVED, assign
 from secrets_cache.variables.rules import Rule, Wanted
 
 
-def assigned_by(value, *, present=(), key="", **keys):
+def assigned_by(value, *, present=(), key="", origin="env: db", **keys):
     """Return what a value becomes."""
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return assign(Rule(Wanted("db"), VariablesFrom("db", **keys), key, "env: db"), data, set(present))[0]
+    return assign(Rule(Wanted("db"), VariablesFrom("db", **keys), key, origin), data, set(present))[0]
 
 
 def test_every_top_level_key_becomes_a_variable():
@@ -73,8 +73,14 @@ def test_override_false_keeps_what_is_there():
     ],
 )
 def test_a_reference_gets_its_key(value, key, expected):
-    """As `?key=` does; where it is null, the variable is unset."""
-    assert {b"X": expected} == assigned_by(value, key=key, as_name="X", present=[b"X"])
+    """As `?key=` does; where it is null, the variable is unset: its text would be taken for the value."""
+    assert {b"X": expected} == assigned_by(value, key=key, as_name="X", present=[b"X"], origin="X")
+
+
+@pytest.mark.parametrize("keys", [{"key": "a", "as_name": "a"}, {"include": ("a",)}, {}])
+def test_null_in_an_item_of_env_leaves_the_variable_as_it_is(keys):
+    """Whether the item names the key, chooses it or takes all."""
+    assert {} == assigned_by({"a": None}, present=[b"a"], **keys)
 
 
 @pytest.mark.parametrize("key", ["b", "/a/b"])
