@@ -286,3 +286,18 @@ async def test_a_secret_of_another_role_and_region(upstream):
 
     assert (502, True) == (status, "AWS refused role 'arn:aws:iam::123456789012:role/reader'" in body)
     assert {"us-west-2"} == {call.region for call in upstream.calls}
+
+
+@pytest.mark.parametrize("text", ["server: {token: t}\nsecrets: [db", "secrets: [db]\nserver:\n\ttoken: t"])
+@pytest.mark.parametrize(("token", "statuses"), [("", (404, 404, 503)), ("t", (401, 401, 401))])
+async def test_a_file_that_cannot_be_parsed_opens_nothing(upstream, text, token, statuses):
+    """Its token is unknown, but so is its list: without a token nothing can be had, whatever the environment names."""
+    upstream.put("db", CANARY)
+    named = {"SECRETS_CACHE_SECRETS": "db", "SECRET_ARN": "db", "DB": "secretsmanager://db"}
+    layer = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "8080", "AWS_SESSION_TOKEN": "s"}
+    async with app(text, SECRETS_CACHE_TOKEN=token, **named, **layer) as running_app:
+        received = [(await running_app.get(path))[0] for path in ("/cache/db", "/cache/", "/health")]
+        of_layer = [(await running_app.get(path))[0] for path in ("/secretsmanager/get?secretId=db", "/v1/db")]
+
+    assert (list(statuses), [403, 403]) == (received, of_layer)
+    assert [] == upstream.calls
