@@ -14,7 +14,6 @@ Rules
 Longer than most modules here: a parameter, a batch and a path are three requests, and two kinds of secret.
 """
 
-import binascii
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -235,12 +234,17 @@ def _to_parameter(name: str, item: object) -> Secret:
 
 
 def _find_binary(source_result: str | None) -> bytes | None:
-    """Return the bytes of the secret that a reference means; None where `SourceResult` does not have them."""
+    """
+    Return the bytes of the secret that a reference means; None where `SourceResult` does not have them.
+
+    AWS does not document the form. What was seen is Secrets Manager's answer as a Java object, and binary as a Java
+    buffer, whose bytes have a sign: `{"secretBinary": {"hb": [-1, 65], "offset": 0, "limit": 2, ...}}`.
+    """
     try:
-        source = json.loads(source_result or "")
-        encoded = source.get("SecretBinary") or source.get("secretBinary")
-        return binascii.a2b_base64(encoded) if isinstance(encoded, str) else None
-    except (AttributeError, ValueError, RecursionError):
+        buffer = json.loads(source_result or "")["secretBinary"]
+        signed = buffer["hb"][buffer["offset"] :][: buffer["limit"]]
+        return b"".join(byte.to_bytes(1, "big", signed=True) for byte in signed)
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError):
         return None
 
 

@@ -24,7 +24,7 @@ from secrets_cache.core.arn import split_selector
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.core.text import shorten
 from secrets_cache.errors import InvalidRequest
-from secrets_cache.server.target import BOOLEANS, decode, is_version, split_query
+from secrets_cache.server.target import BOOLEANS, decode, is_version, parse_boolean, split_query
 
 SECRET_PATH = "/secretsmanager/get"  # noqa: S105 - a path
 PARAMETER_PATH = "/systemsmanager/parameters/get"
@@ -85,7 +85,7 @@ def _build_secret_request(name: str, parameters: Mapping[str, str]) -> AwsLayerR
     # With a version id, the label is for AWS to check.
     is_current = version is None and stage == "AWSCURRENT"
     ref = Ref(name, version, None if is_current else stage, AwsContext(role_arn=role or ""))
-    return AwsLayerRequest(ref, _parse_boolean(parameters, "refreshNow"))
+    return AwsLayerRequest(ref, _is_refresh(parameters))
 
 
 def _build_parameter_request(parameters: Mapping[str, str]) -> AwsLayerRequest:
@@ -100,7 +100,7 @@ def _build_parameter_request(parameters: Mapping[str, str]) -> AwsLayerRequest:
         raise InvalidRequest("Invalid name. A path is not a parameter")
     is_decrypted = BOOLEANS.get(parameters.get("withDecryption", "").lower(), False)
     ref = Ref(name, version, label, is_parameter=True, is_decrypted=is_decrypted)
-    return AwsLayerRequest(ref, _parse_boolean(parameters, "refreshNow"))
+    return AwsLayerRequest(ref, _is_refresh(parameters))
 
 
 def _parse_query(query: str, allowed: tuple[str, ...] | None = None) -> dict[str, str]:
@@ -140,8 +140,5 @@ def _find_version(parameters: Mapping[str, str], name: str) -> str | None:
     return value or None
 
 
-def _parse_boolean(parameters: Mapping[str, str], name: str) -> bool:
-    try:
-        return BOOLEANS[parameters.get(name, "false").lower()]
-    except KeyError:
-        raise InvalidRequest(f"invalid {name} value") from None
+def _is_refresh(parameters: Mapping[str, str]) -> bool:
+    return parse_boolean(parameters.get("refreshNow", "false"), "invalid refreshNow value")

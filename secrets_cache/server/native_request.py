@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from secrets_cache.core.text import shorten
 from secrets_cache.errors import InvalidRequest
-from secrets_cache.server.target import BOOLEANS, decode, is_version, split_query
+from secrets_cache.server.target import BOOLEANS, decode, is_version, parse_boolean, split_query
 
 PREFIX = "/cache/"
 PARAMETERS = ("key", "version_stage", "version_id", "refresh")
@@ -57,7 +57,9 @@ def parse_native_request(path: str, query: str) -> NativeRequest:
         key=_check_key(parameters.get("key")),
         version_id=_check_version("version_id", parameters.get("version_id")),
         version_stage=_check_version("version_stage", parameters.get("version_stage")),
-        refresh=_parse_boolean("refresh", parameters.get("refresh", "false")),
+        refresh=parse_boolean(
+            parameters.get("refresh", "false"), f"parameter 'refresh' must be one of {', '.join(BOOLEANS)}"
+        ),
     )
 
 
@@ -73,10 +75,3 @@ def _check_version(name: str, value: str | None) -> str | None:
     if value is not None and not is_version(value):
         raise InvalidRequest(f"parameter {name!r} must be 1 to 256 printable ASCII characters without spaces")
     return value
-
-
-def _parse_boolean(name: str, value: str) -> bool:
-    try:
-        return BOOLEANS[value.lower()]
-    except KeyError:
-        raise InvalidRequest(f"parameter {name!r} must be one of {', '.join(BOOLEANS)}") from None

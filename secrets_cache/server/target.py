@@ -66,6 +66,14 @@ def decode(text: str, *, plus_is_space: bool = False) -> str:
         raise InvalidRequest("the request target must be UTF-8 text after percent-decoding") from None
 
 
+def parse_boolean(text: str, refusal: str) -> bool:
+    """Return whether a flag in a query is set. Raises `InvalidRequest` with `refusal` for what is not in `BOOLEANS`."""
+    try:
+        return BOOLEANS[text.lower()]
+    except KeyError:
+        raise InvalidRequest(refusal) from None
+
+
 def is_version(text: str) -> bool:
     """Return whether a text may be a version id or a staging label."""
     return _VERSION.fullmatch(text) is not None

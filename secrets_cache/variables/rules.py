@@ -57,7 +57,7 @@ class Rule(NamedTuple):
     Attributes:
         wanted: The value.
         env_item: How its keys become variables.
-        key: The key or JSON pointer whose value becomes one variable; empty for the whole value and for many variables.
+        key: The key or JSON pointer whose value becomes one variable; empty for the whole value, and for several keys.
         origin: The setting or variable that the rule comes from, for messages.
     """
 

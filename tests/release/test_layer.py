@@ -636,6 +636,27 @@ def test_it_is_one_process_and_it_writes_nothing(opt, upstream, tmp_path):
     assert set() == {path for path in foreign if path.startswith("/")}
 
 
+def test_a_signal_before_the_interpreter_ends_nothing(opt, upstream, tmp_path):
+    """It is ignored; a later one is logged, and SIGTERM ends the process as ever."""
+    other = link_layer(opt, tmp_path / "opt")
+    launcher = other / "extensions" / "secrets-cache"
+    head, _, rest = launcher.read_text().partition("exec /opt")
+    launcher.unlink()
+    launcher.write_text(f"{head}for name in HUP QUIT USR1 USR2; do kill -s $name $$; done\nexec /opt{rest}")
+    launcher.chmod(0o755)
+    upstream.put("db", CANARY)
+    with LambdaApi() as api:
+        launched = Launched(other, tmp_path, upstream.url, api, {})
+        try:
+            assert next_is_open(api), launched.log.text
+            launched.process.send_signal(signal.SIGHUP)
+            launched.log.wait_for('"event": "signal.ignored", "signal": "SIGHUP"')
+            launched.process.send_signal(signal.SIGTERM)
+            assert 0 == launched.process.wait(PATIENCE_SECONDS)
+        finally:
+            launched.end(api)
+
+
 def test_its_name_is_that_of_its_file(opt, upstream, tmp_path):
     """Lambda insists on it, whatever somebody calls the launcher."""
     renamed = link_layer(opt, tmp_path / "opt")

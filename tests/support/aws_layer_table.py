@@ -475,9 +475,10 @@ VARIABLES: dict[str, tuple[str, ...]] = {
         "test_what_awss_layer_allows_and_we_do_not_is_one_warning_and_no_problem",
     ),
     "`SECRETS_MANAGER_TIMEOUT_MILLIS`, `SSM_PARAMETER_STORE_TIMEOUT_MILLIS` | default 0: none | - | "
-    "how long a caller waits, then 504; 0: as long as `fetch_timeout`. If it is longer than that, fetches get as long, "
-    "up to 60 s": (
+    "how long a caller waits, then the old value while `stale_if_error` covers it, else 504; 0: as long as "
+    "`fetch_timeout`. If it is longer than that, fetches get as long, up to 60 s": (
         "test_a_timeout_ends_the_wait_with_504",
+        "test_a_timeout_ends_the_wait_with_the_old_value",
         "test_a_timeout_that_is_longer_than_ours_counts",
     ),
     "`PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL` | `DEBUG`, `INFO`, `WARN`, `ERROR`, `NONE`; default `INFO` | "

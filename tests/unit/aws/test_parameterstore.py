@@ -385,10 +385,18 @@ async def test_a_version_that_a_batch_calls_invalid_is_asked_for_by_itself():
 @pytest.mark.parametrize(
     ("source_result", "value", "has_value"),
     [
-        ('{"SecretBinary": "AAEC"}', b"\0\1\2", True),
-        ('{"secretBinary": "AAEC"}', b"\0\1\2", True),
-        ('{"SecretBinary": "A"}', b"", False),
-        ('{"SecretBinary": {"hb": [0]}}', b"", False),
+        (
+            '{"secretBinary": {"hb": [0, 127, -128, -1], "offset": 0, "position": 0, "limit": 4}}',
+            b"\0\x7f\x80\xff",
+            True,
+        ),
+        ('{"secretBinary": {"hb": [0, 1, 2, 3], "offset": 1, "limit": 2}}', b"\1\2", True),
+        ('{"secretBinary": {"hb": [], "offset": 0, "limit": 0}}', b"", True),
+        ('{"secretBinary": {"hb": [128], "offset": 0, "limit": 1}}', b"", False),
+        ('{"secretBinary": {"hb": ["0"], "offset": 0, "limit": 1}}', b"", False),
+        ('{"secretBinary": {"hb": [0], "offset": "0", "limit": 1}}', b"", False),
+        ('{"secretBinary": {"hb": [0]}}', b"", False),
+        ('{"secretBinary": "AAEC"}', b"", False),
         ("{}", b"", False),
         ("[]", b"", False),
         ("nothing", b"", False),

@@ -355,6 +355,19 @@ async def test_a_timeout_ends_the_wait_with_504(aws, target, name):
         assert 504 == (await running.ask(target)).status
 
 
+@pytest.mark.parametrize(("more", "status"), [({}, 200), ({"SECRETS_MANAGER_TTL": "0"}, 504)])
+async def test_a_timeout_ends_the_wait_with_the_old_value(aws, clock, more, status):
+    """While `stale_if_error` covers it; a caller for whom nothing is kept gets the failure."""
+    async with listeners(variables={"SECRETS_MANAGER_TIMEOUT_MILLIS": "50", **more}, clock=clock) as running:
+        assert 200 == (await running.ask(SECRET + "db")).status
+        aws.fault = HANG
+        clock.tick(700)
+        received = await running.ask(SECRET + "db")
+
+    assert status == received.status
+    assert status == 504 or received.served == "hit; detail=stale"
+
+
 async def test_a_timeout_that_is_longer_than_ours_counts(aws):
     """A caller that is willing to wait gets what comes after `fetch_timeout`."""
     aws.delay = 0.5
