@@ -93,7 +93,7 @@ def is_printable(value: object, longest: int = 2048) -> bool:
 
 
 def read_text(value: object) -> str:
-    """Return a text of an answer; empty if it is none."""
+    """Return a part of an answer that should be text; empty if it is not."""
     return value if isinstance(value, str) else ""
 
 

@@ -128,7 +128,7 @@ class ParameterStore(Store):
 
         def read(answer: Mapping[str, Any]) -> tuple[list[Secret], str]:
             items, token = _list_items(ref.secret_id, answer), answer.get("NextToken")
-            # Without its name, a parameter below a path is none.
+            # A parameter below a path is known by its name alone.
             if not all(isinstance(item, Mapping) and is_printable(item.get("Name")) for item in items):
                 raise make_malformed(ref.secret_id)
             if token is not None and not isinstance(token, str):

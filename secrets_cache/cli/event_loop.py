@@ -51,7 +51,7 @@ class DaemonThreads(ThreadPoolExecutor):
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(call())
-                except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for the future
+                except BaseException as error:  # noqa: BLE001 - the caller who waits for the future gets it
                     future.set_exception(error)
             del future, call
             self._free.release()

@@ -94,7 +94,7 @@ def _collect_refs(config: Config, environ: Mapping[str, str], region: str) -> li
 
 
 def _group_batches(refs: Iterable[Ref], place: Place, role: str) -> list[list[Ref]]:
-    """Return the refs that `AwsSource` may fetch in one batch call: one region and role each, no old secrets."""
+    """Return the refs that may share a batch call: for one region and role. Of secrets: current ones."""
     together: dict[AwsContext, list[Ref]] = {}
     for ref in refs:
         is_current = ref.version_id is None and ref.version_stage is None

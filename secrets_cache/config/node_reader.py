@@ -112,7 +112,7 @@ class NodeReader:
         if not node.tag:
             return False
         is_of_template = node.tag in CLOUDFORMATION_TAGS
-        # What stands for a tag may be a token that begins with an exclamation mark.
+        # What YAML reads as a tag may be a token that begins with an exclamation mark.
         shown = "a YAML tag" if hidden and not is_of_template else f"the YAML tag {show_key(node.tag)}"
         if is_of_template:
             allowed = f"what {node.tag} would give, written out: config.yaml is no CloudFormation template"

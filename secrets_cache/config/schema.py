@@ -73,7 +73,7 @@ VARIABLES: Mapping[str, ValueType[Any]] = {
 VARIABLES_LISTS = ("include", "exclude", "allow_reserved")
 # The keys that make no sense where the whole value becomes one variable.
 NEEDS_KEYS = ("prefix", "include", "exclude", "rename", "upper")
-# The keys that say which keys of the value are used. A key behind the secret's ARN says so too.
+# The keys that choose keys of the value, as a key behind the secret's ARN does.
 CHOOSE_KEYS = ("include", "exclude")
 
 

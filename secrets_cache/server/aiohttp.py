@@ -10,7 +10,7 @@ Rules
 3. A request with a body is the last one of its connection: no request here needs a body, and a caller and a server may
    disagree about where a body ends (request smuggling). What follows it is not read as a request. The body itself is
    not examined: a broken one is the caller's error, not the server's.
-4. While the server drains, each response is the last one of its connection, and says so (RFC 9112 section 9.6).
+4. While the server drains, each response has `Connection: close` and ends its connection (RFC 9112 section 9.6).
 """
 
 import asyncio

@@ -12,7 +12,7 @@ Rules
 2. At most one request of a connection is handled at a time; what arrives meanwhile waits.
 3. Only `_regulate_reading` pauses and resumes reading: nothing is read while a request waits here, or while the caller
    does not read its responses. So one connection costs a bounded amount of memory.
-4. While the server drains, each response is the last one of its connection, and says so (RFC 9112 section 9.6).
+4. While the server drains, each response has `Connection: close` and ends its connection (RFC 9112 section 9.6).
 """
 
 import asyncio

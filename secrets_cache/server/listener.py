@@ -193,6 +193,9 @@ class Listener:
         if self._warned_at is None or now - self._warned_at >= WARNING_INTERVAL_SECONDS:
             self._warned_at = now
             logger.warning("server.crowded", {"connections": self._open})
+        if self._retry is not None:
+            # At the end each socket is asked for more.
+            self._retry.cancel()
         # By the timer even if at once: the loop runs timers after it has read what was sent (rule 2).
         self._retry = self._loop.call_later(seconds, self._make_room)
 

@@ -217,6 +217,19 @@ async def test_at_the_end_a_caller_that_keeps_its_connection_is_told_to_close(se
         await draining
 
 
+async def test_at_the_end_no_connection_makes_room(setup):
+    """Nobody is accepted any more, however many are open: the idle ones get their last request."""
+    setup.max_connections, setup.idle_seconds = 1, 0.0
+    async with setup.running() as running:
+        caller = await running.connect()
+        assert (await caller.answer()).startswith(b"HTTP/1.1 200")
+        draining = asyncio.create_task(running.server.drain(PATIENCE_SECONDS))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert b"connection: close" in (await caller.answer()).lower()
+        await draining
+
+
 @pytest.mark.parametrize("seconds", [0.1, 3600])
 async def test_at_the_end_an_idle_connection_is_not_waited_for_long(setup, seconds):
     """It gets a short time for one more request, and no more than the grace."""
