@@ -57,9 +57,14 @@ def main() -> None:
 
 
 def _resolve(environ: Mapping[bytes, bytes]) -> Mapping[bytes, bytes | None]:
-    values = _ask_extension(environ)
+    limit, began = read_limit(environ.get(b"API_TIMEOUT", b"")), time.monotonic()
+    values = _ask_extension(environ, limit)
     if values is not None:
         return values
+    spent = time.monotonic() - began
+    if limit is not None and spent > MARGIN_SECONDS:
+        # An extension that died late has used up a part of it.
+        environ = {**environ, b"API_TIMEOUT": b"%d" % (max(limit - spent, 0.001) * 1000)}
     # OpenSSL reads these when it is loaded. They are meant for the runtime, which gets them back.
     for name in ("OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"):
         os.environ.pop(name, None)
@@ -83,33 +88,42 @@ def _original_environ() -> dict[bytes, bytes]:
     return environ
 
 
-def _ask_extension(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes | None] | None:
+def _ask_extension(environ: Mapping[bytes, bytes], limit: float | None) -> dict[bytes, bytes | None] | None:
     """
     Return the variables to set, and None for those to unset; None instead of a dict if no extension answers.
+
+    Args:
+        environ: The function's environment.
+        limit: The seconds that API_TIMEOUT allows; None if it is not set.
 
     Raises:
         VariablesFailed: The extension cannot provide them.
     """
     address = environ.get(b"AWS_LAMBDA_RUNTIME_API", b"")
-    limit = read_limit(environ.get(b"API_TIMEOUT", b""))
     began = time.monotonic()
     until_sign = began + (SIGN_OF_LIFE_SECONDS if limit is None else limit + MARGIN_SECONDS)
     until = began + (EXTENSION_SECONDS if limit is None else limit + MARGIN_SECONDS)
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+
+    def end_at(moment: float) -> None:
+        # At least a thousandth of a second: 0 would mean not to wait at all, which is another error.
+        connection.settimeout(max(moment - time.monotonic(), 0.001))
+
     try:
-        connection.settimeout(until_sign - time.monotonic())
+        end_at(until_sign)
         connection.connect(CHANNEL + address)
         # unix(7), struct ucred: process, user, group.
         user = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)[4:8]
         if int.from_bytes(user, sys.byteorder) not in {os.getuid(), 0}:
             return None
+        end_at(until_sign)
         connection.sendall(encode_request(environ))
         connection.shutdown(_socket.SHUT_WR)
+        end_at(until_sign)
         received = b""
         while chunk := connection.recv(1 << 18):
             received += chunk
-            # At least a thousandth of a second: 0 would mean not to wait at all, which is another error.
-            connection.settimeout(max(until - time.monotonic(), 0.001))
+            end_at(until)
     except TimeoutError:
         seconds = time.monotonic() - began
         setting = "API_TIMEOUT" if limit is not None else "the default; API_TIMEOUT sets it"

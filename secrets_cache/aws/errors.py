@@ -124,7 +124,7 @@ def make_malformed(name: str) -> RetryableError:
 
 def make_unusable_bundle(name: str, error: UnusableBundle) -> RetryableError:
     """Return the failure of a call that was not made, because the certificates to trust cannot be read."""
-    cause = f"the certificates in {error.bundle!r} cannot be read ({error.reason}); check AWS_CA_BUNDLE"
+    cause = f"the certificates in {error.bundle!r} cannot be read ({error.reason}); check the setting that names them"
     return RetryableError(SecretUnavailable(name, code="request-failed", cause=cause))
 
 

@@ -176,6 +176,8 @@ class Fetcher:
         return held
 
     def _keep_failure(self, entry: Entry, error: SecretError, now: Instant, random: Callable[[], float]) -> Failure:
+        # It is kept for a while, but not the frames that it came through, which may hold AWS's answer.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
         entry.failure = failure = Failure.after(entry.failure, error, now, random)
         is_bridged = entry.is_fresh(now) or entry.may_serve_after(failure, now)
         logger.log(

@@ -8,7 +8,7 @@ from secrets_cache.core.entry import Entry
 from secrets_cache.core.freshness import CachedValue, State
 from secrets_cache.core.registry import find_member_name
 from secrets_cache.core.secret import Confidential, Ref, Secret
-from secrets_cache.errors import MemberNotFound
+from secrets_cache.errors import MemberNotFound, ValueMissing
 
 
 class CacheStatus(Enum):
@@ -107,14 +107,17 @@ class EntryReport(NamedTuple):
     @classmethod
     def of(cls, entry: Entry, now: Instant) -> "EntryReport":
         """Return the report on an entry."""
+        state, error = entry.state(now), None if entry.failure is None else entry.failure.error
+        if entry.held is not None and not entry.held.secret.has_value:
+            state, error = State.FAILED, error or ValueMissing(entry.name)
         return cls(
             name=entry.name,
             kind=EntryKind.of(entry.ref),
-            state=entry.state(now),
+            state=state,
             age=None if entry.held is None else entry.age(now),
             version_id=None if entry.held is None else entry.held.secret.version_id,
-            error=None if entry.failure is None else entry.failure.error.code,
-            reason=None if entry.failure is None else str(entry.failure.error),
+            error=None if error is None else error.code,
+            reason=None if error is None else str(error),
             fetches_ended=entry.fetches_ended,
             failures=entry.failures,
         )

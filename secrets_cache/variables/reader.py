@@ -111,7 +111,7 @@ class SecretReader:
         except SecretNotConfigured:
             return None
         except SecretError as error:
-            if error.what == "parameter":
+            if error.what != "secret":
                 return None
             raise
         # Callers over HTTP find parameters and members of paths by the same names.

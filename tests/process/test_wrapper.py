@@ -1,6 +1,7 @@
 """The wrapper's process: the real script, with this project's interpreter in its first line."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -55,6 +56,20 @@ def test_an_extension_that_dies_is_as_none(script, upstream, answer):
     done = run_with_answer(script, answer, SECRET_ARN="db", AWS_ENDPOINT_URL=upstream.url)
 
     assert b"of our own" == environ_in(done.stdout)[b"A"]
+
+
+def test_an_extension_that_dies_late_has_used_up_its_part_of_api_timeout(script, upstream):
+    """The rest is what is left for the wrapper's own fetch."""
+    upstream.fault = stub.HANG
+    with Extension(b"", delay=1.2) as extension:
+        environ = plain(
+            AWS_LAMBDA_RUNTIME_API=extension.address, SECRET_ARN="db", API_TIMEOUT="2000", AWS_ENDPOINT_URL=upstream.url
+        )
+        line = read_failure(run(script, environ))
+
+    found = re.search(r"AWS did not answer within (\S+) s \(API_TIMEOUT\)", line)
+    assert found is not None
+    assert 0.8 >= float(found[1])
 
 
 def read_failure(done: subprocess.CompletedProcess[bytes]) -> str:

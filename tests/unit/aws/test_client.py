@@ -292,7 +292,7 @@ async def test_a_bundle_that_cannot_be_used_is_named(monkeypatch, tmp_path, cont
     assert isinstance(error, RetryableError)
     assert "request-failed" == error.error.code
     assert f"the certificates in {str(bundle)!r} cannot be read (" in str(error.error)
-    assert str(error.error).endswith("; check AWS_CA_BUNDLE")
+    assert str(error.error).endswith("; check the setting that names them")
 
 
 # Parts of answers.

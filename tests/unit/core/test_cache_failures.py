@@ -1,5 +1,7 @@
 """What the cache answers while AWS fails or refuses, and when it asks again."""
 
+import contextlib
+
 import pytest
 
 from secrets_cache.core.backoff import BACKOFF_SECONDS
@@ -203,3 +205,21 @@ async def test_raising_a_remembered_error_again_does_not_grow(setup):
         depths.append(len(caught.traceback))
 
     assert 1 == len(set(depths))
+
+
+async def test_a_remembered_error_keeps_no_frames(setup):
+    """They may hold AWS's answer, and would be held until the next fetch."""
+
+    def fail() -> None:
+        try:
+            int("AWS's answer")
+        except ValueError:
+            raise UNAVAILABLE  # noqa: B904 - with its context, as it comes
+
+    setup.source.error[""] = UNAVAILABLE
+    with contextlib.suppress(SecretUnavailable):
+        fail()
+    cache = await setup.prefetched()
+    (entry,) = cache._registry.listed.values()  # noqa: SLF001 - it shows nowhere else
+
+    assert (None, None) == (entry.failure.error.__traceback__, entry.failure.error.__context__)

@@ -5,10 +5,12 @@ import pickle
 import pytest
 
 from secrets_cache.core.clock import Instant
-from secrets_cache.core.freshness import CachedValue
-from secrets_cache.core.results import CacheResult, CacheStatus, EntryKind
-from secrets_cache.core.secret import Ref
-from tests.support.fakes import CANARY, secret
+from secrets_cache.core.entry import Entry
+from secrets_cache.core.freshness import CachedValue, State
+from secrets_cache.core.results import CacheResult, CacheStatus, EntryKind, EntryReport
+from secrets_cache.core.secret import ParameterFacts, Ref
+from tests.support.caches import policy
+from tests.support.fakes import CANARY, secret, with_fields
 
 
 def result(value: str = CANARY) -> CacheResult:
@@ -28,6 +30,20 @@ def test_answers_are_equal_by_what_they_hold():
     """Down to the value."""
     assert result() == result()
     assert result() != result("another")
+
+
+def test_what_has_no_value_cannot_be_served(clock):
+    """A reference to a binary secret without its bytes: AWS answered, and a request for it fails."""
+    entry = Entry(Ref("/x", is_parameter=True), "x", policy())
+    facts = ParameterFacts("String", 0, has_value=False)
+    now = clock.now()
+    entry.held = CachedValue(with_fields(secret(), value=b"", is_text=False, parameter=facts), now, now.wall, 1.0)
+
+    report = EntryReport.of(entry, now)
+
+    assert (State.FAILED, "no-value", False) == (report.state, report.error, report.is_servable)
+    assert report.reason is not None
+    assert "refers to a binary secret" in report.reason
 
 
 def test_an_answer_is_neither_pickled_nor_taken_apart():
