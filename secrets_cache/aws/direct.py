@@ -18,9 +18,10 @@ from typing import Any
 
 from secrets_cache import __version__
 from secrets_cache.aws.client import KEEPALIVE_SECONDS, ServiceClient, read_text
+from secrets_cache.aws.credentials import Credentials
 from secrets_cache.aws.endpoints import find_credentials, find_endpoint, read_region
 from secrets_cache.aws.errors import classify, make_malformed, make_unanswered, make_unusable_bundle
-from secrets_cache.aws.signing import Credentials, sign
+from secrets_cache.aws.signing import sign
 from secrets_cache.aws.trust import TrustStore, UnusableBundle
 from secrets_cache.config.environment import uses_fast_paths
 from secrets_cache.core.clock import Clock

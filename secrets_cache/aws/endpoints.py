@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from secrets_cache.aws.signing import Credentials
+from secrets_cache.aws.credentials import Credentials
 from secrets_cache.http1.connections import Endpoint
 
 # If one of these is set, the call is botocore's.
