@@ -255,7 +255,8 @@ async def test_a_role_whose_session_is_rejected_is_assumed_again(upstream, caplo
     upstream.put("db", CANARY)
     upstream.fault = reject("ASIAROLE1")
     arn = "arn:aws:iam::123456789012:role/reader"
-    role = Role(AwsContext("eu-west-1", arn), function="", timeout_seconds=1, clock=SystemClock())
+    sts = LazyClient(ClientSettings("sts", "eu-west-1", 1, SystemClock()))
+    role = Role(AwsContext("eu-west-1", arn), sts, function="", clock=SystemClock())
     client = LazyClient(ClientSettings("secretsmanager", "eu-west-1", 5, SystemClock(), role))
     try:
         assert CANARY == await fetch(client)

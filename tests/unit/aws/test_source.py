@@ -1,6 +1,7 @@
 """AWS as one source: each service, region and role has one client, and each role is assumed once."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -25,9 +26,11 @@ def source(upstream, budget_seconds=5.0, batch_threshold=None, clock=None, **env
         "HOME": "/nonexistent",
         **environ,
     }
-    return AwsSource(
-        environ, budget_seconds=budget_seconds, batch_threshold=batch_threshold, clock=clock or FakeClock()
-    )
+    if clock is None:
+        clock = FakeClock()
+        # The stub says when the credentials of a role expire.
+        clock.wall = time.time()
+    return AwsSource(environ, budget_seconds=budget_seconds, batch_threshold=batch_threshold, clock=clock)
 
 
 async def fail(aws: AwsSource, ref: Ref, *, together: bool) -> Secret | SecretError:
