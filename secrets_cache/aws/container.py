@@ -36,7 +36,9 @@ _URL = re.compile(rf"http://({_HOSTS})(?::([0-9]{{1,5}}))?(/[A-Za-z0-9._~!$&'()*
 _MAX_PORT = 65535
 
 
-def find_container(environ: Mapping[str, str], clock: Clock) -> "ContainerCredentials | None":
+def find_container(
+    environ: Mapping[str, str], clock: Clock, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> "ContainerCredentials | None":
     """Return the credentials of the endpoint that the environment names; None if botocore must ask it."""
     relative = environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
     url = environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"] if relative is None else f"http://169.254.170.2{relative}"
@@ -48,7 +50,7 @@ def find_container(environ: Mapping[str, str], clock: Clock) -> "ContainerCreden
         return None
     token, file = (environ.get(f"AWS_CONTAINER_AUTHORIZATION_TOKEN{suffix}") for suffix in ("", "_FILE"))
     endpoint = Endpoint(plain[1].strip("[]"), port, is_secure=False)
-    return ContainerCredentials(endpoint, plain[3], token=token, token_file=file, clock=clock)
+    return ContainerCredentials(endpoint, plain[3], token=token, token_file=file, clock=clock, sleep=sleep)
 
 
 class ContainerCredentials(RenewedCredentials):
@@ -74,7 +76,7 @@ class ContainerCredentials(RenewedCredentials):
         token: str | None,
         token_file: str | None,
         clock: Clock,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         super().__init__(clock)
         self._connections = Connections(endpoint, ssl.create_default_context, keepalive_seconds=0, clock=clock)
