@@ -34,6 +34,7 @@ OK = 200
 _HOSTS = r"169\.254\.170\.2|169\.254\.170\.23|\[fd00:ec2::23\]|127\.0\.0\.1|\[::1\]|localhost"
 _URL = re.compile(rf"http://({_HOSTS})(?::([0-9]{{1,5}}))?(/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*)")
 _MAX_PORT = 65535
+_TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - a variable's name
 
 
 def find_container(
@@ -46,11 +47,8 @@ def find_container(
     if plain is None or "/." in plain[3]:
         return None
     port = int(plain[2] or 80)
-    if not 0 < port <= _MAX_PORT:
-        return None
-    token, file = (environ.get(f"AWS_CONTAINER_AUTHORIZATION_TOKEN{suffix}") for suffix in ("", "_FILE"))
     endpoint = Endpoint(plain[1].strip("[]"), port, is_secure=False)
-    return ContainerCredentials(endpoint, plain[3], token=token, token_file=file, clock=clock, sleep=sleep)
+    return ContainerCredentials(endpoint, plain[3], environ, clock, sleep) if 0 < port <= _MAX_PORT else None
 
 
 class ContainerCredentials(RenewedCredentials):
@@ -60,8 +58,7 @@ class ContainerCredentials(RenewedCredentials):
     Args:
         endpoint: Where it is.
         target: Path and query.
-        token: Authorizes requests; None for none.
-        token_file: The file that holds another token; None for none.
+        environ: The environment variables: the token, or its file.
         clock: Tells the time.
         sleep: Waits between attempts.
     """
@@ -72,17 +69,14 @@ class ContainerCredentials(RenewedCredentials):
         self,
         endpoint: Endpoint,
         target: str,
-        *,
-        token: str | None,
-        token_file: str | None,
+        environ: Mapping[str, str],
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         super().__init__(clock)
         self._connections = Connections(endpoint, ssl.create_default_context, keepalive_seconds=0, clock=clock)
         self._target = target
-        self._token = token
-        self._token_file = token_file
+        self._environ = environ
         self._sleep = sleep
 
     def _left_seconds(self) -> float:
@@ -108,14 +102,14 @@ class ContainerCredentials(RenewedCredentials):
 
     def _make_headers(self) -> dict[str, str] | None:
         """Return the headers of a request; None if none can hold the token. A line end is refused, as by botocore."""
-        token = self._token
-        try:
-            if self._token_file is not None:
-                with open(self._token_file, "rb") as file:  # noqa: PTH123 - pathlib is slow to import
-                    token = file.read(MAX_TOKEN + 1).decode()
-        except (OSError, ValueError):
-            return None
         headers = {"Host": self._connections.endpoint.authority, "Accept": "application/json"}
+        token, path = (self._environ.get(name) for name in (_TOKEN, f"{_TOKEN}_FILE"))
+        if path is not None:
+            try:
+                with open(path, "rb") as file:  # noqa: PTH123 - pathlib is slow to import
+                    token = file.read(MAX_TOKEN + 1).decode()
+            except (OSError, ValueError):
+                return None
         if token is None:
             return headers
         is_plain = token.isascii() and token.isprintable() and len(token) <= MAX_TOKEN
