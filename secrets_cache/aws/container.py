@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from secrets_cache.aws.client import KEEPALIVE_SECONDS, is_printable
+from secrets_cache.aws.client import KEEPALIVE_SECONDS
 from secrets_cache.aws.credentials import MAX_TOKEN, Credentials
 from secrets_cache.aws.renewal import Grant, RenewedCredentials
 from secrets_cache.core.clock import Clock
@@ -112,8 +112,12 @@ class ContainerCredentials(RenewedCredentials):
                 return None
         if token is None:
             return headers
-        is_plain = token.isascii() and token.isprintable() and len(token) <= MAX_TOKEN
-        return {**headers, "Authorization": token} if is_plain else None
+        return {**headers, "Authorization": token} if _is_plain(token) else None
+
+
+def _is_plain(part: Any) -> bool:  # noqa: ANN401 - as JSON is
+    """Return whether a header may hold a token or a key: printable ASCII."""
+    return isinstance(part, str) and part.isascii() and part.isprintable() and len(part) <= MAX_TOKEN
 
 
 def _to_grant(answer: Any) -> Grant | None:  # noqa: ANN401 - as JSON is
@@ -124,6 +128,6 @@ def _to_grant(answer: Any) -> Grant | None:  # noqa: ANN401 - as JSON is
         ends = datetime.fromisoformat(answer["Expiration"])
     except (KeyError, TypeError, ValueError):
         return None
-    is_plain = all(is_printable(part, MAX_TOKEN) for part in parts if part != "") and all(parts[:2])
+    is_complete = all(map(_is_plain, parts)) and all(parts[:2])
     # A date without a zone botocore could not compare with the time.
-    return Grant(Credentials(*parts), ends.timestamp()) if is_plain and ends.tzinfo is not None else None
+    return Grant(Credentials(*parts), ends.timestamp()) if is_complete and ends.tzinfo is not None else None
