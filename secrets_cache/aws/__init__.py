@@ -14,7 +14,10 @@ AWS, for the rest of the program: secrets and parameters from AWS's own services
         signing           Signature Version 4
       lazy_client       every call by aiobotocore, imported when first needed
       aiobotocore       the same, after the import
-    sts                 credentials of roles that are assumed
+    credentials         what signs requests, and where it comes from
+      renewal             credentials that expire, renewed in time
+      container           those of a container's endpoint
+      sts                 those of a role that is assumed
     errors              what AWS's errors mean
 
 Rules

@@ -4,8 +4,9 @@ A client for any call, through aiobotocore.
 Rules
 -----
 1. botocore makes one attempt for each call: another attempt is up to the caller.
-2. The client is created when first needed, and created again when its credentials are missing, have expired, or are
-   rejected. Where that finds other credentials, a call that was rejected is made once more with them, at once.
+2. The client is created when first needed, and created again when the credentials that botocore found are missing,
+   have expired, or are rejected. Where that finds other credentials, a call that was rejected is made once more with
+   them, at once. The credentials of a role are its own to renew.
 3. A client that is replaced is closed when its last call has ended.
 4. A client is replaced, too, when its connections are older than their pool believes: the pool uses the monotonic
    clock, which stops in a SnapStart snapshot, and may stop in a freeze.
@@ -15,7 +16,6 @@ Rules
 Longer than most modules here: everything that knows aiobotocore and botocore is in one place.
 """
 
-import logging
 import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioCredentials
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import get_session
 from botocore.exceptions import (
@@ -44,6 +45,7 @@ from botocore.exceptions import (
 )
 
 from secrets_cache.aws.client import MAX_CONNECTIONS, ClientSettings, read_text
+from secrets_cache.aws.credentials import Credentials, Rejections, SignedCalls
 from secrets_cache.aws.errors import (
     NO_CREDENTIALS,
     STILL_EXPIRED,
@@ -62,11 +64,6 @@ from secrets_cache.http1.connections import MAX_BODY, BadResponse
 
 if TYPE_CHECKING:
     from aiobotocore.client import AioBaseClient
-    from aiobotocore.credentials import AioCredentials
-
-MIN_CREDENTIAL_LENGTH = 8
-
-logger = logging.getLogger(__name__)
 
 
 class AiobotocoreClient:
@@ -79,11 +76,14 @@ class AiobotocoreClient:
         self._used = settings.clock.now()
         self._open_client: _OpenClient | None = None
         self._opening: SingleFlight[str, _OpenClient] = SingleFlight()
-        self._has_warned = False
+        self._rejections = Rejections(settings.service)
+        self._calls = None if settings.role is None else SignedCalls(settings.role, settings.service)
 
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Make one call, in one attempt, as `ServiceClient` says; in a second one where newer credentials are found."""
         await self._discard_outdated()
+        if self._calls is not None:
+            return await self._calls.make(name, lambda found: self._attempt_as(found, operation, name, arguments))
         client = await self._find_client(name)
         try:
             answer = await self._attempt(client, operation, name, arguments)
@@ -92,7 +92,7 @@ class AiobotocoreClient:
             if newer is None:
                 raise
             answer = await self._attempt(newer, operation, name, arguments)
-        self._has_warned = False
+        self._rejections.end()
         return answer
 
     async def aclose(self) -> None:
@@ -107,6 +107,13 @@ class AiobotocoreClient:
         except Exception as error:  # noqa: BLE001 - botocore may raise any exception for an invalid setting
             raise classify_opening(name, error) from None
 
+    async def _attempt_as(
+        self, found: Credentials, operation: str, name: str, arguments: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        client = await self._find_client(name)
+        client.sign_with(found)
+        return await self._attempt(client, operation, name, arguments)
+
     async def _attempt(
         self, client: "_OpenClient", operation: str, name: str, arguments: Mapping[str, Any]
     ) -> Mapping[str, Any]:
@@ -115,9 +122,6 @@ class AiobotocoreClient:
                 answer = await getattr(client.calls, operation)(**arguments)
             except ClientError as error:
                 raise client.classify_error(name, error) from None
-            except (SecretError, RetryableError):
-                # The role's: its credentials were asked for on the way.
-                raise
             except Exception as error:  # noqa: BLE001 - whatever the client raises, AWS gave no usable answer
                 raise (client.classify_unsigned(name, error) or classify_exception(name, error)) from None
             finally:
@@ -134,24 +138,12 @@ class AiobotocoreClient:
         if not client.credentials_may_change or not is_about_credentials(failure):
             return None
         await self._discard(client)
+        self._rejections.log(client.credentials_source, failure)
         if isinstance(failure, RetryableError):
             # There will be another attempt: it finds new credentials.
-            self._warn(client, failure.error.code)
             return None
-        if failure.what == "role":
-            # The role's own client has done this.
-            return None
-        self._warn(client, failure.code)
         newer = await self._find_client(name)
         return newer if newer.signs_otherwise(client) else None
-
-    def _warn(self, client: "_OpenClient", code: str) -> None:
-        """Log whose credentials failed and why: once, until a call succeeds."""
-        if not self._has_warned and code not in {NO_CREDENTIALS, STILL_EXPIRED}:
-            self._has_warned = True
-            source = client.credentials_source if self._role is None else self._role.arn
-            fields = {"service": self._settings.service, "credentials": source, "code": code}
-            logger.warning("credentials.rejected", fields)
 
     async def _open(self) -> "_OpenClient":
         config = AioConfig(
@@ -170,8 +162,8 @@ class AiobotocoreClient:
         session = get_session()
         session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_read_timestamp)
         if self._role is not None:
-            # As aiobotocore sets what its own chain of providers has found.
-            session._credentials = self._role.credentials()  # type: ignore[attr-defined]  # noqa: SLF001
+            # As aiobotocore sets what its own chain of providers has found. Each attempt says what they are.
+            session._credentials = AioCredentials("", "")  # type: ignore[attr-defined]  # noqa: SLF001
         credentials = await session.get_credentials()
         stack = AsyncExitStack()
         calls = await stack.enter_async_context(
@@ -191,8 +183,6 @@ class AiobotocoreClient:
         """Let the next call begin with a new client, which looks for credentials anew."""
         if self._open_client is client:
             self._open_client = None
-            if self._role is not None:
-                self._role.forget()
             await client.retire()
 
 
@@ -225,6 +215,12 @@ class _OpenClient:
         if self._is_retired and self._under_way == 0:
             await self.stack.aclose()
 
+    def sign_with(self, found: Credentials) -> None:
+        """Sign the calls that follow with these credentials, in place of those that botocore found."""
+        held = self._credentials
+        if held is not None:
+            held.access_key, held.secret_key, held.token = found.access_key, found.secret_key, found.token
+
     def classify_error(self, name: str, error: ClientError) -> SecretError | RetryableError:
         """Return what an error answer means."""
         told = error.response.get("Error", {})
@@ -234,7 +230,8 @@ class _OpenClient:
             code=str(told.get("Code") or ""),
             # Bytes are the body of an answer that is not AWS's.
             message=read_text(told.get("Message")),
-            hidden=self._find_secrets(),
+            # Which an answer may repeat.
+            hidden=self._read_held().hidden(),
         )
 
     def classify_unsigned(self, name: str, error: Exception) -> RetryableError | None:
@@ -246,20 +243,15 @@ class _OpenClient:
 
     def signs_otherwise(self, other: "_OpenClient") -> bool:
         """Return whether the credentials are not those of `other`; those that were not asked for yet may be others."""
-        mine = self._list_parts()
-        return not any(mine) or mine != other._list_parts()  # noqa: SLF001 - of the same class
+        mine = self._read_held()
+        return not mine.access_key or mine != other._read_held()  # noqa: SLF001 - of the same class
 
-    def _list_parts(self) -> list[str]:
-        """Return the parts of the credentials, as they are held now."""
-        held = self._credentials
+    def _read_held(self) -> Credentials:
+        """Return the credentials as they are held now; empty ones if there are none."""
+        held = {} if self._credentials is None else vars(self._credentials)
         # The properties of credentials that are refreshed would ask for new ones.
-        names = ("_secret_key", "_token", "_access_key", "secret_key", "token", "access_key")
-        return [str(vars(held).get(name) or "") for name in names] if held is not None else []
-
-    def _find_secrets(self) -> tuple[str, ...]:
-        """Return the credentials, which an answer may repeat."""
-        # Anything shorter is no credential, and part of many words.
-        return tuple(value for value in self._list_parts() if len(value) >= MIN_CREDENTIAL_LENGTH)
+        parts = (held.get(f"_{name}") or held.get(name) or "" for name in ("access_key", "secret_key", "token"))
+        return Credentials(*map(str, parts))
 
 
 def _read_timestamp(value: object) -> object:

@@ -18,9 +18,10 @@ from typing import Any
 
 from secrets_cache import __version__
 from secrets_cache.aws.client import KEEPALIVE_SECONDS, ServiceClient, read_text
-from secrets_cache.aws.endpoints import find_credentials, find_endpoint, read_region
+from secrets_cache.aws.credentials import Credentials, find_static
+from secrets_cache.aws.endpoints import find_endpoint, read_region
 from secrets_cache.aws.errors import classify, make_malformed, make_unanswered, make_unusable_bundle
-from secrets_cache.aws.signing import Credentials, sign
+from secrets_cache.aws.signing import sign
 from secrets_cache.aws.trust import TrustStore, UnusableBundle
 from secrets_cache.config.environment import uses_fast_paths
 from secrets_cache.core.clock import Clock
@@ -42,7 +43,7 @@ def choose_client(
     """Return a direct client in front of `fallback` where the settings are the common ones, else `fallback`."""
     if not uses_fast_paths(environ):
         return fallback
-    endpoint, credentials = find_endpoint(environ), find_credentials(environ)
+    endpoint, credentials = find_endpoint(environ), find_static(environ)
     if endpoint is None or credentials is None:
         return fallback
     trust = TrustStore(environ.get("AWS_CA_BUNDLE", ""))
@@ -112,7 +113,9 @@ class DirectClient:
             at_seconds=self._clock.now().wall,
         )
         try:
-            return await self._connections.post({**signed, "User-Agent": f"secrets-cache/{__version__}"}, body)
+            return await self._connections.request(
+                "POST", "/", {**signed, "User-Agent": f"secrets-cache/{__version__}"}, body
+            )
         except UnusableBundle as error:
             raise make_unusable_bundle(name, error) from None
         except ssl.SSLError as error:

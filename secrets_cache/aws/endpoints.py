@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Mapping
 
-from secrets_cache.aws.signing import Credentials
 from secrets_cache.http1.connections import Endpoint
 
 # If one of these is set, the call is botocore's.
@@ -32,7 +31,6 @@ FILES = ("config", "credentials")
 # The regions of the partition "aws": their endpoints have names of one form.
 _REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-(north|south|east|west|central)[a-z]*-[0-9]{1,2}")
 _URL = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
-_KEY = re.compile(r"[!-~]{8,}")
 _MAX_PORT = 65535
 
 
@@ -61,12 +59,3 @@ def find_endpoint(environ: Mapping[str, str]) -> Endpoint | None:
     is_secure = scheme == "https"
     number = int(port) if port else 443 if is_secure else 80
     return Endpoint(host.strip("[]"), number, is_secure=is_secure) if 0 < number <= _MAX_PORT else None
-
-
-def find_credentials(environ: Mapping[str, str]) -> Credentials | None:
-    """Return the credentials in the environment; None if there are none, or if they cannot be sent as they are."""
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    access_key, secret_key, token = (environ.get(name, "") for name in names)
-    is_complete = all(map(_KEY.fullmatch, (access_key, secret_key)))
-    is_plain = not token or _KEY.fullmatch(token) is not None
-    return Credentials(access_key, secret_key, token) if is_complete and is_plain else None

@@ -14,21 +14,9 @@ import hmac
 import time
 from collections.abc import Mapping
 
+from secrets_cache.aws.credentials import Credentials
+
 ALGORITHM = "AWS4-HMAC-SHA256"
-
-
-class Credentials:
-    """Static credentials; `token` is empty where there is none. Their repr shows none of them."""
-
-    __slots__ = ("access_key", "secret_key", "token")
-
-    def __init__(self, access_key: str, secret_key: str, token: str) -> None:
-        self.access_key = access_key
-        self.secret_key = secret_key
-        self.token = token
-
-    def __repr__(self) -> str:
-        return "Credentials(...)"
 
 
 def sign(

@@ -205,7 +205,6 @@ class AwsSource:
         if role is None:
             own = context._replace(region=context.region or self._environ.get("AWS_REGION", ""))
             function = self._environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
-            role = self._roles[context] = Role(
-                own, function=function, timeout_seconds=self._call_timeout_seconds, clock=self._clock
-            )
+            settings = ClientSettings("sts", own.region or None, self._call_timeout_seconds, self._clock)
+            role = self._roles[context] = Role(own, LazyClient(settings), function=function, clock=self._clock)
         return role

@@ -60,9 +60,9 @@ class Connections:
         self._idle: list[tuple[_Connection, Instant]] = []
         self._open: set[_Connection] = set()
 
-    async def post(self, headers: Mapping[str, str], body: bytes) -> Response:
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
         """
-        Send `body` to the endpoint's root by POST; return the response.
+        Send a request to the endpoint; return the response.
 
         Raises:
             OSError: There is no connection; ssl.SSLError if TLS failed.
@@ -70,7 +70,7 @@ class Connections:
             BadResponse: The response is malformed or too large.
         """
         lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-        head = f"POST / HTTP/1.1\r\n{''.join(lines)}Content-Length: {len(body)}\r\n\r\n"
+        head = f"{method} {target} HTTP/1.1\r\n{''.join(lines)}Content-Length: {len(body)}\r\n\r\n"
         self._drop_old()
         connection = self._idle.pop()[0] if self._idle else await self._connect()
         try:

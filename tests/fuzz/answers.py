@@ -12,10 +12,10 @@ from botocore.model import Shape
 from botocore.parsers import JSONParser
 
 from secrets_cache.aws.client import ServiceClient
+from secrets_cache.aws.credentials import Credentials
 from secrets_cache.aws.direct import DirectClient
 from secrets_cache.aws.errors import classify, make_malformed
 from secrets_cache.aws.secretsmanager import to_secret
-from secrets_cache.aws.signing import Credentials
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import Secret
 from secrets_cache.errors import SecretError
@@ -220,7 +220,7 @@ class _Connections:
     def __init__(self, answered: Response | None) -> None:
         self._answered = answered
 
-    async def post(self, *_: object) -> Response:
+    async def request(self, *_: object) -> Response:
         if self._answered is None:
             raise BadResponse
         return self._answered

@@ -1,7 +1,9 @@
 """The client through aiobotocore: credentials, profiles, proxies, and settings that it cannot use."""
 
 import asyncio
+import contextlib
 import json
+import time
 
 import pytest
 from aiohttp import web
@@ -15,8 +17,9 @@ from secrets_cache.core.secret import AwsContext
 from secrets_cache.errors import SecretRefused
 from secrets_cache.system.clock import SystemClock
 from tests.support import upstream as stub
-from tests.support.fakes import CANARY
+from tests.support.fakes import CANARY, FakeClock
 from tests.unit.aws.conftest import secrets_client
+from tests.unit.aws.test_sts import DENIED, ROLE
 
 
 @pytest.fixture(autouse=True)
@@ -250,21 +253,57 @@ async def test_container_credentials_that_are_rejected_are_asked_for_again(upstr
     assert ["AKID0", "AKID1"] == container.given
 
 
-async def test_a_role_whose_session_is_rejected_is_assumed_again(upstream, caplog):
-    """The line names the role."""
-    upstream.put("db", CANARY)
-    upstream.fault = reject("ASIAROLE1")
-    arn = "arn:aws:iam::123456789012:role/reader"
-    role = Role(AwsContext("eu-west-1", arn), function="", timeout_seconds=1, clock=SystemClock())
-    client = LazyClient(ClientSettings("secretsmanager", "eu-west-1", 5, SystemClock(), role))
+@contextlib.asynccontextmanager
+async def client_of_role(clock):
+    """Give a client that reads by a role."""
+    sts = LazyClient(ClientSettings("sts", "eu-west-1", 1, clock))
+    role = Role(AwsContext("eu-west-1", ROLE), sts, function="", clock=clock)
+    client = LazyClient(ClientSettings("secretsmanager", "eu-west-1", 5, clock, role))
     try:
-        assert CANARY == await fetch(client)
+        yield client
     finally:
         await client.aclose()
         await role.aclose()
 
+
+async def test_a_role_whose_session_is_rejected_is_assumed_again(upstream, caplog):
+    """The line names the role."""
+    upstream.put("db", CANARY)
+    upstream.fault = reject("ASIAROLE1")
+    async with client_of_role(SystemClock()) as client:
+        assert CANARY == await fetch(client)
+
     assert ["ASIAROLE1", "ASIAROLE2"] == [call.access_key for call in upstream.calls if call.ids == ["db"]]
-    assert [arn] == [fields["credentials"] for fields in warnings(caplog)]
+    assert [ROLE] == [fields["credentials"] for fields in warnings(caplog)]
+
+
+async def test_a_role_is_not_assumed_again_because_of_a_freeze(upstream):
+    """Connections are made anew; its session is as good as before, until an hour is over."""
+    upstream.put("db", CANARY)
+    clock = FakeClock()
+    clock.wall = time.time()
+    async with client_of_role(clock) as client:
+        for _ in range(2):
+            await fetch(client)
+            clock.freeze(60)
+        upstream.role_seconds = 7200
+        clock.freeze(3600)
+        await fetch(client)
+
+    keys = [call.access_key for call in upstream.calls if call.ids == ["db"]]
+    assert ["ASIAROLE1", "ASIAROLE1", "ASIAROLE2"] == keys
+    assert 3 == len({call.connection for call in upstream.calls if call.ids == ["db"]})
+
+
+async def test_a_role_that_is_refused_names_the_role(upstream):
+    """There is no call for the secret."""
+    upstream.fault = stub.Answer(status=403, body=DENIED)
+    async with client_of_role(SystemClock()) as client:
+        with pytest.raises(SecretRefused, match=ROLE) as caught:
+            await fetch(client)
+
+    assert "role" == caught.value.what
+    assert ["AssumeRole"] == [call.operation for call in upstream.calls]
 
 
 async def test_an_answer_that_is_no_object_is_malformed(upstream):

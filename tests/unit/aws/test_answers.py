@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from secrets_cache.aws.secretsmanager import to_secret
-from secrets_cache.aws.sts import _to_metadata
+from secrets_cache.aws.sts import _to_grant
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.errors import SecretError
@@ -147,7 +147,7 @@ def test_the_credentials_of_a_role():
     read = []
     for answer in [good, *objects(good)]:
         try:
-            read.append(_to_metadata("role", answer)["access_key"])
+            read.append(_to_grant("role", answer).credentials.access_key)
         except RetryableError as reason:
             assert CANARY not in str(reason.error)  # noqa: PT017 - the same
 

@@ -6,11 +6,9 @@ from unittest import mock
 import boto3
 import pytest
 
-from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES, find_credentials, find_endpoint, read_region
-from tests.support.fakes import CANARY
+from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES, find_endpoint, read_region
 
 COMMON = {"AWS_REGION": "eu-west-1", "HOME": "/nonexistent"}
-KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": f"{CANARY}-key"}
 
 
 def test_it_is_the_regional_endpoint_by_tls():
@@ -88,28 +86,3 @@ def test_the_region_is_lambdas_before_the_sdks():
     assert "a" == read_region({"AWS_REGION": "a", "AWS_DEFAULT_REGION": "b"})
     assert "b" == read_region({"AWS_DEFAULT_REGION": "b"})
     assert "" == read_region({})
-
-
-@pytest.mark.parametrize("token", ["", "a-session-token"])
-def test_credentials_come_from_the_environment(token):
-    """With a session token, or without one."""
-    found = find_credentials({**KEYS, "AWS_SESSION_TOKEN": token})
-
-    assert found is not None
-    assert ("AKIDEXAMPLE", f"{CANARY}-key", token) == (found.access_key, found.secret_key, found.token)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"AWS_ACCESS_KEY_ID": ""},
-        {"AWS_ACCESS_KEY_ID": "short"},
-        {"AWS_SECRET_ACCESS_KEY": ""},
-        {"AWS_SECRET_ACCESS_KEY": "with a blank"},
-        {"AWS_SESSION_TOKEN": "line\nbreak"},
-    ],
-    ids=str,
-)
-def test_credentials_that_cannot_be_sent_as_they_are_are_botocores(change):
-    """Part of them is missing, or no header can hold them."""
-    assert find_credentials({**KEYS, **change}) is None

@@ -9,7 +9,8 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secrets_cache.aws.signing import Credentials, sign
+from secrets_cache.aws.credentials import Credentials
+from secrets_cache.aws.signing import sign
 from tests.support.fakes import CANARY
 
 TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)

@@ -1,6 +1,7 @@
 """AWS as one source: each service, region and role has one client, and each role is assumed once."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -25,12 +26,16 @@ def source(upstream, budget_seconds=5.0, budget_setting="fetch_timeout", batch_t
         "HOME": "/nonexistent",
         **environ,
     }
+    if clock is None:
+        clock = FakeClock()
+        # The stub says when the credentials of a role expire.
+        clock.wall = time.time()
     return AwsSource(
         environ,
         budget_seconds=budget_seconds,
         budget_setting=budget_setting,
         batch_threshold=batch_threshold,
-        clock=clock or FakeClock(),
+        clock=clock,
     )
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from secrets_cache.aws.client import ClientSettings
+from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.aws.sts import Role
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import AwsContext
@@ -19,9 +21,9 @@ class Session:
     """A role, closed in the end."""
 
     def __init__(self, function: str = "", **context: str) -> None:
-        self.role = Role(
-            AwsContext("eu-west-1", ROLE)._replace(**context), function=function, timeout_seconds=1, clock=SystemClock()
-        )
+        clock = SystemClock()
+        client = LazyClient(ClientSettings("sts", "eu-west-1", 1, clock))
+        self.role = Role(AwsContext("eu-west-1", ROLE)._replace(**context), client, function=function, clock=clock)
 
     async def __aenter__(self) -> Role:
         return self.role
@@ -34,9 +36,9 @@ async def test_a_roles_credentials_are_another_session(moto, monkeypatch):
     """With a token of their own."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto)
     async with Session() as role:
-        found = await role.credentials().get_frozen_credentials()
+        found = await role.get("db")
 
-    assert (found.access_key or "").startswith("ASIA")
+    assert found.access_key.startswith("ASIA")
     assert found.secret_key
     assert found.token
     assert CANARY not in found.token
@@ -45,10 +47,10 @@ async def test_a_roles_credentials_are_another_session(moto, monkeypatch):
 async def test_a_role_is_assumed_once_while_its_credentials_are_good(upstream):
     """However many ask; and again when their end is near, without anybody's asking for it."""
     async with Session() as role:
-        keys = [(await role.credentials().get_frozen_credentials()).access_key for _ in range(3)]
+        keys = [(await role.get("db")).access_key for _ in range(3)]
         upstream.role_seconds = 60
-        role.forget()
-        keys += [(await role.credentials().get_frozen_credentials()).access_key for _ in range(2)]
+        role.reject(await role.get("db"))
+        keys += [(await role.get("db")).access_key for _ in range(2)]
 
     assert ["ASIAROLE1"] * 3 + ["ASIAROLE2", "ASIAROLE3"] == keys
 
@@ -66,7 +68,7 @@ async def test_a_role_is_assumed_once_while_its_credentials_are_good(upstream):
 async def test_how_a_role_is_assumed(upstream, function, context, name, external):
     """The session is named after the function, or as it is set; the external id is told where there is one."""
     async with Session(function, **context) as role:
-        await role.credentials().get_frozen_credentials()
+        await role.get("db")
     (call,) = upstream.calls
 
     assert (ROLE, name, external) == tuple(
@@ -87,7 +89,7 @@ async def test_a_failure_is_a_roles(upstream, fault, error, said):
     upstream.fault = fault
     async with Session() as role:
         with pytest.raises((SecretsCacheError, RetryableError)) as caught:
-            await role.credentials().get_frozen_credentials()
+            await role.get("db")
 
     assert isinstance(caught.value, error)
     assert said in str(getattr(caught.value, "error", caught.value))
@@ -97,7 +99,7 @@ async def test_a_failure_is_a_roles(upstream, fault, error, said):
 async def test_a_role_never_shows_its_credentials(upstream):
     """Its repr names the role."""
     async with Session() as role:
-        credentials = await role.credentials().get_frozen_credentials()
+        credentials = await role.get("db")
 
         assert f"Role('{ROLE}')" == repr(role)
-        assert str(credentials.secret_key) not in repr(role.credentials())
+        assert credentials.secret_key not in repr(credentials)

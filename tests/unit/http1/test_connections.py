@@ -68,7 +68,7 @@ async def test_a_request_is_a_post_with_its_headers_and_its_length(server):
     """And the response is read by its own length."""
     server.answers = [ANSWER]
     async with server.running() as connections:
-        response = await connections.post({"Host": "h", "X": "y"}, b"body")
+        response = await connections.request("POST", "/", {"Host": "h", "X": "y"}, b"body")
 
     assert (200, b"{}") == (response.status, response.body)
     assert [b"POST / HTTP/1.1\r\nHost: h\r\nX: y\r\nContent-Length: 4\r\n\r\nbody"] == server.requests
@@ -86,9 +86,9 @@ async def test_a_connection_is_used_again_soon_and_not_later(server, clock, betw
     """A freeze kills the connections that wait, without a sign."""
     server.answers = [ANSWER] * 2
     async with server.running() as connections:
-        await connections.post({}, b"")
+        await connections.request("POST", "/", {}, b"")
         between(clock)
-        await connections.post({}, b"")
+        await connections.request("POST", "/", {}, b"")
 
         assert connections_made == server.connections
 
@@ -97,8 +97,8 @@ async def test_a_connection_that_the_server_will_close_is_not_used_again(server)
     """Its response has the header Connection: Close."""
     server.answers = [ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: Close\r\n\r\n"), ANSWER]
     async with server.running() as connections:
-        await connections.post({}, b"")
-        await connections.post({}, b"")
+        await connections.request("POST", "/", {}, b"")
+        await connections.request("POST", "/", {}, b"")
 
         assert 2 == server.connections
 
@@ -107,8 +107,8 @@ async def test_a_body_without_a_length_ends_with_the_connection(server):
     """The next request makes a new one."""
     server.answers = [b"HTTP/1.1 200 OK\r\n\r\nall of it", ANSWER]
     async with server.running() as connections:
-        assert b"all of it" == (await connections.post({}, b"")).body
-        await connections.post({}, b"")
+        assert b"all of it" == (await connections.request("POST", "/", {}, b"")).body
+        await connections.request("POST", "/", {}, b"")
 
         assert 2 == server.connections
 
@@ -128,17 +128,17 @@ async def test_an_incomplete_response_and_one_that_is_none_are_told_apart(server
     server.answers = [answer]
     async with server.running() as connections:
         with pytest.raises(error):
-            await connections.post({}, b"")
+            await connections.request("POST", "/", {}, b"")
 
 
 async def test_a_response_that_nobody_asked_for_closes_the_connection(server):
     """Nothing on it could be told from the response to the next request."""
     server.answers = [ANSWER, ANSWER]
     async with server.running() as connections:
-        await connections.post({}, b"")
+        await connections.request("POST", "/", {}, b"")
         (connection,) = connections._open  # noqa: SLF001 - the event loop calls this
         connection.data_received(ANSWER)
-        await connections.post({}, b"")
+        await connections.request("POST", "/", {}, b"")
 
         assert 2 == server.connections
 
@@ -147,7 +147,7 @@ async def test_a_caller_that_leaves_takes_its_connection_along(server):
     """The response to it may still come."""
     server.answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhalf"]
     async with server.running() as connections:
-        caller = asyncio.create_task(connections.post({}, b""))
+        caller = asyncio.create_task(connections.request("POST", "/", {}, b""))
         await server.arrived.wait()
         caller.cancel()
         await asyncio.gather(caller, return_exceptions=True)
