@@ -15,10 +15,9 @@ import pytest
 from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 
-from secrets_cache.aws.client import ClientSettings
-from secrets_cache.aws.direct import choose_client
+from secrets_cache.aws.choice import Clients
+from secrets_cache.aws.direct import DirectClient
 from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES
-from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.system.clock import SystemClock
 from tests.support.fakes import CANARY, FakeClock, FakeSource
 from tests.support.lambda_api import LambdaApi
@@ -155,8 +154,8 @@ def _fast_paths(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/nonexistent")
     monkeypatch.setenv("SECRETS_CACHE_LANES", request.param)
-    fallback = LazyClient(ClientSettings("secretsmanager", None, 1, SystemClock()))
-    assert (request.param == "1") == (choose_client(fallback, os.environ, SystemClock()) is not fallback)
+    client = Clients(os.environ, timeout_seconds=1, clock=SystemClock()).create("secretsmanager")
+    assert (request.param == "1") == isinstance(client, DirectClient)
 
 
 @pytest.fixture(name="api")

@@ -10,6 +10,7 @@ Rules
 import os
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from secrets_cache.http1.connections import Endpoint
 
@@ -39,7 +40,14 @@ def read_region(environ: Mapping[str, str]) -> str:
     return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
 
 
-def find_endpoint(environ: Mapping[str, str]) -> Endpoint | None:
+class SignedEndpoint(NamedTuple):
+    """Where calls go, and the region that they are signed for."""
+
+    endpoint: Endpoint
+    region: str
+
+
+def find_endpoint(service: str, environ: Mapping[str, str]) -> SignedEndpoint | None:
     """Return the endpoint of Secrets Manager; None if botocore must find it."""
     if any(environ.get(name) for name in BOTOCORE_VARIABLES):
         return None
@@ -49,13 +57,15 @@ def find_endpoint(environ: Mapping[str, str]) -> Endpoint | None:
     region = read_region(environ)
     if not _REGION.fullmatch(region):
         return None
-    url = environ.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or environ.get("AWS_ENDPOINT_URL") or ""
+    own = {"secretsmanager": "SECRETS_MANAGER", "ssm": "SSM", "sts": "STS"}[service]
+    url = environ.get(f"AWS_ENDPOINT_URL_{own}") or environ.get("AWS_ENDPOINT_URL") or ""
     if not url:
-        return Endpoint(f"secretsmanager.{region}.amazonaws.com", 443, is_secure=True)
+        return SignedEndpoint(Endpoint(f"{service}.{region}.amazonaws.com", 443, is_secure=True), region)
     plain = _URL.fullmatch(url)
     if plain is None:
         return None
     scheme, host, port = plain.groups()
     is_secure = scheme == "https"
     number = int(port) if port else 443 if is_secure else 80
-    return Endpoint(host.strip("[]"), number, is_secure=is_secure) if 0 < number <= _MAX_PORT else None
+    endpoint = Endpoint(host.strip("[]"), number, is_secure=is_secure)
+    return SignedEndpoint(endpoint, region) if 0 < number <= _MAX_PORT else None

@@ -13,14 +13,13 @@ Rules
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from typing import TYPE_CHECKING, Self
 
-from secrets_cache.aws.client import MAX_CONNECTIONS, ClientSettings, Service, ServiceClient
-from secrets_cache.aws.direct import choose_client
+from secrets_cache.aws.choice import Clients
+from secrets_cache.aws.client import MAX_CONNECTIONS
 from secrets_cache.aws.errors import advise, is_in_lambda
-from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.aws.merge import merge
 from secrets_cache.aws.secretsmanager import BATCH_THRESHOLD, SecretsManager
 from secrets_cache.aws.store import Store
@@ -68,7 +67,7 @@ class AwsSource:
         self._budget_seconds = budget_seconds
         self._budget_setting = budget_setting
         # The budget ends an attempt; this ends a call that outlives its attempt.
-        self._call_timeout_seconds = budget_seconds + 1
+        self._clients = Clients(environ, timeout_seconds=budget_seconds + 1, clock=clock)
         self._batch_threshold = batch_threshold
         self._clock = clock
         self._max_connections = max_connections or MAX_CONNECTIONS
@@ -97,23 +96,29 @@ class AwsSource:
             SecretUnavailable: AWS could not be asked, or gave no usable answer.
         """
         key = self._find_key(ref)
-        self._under_way[key.context] += 1
         try:
-            secret = await self._find_store(key).fetch(ref)
+            with self._counted(key.context):
+                secret = await self._find_store(key).fetch(ref)
         except SecretError as error:
             found = self._add_facts(ref, error)
             if found.is_answer:
                 self._kept.add(key.context)
-            elif self._under_way[key.context] == 1:
-                await self._close_unless_kept(key.context)
+            else:
+                await self._close_unless_needed(key.context)
             raise found from None
-        else:
-            self._kept.add(key.context)
-            return secret
+        self._kept.add(key.context)
+        return secret
+
+    @contextmanager
+    def _counted(self, context: AwsContext) -> Iterator[None]:
+        """Count a single fetch as under way."""
+        self._under_way[context] += 1
+        try:
+            yield
         finally:
-            self._under_way[key.context] -= 1
-            if not self._under_way[key.context]:
-                del self._under_way[key.context]
+            self._under_way[context] -= 1
+            if not self._under_way[context]:
+                del self._under_way[context]
 
     async def fetch_many(self, refs: Sequence[Ref]) -> FetchResults:
         """
@@ -131,8 +136,8 @@ class AwsSource:
             async for ref, result in results:
                 yield ref, result if isinstance(result, Secret) else self._add_facts(ref, result)
 
-    async def _close_unless_kept(self, context: AwsContext) -> None:
-        if context in self._kept:
+    async def _close_unless_needed(self, context: AwsContext) -> None:
+        if context in self._kept or context in self._under_way:
             return
         # Forgotten before anything is awaited: a fetch that comes meanwhile begins anew.
         stores = [self._stores.pop(key) for key in list(self._stores) if key.context == context]
@@ -175,22 +180,13 @@ class AwsSource:
 
     def _create_store(self, key: Place) -> Store:
         role = self._find_role(key.context) if key.context.role_arn else None
-        environ = {**self._environ, "AWS_REGION": key.context.region} if key.context.region else self._environ
-        service: Service = "ssm" if key.is_parameter else "secretsmanager"
-        region = environ.get("AWS_REGION") or None
-        client: ServiceClient = LazyClient(
-            ClientSettings(service, region, self._call_timeout_seconds, self._clock, role)
-        )
         kind: type[Store] = SecretsManager
         if key.is_parameter:
             from secrets_cache.aws.parameterstore import ParameterStore  # noqa: PLC0415 - rule 4
 
             kind = ParameterStore
-        elif role is None:
-            # The direct client signs with the credentials of the environment.
-            client = choose_client(client, environ, self._clock)
         return kind(
-            client=client,
+            client=self._clients.create("ssm" if key.is_parameter else "secretsmanager", key.context.region, role),
             budget_seconds=self._budget_seconds,
             batch_threshold=0 if key.is_parameter else self._batch_threshold,
             clock=self._clock,
@@ -203,8 +199,7 @@ class AwsSource:
 
         role = self._roles.get(context)
         if role is None:
-            own = context._replace(region=context.region or self._environ.get("AWS_REGION", ""))
             function = self._environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
-            settings = ClientSettings("sts", own.region or None, self._call_timeout_seconds, self._clock)
-            role = self._roles[context] = Role(own, LazyClient(settings), function=function, clock=self._clock)
+            client = self._clients.create("sts", context.region)
+            role = self._roles[context] = Role(context, client, function=function, clock=self._clock)
         return role

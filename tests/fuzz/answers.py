@@ -12,7 +12,7 @@ from botocore.model import Shape
 from botocore.parsers import JSONParser
 
 from secrets_cache.aws.client import ServiceClient
-from secrets_cache.aws.credentials import Credentials
+from secrets_cache.aws.credentials import Credentials, StaticCredentials
 from secrets_cache.aws.direct import DirectClient
 from secrets_cache.aws.errors import classify, make_malformed
 from secrets_cache.aws.secretsmanager import to_secret
@@ -34,10 +34,12 @@ Mean = Callable[[str, Response], object]
 
 def fast(operation: str, answered: Response | None) -> object:
     """Return what the fast path makes of an answer, as data; None where it leaves it to the library."""
-    credentials = Credentials(ACCESS, KEY, SESSION)
     connections, clock = cast("Connections", _Connections(answered)), FakeClock()
     trust = cast("Any", None)
-    calls = DirectClient(_Nobody(), connections, trust, region="eu-west-1", credentials=credentials, clock=clock)
+    provider = StaticCredentials(Credentials(ACCESS, KEY, SESSION))
+    calls = DirectClient(
+        _Nobody(), connections, trust, service="secretsmanager", region="eu-west-1", provider=provider, clock=clock
+    )
     arguments = {"SecretId": NAME} if operation == "get_secret_value" else {"SecretIdList": [NAME]}
     return _outcome(operation, lambda: finished(calls.call(operation, NAME, arguments)))
 

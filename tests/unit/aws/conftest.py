@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 import boto3
 import pytest
 
-from secrets_cache.aws.client import KEEPALIVE_SECONDS, ClientSettings, ServiceClient
-from secrets_cache.aws.direct import choose_client
-from secrets_cache.aws.lazy_client import LazyClient
+from secrets_cache.aws.choice import Clients
+from secrets_cache.aws.client import KEEPALIVE_SECONDS, ServiceClient
 from secrets_cache.aws.secretsmanager import SecretsManager
 from secrets_cache.core.clock import Clock
 from secrets_cache.system.clock import SystemClock
@@ -24,9 +23,8 @@ async def secrets_client(
 ) -> AsyncIterator[ServiceClient]:
     """Give a client of Secrets Manager for the environment: the direct one, or aiobotocore's, as `fast_paths` says."""
     clock = clock or SystemClock()
-    region = os.environ.get("AWS_REGION") or None
-    fallback = LazyClient(ClientSettings("secretsmanager", region, 5, clock, keepalive_seconds=keepalive_seconds))
-    client = choose_client(fallback, os.environ, clock, keepalive_seconds)
+    clients = Clients(os.environ, timeout_seconds=5, clock=clock, keepalive_seconds=keepalive_seconds)
+    client = clients.create("secretsmanager")
     try:
         yield client
     finally:

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import os
 import time
+import urllib.request
 
 import boto3
 import pytest
 
-from secrets_cache.aws.client import ClientSettings
-from secrets_cache.aws.lazy_client import LazyClient
+from secrets_cache.aws.choice import Clients
 from secrets_cache.aws.parameterstore import BATCH_SIZE, MAX_PAGES, ParameterStore
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.errors import SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable, VersionNotFound
@@ -24,7 +25,7 @@ WRITTEN = f"{CANARY} \u00e9\n"
 def real_store() -> ParameterStore:
     """Return the parameters of eu-west-1, as moto has them."""
     clock = SystemClock()
-    client = LazyClient(ClientSettings("ssm", "eu-west-1", 6, clock))
+    client = Clients(os.environ, timeout_seconds=6, clock=clock).create("ssm", "eu-west-1")
     return ParameterStore(client=client, budget_seconds=5, clock=clock, random=random_fraction)
 
 
@@ -34,8 +35,9 @@ def ref(name, **changes):
 
 
 @pytest.fixture(name="client")
-def _client(moto, monkeypatch):
+def _client(moto, monkeypatch, fast_paths):
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto)
+    urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST")).close()
     return boto3.client("ssm", region_name="eu-west-1")
 
 

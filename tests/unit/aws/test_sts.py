@@ -1,9 +1,10 @@
 """Roles: against moto's server for what it can do, and against a stub for what it cannot."""
 
+import os
+
 import pytest
 
-from secrets_cache.aws.client import ClientSettings
-from secrets_cache.aws.lazy_client import LazyClient
+from secrets_cache.aws.choice import Clients
 from secrets_cache.aws.sts import Role
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import AwsContext
@@ -16,13 +17,15 @@ ROLE = "arn:aws:iam::123456789012:role/reader"
 DENIED = b"""<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
 <Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>"""
 
+pytestmark = pytest.mark.usefixtures("fast_paths")
+
 
 class Session:
     """A role, closed in the end."""
 
     def __init__(self, function: str = "", **context: str) -> None:
         clock = SystemClock()
-        client = LazyClient(ClientSettings("sts", "eu-west-1", 1, clock))
+        client = Clients(os.environ, timeout_seconds=1, clock=clock).create("sts", "eu-west-1")
         self.role = Role(AwsContext("eu-west-1", ROLE)._replace(**context), client, function=function, clock=clock)
 
     async def __aenter__(self) -> Role:
