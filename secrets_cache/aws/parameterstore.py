@@ -79,7 +79,8 @@ class ParameterStore(Store):
                 secret = _to_parameter(name, item)
             except RetryableError:
                 continue
-            asked = by_id.get(secret.name) or by_id.get(secret.arn)
+            # The ARN first: a parameter that another account shares may have the name of the account's own.
+            asked = by_id.get(secret.arn) or by_id.get(secret.name)
             if asked is not None and _is_version(secret, asked):
                 found[asked] = secret
         for invalid in invalid_names if isinstance(invalid_names, list) else ():
@@ -118,7 +119,11 @@ class ParameterStore(Store):
                 raise make_malformed(ref.secret_id)
             if token is not None and not isinstance(token, str):
                 raise make_malformed(ref.secret_id)
-            return [_to_parameter(ref.secret_id, item) for item in items], token or ""
+            page = [_to_parameter(ref.secret_id, item) for item in items]
+            # A path is JSON, which holds text only. AWS gives binary secrets to references, never below a path.
+            if not all(parameter.is_text for parameter in page):
+                raise make_malformed(ref.secret_id)
+            return page, token or ""
 
         members: dict[str, Secret] = {}
         for _ in range(MAX_PAGES):

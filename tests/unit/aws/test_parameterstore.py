@@ -204,6 +204,27 @@ async def test_one_that_is_malformed_concerns_only_itself():
     assert [("get_parameters", ["/a", "/b"]), ("get_parameter", ["/a"])] == client.calls
 
 
+@pytest.mark.parametrize("is_own_first", [True, False])
+async def test_a_parameter_that_another_account_shares_is_not_taken_for_the_own_of_its_name(is_own_first):
+    """AWS gives both the same name. The ARN tells them apart, whichever is listed first."""
+    shared_arn, own_arn = (
+        f"arn:aws:ssm:eu-west-1:{account}:parameter/a" for account in ("999999999999", "123456789012")
+    )
+    given = {
+        shared_arn: {**fakes.parameter("/a", "shared"), "ARN": shared_arn},
+        "/a": {**fakes.parameter("/a", "own"), "ARN": own_arn},
+    }
+    names = sorted(given, reverse=not is_own_first)
+    client = FakeClient()
+    client.fault = lambda *_: {"Parameters": [given[name] for name in names]}
+    found = await fetch_all(store(client), [ref(name) for name in names])
+
+    assert {"/a": b"own", shared_arn: b"shared"} == {
+        one.secret_id: outcome.value for one, outcome in found.items() if isinstance(outcome, Secret)
+    }
+    assert 1 == len(client.calls)
+
+
 async def test_a_path_with_nothing_below_it_is_not_found():
     """It is no empty success: whoever lists a path expects parameters there."""
     client = FakeClient()
@@ -225,7 +246,12 @@ async def test_a_path_without_end_is_given_up():
     assert MAX_PAGES == len(client.calls)
 
 
-@pytest.mark.parametrize("fault", [fakes.INTERNAL, {}, {"Parameters": [{"Name": "/p/x", "Value": 1}]}])
+BINARY = {"Name": "/p/x", "Value": None, "SourceResult": '{"SecretBinary": "//79"}'}
+
+
+@pytest.mark.parametrize(
+    "fault", [fakes.INTERNAL, {}, {"Parameters": [{"Name": "/p/x", "Value": 1}]}, {"Parameters": [BINARY]}]
+)
 async def test_a_page_that_fails_is_asked_for_again_and_not_the_whole_path(fault):
     """The other pages are kept. A page that holds something malformed has failed."""
     client = FakeClient()
