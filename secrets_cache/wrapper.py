@@ -57,9 +57,14 @@ def main() -> None:
 
 
 def _resolve(environ: Mapping[bytes, bytes]) -> Mapping[bytes, bytes | None]:
+    began = time.monotonic()
     values = _ask_extension(environ)
     if values is not None:
         return values
+    limit, waited = read_limit(environ.get(b"API_TIMEOUT", b"")), time.monotonic() - began
+    if limit is not None and waited > MARGIN_SECONDS:
+        # Rule 4: an extension that ended while this process waited for it has used a part of the time.
+        environ = {**environ, b"API_TIMEOUT": b"%d" % max(1, round((limit - waited) * 1000))}
     # OpenSSL reads these when it is loaded. They are meant for the runtime, which gets them back.
     for name in ("OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"):
         os.environ.pop(name, None)

@@ -1,6 +1,7 @@
 """The wrapper's process: the real script, with this project's interpreter in its first line."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -55,6 +56,18 @@ def test_an_extension_that_dies_is_as_none(script, upstream, answer):
     done = run_with_answer(script, answer, SECRET_ARN="db", AWS_ENDPOINT_URL=upstream.url)
 
     assert b"of our own" == environ_in(done.stdout)[b"A"]
+
+
+def test_an_extension_that_dies_late_leaves_the_rest_of_the_time(script, upstream):
+    """API_TIMEOUT does not begin anew for the wrapper's own fetch: it bounds both together."""
+    upstream.fault = stub.HANG
+    with Extension(b"", after_seconds=1) as extension:
+        more = {"AWS_LAMBDA_RUNTIME_API": extension.address, "AWS_ENDPOINT_URL": upstream.url}
+        reason = read_failure(run(script, plain(SECRET_ARN="db", API_TIMEOUT="3000", **more)))
+
+    found = re.search(r"AWS did not answer within ([\d.]+) s \(API_TIMEOUT\)", reason)
+    assert found is not None
+    assert float(found[1]) <= 2
 
 
 def read_failure(done: subprocess.CompletedProcess[bytes]) -> str:

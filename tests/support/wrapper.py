@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Self
 
@@ -29,10 +30,11 @@ sys.stdout.buffer.write(found + b"\\0".join(map(str.encode, sys.argv[1:])))
 
 
 class Extension:
-    """What an extension answers; `address` is its AWS_LAMBDA_RUNTIME_API."""
+    """What an extension answers, after some seconds; `address` is its AWS_LAMBDA_RUNTIME_API."""
 
-    def __init__(self, answer: bytes) -> None:
+    def __init__(self, answer: bytes, *, after_seconds: float = 0) -> None:
         self.answer = answer
+        self._after_seconds = after_seconds
         self.requests: list[bytes] = []
         self.address = f"127.0.0.1:{os.getpid()}.{id(self)}"
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -61,6 +63,7 @@ class Extension:
                 while chunk := connection.recv(65536):
                     received += chunk
                 self.requests.append(received)
+                time.sleep(self._after_seconds)
                 connection.sendall(self.answer)
 
 
