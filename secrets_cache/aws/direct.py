@@ -30,6 +30,7 @@ SERVICE = "secretsmanager"
 OPERATIONS = {"get_secret_value": "GetSecretValue", "batch_get_secret_value": "BatchGetSecretValue"}
 # As in botocore.
 FIRST_ERROR = 300
+FIRST_SERVER_ERROR = 500
 
 
 class _Unexpected(Exception):
@@ -130,6 +131,10 @@ class DirectClient:
             raise make_malformed(name) from None
 
     def _interpret(self, name: str, response: Response) -> Mapping[str, Any]:
+        stripped = response.body.strip()
+        if response.status >= FIRST_SERVER_ERROR and (not stripped or stripped.startswith(b"<html>")):
+            # As in botocore: it is not AWS's own answer, and only its status counts.
+            raise classify(name, status=response.status, code="", message="")
         try:
             # As in botocore: no body is an empty answer, and only UTF-8 is one. Of bytes, `loads` guesses the encoding.
             answer = json.loads(response.body.decode() or "{}")
