@@ -130,9 +130,15 @@ class SecretNotFound(SecretError):
 
     def __str__(self) -> str:
         service = "AWS Secrets Manager" if self.what == "secret" else "Parameter Store"
-        account = f"the account of {self.role_arn}" if self.role_arn else "this account"
         said = f": {self.aws_message}" if self.aws_message else ""
-        return f"{self._describe()} was not found in {service} in {self.region or 'this region'} and {account}{said}"
+        region, account = self.region or "this region", self._describe_account()
+        return f"{self._describe()} was not found in {service} in {region} and {account}{said}"
+
+    def _describe_account(self) -> str:
+        # An ARN names its account, which may be another one than the caller's. Its fields: `core.arn`.
+        if self.name.startswith("arn:") and (account := "".join(self.name.split(":")[4:5])):
+            return f"account {account}"
+        return f"the account of {self.role_arn}" if self.role_arn else "this account"
 
     def _describe(self) -> str:
         return f"{self.what} {self.name!r}"

@@ -93,7 +93,8 @@ class ParameterStore(Store):
                 secret = _to_parameter(name, item)
             except RetryableError:
                 continue
-            asked = by_id.get(secret.name) or by_id.get(secret.arn)
+            # The ARN first: a parameter that another account shares may have the name of the account's own.
+            asked = by_id.get(secret.arn) or by_id.get(secret.name)
             if asked is not None and _is_version(secret, asked):
                 found[asked] = secret
         for invalid in invalid_names if isinstance(invalid_names, list) else ():

@@ -118,8 +118,9 @@ def split_selector(parameter_id: str) -> tuple[str, str | None, str | None]:
     """
     arn = Arn.parse(parameter_id)
     name = parameter_id if arn is None else arn.resource
-    _, colon, selector = name.rpartition(":")
-    if not colon or not selector:
+    before, _, selector = name.rpartition(":")
+    if not before or not selector:
+        # A selector of nothing is none: AWS says what is wrong with the name.
         return parameter_id, None, None
     plain = parameter_id.removesuffix(f":{selector}")
     return (plain, selector, None) if selector.isdigit() else (plain, None, selector)

@@ -81,7 +81,8 @@ def _taken_apart(data: bytes) -> tuple[Rule, bytes, set[bytes]]:
     )
     key = given.get("key", "") if env_item.as_name else ""
     present = {name.encode() for name in given.get("present", "").split(",")}
-    return Rule(Wanted("db"), env_item, key, "env: db"), value, present
+    origin = env_item.as_name if "reference" in given and env_item.as_name else "env: db"
+    return Rule(Wanted("db"), env_item, key, origin), value, present
 
 
 def _expected(rule: Rule, value: bytes, present: Container[bytes]) -> tuple[object, list[str]]:
@@ -109,7 +110,7 @@ def _expected(rule: Rule, value: bytes, present: Container[bytes]) -> tuple[obje
     for key, name, item in items:
         if not _may_be(name, item, env_item):
             refused.append(key)
-        elif (item is not None or rule.key) and (env_item.override or name.encode() not in present or name == WRAPPER):
+        elif (item is not None or rule.origin == name) and (env_item.override or name.encode() not in present or name == WRAPPER):
             result[name.encode()] = item
     return result, refused
 

@@ -15,6 +15,8 @@ from secrets_cache.errors import (
     VersionNotFound,
 )
 
+OF_ANOTHER_ACCOUNT = "arn:aws:secretsmanager:us-east-1:999999999999:secret:db-AbCdEf"
+
 
 @pytest.mark.parametrize(
     ("error", "text"),
@@ -31,6 +33,17 @@ from secrets_cache.errors import (
                 "secret 'db' was not found in AWS Secrets Manager in this region and this account: "
                 "Secrets Manager can't find the specified secret."
             ),
+        ),
+        (
+            SecretNotFound(OF_ANOTHER_ACCOUNT),
+            (
+                f"secret '{OF_ANOTHER_ACCOUNT}' was not found in AWS Secrets Manager in this region and "
+                "account 999999999999"
+            ),
+        ),
+        (
+            SecretNotFound("arn:aws"),
+            "secret 'arn:aws' was not found in AWS Secrets Manager in this region and this account",
         ),
         (
             VersionNotFound("db", aws_message="no value for staging label: X"),

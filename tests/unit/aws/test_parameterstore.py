@@ -206,6 +206,27 @@ async def test_one_that_is_malformed_concerns_only_itself():
     assert [("get_parameters", ["/a", "/b"]), ("get_parameter", ["/a"])] == client.calls
 
 
+@pytest.mark.parametrize("is_own_first", [True, False])
+async def test_a_parameter_that_another_account_shares_is_not_taken_for_the_own_of_its_name(is_own_first):
+    """AWS gives both the same name. The ARN tells them apart, whichever is listed first."""
+    shared_arn, own_arn = (
+        f"arn:aws:ssm:eu-west-1:{account}:parameter/a" for account in ("999999999999", "123456789012")
+    )
+    given = {
+        shared_arn: {**fakes.parameter("/a", "shared"), "ARN": shared_arn},
+        "/a": {**fakes.parameter("/a", "own"), "ARN": own_arn},
+    }
+    names = sorted(given, reverse=not is_own_first)
+    client = FakeClient()
+    client.fault = lambda *_: {"Parameters": [given[name] for name in names]}
+    found = await fetch_all(store(client), [ref(name) for name in names])
+
+    assert {"/a": b"own", shared_arn: b"shared"} == {
+        one.secret_id: outcome.value for one, outcome in found.items() if isinstance(outcome, Secret)
+    }
+    assert 1 == len(client.calls)
+
+
 async def test_a_path_with_nothing_below_it_is_not_found():
     """It is no empty success: whoever lists a path expects parameters there."""
     client = FakeClient()

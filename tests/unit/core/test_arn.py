@@ -135,6 +135,8 @@ def test_a_reference_is_an_arn_with_a_key_and_a_version_behind_it(text, parts):
         (f"{PARAMETER}:3", (PARAMETER, "3", None)),
         (f"{PARAMETER}:stable", (PARAMETER, None, "stable")),
         ("db:", ("db:", None, None)),
+        (":3", (":3", None, None)),
+        (":/app/db", (":/app/db", None, None)),
     ],
 )
 def test_a_selector_is_a_version_or_a_label(parameter_id, parts):
