@@ -54,6 +54,7 @@ from secrets_cache.aws.errors import (
     make_malformed,
     make_unanswered,
     make_unusable_bundle,
+    may_be_revoked,
 )
 from secrets_cache.aws.trust import UnusableBundle
 from secrets_cache.core.clock import elapsed
@@ -135,7 +136,8 @@ class AiobotocoreClient:
         self, client: "_OpenClient", name: str, failure: SecretError | RetryableError
     ) -> "_OpenClient | None":
         """Discard a client whose credentials failed; return one with other credentials if that is worth a call now."""
-        if not client.credentials_may_change or not is_about_credentials(failure):
+        is_worth_it = is_about_credentials(failure) or may_be_revoked(failure)
+        if not client.credentials_may_change or not is_worth_it:
             return None
         await self._discard(client)
         self._rejections.log(client.credentials_source, failure)

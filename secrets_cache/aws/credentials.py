@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol, TypeVar
 
 from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES
-from secrets_cache.aws.errors import NO_CREDENTIALS, STILL_EXPIRED, is_about_credentials
+from secrets_cache.aws.errors import NO_CREDENTIALS, STILL_EXPIRED, is_about_credentials, may_be_revoked
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.errors import SecretError
@@ -146,6 +146,8 @@ class SignedCalls:
     def __init__(self, provider: CredentialsProvider, service: str) -> None:
         self._provider = provider
         self._rejections = Rejections(service)
+        # Newer credentials that AWS denied a call as well: then it is not the session that is denied.
+        self._denied: Credentials | None = None
 
     async def make(self, name: str, attempt: Callable[[Credentials], Awaitable[T]]) -> T:
         """Return what `attempt` returns; where AWS rejects its credentials, with newer ones, if there are any."""
@@ -153,7 +155,8 @@ class SignedCalls:
         try:
             answer = await attempt(credentials)
         except (SecretError, RetryableError) as failure:
-            if not is_about_credentials(failure) or not self._provider.reject(credentials):
+            is_worth_it = is_about_credentials(failure) or (may_be_revoked(failure) and credentials != self._denied)
+            if not is_worth_it or not self._provider.reject(credentials):
                 raise
             self._rejections.log(self._provider.source, failure)
             if isinstance(failure, RetryableError):
@@ -162,7 +165,11 @@ class SignedCalls:
             newer = await self._provider.get(name)
             if newer == credentials:
                 raise
-            answer = await attempt(newer)
+            try:
+                answer = await attempt(newer)
+            except SecretError:
+                self._denied = newer
+                raise
         self._rejections.end()
         return answer
 

@@ -196,6 +196,12 @@ def is_about_credentials(failure: SecretError | RetryableError) -> bool:
     return failure.code in REJECTED_CREDENTIALS or failure.code in WRONG_SIGNATURE or is_about_token
 
 
+def may_be_revoked(failure: SecretError | RetryableError) -> bool:
+    """Return whether a call was denied as IAM denies a revoked session, so that a newer one may be worth a call."""
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html
+    return isinstance(failure, SecretRefused) and failure.code in DENIED and "explicit deny" in failure.aws_message
+
+
 def is_about_permission(error: SecretRefused) -> bool:
     """Return whether the role lacks the permission to read the secret."""
     return error.code in DENIED and not is_about_key(error)

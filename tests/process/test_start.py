@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import PATIENCE_SECONDS
+from tests.support.container import Container
 from tests.support.extension import get, next_is_open, shut_down
 from tests.support.fakes import CANARY
 from tools.emulator import ROOT, free_port
@@ -54,6 +57,57 @@ def test_nothing_heavy_is_imported_before_the_registration():
         "socket",
     }
     assert set() == heavy & set(loaded)
+
+
+ROLE = "arn:aws:iam::123456789012:role/reader"
+# In the process: the file gets the name of each library that is imported.
+RECORD = """
+import sys
+def record(event, arguments):
+    if event == "import" and arguments[0] in ("aiobotocore", "aiohttp", "botocore", "xml"):
+        with open({!r}, "a") as file:
+            file.write(arguments[0] + " ")
+sys.addaudithook(record)
+"""
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [
+        ("secrets: [db]", "db", {"GetSecretValue"}),
+        ("secrets: [{id: db, region: us-gov-west-1}]", "db", {"GetSecretValue"}),
+        (f"secrets: [{{id: db, role_arn: {ROLE!r}}}]", "db", {"AssumeRole", "GetSecretValue"}),
+        ("parameters: [/x]", "x", {"GetParameter"}),
+        ("parameters: [/x, /y]", "x", {"GetParameters"}),
+        ("parameters: [/app/]", "app/z", {"GetParametersByPath"}),
+        (f"parameters: [{{id: /x, role_arn: {ROLE!r}}}]", "x", {"AssumeRole", "GetParameter"}),
+    ],
+)
+@pytest.mark.parametrize("source", ["environment", "container"])
+def test_an_ordinary_set_up_needs_neither_botocore_nor_aiohttp(api, start, upstream, tmp_path, source, setup):
+    """From the start to SHUTDOWN: their import takes longer than all the rest, and most of the memory."""
+    text, name, operations = setup
+    upstream.parameters = {"/x": CANARY, "/y": CANARY, "/app/z": CANARY}
+    record = tmp_path / "imported"
+    with Container() as container:
+        environ = {"SECRETS_CACHE_LOG_LEVEL": "DEBUG", "HOME": "/nonexistent"}
+        if source == "container":
+            environ |= {
+                "AWS_ACCESS_KEY_ID": "",
+                "AWS_SECRET_ACCESS_KEY": "",
+                "AWS_SESSION_TOKEN": "",
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/credentials",
+            }
+        with start(text, before=RECORD.format(str(record)), **environ) as extension:
+            assert next_is_open(api)
+            assert (200, CANARY) == get(f"{extension.url}/cache/{name}")
+            shut_down(api, extension)
+        keys = {call.access_key for call in upstream.calls}
+
+    assert operations == {call.operation for call in upstream.calls}
+    assert source == "environment" or "ASIAEXAMPLE" in keys
+    assert not record.exists(), record.read_text()
+    assert {"direct"} == {line["client"] for line in extension.log.events() if line["event"] == "client.chosen"}
 
 
 def test_a_taken_port_is_logged_and_the_process_stays(api, start):

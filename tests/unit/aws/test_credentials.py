@@ -134,6 +134,7 @@ class Calls:
 
     def __init__(self, provider: Provider | StaticCredentials, **codes: str) -> None:
         self.codes = codes
+        self.message = ""
         self.made: list[str] = []
         self._calls = SignedCalls(provider, "secretsmanager")
 
@@ -144,7 +145,7 @@ class Calls:
         self.made.append(credentials.access_key)
         code = self.codes.get(credentials.access_key)
         if code is not None:
-            raise classify("db", status=400, code=code, message="")
+            raise classify("db", status=400, code=code, message=self.message)
         return CANARY
 
 
@@ -198,6 +199,27 @@ async def test_a_failure_that_is_not_about_credentials_does_not_change_them(capl
         await calls.make()
 
     assert (["OLD"], ["OLD", "NEW"], []) == (calls.made, provider.keys, sources(caplog))
+
+
+async def test_a_session_that_was_revoked_is_replaced(caplog):
+    """IAM denies it all that it asks for, with the words of a policy; a newer session is not denied."""
+    calls = Calls(Provider("OLD", "NEW"), OLD="AccessDeniedException")
+    calls.message = "User: x is not authorized with an explicit deny in an identity-based policy"
+
+    assert [CANARY] * 2 == [await calls.make() for _ in range(2)]
+    assert ["OLD", "NEW", "NEW"] == calls.made
+    assert ["somewhere"] == sources(caplog)
+
+
+async def test_a_denial_that_newer_credentials_do_not_end_is_about_the_secret():
+    """Each call for it costs one call, until there are other credentials."""
+    calls = Calls(Provider("OLD", "NEW", "NEWEST"), OLD="AccessDenied", NEW="AccessDenied", NEWEST="AccessDenied")
+    calls.message = "with an explicit deny in a resource-based policy"
+    for _ in range(3):
+        with pytest.raises(SecretRefused):
+            await calls.make()
+
+    assert ["OLD", "NEW", "NEW", "NEW"] == calls.made
 
 
 async def test_credentials_that_stay_what_they_are_are_not_asked_for_again(caplog):
