@@ -31,7 +31,7 @@ def rows(setting: Setting) -> list[Row]:
 
 
 def _emulator(setting: Setting, opt: str, function: str, *, is_wrapped: bool = False) -> Emulator:
-    environ = setting.environ(secrets=1, **({"SECRET_ARN": "secret-1", SELF: WRAPPER} if is_wrapped else {}))
+    environ = setting.environ("", {"SECRET_ARN": "secret-1", SELF: WRAPPER} if is_wrapped else None, secrets=1)
     # These are the emulator's own to set.
     del environ["AWS_LAMBDA_RUNTIME_API"], environ["PATH"]
     return Emulator(
