@@ -9,9 +9,10 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bench.client import connected, is_whole, request
 from bench.processes import (
     BARE,
     EXTENSION,
@@ -24,23 +25,33 @@ from bench.processes import (
     baseline,
     on_core,
 )
-from bench.rows import Budget, Row, at_most, measured
-from bench.setting import LISTED, PORT, Setting
+from bench.rows import Row, at_most, measured
+from bench.setting import Setting
+from bench.setups import SECRETS, SETUPS, Setup
 from bench.stats import Summary, summarize
 
 AGAINST_PLAIN = "the plain extension"
+SERVED = "first secret served"
 # In the order in which they come.
-MARKS = ("bound", "registered", "connects to AWS", "first byte from AWS", "first secret served", "ready")
-REQUEST = b"GET /cache/secret-1 HTTP/1.1\r\nHost: localhost:8080\r\n\r\n"
-POLL_SECONDS = 0.0002
+MARKS = ("bound", "registered", "connects to AWS", "first byte from AWS", SERVED, "ready")
+REST_SECONDS = 1.0
 
 
 @dataclass
 class Samples:
-    """All repetitions of one extension: milliseconds from its start to each mark, and what it cost."""
+    """All repetitions of one extension: milliseconds from its start to each mark, and what it cost, in ms and MB."""
 
     marks: dict[str, list[float]] = field(default_factory=lambda: {mark: [] for mark in MARKS})
     cpu: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+
+
+# Of each set-up: the key of its row, what is measured, the unit, the samples, and the budget as a ratio.
+MEASURES: tuple[tuple[str, str, str, Callable[[Samples], list[float]], float], ...] = (
+    ("first_secret", "exec to first secret served", "ms", lambda start: start.marks[SERVED], 0.25),
+    ("cpu_until_settled", "CPU time until the prefetch has settled", "ms", lambda start: start.cpu, 0.25),
+    ("memory", "resident memory at rest", "MB", lambda start: start.memory, 0.45),
+)
 
 
 @dataclass
@@ -54,80 +65,72 @@ class ColdStart:
 
 def rows(setting: Setting) -> tuple[list[Row], ColdStart]:
     """Measure, interleaved; return the rows and the time line."""
-    ours, plain, ours_tls, plain_tls = Samples(), Samples(), Samples(), Samples()
+    commands: tuple[tuple[str, ...], ...] = (EXTENSION, PLAIN_EXTENSION)
+    starts = {(setup.suffix, command): Samples() for setup in SETUPS for command in commands}
     floor: list[float] = []
     bare: list[float] = []
     runtime: list[float] = []
-    environ = setting.environ()
-    encrypted = {**environ, **setting.tls()}
     with on_core(MEASURING_CORE):
-        for number in setting.rounds(21, 4):
+        for number in setting.rounds(21, 3):
             keep = number > 0  # the first round is the warm-up
-            for command, variables, samples in (
-                (EXTENSION, environ, ours),
-                (PLAIN_EXTENSION, environ, plain),
-                (EXTENSION, encrypted, ours_tls),
-                (PLAIN_EXTENSION, encrypted, plain_tls),
-            ):
-                _start_once(setting, command, variables, samples if keep else Samples())
+            for setup in SETUPS:
+                for command in commands:
+                    samples = starts[setup.suffix, command] if keep else Samples()
+                    _start_once(setting, command, setup, samples, rests=keep and number in setting.rounds(6, 2))
             for measure, milliseconds in ((_register_once, floor), (bare_once, bare), (_runtime_once, runtime)):
-                took = measure(setting, environ)
+                took = measure(setting, setting.environ())
                 milliseconds.extend([took] * keep)
+    ours, plain = (starts[SECRETS.suffix, command] for command in commands)
     table = [
         measured(
             "exec_to_registered", 'exec to "registered"', ours.marks["registered"], floor,
             against="the interpreter, raw socket", budget=at_most(1),
         ),
-        _served("first_secret", f"exec to first secret served, {LISTED} secrets", ours, plain, at_most(0.25)),
-        _served("first_secret_tls", "the same over TLS, a CA of its own", ours_tls, plain_tls, at_most(0.25)),
-        measured(
-            "cpu_until_settled", "CPU time until the prefetch has settled", ours.cpu, plain.cpu,
-            against=AGAINST_PLAIN, budget=at_most(0.17),
-        ),
+        *_setup_rows(starts),
         measured("bare_interpreter", "for scale: bare interpreter, exec to exit", bare),
     ]  # fmt: skip
     return table, ColdStart(_summaries(ours), _summaries(plain), summarize(runtime))
-
-
-def _served(key: str, what: str, ours: Samples, plain: Samples, budget: Budget) -> Row:
-    mark = "first secret served"
-    return measured(key, what, ours.marks[mark], plain.marks[mark], against=AGAINST_PLAIN, budget=budget)
 
 
 def _summaries(samples: Samples) -> dict[str, Summary]:
     return {mark: summarize(values) for mark, values in samples.marks.items()}
 
 
-def _start_once(setting: Setting, command: Sequence[str], environ: Mapping[str, str], samples: Samples) -> None:
+def _setup_rows(starts: Mapping[tuple[str, tuple[str, ...]], Samples]) -> list[Row]:
+    """Return the rows of all set-ups, one measure after the other."""
+    return [
+        measured(
+            key + setup.suffix,
+            f"{what}: {setup.what}",
+            samples_of(starts[setup.suffix, EXTENSION]),
+            samples_of(starts[setup.suffix, PLAIN_EXTENSION]),
+            unit=unit,
+            against=AGAINST_PLAIN,
+            budget=at_most(setup.limits.get(key, limit)),
+        )
+        for key, what, unit, samples_of, limit in MEASURES
+        for setup in SETUPS
+    ]
+
+
+def _start_once(setting: Setting, command: Sequence[str], setup: Setup, samples: Samples, *, rests: bool) -> None:
     """Start an extension once, ask it for a secret from the first moment on, and note when what happened."""
+    environ = setup.environ(setting)
     setting.upstream.ask()
     setting.api.ask()
     with Child(command, environ) as child:
         bound, connection = connected(child)
         with connection:
-            connection.sendall(REQUEST)
+            connection.sendall(request(f"/cache/{setup.name}"))
             served, ready = _follow(child, connection)
-        cpu = child.cpu_ms() if ready else 0.0
+        samples.cpu.append(child.cpu_ms())
         seen = setting.upstream.ask()
+        if rests:
+            time.sleep(REST_SECONDS)
+            samples.memory.append(child.memory_mb())
     moments = (bound, registered(setting.api), seen["first_connection"], seen["first_answer"], served, ready)
     for mark, moment in zip(MARKS, moments, strict=True):
         samples.marks[mark].append((moment - child.spawned) / 1e6)
-    samples.cpu.append(cpu)
-
-
-def connected(child: Child, port: int = PORT) -> tuple[int, socket.socket]:
-    """Connect as soon as somebody listens; return the moment, and the connection."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        connection = socket.socket()
-        try:
-            connection.connect(("127.0.0.1", port))
-        except ConnectionRefusedError:
-            connection.close()
-            time.sleep(POLL_SECONDS)
-        else:
-            return time.monotonic_ns(), connection
-    raise NotMeasuredError(f"nobody listens on port {port}: {child.said()}")
 
 
 def _follow(child: Child, connection: socket.socket) -> tuple[int, int]:
@@ -148,17 +151,6 @@ def _follow(child: Child, connection: socket.socket) -> tuple[int, int]:
     return served, ready
 
 
-def is_whole(received: bytes) -> bool:
-    """Return whether a response with a Content-Length has come completely; raise if it is not a good one."""
-    head, separator, body = received.partition(b"\r\n\r\n")
-    if not separator:
-        return False
-    if not head.startswith(b"HTTP/1.1 200 "):
-        raise NotMeasuredError(f"the answer is {head[:60]!r}")
-    length = int(head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0])
-    return len(body) >= length
-
-
 def registered(api: Stub) -> int:
     """Return when a registration has come in since the stub was asked last."""
     moments = [int(moment) for path, moment in api.ask() if path.endswith("/register")]
@@ -170,7 +162,7 @@ def registered(api: Stub) -> int:
 def _register_once(setting: Setting, environ: Mapping[str, str]) -> float:
     setting.api.ask()
     with Child(baseline("register", packages=""), environ) as child:
-        return (_called(setting.api, "/extension/register") - child.spawned) / 1e6
+        return (wait_for_call(setting.api, "/extension/register") - child.spawned) / 1e6
 
 
 def bare_once(_setting: Setting, environ: Mapping[str, str]) -> float:
@@ -185,10 +177,10 @@ def _runtime_once(setting: Setting, environ: Mapping[str, str]) -> float:
     command = (sys.executable, "-m", "awslambdaric", "asks_nothing.handler")
     variables = {**environ, "PYTHONPATH": str(setting.folder / "functions"), "LAMBDA_TASK_ROOT": str(setting.folder)}
     with Child(command, variables) as child:
-        return (_called(setting.api, "/runtime/invocation/next") - child.spawned) / 1e6
+        return (wait_for_call(setting.api, "/runtime/invocation/next") - child.spawned) / 1e6
 
 
-def _called(api: Stub, path: str) -> int:
+def wait_for_call(api: Stub, path: str) -> int:
     """Wait until somebody has called `path` of the stub; return the moment it arrived there."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:

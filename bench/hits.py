@@ -7,27 +7,27 @@ refreshed, and what memory a hundred thousand hits leave behind.
 
 import base64
 import contextlib
-import socket
 import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bench import load
-from bench.cold_start import AGAINST_PLAIN, REQUEST, connected, is_whole
+from bench.client import ask_once, connected
+from bench.cold_start import REST_SECONDS
 from bench.load import Load
-from bench.processes import EXTENSION, PLAIN_EXTENSION, Child, NotMeasuredError, baseline
+from bench.processes import EXTENSION, Child, NotMeasuredError, baseline
 from bench.rows import Row, at_least, at_most, measured
-from bench.setting import LISTED, PORT, Setting
+from bench.setting import PORT, Setting
 from tools.emulator import free_port
 
 MANY = 16
 BUSY = 0.9
 MANY_HITS = 100_000
+AFTER_HITS = f"resident memory after {MANY_HITS:,} hits"
 # All of these are asked for again about once a second: a ttl of 1.02 s, less the part that is refreshed ahead.
 REFRESHED = 20
 SHORT = {"CACHE_TIMEOUT": "0.017"}
-REST_SECONDS = 1.0
 
 
 @dataclass
@@ -50,10 +50,9 @@ class Samples:
 
 def rows(setting: Setting) -> list[Row]:
     """Measure, interleaved; return the rows."""
-    memory = _memory(setting)
     if not load.is_there():
-        return [*not_measured(), *memory]
-    return [*_hits(setting), *_tails(setting), *memory]
+        return not_measured()
+    return [*_hits(setting), *_tails(setting), _memory(setting)]
 
 
 def not_measured() -> list[Row]:
@@ -63,6 +62,7 @@ def not_measured() -> list[Row]:
         ("hits_per_second", f"hits/s at {MANY} connections, one core", at_least(5)),
         ("hit_tail_1", "p99.9 of hits while all is refreshed, 1 connection", at_most(2)),
         (f"hit_tail_{MANY}", f"the same, {MANY} connections", at_most(2)),
+        ("memory_after_hits", AFTER_HITS, None),
     )
     return [Row(key=key, what=what, budget=budget, note=load.MISSING) for key, what, budget in skipped]
 
@@ -119,7 +119,7 @@ def _hit_rows(ours: Samples, application: Samples, echo: Samples) -> list[Row]:
 
 def _started(setting: Setting, application: Samples, echo: Samples) -> Iterator[tuple[Samples, Child, int]]:
     """Return the two baselines, told to answer with what our server answers."""
-    answer = _ask_once(PORT)
+    answer = ask_once(PORT)
     given = {
         "BENCH_ANSWER": base64.b64encode(answer).decode(),
         "BENCH_BODY": answer.partition(b"\r\n\r\n")[2].decode(),
@@ -127,15 +127,6 @@ def _started(setting: Setting, application: Samples, echo: Samples) -> Iterator[
     for module, samples in (("application", application), ("echo", echo)):
         port = free_port()
         yield samples, Child(baseline(module), {**setting.environ(), **given, "BENCH_PORT": str(port)}), port
-
-
-def _ask_once(port: int) -> bytes:
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(REQUEST)
-        received = b""
-        while not is_whole(received):
-            received += connection.recv(65536)
-    return received
 
 
 def _idle(*servers: Samples) -> str:
@@ -157,7 +148,7 @@ def _tails(setting: Setting) -> list[Row]:
     fetches = 0
     for number in setting.rounds(7, 3):
         for is_short in (True, False):
-            with Child(EXTENSION, setting.environ(secrets=REFRESHED, **(SHORT if is_short else {}))) as extension:
+            with Child(EXTENSION, setting.environ("", SHORT if is_short else None, secrets=REFRESHED)) as extension:
                 extension.wait_until_ready()
                 for connections in (1, MANY):
                     setting.upstream.ask()
@@ -180,30 +171,19 @@ def _tails(setting: Setting) -> list[Row]:
     ]  # fmt: skip
 
 
-def _memory(setting: Setting) -> list[Row]:
-    """Measure what is resident after the prefetch and the first hits, and after many hits."""
-    at_rest: dict[bool, list[float]] = {True: [], False: []}
+def _memory(setting: Setting) -> Row:
+    """Measure what is resident after many hits, beside what was resident before them."""
+    before: list[float] = []
     after: list[float] = []
     for _ in setting.rounds(5, 1):
-        for command in (EXTENSION, PLAIN_EXTENSION):
-            with Child(command, setting.environ()) as child:
-                child.wait_until_ready()
-                for _ in range(LISTED):
-                    _ask_once(PORT)
-                time.sleep(REST_SECONDS)
-                at_rest[command is EXTENSION].append(child.memory_mb())
-                if command is EXTENSION and load.is_there():
-                    hits = 0
-                    while hits < MANY_HITS:
-                        hits += load.run(child, PORT, connections=MANY, seconds=2).requests
-                    after.append(child.memory_mb())
-    many = "memory_after_hits", f"resident memory after {MANY_HITS:,} hits"
-    return [
-        measured(
-            "memory", f"resident memory at rest, {LISTED} secrets", at_rest[True], at_rest[False],
-            unit="MB", against=AGAINST_PLAIN, budget=at_most(0.45),
-        ),
-        measured(*many, after, at_rest[True], unit="MB", against="at rest, before them")
-        if after
-        else Row(key=many[0], what=many[1], unit="MB", note=load.MISSING),
-    ]  # fmt: skip
+        with Child(EXTENSION, setting.environ()) as child:
+            child.wait_until_ready()
+            ask_once(PORT)
+            time.sleep(REST_SECONDS)
+            before.append(child.memory_mb())
+            hits = 0
+            while hits < MANY_HITS:
+                hits += load.run(child, PORT, connections=MANY, seconds=2).requests
+            after.append(child.memory_mb())
+    against = "at rest, before them"
+    return measured("memory_after_hits", AFTER_HITS, after, before, unit="MB", against=against)

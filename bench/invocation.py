@@ -6,10 +6,11 @@ The cold one is that of a Python function, over the same without layer and witho
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cold_start import bare_once
-from bench.processes import NotMeasuredError, cpu_ms, switches
+from bench.processes import MEASURED_CORE, NotMeasuredError, cpu_ms, on_core, switches
 from bench.rows import Row, at_most, measured, no_more_than
 from bench.setting import Setting
 from bench.stats import added
@@ -31,7 +32,7 @@ def rows(setting: Setting) -> list[Row]:
 
 
 def _emulator(setting: Setting, opt: str, function: str, *, is_wrapped: bool = False) -> Emulator:
-    environ = setting.environ(secrets=1, **({"SECRET_ARN": "secret-1", SELF: WRAPPER} if is_wrapped else {}))
+    environ = setting.environ("", {"SECRET_ARN": "secret-1", SELF: WRAPPER} if is_wrapped else None, secrets=1)
     # These are the emulator's own to set.
     del environ["AWS_LAMBDA_RUNTIME_API"], environ["PATH"]
     return Emulator(
@@ -43,9 +44,32 @@ def _emulator(setting: Setting, opt: str, function: str, *, is_wrapped: bool = F
 
 
 def _cold(setting: Setting) -> list[Row]:
-    took: dict[tuple[str, str], list[float]] = {case: [] for case in CASES}
+    nothing, ours, plain, botocore = _invoked(setting, CASES)
+    with on_core(MEASURED_CORE):
+        nothing_1, ours_1, botocore_1 = _invoked(setting, (CASES[0], CASES[1], CASES[3]))
+    return [
+        measured(
+            "cold_invocation", "added to a cold invocation that asks at import", added(ours, nothing),
+            added(botocore, nothing), against="botocore in the function", budget=at_most(0.15),
+        ),
+        measured(
+            "cold_invocation_one_core", "the same, function, extension and emulator on one core",
+            added(ours_1, nothing_1), added(botocore_1, nothing_1), against="botocore in the function",
+            budget=at_most(0.35),
+        ),
+        measured(
+            "cold_invocation_plain", "for scale: the plain extension adds", added(plain, nothing),
+            added(botocore, nothing), against="botocore in the function",
+        ),
+        measured("cold_invocation_nothing", "for scale: the same invocation without either", nothing),
+    ]  # fmt: skip
+
+
+def _invoked(setting: Setting, cases: Sequence[tuple[str, str]]) -> list[list[float]]:
+    """Return how long the first invocations of each case took, in ms, round by round."""
+    took: dict[tuple[str, str], list[float]] = {case: [] for case in cases}
     for number in setting.rounds(16, 3):
-        for case in CASES:
+        for case in cases:
             with _emulator(setting, *case) as function:
                 began = time.monotonic_ns()
                 answer = function.invoke()
@@ -54,18 +78,7 @@ def _cold(setting: Setting) -> list[Row]:
                 raise NotMeasuredError(f"{case[1]} with {case[0]} answered {str(answer)[:200]}")
             if number > 0:  # the first round is the warm-up
                 took[case].append(milliseconds)
-    nothing, ours, plain, botocore = (took[case] for case in CASES)
-    return [
-        measured(
-            "cold_invocation", "added to a cold invocation that asks at import", added(ours, nothing),
-            added(botocore, nothing), against="botocore in the function", budget=at_most(0.15),
-        ),
-        measured(
-            "cold_invocation_plain", "for scale: the plain extension adds", added(plain, nothing),
-            added(botocore, nothing), against="botocore in the function",
-        ),
-        measured("cold_invocation_nothing", "for scale: the same invocation without either", nothing),
-    ]  # fmt: skip
+    return list(took.values())
 
 
 def _wrapped(setting: Setting) -> list[Row]:

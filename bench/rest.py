@@ -2,15 +2,15 @@
 
 import re
 import shutil
-import socket
 import subprocess
 import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cold_start import AGAINST_PLAIN, REQUEST, connected, is_whole
-from bench.processes import EXTENSION, PATIENCE_SECONDS, PLAIN_EXTENSION, Child, NotMeasuredError, switches
+from bench.client import REQUEST, connected, read_whole
+from bench.cold_start import AGAINST_PLAIN
+from bench.processes import EXTENSION, PLAIN_EXTENSION, Child, NotMeasuredError, switches
 from bench.rows import Row, measured, no_more_than
 from bench.setting import LISTED, Setting
 from tools.emulator import built_layer
@@ -44,21 +44,11 @@ def _callers(setting: Setting) -> Row:
             for connection in waiting:
                 connection.sendall(REQUEST)
             for connection in waiting:
-                _read_whole(connection)
+                with connection:
+                    read_whole(connection)
             calls.append(float(sum(setting.upstream.ask("/set?delay_ms=0&batch=1")["calls"].values())))
     what = f"upstream calls for {CALLERS:,} concurrent callers of one expired secret"
     return measured("single_flight", what, calls, unit="", budget=no_more_than(1))
-
-
-def _read_whole(connection: socket.socket) -> None:
-    received = b""
-    with connection:
-        connection.settimeout(PATIENCE_SECONDS)
-        while not is_whole(received):
-            part = connection.recv(65536)
-            if not part:
-                raise NotMeasuredError("a caller's connection ended without an answer")
-            received += part
 
 
 def _sizes() -> list[Row]:

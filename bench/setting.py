@@ -8,11 +8,12 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.processes import PYTHON, Stub
+from bench.stubs.answers import TOKEN
 from tools.emulator import ROOT, built_layer, unpack
 
 BASELINES = ROOT / "bench" / "baselines"
@@ -38,7 +39,7 @@ class Setting:
     Attributes:
         is_quick: A few repetitions, to see that it works.
         folder: For what is written on the way; `layer`, `plain`, `wrapper` and `empty` in it are what /opt may be.
-        upstream: Secrets Manager, answering at once.
+        upstream: AWS, answering at once.
         api: Lambda's Extensions API.
         certificate: Of the upstream's TLS port, and its own CA.
     """
@@ -53,30 +54,52 @@ class Setting:
         """Return the rounds of a measurement."""
         return range(quick if self.is_quick else usual)
 
-    def environ(self, config: str = "", *, secrets: int = LISTED, **more: str) -> dict[str, str]:
-        """Return the environment of an extension that lists so many secrets; `config` is the rest of config.yaml."""
+    def environ(
+        self,
+        config: str = "",
+        variables: Mapping[str, str] | None = None,
+        *,
+        secrets: int = LISTED,
+        parameters: int = 0,
+        each: str = "",
+    ) -> dict[str, str]:
+        """
+        Write config.yaml; return the environment of an extension that reads it. The plain extension reads variables.
+
+        Args:
+            config: The rest of config.yaml.
+            variables: Further ones; one that is empty is left out.
+            secrets: How many it lists.
+            parameters: How many it lists.
+            each: A further setting of each secret.
+        """
         names = [f"secret-{number}" for number in range(1, secrets + 1)]
+        parameter_names = [f"/app/parameter-{number}" for number in range(1, parameters + 1)]
+        sections = (_listing("secrets", names, each), _listing("parameters", parameter_names), config)
         file = self.folder / "config.yaml"
-        file.write_text("\n".join(["secrets:", *(f"  - {name}" for name in names), config]), encoding="utf-8")
-        return {
+        file.write_text("\n".join(sections), encoding="utf-8")
+        all_variables = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "LANG": "en_US.UTF-8",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-            "AWS_SECRET_ACCESS_KEY": "of-the-benchmark",
-            "AWS_SESSION_TOKEN": "of-the-benchmark",
+            "AWS_SECRET_ACCESS_KEY": TOKEN,
+            "AWS_SESSION_TOKEN": TOKEN,
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.upstream.ports['port']}",
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self.api.ports['port']}",
             "SECRETS_CACHE_CONFIG": str(file),
             "SECRETS": ",".join(names),
-            **more,
+            "PARAMETERS": ",".join(parameter_names),
+            **(variables or {}),
         }
+        return {name: value for name, value in all_variables.items() if value}
 
-    def tls(self) -> dict[str, str]:
-        """Return the variables that lead an AWS client to the upstream's TLS port."""
-        endpoint = f"https://127.0.0.1:{self.upstream.ports['tls_port']}"
-        return {"AWS_ENDPOINT_URL": endpoint, "AWS_CA_BUNDLE": str(self.certificate)}
+
+def _listing(key: str, names: Sequence[str], each: str = "") -> str:
+    """Return the part of config.yaml that lists these names, or nothing if there are none."""
+    items = [f"  - id: {name}\n    {each}" if each else f"  - {name}" for name in names]
+    return "\n".join([f"{key}:", *items]) if items else ""
 
 
 def lay_out(folder: Path) -> Path:

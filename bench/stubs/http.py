@@ -16,13 +16,18 @@ from collections.abc import Callable
 from typing import Any
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-JSON_HEAD = "HTTP/1.1 {} X\r\nContent-Type: application/x-amz-json-1.1\r\n{}Content-Length: {}\r\n\r\n"
+AWS_JSON = "application/x-amz-json-1.1"
 
 
 def response(body: object, *, status: int = 200, headers: str = "") -> bytes:
     """Return a response with a JSON body; `headers` are whole lines."""
-    content = json.dumps(body).encode()
-    return JSON_HEAD.format(status, headers, len(content)).encode() + content
+    return whole(json.dumps(body).encode(), status=status, headers=headers)
+
+
+def whole(content: bytes, *, content_type: str = AWS_JSON, status: int = 200, headers: str = "") -> bytes:
+    """Return a response with these bytes as its body."""
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\n{headers}Content-Length: {len(content)}\r\n\r\n"
+    return head.encode() + content
 
 
 class Connection(asyncio.Protocol):

@@ -1,5 +1,5 @@
 """
-A stub of Secrets Manager: every secret exists, and is had at once or after a set time.
+A stub of Secrets Manager, Parameter Store, STS and the container endpoint, which answers at once or after a set time.
 
     python -m bench.stubs.upstream [CERTIFICATE]    with one, a second port speaks TLS
 
@@ -9,7 +9,6 @@ A stub of Secrets Manager: every secret exists, and is had at once or after a se
 
 import asyncio
 import contextlib
-import functools
 import json
 import ssl
 import sys
@@ -17,10 +16,10 @@ import time
 import urllib.parse
 from dataclasses import asdict, dataclass, field
 
+from bench.stubs import answers
 from bench.stubs.http import Connection, announce_and_stay, listen, response
 
-DENIED = response({"__type": "AccessDeniedException", "message": "not authorized"}, status=400)
-TARGET = b"x-amz-target: secretsmanager."
+TARGET = b"x-amz-target: "
 
 
 @dataclass(slots=True)
@@ -35,20 +34,7 @@ class Seen:
     last_answer: int = 0
 
 
-@functools.cache
-def secret(secret_id: str) -> dict[str, object]:
-    """Return what GetSecretValue answers for an id."""
-    return {
-        "ARN": f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{secret_id}-AbCdEf",
-        "Name": secret_id,
-        "VersionId": "00000001-0000-4000-8000-000000000000",
-        "VersionStages": ["AWSCURRENT"],
-        "CreatedDate": 1766000000.0,
-        "SecretString": json.dumps({"username": "app", "password": f"of-{secret_id}", "host": "db.example.com"}),
-    }
-
-
-class SecretsManager:
+class Aws:
     """The stub."""
 
     def __init__(self) -> None:
@@ -64,26 +50,27 @@ class SecretsManager:
     def handle(self, connection: Connection, head: bytes, body: bytes) -> None:
         """Answer one request, now or later."""
         now = time.monotonic_ns()
-        lowered = head.lower()
-        place = lowered.find(TARGET)
-        if place < 0:
-            connection.transport.write(response({}, status=404))
-            return
-        operation = lowered[place + len(TARGET) :].split(b"\r\n", 1)[0].decode("latin-1")
+        operation, answer = self._answer(head.lower(), body)
         self.seen.calls[operation] = self.seen.calls.get(operation, 0) + 1
         self.seen.first_request = self.seen.first_request or now
-        answer = self._answer(operation, json.loads(body))
         if self.delay_seconds:
             asyncio.get_running_loop().call_later(self.delay_seconds, self._send, connection, answer)
         else:
             self._send(connection, answer)
 
-    def _answer(self, operation: str, arguments: dict[str, object]) -> bytes:
-        if operation == "getsecretvalue":
-            return one(str(arguments["SecretId"]))
-        ids = arguments["SecretIdList"]
-        assert isinstance(ids, list)
-        return response({"SecretValues": [secret(name) for name in ids], "Errors": []}) if self.has_batch else DENIED
+    def _answer(self, head: bytes, body: bytes) -> tuple[str, bytes]:
+        """Return what was asked for, and the answer."""
+        _, target, rest = head.partition(TARGET)
+        if target:
+            operation = rest.split(b"\r\n", 1)[0].rpartition(b".")[2].decode("latin-1")
+            if operation == "batchgetsecretvalue" and not self.has_batch:
+                return operation, answers.DENIED
+            return operation, answers.answer(operation, json.loads(body))
+        if head.startswith(b"get "):
+            return "credentials", answers.credentials(head)
+        if b"Action=AssumeRole" in body:
+            return "assumerole", answers.assumed_role()
+        return "unknown", response({}, status=404)
 
     def _send(self, connection: Connection, answer: bytes) -> None:
         connection.transport.write(answer)
@@ -101,15 +88,9 @@ class SecretsManager:
         self.seen = Seen()
 
 
-@functools.cache
-def one(secret_id: str) -> bytes:
-    """Return the whole answer of GetSecretValue for an id."""
-    return response(secret(secret_id))
-
-
 async def serve(certificate: str) -> None:
     """Serve until standard input ends; `certificate` is a file with certificate and key, or empty."""
-    aws = SecretsManager()
+    aws = Aws()
     ports = {
         "port": await listen(lambda: Connection(aws.handle, aws.opened)),
         "control_port": await listen(lambda: Connection(aws.control)),
