@@ -14,12 +14,12 @@ import binascii
 import json
 import ssl
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from secrets_cache import __version__
 from secrets_cache.aws.client import KEEPALIVE_SECONDS, ServiceClient, read_text
 from secrets_cache.aws.credentials import Credentials, find_static
-from secrets_cache.aws.endpoints import find_endpoint, read_region
+from secrets_cache.aws.endpoints import find_endpoint
 from secrets_cache.aws.errors import classify, make_malformed, make_unanswered, make_unusable_bundle
 from secrets_cache.aws.signing import sign
 from secrets_cache.aws.trust import TrustStore, UnusableBundle
@@ -27,7 +27,7 @@ from secrets_cache.config.environment import uses_fast_paths
 from secrets_cache.core.clock import Clock
 from secrets_cache.http1.connections import BadResponse, Connections, Response
 
-SERVICE = "secretsmanager"
+SERVICE: Final = "secretsmanager"
 OPERATIONS = {"get_secret_value": "GetSecretValue", "batch_get_secret_value": "BatchGetSecretValue"}
 # As in botocore.
 FIRST_ERROR = 300
@@ -43,13 +43,12 @@ def choose_client(
     """Return a direct client in front of `fallback` where the settings are the common ones, else `fallback`."""
     if not uses_fast_paths(environ):
         return fallback
-    endpoint, credentials = find_endpoint(environ), find_static(environ)
-    if endpoint is None or credentials is None:
+    found, credentials = find_endpoint(SERVICE, environ), find_static(environ)
+    if found is None or credentials is None:
         return fallback
     trust = TrustStore(environ.get("AWS_CA_BUNDLE", ""))
-    connections = Connections(endpoint, trust.context, keepalive_seconds=keepalive_seconds, clock=clock)
-    region = read_region(environ)
-    return DirectClient(fallback, connections, trust, region=region, credentials=credentials, clock=clock)
+    connections = Connections(found.endpoint, trust.context, keepalive_seconds=keepalive_seconds, clock=clock)
+    return DirectClient(fallback, connections, trust, region=found.region, credentials=credentials, clock=clock)
 
 
 class DirectClient:

@@ -37,7 +37,8 @@ COMMON = {
     [
         ({}, True),
         ({"SECRETS_CACHE_LANES": "0"}, False),
-        ({"AWS_REGION": "cn-north-1"}, False),
+        ({"AWS_REGION": "cn-north-1"}, True),
+        ({"AWS_REGION": "moon-1"}, False),
         ({"AWS_SESSION_TOKEN": "line\nbreak"}, False),
         ({"AWS_ACCESS_KEY_ID": ""}, False),
     ],
