@@ -43,7 +43,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help demo test unit promises fuzz soak bench fleet layer release github-release publish image lint workflows actionlint format lock namespaces clean
+.PHONY: FORCE help demo test unit promises fuzz soak bench fleet layer release github-release publish image lint workflows actionlint format lock endpoints namespaces clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -137,6 +137,9 @@ lock: $(READY) ## lock the newest versions that fit pyproject.toml
 	$(LOCK) --upgrade requirements/bench.in --output-file requirements/bench.txt
 	$(LOCK) --upgrade requirements/release.in --output-file requirements/release.txt
 	$(LOCK) --upgrade requirements/fuzz.in --output-file requirements/fuzz.txt
+
+endpoints: $(READY) ## write secrets_cache/aws/endpoint_table.py anew, after an update of botocore
+	$(BIN)/python -m tools.endpoints
 
 # The emulator has an /opt of its own by a user namespace, which Ubuntu from 24.04 on allows to nobody but root.
 RESTRICTION := /proc/sys/kernel/apparmor_restrict_unprivileged_userns

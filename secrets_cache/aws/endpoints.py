@@ -4,7 +4,8 @@ Which settings are the common ones, and where calls go under them.
 Rules
 -----
 1. Any setting that botocore reads, and that is not known here, is botocore's: nothing is guessed.
-2. The endpoint is the one that botocore would choose. The tests compare the two.
+2. The endpoint is the one that botocore would choose. `endpoint_table` is made of its answers, and the tests compare
+   the two. Where botocore would refuse, it does so itself.
 """
 
 import os
@@ -12,6 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from secrets_cache.aws.client import Service
+from secrets_cache.aws.endpoint_table import EXCEPTIONS, PREFIXES, REGIONS
 from secrets_cache.http1.connections import Endpoint
 
 # If one of these is set, the call is botocore's.
@@ -20,19 +23,28 @@ BOTOCORE_VARIABLES = (
     "AWS_DEFAULT_PROFILE",
     "AWS_CONFIG_FILE",
     "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_USE_FIPS_ENDPOINT",
-    "AWS_USE_DUALSTACK_ENDPOINT",
-    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
     "AWS_DATA_PATH",
     "BOTO_CONFIG",
     "REQUESTS_CA_BUNDLE",
     *(name for scheme in ("HTTP", "HTTPS", "ALL") for name in (f"{scheme}_PROXY", f"{scheme.lower()}_proxy")),
 )
-FILES = ("config", "credentials")
-# The regions of the partition "aws": their endpoints have names of one form.
-_REGION = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-(north|south|east|west|central)[a-z]*-[0-9]{1,2}")
+FILES = ("config", "credentials", "models")
+_URL_VARIABLES = {
+    "secretsmanager": "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    "ssm": "AWS_ENDPOINT_URL_SSM",
+    "sts": "AWS_ENDPOINT_URL_STS",
+}
+# As all partitions form them: a prefix of the partition, a direction, a number. Together shorter than a host's label.
+_REGION = re.compile(r"([a-z-]{1,20})-[a-z0-9]{1,20}-[0-9]{1,20}")
 _URL = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
 _MAX_PORT = 65535
+
+
+class SignedEndpoint(NamedTuple):
+    """Where the calls of a service go, and the region that they are signed for."""
+
+    endpoint: Endpoint
+    region: str
 
 
 def read_region(environ: Mapping[str, str]) -> str:
@@ -40,32 +52,56 @@ def read_region(environ: Mapping[str, str]) -> str:
     return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
 
 
-class SignedEndpoint(NamedTuple):
-    """Where calls go, and the region that they are signed for."""
-
-    endpoint: Endpoint
-    region: str
-
-
-def find_endpoint(service: str, environ: Mapping[str, str]) -> SignedEndpoint | None:
-    """Return the endpoint of Secrets Manager; None if botocore must find it."""
+def find_endpoint(service: Service, environ: Mapping[str, str]) -> SignedEndpoint | None:
+    """Return the endpoint of a service; None if botocore must find it."""
     if any(environ.get(name) for name in BOTOCORE_VARIABLES):
         return None
     home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - no pathlib on the start path
     if any(os.path.exists(f"{home}/.aws/{file}") for file in FILES):  # noqa: PTH110
         return None
-    region = read_region(environ)
-    if not _REGION.fullmatch(region):
+    mode = environ.get("AWS_STS_REGIONAL_ENDPOINTS") or "regional"
+    if mode != "regional" and (mode != "legacy" or service == "sts"):
         return None
-    own = {"secretsmanager": "SECRETS_MANAGER", "ssm": "SSM", "sts": "STS"}[service]
-    url = environ.get(f"AWS_ENDPOINT_URL_{own}") or environ.get("AWS_ENDPOINT_URL") or ""
-    if not url:
-        return SignedEndpoint(Endpoint(f"{service}.{region}.amazonaws.com", 443, is_secure=True), region)
+    name = read_region(environ)
+    # As in botocore: "fips-us-east-1" is us-east-1 with FIPS.
+    region = name.removeprefix("fips-").removesuffix("-fips")
+    is_fips = region != name or _is_true(environ, "AWS_USE_FIPS_ENDPOINT")
+    found = _find_place(service, region, variant=is_fips + 2 * _is_true(environ, "AWS_USE_DUALSTACK_ENDPOINT"))
+    url = "" if _is_true(environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") else _read_url(service, environ)
+    if found is None or not url:
+        return found
+    # As in botocore: a URL goes before FIPS and dual-stack, unless these are refused.
+    endpoint = _parse_url(url)
+    return endpoint and SignedEndpoint(endpoint, region)
+
+
+def _is_true(environ: Mapping[str, str], name: str) -> bool:
+    """Return whether botocore takes a variable for true: it knows one word."""
+    return environ.get(name, "").lower() == "true"
+
+
+def _find_place(service: Service, region: str, *, variant: int) -> SignedEndpoint | None:
+    """Return the endpoint of a service in a region, for a column of the table."""
+    form = _REGION.fullmatch(region)
+    partition = PREFIXES.get(form[1]) if form else REGIONS.get(region)
+    # botocore takes a "fips" in the middle out, too.
+    if partition is None or "fips" in region:
+        return None
+    exception = EXCEPTIONS.get((service, region))
+    tail = partition[service][variant]
+    place = exception[variant] if exception else tail and (service + tail.format(region), region)
+    return SignedEndpoint(Endpoint(place[0], 443, is_secure=True), place[1]) if place else None
+
+
+def _read_url(service: Service, environ: Mapping[str, str]) -> str:
+    return environ.get(_URL_VARIABLES[service]) or environ.get("AWS_ENDPOINT_URL") or ""
+
+
+def _parse_url(url: str) -> Endpoint | None:
     plain = _URL.fullmatch(url)
     if plain is None:
         return None
     scheme, host, port = plain.groups()
     is_secure = scheme == "https"
     number = int(port) if port else 443 if is_secure else 80
-    endpoint = Endpoint(host.strip("[]"), number, is_secure=is_secure)
-    return SignedEndpoint(endpoint, region) if 0 < number <= _MAX_PORT else None
+    return Endpoint(host.strip("[]"), number, is_secure=is_secure) if 0 < number <= _MAX_PORT else None

@@ -38,6 +38,7 @@ def clients(**change: str) -> Clients:
         (CONTAINER, "direct", "the settings are common ones"),
         ({"SECRETS_CACHE_LANES": "0"}, "aiobotocore", "SECRETS_CACHE_LANES=0"),
         ({"AWS_REGION": "nowhere"}, "aiobotocore", "the region or the endpoint's URL is not a common one"),
+        ({"AWS_REGION": "cn-north-1", "AWS_USE_FIPS_ENDPOINT": "true"}, "direct", "the settings are common ones"),
         ({"AWS_PROFILE": "dev"}, "aiobotocore", "AWS_PROFILE is set"),
         ({"HTTPS_PROXY": "http://user:secret@proxy"}, "aiobotocore", "HTTPS_PROXY is set"),
         ({"AWS_SESSION_TOKEN": "line\nbreak"}, "aiobotocore", UNKNOWN),

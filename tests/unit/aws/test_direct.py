@@ -325,7 +325,16 @@ def refused(code: str, message: str) -> str:
 """
 
 
-ODD_TEXTS = ("&#65;&#x42;", "<!-- x -->t", "<![CDATA[t]]>", "a\rb", "&nbsp;", "]]>", "<b>t</b>", "t<b/>")
+ODD_TEXTS: tuple[str, ...] = (
+    "&#65;&#x42;",
+    "<!-- x -->t",
+    "<![CDATA[t]]>",
+    "a\rb",
+    "&nbsp;",
+    "]]>",
+    "<b>t</b>",
+    "t<b/>",
+)
 ODD_TEXTS += ("\x7f", "", "<", "\x01", "&amp")
 ODD_TIMES = ("", "soon", "2030-01-01", "2030-01-01T00:00:00", "1e9", "1893456000")
 XML_TEXT = st.text(
