@@ -110,7 +110,9 @@ def _expected(rule: Rule, value: bytes, present: Container[bytes]) -> tuple[obje
     for key, name, item in items:
         if not _may_be(name, item, env_item):
             refused.append(key)
-        elif (item is not None or rule.origin == name) and (env_item.override or name.encode() not in present or name == WRAPPER):
+        elif (item is not None or rule.origin == name) and (
+            env_item.override or name.encode() not in present or name == WRAPPER
+        ):
             result[name.encode()] = item
     return result, refused
 
