@@ -55,8 +55,8 @@ class Failure(NamedTuple):
 
     @property
     def is_passing(self) -> bool:
-        """Whether AWS gave no usable answer, and has refused nothing before that."""
-        return isinstance(self.error, SecretUnavailable) and not self.refused
+        """Whether AWS gave no usable answer, for a reason that may pass."""
+        return isinstance(self.error, SecretUnavailable)
 
     @property
     def shortest_backoff_seconds(self) -> float:

@@ -122,7 +122,7 @@ class Cache:
             SecretUnavailable: AWS gave no usable answer, and there is no usable cached value.
         """
         self.start_prefetch()
-        demand = Demand(math.inf, refresh, timeout_seconds or self._fetch_timeout_seconds, self._clock.now())
+        demand = Demand(math.inf, refresh, timeout_seconds, self._fetch_timeout_seconds, self._clock.now())
         await self._settle(self._registry.list_candidates(name), name, demand)
         return await self._resolve(name, demand, lambda: self._registry.find_by_name(name, version_id, version_stage))
 
@@ -150,7 +150,7 @@ class Cache:
             SecretNotFound, SecretRefused, SecretUnavailable: As `get` does.
         """
         self.start_prefetch()
-        demand = Demand(max_age_seconds, refresh, timeout_seconds or self._fetch_timeout_seconds, self._clock.now())
+        demand = Demand(max_age_seconds, refresh, timeout_seconds, self._fetch_timeout_seconds, self._clock.now())
         await self._settle(self._registry.list_candidates_of_ref(ref), ref.secret_id, demand)
         return await self._resolve(ref.secret_id, demand, lambda: self._registry.find_by_ref(ref), asked=ref)
 

@@ -10,7 +10,7 @@ from secrets_cache.errors import SecretTimeout
 
 T = TypeVar("T")
 
-# A fetch that AWS does not answer ends at the same limit as its callers' wait. Its error comes first: it knows more.
+# A fetch that AWS does not answer ends at the cache's own limit, too. Its error comes first: it knows more.
 GRACE_SECONDS = 0.25
 
 
@@ -21,13 +21,15 @@ class Demand(NamedTuple):
     Attributes:
         max_age_seconds: A value of this age or older is fetched again.
         refresh: Whether a new value is fetched though the held one is fresh.
-        wait_seconds: How long the caller waits, all fetches together; 0 for as long as it takes.
+        timeout_seconds: How long the caller waits, all fetches together; 0 for the cache's own limit.
+        own_seconds: The cache's own limit; 0 for none.
         asked: When the caller asked.
     """
 
     max_age_seconds: float
     refresh: bool
-    wait_seconds: float
+    timeout_seconds: float
+    own_seconds: float
     asked: Instant
 
 
@@ -44,12 +46,14 @@ async def wait(work: Awaitable[T], ref: Ref, demand: Demand, clock: Clock) -> T:
     Raises:
         SecretTimeout: The caller has waited for long enough.
     """
-    seconds = demand.wait_seconds
+    seconds = demand.timeout_seconds or demand.own_seconds
+    grace_seconds = 0.0 if demand.timeout_seconds else GRACE_SECONDS
     if not seconds:
         return await work
     waited = elapsed(demand.asked, clock.now()).seconds
+    left = seconds - waited if waited < seconds else seconds
     try:
-        async with timeout_unless_frozen(seconds + GRACE_SECONDS - (waited if waited < seconds else 0.0), clock):
+        async with timeout_unless_frozen(left + grace_seconds, clock):
             return await work
     except TimeoutError:
         timeout = SecretTimeout(ref.secret_id, budget_seconds=seconds)

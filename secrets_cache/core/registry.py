@@ -18,7 +18,8 @@ Rules
 3. Where two claim a name, the configuration comes before what was learned, and its first entry before its second.
    The order of fetches never decides: of two ARNs with one name, as in two accounts, the first listed one has it.
 4. A name that `allow` covers is left to AWS to resolve: another account's secret of that name never replaces it.
-5. The parameters below a listed path are members of the path's entry; of nested paths, the innermost counts.
+5. The parameters below a listed path are members of the path's entry; of nested paths, the innermost counts. What
+   `allow` covers as well means the member if there is one.
 
 Longer than most modules here: the rules about names refer to one another.
 """
@@ -99,9 +100,11 @@ class Registry:
     # Names that callers of listed and allowed secrets use.
 
     def list_candidates(self, name: str) -> Sequence[Ref]:
-        """Return the listed entries that may also be called `name`. That is known after their first fetch."""
-        if name in self._names or name in self._learned or (not _is_arn(name) and self._allows(name)):
+        """Return the listed entries that may also have or hold `name`. That is known after their first fetch."""
+        if name in self._names or name in self._learned:
             return ()
+        if not _is_arn(name) and self._allows(name):
+            return [ref for ref in self._paths if find_member_name(ref, name) and self.listed[ref].held is None]
         refs = {ref: None for other in list_possible_names(name) for ref in self._bearers.get(other, ())}
         return [ref for ref in refs if _is_arn(ref.secret_id) != _is_arn(name)]
 
@@ -170,9 +173,11 @@ class Registry:
         return ref._replace(secret_id=member or ref.secret_id, version_id=version_id, version_stage=version_stage)
 
     def _find_path(self, name: str) -> Ref | None:
-        if not self._paths or self._allows(name):
-            return None
-        return next((ref for ref in self._paths if find_member_name(ref, name) is not None), None)
+        ref = next((ref for ref in self._paths if find_member_name(ref, name) is not None), None)
+        if ref is None or not self._allows(name):
+            return ref
+        held = self.listed[ref].held
+        return ref if held is not None and find_member_name(ref, name) in (held.secret.members or {}) else None
 
     def _allows(self, name: str) -> bool:
         return name != "" and any(fnmatchcase(name, pattern) for pattern in self._allow)

@@ -465,7 +465,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "`PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED` | `FALSE`: nothing is kept | - | "
     "the same, here; the other port goes on": ("test_a_cache_that_is_off_keeps_nothing_for_this_listener",),
     "`PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE` | 0 to 1000, default 1000; 0: nothing is kept | `cache_size` | "
-    "the same, besides what is listed; the least recently used goes first": (
+    "the same; what is listed is kept as well, unless it is 0; the least recently used goes first": (
         "test_only_so_many_are_kept",
         "test_a_cache_that_is_off_keeps_nothing_for_this_listener",
     ),

@@ -154,11 +154,7 @@ CACHE = (
     ),
     Promise(
         "After a failure AWS is not asked for a while.",
-        Mutation(
-            "Entry.active_failure",
-            "self.failure if not since.backwards and since.seconds < self.failure.backoff_seconds else None",
-            "None",
-        ),
+        Mutation("Failure.is_active", "since.seconds < self.backoff_seconds", "False"),
         ["test_after_a_failure_nobody_asks_for_a_while"],
     ),
     Promise(
@@ -177,6 +173,19 @@ CACHE = (
             "_compute_backoff(in_a_row)",
         ),
         ["test_the_back_off_is_spread"],
+    ),
+    Promise(
+        "Once AWS answers for one secret, the others that failed with it are asked for within two seconds.",
+        Mutation("Recovery._share", "failure.shorten(now, share, is_alone=len(failing) == 1)", "failure"),
+        [
+            "test_what_failed_with_it_is_asked_again_within_two_seconds",
+            "test_after_an_outage_every_secret_is_back_within_two_seconds",
+        ],
+    ),
+    Promise(
+        "A secret that fails alone, or is throttled, is not asked for all the time because of that.",
+        Mutation("Failure.shorten", "min(alone, 16)", "0"),
+        ["test_what_fails_alone_is_not_asked_all_the_time"],
     ),
     Promise(
         "Whatever ends a fetch, AWS is left alone for a while after it.",
@@ -245,7 +254,9 @@ CACHE = (
     # What is kept, and under which name.
     Promise(
         "At most 1,000 entries are kept besides the listed ones, and the least recently used goes first.",
-        Mutation("Registry._use", "len(pool) > self._max_unlisted", "False"),
+        Mutation(
+            "Registry._drop_least_used", "len(self._unlisted) + len(self._valueless) > self._max_unlisted", "False"
+        ),
         [
             "test_unlisted_entries_are_bounded_and_the_least_recently_used_goes_first",
             "test_a_thousand_names_besides_the_listed_ones_are_kept",
@@ -461,8 +472,8 @@ PROCESS = (
         "`API_TIMEOUT` bounds the exec wrapper, also where the extension is stopped.",
         Mutation(
             "wrapper:_ask_extension",
-            "connection.settimeout(until_sign - time.monotonic())",
-            "connection.settimeout(EXTENSION_SECONDS)",
+            "max(moment - time.monotonic(), 0.001)",
+            "EXTENSION_SECONDS",
         ),
         ["test_an_extension_that_is_stopped_holds_the_wrapper_for_api_timeout_only"],
     ),

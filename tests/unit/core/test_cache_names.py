@@ -183,6 +183,23 @@ async def test_what_is_below_a_path_is_fetched_and_grows_old_with_it(clock):
     assert (1, 1) == (len(source.asked_together), len(source.fetched))
 
 
+async def test_a_parameter_below_a_listed_path_comes_before_a_secret_that_is_allowed(clock):
+    """With or without its first slash, and before the first fetch too; where the path has none, it is a secret."""
+    source = PathSource()
+    source.values.update({"/app/": 1, "a": 7, "app/b": 3})
+    path = ListedEntry(ref=Ref("/app/", is_parameter=True), names=("/app/",), policy=policy())
+    cache = Setup(source, clock).cache(path, allow=("app/*", "/app/*"))
+    source.gate.clear()
+    waiting = asyncio.create_task(cache.get("app/a"))
+    await until(lambda: source.asked_together)
+    source.gate.set()
+
+    found = [await waiting, await cache.get("/app/a"), await cache.get("app/b")]
+
+    assert ["version-7", "version-7", "version-3"] == [answer.secret.version_id for answer in found]
+    assert [Ref("app/b")] == source.fetched
+
+
 async def test_aws_is_asked_again_for_a_parameter_that_is_not_below_a_listed_path(clock):
     """It may have been created since; but not each time, and not where AWS was asked a moment ago."""
     source = PathSource()

@@ -2,10 +2,11 @@
 
 import asyncio
 import math
+import time
 
 import pytest
 
-from secrets_cache.core.demand import Demand, wait
+from secrets_cache.core.demand import GRACE_SECONDS, Demand, wait
 from secrets_cache.core.secret import Ref
 from secrets_cache.errors import SecretTimeout
 
@@ -19,7 +20,7 @@ async def take_turns() -> str:
 
 async def test_what_a_caller_has_waited_for_other_fetches_counts(clock):
     """All of its waiting together is bounded; the error names the whole time."""
-    demand = Demand(math.inf, refresh=False, wait_seconds=100.0, asked=clock.now())
+    demand = Demand(math.inf, refresh=False, timeout_seconds=0.0, own_seconds=100.0, asked=clock.now())
     clock.tick(99.99)
 
     with pytest.raises(SecretTimeout, match=r"secret 'db' .* within 100 s"):
@@ -28,7 +29,7 @@ async def test_what_a_caller_has_waited_for_other_fetches_counts(clock):
 
 async def test_after_a_freeze_the_time_begins_anew(clock):
     """The caller was frozen too: it has not waited."""
-    demand = Demand(math.inf, refresh=False, wait_seconds=5.0, asked=clock.now())
+    demand = Demand(math.inf, refresh=False, timeout_seconds=0.0, own_seconds=5.0, asked=clock.now())
     clock.freeze(3600.0)
 
     assert "value" == await wait(take_turns(), Ref("db"), demand, clock)
@@ -36,6 +37,17 @@ async def test_after_a_freeze_the_time_begins_anew(clock):
 
 async def test_without_a_limit_a_caller_waits_as_long_as_it_takes(clock):
     """As `check` does, whose source has a limit of its own."""
-    demand = Demand(math.inf, refresh=False, wait_seconds=0.0, asked=clock.now())
+    demand = Demand(math.inf, refresh=False, timeout_seconds=0.0, own_seconds=0.0, asked=clock.now())
 
     assert "value" == await wait(take_turns(), Ref("db"), demand, clock)
+
+
+async def test_a_time_of_the_callers_own_is_kept_to(clock):
+    """There is no other error to wait for; the cache's own limit does not count."""
+    demand = Demand(math.inf, refresh=False, timeout_seconds=0.05, own_seconds=100.0, asked=clock.now())
+    began = time.monotonic()
+
+    with pytest.raises(SecretTimeout, match=r"secret 'db' .* within 0.05 s"):
+        await wait(asyncio.Event().wait(), Ref("db"), demand, clock)
+
+    assert GRACE_SECONDS > time.monotonic() - began

@@ -127,14 +127,17 @@ def test_a_back_off_is_never_made_longer_and_cut_once():
 
 
 def test_a_refused_secret_waits_out_its_own_back_off():
-    """The failure that followed does not take the refusal back."""
-    world = World(Ref("a"), Ref("b"))
-    world.fail(world.entries[1], REFUSED, times=LONG)
-    world.fail(world.entries[1])
+    """It was answered; but not one that then failed for a passing reason, though the refusal stands."""
+    world = World(Ref("a"), Ref("b"), Ref("c"))
+    for entry in world.entries[1:]:
+        world.fail(entry, REFUSED, times=LONG)
+    world.fail(world.entries[2])
 
     world.answer(world.entries[0])
 
-    assert 48.0 == world.left(world.entries[1])
+    assert [48.0, 1.5] == [world.left(entry) for entry in world.entries[1:]]
+    assert world.entries[2].failure is not None
+    assert world.entries[2].failure.refused
 
 
 @pytest.mark.parametrize(
