@@ -22,8 +22,6 @@ from secrets_cache.errors import SecretError
 
 T = TypeVar("T")
 
-# Of the credentials in the environment, those that are more than two keys and a token.
-_ODD_VARIABLES = ("AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
 CONTAINER_VARIABLES = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 # botocore looks at these before it asks the container.
 _BEFORE_CONTAINER = (*BOTOCORE_VARIABLES, "AWS_CREDENTIAL_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
@@ -126,12 +124,13 @@ def find_provider(environ: Mapping[str, str], clock: Clock) -> CredentialsProvid
 
 def find_static(environ: Mapping[str, str]) -> Credentials | None:
     """Return the credentials in the environment; None if they are not complete, or cannot be sent as they are."""
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    access_key, secret_key, token = (environ.get(name, "") for name in names)
+    access_key, secret_key = environ.get("AWS_ACCESS_KEY_ID", ""), environ.get("AWS_SECRET_ACCESS_KEY", "")
+    # The older name comes first, as in botocore.
+    token = environ.get("AWS_SECURITY_TOKEN") or environ.get("AWS_SESSION_TOKEN", "")
     is_complete = all(map(_KEY.fullmatch, (access_key, secret_key)))
     is_plain = not token or _KEY.fullmatch(token) is not None
-    is_odd = any(name in environ for name in _ODD_VARIABLES)
-    return Credentials(access_key, secret_key, token) if is_complete and is_plain and not is_odd else None
+    may_expire = "AWS_CREDENTIAL_EXPIRATION" in environ
+    return Credentials(access_key, secret_key, token) if is_complete and is_plain and not may_expire else None
 
 
 class SignedCalls:
