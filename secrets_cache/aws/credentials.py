@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol, TypeVar
 
 from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES
-from secrets_cache.aws.errors import NO_CREDENTIALS, STILL_EXPIRED, is_about_credentials
+from secrets_cache.aws.errors import is_about_credentials
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.errors import SecretError
@@ -144,7 +144,8 @@ class SignedCalls:
 
     def __init__(self, provider: CredentialsProvider, service: str) -> None:
         self._provider = provider
-        self._rejections = Rejections(service)
+        self._service = service
+        self._is_logged = False
 
     async def make(self, name: str, attempt: Callable[[Credentials], Awaitable[T]]) -> T:
         """Return what `attempt` returns; where AWS rejects its credentials, with newer ones, if there are any."""
@@ -154,32 +155,19 @@ class SignedCalls:
         except (SecretError, RetryableError) as failure:
             if not is_about_credentials(failure) or not self._provider.reject(credentials):
                 raise
-            self._rejections.log(self._provider.source, failure)
-            if isinstance(failure, RetryableError):
-                # There will be another attempt: it asks for credentials anew.
-                raise
-            newer = await self._provider.get(name)
+            error = failure.error if isinstance(failure, RetryableError) else failure
+            self._log(error.code)
+            # If it may pass, there will be another attempt: it asks for credentials anew.
+            newer = credentials if error is not failure else await self._provider.get(name)
             if newer == credentials:
                 raise
             answer = await attempt(newer)
-        self._rejections.end()
+        self._is_logged = False
         return answer
 
-
-class Rejections:
-    """Logs whose credentials AWS rejected and why: once, until a call succeeds."""
-
-    def __init__(self, service: str) -> None:
-        self._service = service
-        self._is_logged = False
-
-    def log(self, source: str, failure: SecretError | RetryableError) -> None:
-        """Log a rejection. Where there were no valid credentials, there is none."""
-        code = (failure.error if isinstance(failure, RetryableError) else failure).code
-        if not self._is_logged and code not in {NO_CREDENTIALS, STILL_EXPIRED}:
+    def _log(self, code: str) -> None:
+        """Log whose credentials AWS rejected and why: once, until a call succeeds."""
+        if not self._is_logged:
             self._is_logged = True
-            logger.warning("credentials.rejected", {"service": self._service, "credentials": source, "code": code})
-
-    def end(self) -> None:
-        """Take note of a call that succeeded."""
-        self._is_logged = False
+            fields = {"service": self._service, "credentials": self._provider.source, "code": code}
+            logger.warning("credentials.rejected", fields)
