@@ -8,8 +8,12 @@ AWS, for the rest of the program: secrets and parameters from AWS's own services
       merge             results of several calls, in the order in which they arrive
       limiter           a bounded number of calls at once, each within its budget
     client              the interface of everything that makes calls, and the shape of requests and answers
-      direct            Secrets Manager by the standard library, for the common settings
+    choice              which client makes the calls, and what clients share
+      direct            every call by the standard library, for the common settings
+        operations        the operations as data: requests, and what is read of answers
+        query             the protocol of STS
         endpoints         which settings are common, and where calls go then
+        endpoint_table    what botocore knows of endpoints: generated
         trust             which TLS certificates are trusted
         signing           Signature Version 4
       lazy_client       every call by aiobotocore, imported when first needed

@@ -4,11 +4,10 @@ A client for any call, through aiobotocore.
 Rules
 -----
 1. botocore makes one attempt for each call: another attempt is up to the caller.
-2. The client is created when first needed, and created again when the credentials that botocore found are missing,
-   have expired, or are rejected. Where that finds other credentials, a call that was rejected is made once more with
-   them, at once. The credentials of a role are its own to renew.
+2. The client is created when first needed. Each attempt is signed with credentials that were asked for just before: a
+   role's, or those that botocore finds, which are looked for anew when they are missing, have expired, or are rejected.
 3. A client that is replaced is closed when its last call has ended.
-4. A client is replaced, too, when its connections are older than their pool believes: the pool uses the monotonic
+4. A client is replaced when its connections are older than their pool believes: the pool uses the monotonic
    clock, which stops in a SnapStart snapshot, and may stop in a freeze.
 5. No redirect is followed, and no answer is read that is larger than any of AWS's. aiobotocore alone reads
    answers of any size, and follows redirects to any host, with the session token that signs the request.
@@ -45,16 +44,14 @@ from botocore.exceptions import (
 )
 
 from secrets_cache.aws.client import MAX_CONNECTIONS, ClientSettings, read_text
-from secrets_cache.aws.credentials import Credentials, Rejections, SignedCalls
+from secrets_cache.aws.credentials import Credentials, SignedCalls
 from secrets_cache.aws.errors import (
     NO_CREDENTIALS,
     STILL_EXPIRED,
     classify,
-    is_about_credentials,
     make_malformed,
     make_unanswered,
     make_unusable_bundle,
-    may_be_revoked,
 )
 from secrets_cache.aws.trust import UnusableBundle
 from secrets_cache.core.clock import elapsed
@@ -73,31 +70,20 @@ class AiobotocoreClient:
     def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
         self._clock = settings.clock
-        self._role = settings.role
         self._used = settings.clock.now()
         self._open_client: _OpenClient | None = None
         self._opening: SingleFlight[str, _OpenClient] = SingleFlight()
-        self._rejections = Rejections(settings.service)
-        self._calls = None if settings.role is None else SignedCalls(settings.role, settings.service)
+        self._found = FoundCredentials()
+        self._calls = SignedCalls(settings.role or self._found, settings.service)
 
     async def call(self, operation: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Make one call, in one attempt, as `ServiceClient` says; in a second one where newer credentials are found."""
         await self._discard_outdated()
-        if self._calls is not None:
-            return await self._calls.make(name, lambda found: self._attempt_as(found, operation, name, arguments))
-        client = await self._find_client(name)
-        try:
-            answer = await self._attempt(client, operation, name, arguments)
-        except (SecretError, RetryableError) as failure:
-            newer = await self._replace(client, name, failure)
-            if newer is None:
-                raise
-            answer = await self._attempt(newer, operation, name, arguments)
-        self._rejections.end()
-        return answer
+        return await self._calls.make(name, lambda credentials: self._attempt(credentials, operation, name, arguments))
 
     async def aclose(self) -> None:
         """Close all connections."""
+        await self._found.aclose()
         await self._opening.aclose()
         if self._open_client is not None:
             await self._open_client.stack.aclose()
@@ -108,44 +94,24 @@ class AiobotocoreClient:
         except Exception as error:  # noqa: BLE001 - botocore may raise any exception for an invalid setting
             raise classify_opening(name, error) from None
 
-    async def _attempt_as(
-        self, found: Credentials, operation: str, name: str, arguments: Mapping[str, Any]
+    async def _attempt(
+        self, credentials: Credentials, operation: str, name: str, arguments: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         client = await self._find_client(name)
-        client.sign_with(found)
-        return await self._attempt(client, operation, name, arguments)
-
-    async def _attempt(
-        self, client: "_OpenClient", operation: str, name: str, arguments: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
+        client.sign_with(credentials)
         async with client:
             try:
                 answer = await getattr(client.calls, operation)(**arguments)
             except ClientError as error:
-                raise client.classify_error(name, error) from None
+                raise classify_error(name, error, credentials) from None
             except Exception as error:  # noqa: BLE001 - whatever the client raises, AWS gave no usable answer
-                raise (client.classify_unsigned(name, error) or classify_exception(name, error)) from None
+                raise classify_exception(name, error) from None
             finally:
                 self._used = self._clock.now()
         if not isinstance(answer, dict):
             # As botocore reads an answer of `null` or `[]`.
             raise make_malformed(name)
         return answer
-
-    async def _replace(
-        self, client: "_OpenClient", name: str, failure: SecretError | RetryableError
-    ) -> "_OpenClient | None":
-        """Discard a client whose credentials failed; return one with other credentials if that is worth a call now."""
-        is_worth_it = is_about_credentials(failure) or may_be_revoked(failure)
-        if not client.credentials_may_change or not is_worth_it:
-            return None
-        await self._discard(client)
-        self._rejections.log(client.credentials_source, failure)
-        if isinstance(failure, RetryableError):
-            # There will be another attempt: it finds new credentials.
-            return None
-        newer = await self._find_client(name)
-        return newer if newer.signs_otherwise(client) else None
 
     async def _open(self) -> "_OpenClient":
         config = AioConfig(
@@ -163,10 +129,8 @@ class AiobotocoreClient:
         )
         session = get_session()
         session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_read_timestamp)
-        if self._role is not None:
-            # As aiobotocore sets what its own chain of providers has found. Each attempt says what they are.
-            session._credentials = AioCredentials("", "")  # type: ignore[attr-defined]  # noqa: SLF001
-        credentials = await session.get_credentials()
+        # As aiobotocore sets what its own chain of providers has found. Each attempt says what they are.
+        credentials = session._credentials = AioCredentials("", "")  # type: ignore[attr-defined]  # noqa: SLF001
         stack = AsyncExitStack()
         calls = await stack.enter_async_context(
             session.create_client(self._settings.service, region_name=self._settings.region, config=config)
@@ -179,24 +143,18 @@ class AiobotocoreClient:
         now, keepalive = self._clock.now(), self._settings.keepalive_seconds
         is_old = elapsed(self._used, now).seconds >= keepalive
         if self._open_client is not None and is_old and now.monotonic - self._used.monotonic < keepalive:
-            await self._discard(self._open_client)
-
-    async def _discard(self, client: "_OpenClient") -> None:
-        """Let the next call begin with a new client, which looks for credentials anew."""
-        if self._open_client is client:
-            self._open_client = None
+            client, self._open_client = self._open_client, None
+            # As under SnapStart: what was restored from a snapshot has other credentials now.
+            self._found.forget()
             await client.retire()
 
 
 class _OpenClient:
     """A client of aiobotocore's, closed when it has been retired and its last call has ended."""
 
-    def __init__(self, calls: "AioBaseClient", stack: AsyncExitStack, credentials: "AioCredentials | None") -> None:
+    def __init__(self, calls: "AioBaseClient", stack: AsyncExitStack, credentials: AioCredentials) -> None:
         self.calls = calls
         self.stack = stack
-        # Credentials in the environment of a process stay what they are.
-        self.credentials_source = "" if credentials is None else credentials.method
-        self.credentials_may_change = self.credentials_source not in {"env", "explicit"}
         self._credentials = credentials
         self._under_way = 0
         self._is_retired = False
@@ -217,43 +175,56 @@ class _OpenClient:
         if self._is_retired and self._under_way == 0:
             await self.stack.aclose()
 
-    def sign_with(self, found: Credentials) -> None:
-        """Sign the calls that follow with these credentials, in place of those that botocore found."""
+    def sign_with(self, credentials: Credentials) -> None:
+        """Sign the calls that follow with these credentials."""
         held = self._credentials
-        if held is not None:
-            held.access_key, held.secret_key, held.token = found.access_key, found.secret_key, found.token
+        held.access_key, held.secret_key, held.token = credentials.access_key, credentials.secret_key, credentials.token
 
-    def classify_error(self, name: str, error: ClientError) -> SecretError | RetryableError:
-        """Return what an error answer means."""
-        told = error.response.get("Error", {})
-        return classify(
-            name,
-            status=error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0),
-            code=str(told.get("Code") or ""),
-            # Bytes are the body of an answer that is not AWS's.
-            message=read_text(told.get("Message")),
-            # Which an answer may repeat.
-            hidden=self._read_held().hidden(),
-        )
 
-    def classify_unsigned(self, name: str, error: Exception) -> RetryableError | None:
-        """Return the failure of a call for which there were only expired credentials; None if it is another one."""
-        # botocore has no exception of its own for that. Credentials that cannot expire have no such method.
-        is_expired = getattr(self._credentials, "refresh_needed", None)
-        is_so = isinstance(error, RuntimeError) and is_expired is not None and is_expired(refresh_in=0)
-        return make_unanswered(name, STILL_EXPIRED) if is_so else None
+class FoundCredentials:
+    """A `CredentialsProvider` of what botocore finds, and renews."""
 
-    def signs_otherwise(self, other: "_OpenClient") -> bool:
-        """Return whether the credentials are not those of `other`; those that were not asked for yet may be others."""
-        mine = self._read_held()
-        return not mine.access_key or mine != other._read_held()  # noqa: SLF001 - of the same class
+    def __init__(self) -> None:
+        self.source = ""
+        self._held: AioCredentials | None = None
+        self._finding: SingleFlight[str, AioCredentials | None] = SingleFlight()
 
-    def _read_held(self) -> Credentials:
-        """Return the credentials as they are held now; empty ones if there are none."""
-        held = {} if self._credentials is None else vars(self._credentials)
-        # The properties of credentials that are refreshed would ask for new ones.
-        parts = (held.get(f"_{name}") or held.get(name) or "" for name in ("access_key", "secret_key", "token"))
-        return Credentials(*map(str, parts))
+    async def get(self, name: str) -> Credentials:
+        """Return credentials that are valid now, as `CredentialsProvider` says."""
+        try:
+            held = self._held or await self._finding.join("credentials", self._find)
+        except Exception as error:  # noqa: BLE001 - botocore may raise any exception for an invalid setting
+            raise classify_opening(name, error) from None
+        if held is None:
+            raise make_unanswered(name, NO_CREDENTIALS)
+        try:
+            found = await held.get_frozen_credentials()
+        except Exception as error:  # noqa: BLE001 - the same
+            self._held = None
+            # botocore has no exception of its own for those that are expired, even anew.
+            is_expired = getattr(held, "refresh_needed", None)
+            if isinstance(error, RuntimeError) and is_expired is not None and is_expired(refresh_in=0):
+                raise make_unanswered(name, STILL_EXPIRED) from None
+            raise classify_exception(name, error) from None
+        return Credentials(found.access_key or "", found.secret_key or "", found.token or "")
+
+    def reject(self, credentials: Credentials) -> bool:  # noqa: ARG002 - none of them is good
+        """Look for credentials anew; return False for those of the environment, which stay what they are."""
+        self.forget()
+        return self.source not in {"env", "explicit"}
+
+    def forget(self) -> None:
+        """Look for credentials anew."""
+        self._held = None
+
+    async def aclose(self) -> None:
+        """Stop looking."""
+        await self._finding.aclose()
+
+    async def _find(self) -> AioCredentials | None:
+        held = self._held = await get_session().get_credentials()
+        self.source = "" if held is None else held.method
+        return held
 
 
 def _read_timestamp(value: object) -> object:
@@ -276,6 +247,19 @@ def _read_timestamp(value: object) -> object:
 
 
 # What exceptions mean.
+
+
+def classify_error(name: str, error: ClientError, credentials: Credentials) -> SecretError | RetryableError:
+    """Return what an error answer to a call with these credentials means."""
+    told = error.response.get("Error", {})
+    return classify(
+        name,
+        status=error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0),
+        code=str(told.get("Code") or ""),
+        # Bytes are the body of an answer that is not AWS's.
+        message=read_text(told.get("Message")),
+        hidden=credentials.hidden(),
+    )
 
 
 _CODES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (

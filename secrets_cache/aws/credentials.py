@@ -15,15 +15,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol, TypeVar
 
 from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES
-from secrets_cache.aws.errors import NO_CREDENTIALS, STILL_EXPIRED, is_about_credentials, may_be_revoked
+from secrets_cache.aws.errors import is_about_credentials, may_be_revoked
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.errors import SecretError
 
 T = TypeVar("T")
 
-# Of the credentials in the environment, those that are more than two keys and a token.
-_ODD_VARIABLES = ("AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
 CONTAINER_VARIABLES = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 # botocore looks at these before it asks the container.
 _BEFORE_CONTAINER = (*BOTOCORE_VARIABLES, "AWS_CREDENTIAL_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
@@ -126,12 +124,13 @@ def find_provider(environ: Mapping[str, str], clock: Clock) -> CredentialsProvid
 
 def find_static(environ: Mapping[str, str]) -> Credentials | None:
     """Return the credentials in the environment; None if they are not complete, or cannot be sent as they are."""
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    access_key, secret_key, token = (environ.get(name, "") for name in names)
+    access_key, secret_key = environ.get("AWS_ACCESS_KEY_ID", ""), environ.get("AWS_SECRET_ACCESS_KEY", "")
+    # The older name comes first, as in botocore.
+    token = environ.get("AWS_SECURITY_TOKEN") or environ.get("AWS_SESSION_TOKEN", "")
     is_complete = all(map(_KEY.fullmatch, (access_key, secret_key)))
     is_plain = not token or _KEY.fullmatch(token) is not None
-    is_odd = any(name in environ for name in _ODD_VARIABLES)
-    return Credentials(access_key, secret_key, token) if is_complete and is_plain and not is_odd else None
+    may_expire = "AWS_CREDENTIAL_EXPIRATION" in environ
+    return Credentials(access_key, secret_key, token) if is_complete and is_plain and not may_expire else None
 
 
 class SignedCalls:
@@ -145,7 +144,8 @@ class SignedCalls:
 
     def __init__(self, provider: CredentialsProvider, service: str) -> None:
         self._provider = provider
-        self._rejections = Rejections(service)
+        self._service = service
+        self._is_logged = False
         # Newer credentials that AWS denied a call as well: then it is not the session that is denied.
         self._denied: Credentials | None = None
 
@@ -158,11 +158,11 @@ class SignedCalls:
             is_worth_it = is_about_credentials(failure) or (may_be_revoked(failure) and credentials != self._denied)
             if not is_worth_it or not self._provider.reject(credentials):
                 raise
-            self._rejections.log(self._provider.source, failure)
-            if isinstance(failure, RetryableError):
-                # There will be another attempt: it asks for credentials anew.
-                raise
-            newer = await self._provider.get(name)
+            error = failure.error if isinstance(failure, RetryableError) else failure
+            # If it may pass, there will be another attempt: it asks for credentials anew.
+            newer = credentials if error is not failure else await self._provider.get(name)
+            if is_about_credentials(failure) or newer != credentials:
+                self._log(error.code)
             if newer == credentials:
                 raise
             try:
@@ -170,24 +170,12 @@ class SignedCalls:
             except SecretError:
                 self._denied = newer
                 raise
-        self._rejections.end()
+        self._is_logged = False
         return answer
 
-
-class Rejections:
-    """Logs whose credentials AWS rejected and why: once, until a call succeeds."""
-
-    def __init__(self, service: str) -> None:
-        self._service = service
-        self._is_logged = False
-
-    def log(self, source: str, failure: SecretError | RetryableError) -> None:
-        """Log a rejection. Where there were no valid credentials, there is none."""
-        code = (failure.error if isinstance(failure, RetryableError) else failure).code
-        if not self._is_logged and code not in {NO_CREDENTIALS, STILL_EXPIRED}:
+    def _log(self, code: str) -> None:
+        """Log whose credentials AWS rejected and why: once, until a call succeeds."""
+        if not self._is_logged:
             self._is_logged = True
-            logger.warning("credentials.rejected", {"service": self._service, "credentials": source, "code": code})
-
-    def end(self) -> None:
-        """Take note of a call that succeeded."""
-        self._is_logged = False
+            fields = {"service": self._service, "credentials": self._provider.source, "code": code}
+            logger.warning("credentials.rejected", fields)

@@ -276,6 +276,7 @@ async def test_an_expectation_of_awss_agent_is_met(upstream, clock, name):
     scenario = SCENARIOS[name]
     aws = Aws(scenario.value)
     upstream.fault = lambda call: aws.answer(upstream, call)
+    upstream.now = lambda: clock.wall
     async with listeners(scenario.text, scenario.variables, clock=clock) as running:
         for step in scenario.steps:
             await take(step, running, aws, clock)

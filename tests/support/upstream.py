@@ -14,6 +14,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -195,6 +196,7 @@ class Upstream:
     Attributes:
         secrets: Values by name; `put` changes one and gives it a new version.
         parameters: Values by name, all of version 1.
+        now: The time by which the credentials of a role expire, in seconds since the epoch.
         role_seconds: For how long the credentials of a role are good; each call gives others.
         faults: What to answer instead, one after the other, before anything else.
         fault: What to answer instead, always, once `faults` is used up.
@@ -211,6 +213,7 @@ class Upstream:
 
     secrets: dict[str, tuple[str, str | bytes]] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
+    now: Callable[[], float] = time.time
     role_seconds: float = 3600.0
     faults: deque[Fault] = field(default_factory=deque)
     fault: Fault | None = None
@@ -398,7 +401,7 @@ class Upstream:
 
     def _assumed(self) -> Answer:
         number = self.count("", "AssumeRole")
-        ends = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self.role_seconds)
+        ends = dt.datetime.fromtimestamp(self.now() + self.role_seconds, dt.UTC)
         return Answer(
             body=f"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
             <Credentials><AccessKeyId>ASIAROLE{number}</AccessKeyId><SecretAccessKey>of-role-{number}</SecretAccessKey>

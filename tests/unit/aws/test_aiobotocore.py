@@ -331,29 +331,23 @@ def test_a_timestamp_is_read_without_local_time(value, read):
     assert read == _read_timestamp(value)
 
 
-@pytest.mark.usefixtures("no_credentials")
-async def test_a_client_that_is_replaced_does_not_cut_off_its_other_calls(upstream, monkeypatch, tmp_path):
-    """One call learns that the credentials have expired; another that is under way still gets its answer."""
-    credentials = tmp_path / "credentials"
-    credentials.write_text("[default]\naws_access_key_id = AKID\naws_secret_access_key = x\n")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
-    upstream.put("slow", CANARY)
-    upstream.put("db", CANARY)
+async def test_a_client_that_is_replaced_does_not_cut_off_its_other_calls(upstream):
+    """One call finds the connections too old after a freeze; another that is under way still gets its answer."""
+    for name in ("db", "slow"):
+        upstream.put(name, CANARY)
     found = json.dumps(upstream.find("slow")).encode()
-    expired = [stub.aws_error("ExpiredTokenException", "expired")]
-
-    def fault(call: stub.Call) -> stub.Answer | None:
-        if call.ids == ["slow"]:
-            return stub.Answer(body=found, delay=0.3)
-        return expired.pop() if expired else None
-
-    upstream.fault = fault
-    async with secrets_client() as client:
+    upstream.fault = lambda call: stub.Answer(body=found, delay=0.3) if call.ids == ["slow"] else None
+    clock = FakeClock()
+    async with secrets_client(clock) as client:
+        await fetch(client)
+        upstream.arrived.clear()
         slow = asyncio.create_task(fetch(client, "slow"))
-        await failure(client)
+        await asyncio.to_thread(upstream.arrived.wait)
+        clock.freeze(60)
         assert (CANARY, CANARY) == (await fetch(client), await slow)
 
     assert (1, 2) == (upstream.count("slow"), upstream.count("db"))
+    assert 2 == len({call.connection for call in upstream.calls})
 
 
 # What shows.

@@ -10,9 +10,11 @@ import pytest
 from aiobotocore.credentials import AioContainerProvider
 from aiobotocore.utils import AioContainerMetadataFetcher
 from botocore.utils import ContainerMetadataFetcher
+from hypothesis import given
+from hypothesis import strategies as st
 from yarl import URL
 
-from secrets_cache.aws.container import ATTEMPTS, find_container
+from secrets_cache.aws.container import ATTEMPTS, _to_grant, find_container
 from secrets_cache.core.retry import RetryableError
 from tests.support.container import GOOD, HANG, Answer, Container
 from tests.support.fakes import CANARY, FakeClock
@@ -211,6 +213,25 @@ async def test_odd_answers_give_the_same_credentials_or_none(endpoint):
         kinds.add((found is None, botocores is None))
 
     assert {(True, True), (True, False), (False, False)} == kinds
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.datetimes().map(str),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*GOOD, "x"]), inner),
+    max_leaves=8,
+)
+
+
+@given(st.one_of(JSON, st.fixed_dictionaries({key: st.just(value) | JSON for key, value in GOOD.items()})))
+def test_whatever_is_answered_it_gives_credentials_that_can_be_sent_or_none(answer):
+    """Nothing else is raised."""
+    grant = _to_grant(answer)
+    if grant is not None:
+        found = grant.credentials
+        for part in (found.access_key, found.secret_key, found.token):
+            assert part.isascii()
+            assert not part or part.isprintable()
+        assert isinstance(grant.expires_at, float)
 
 
 @pytest.mark.parametrize(

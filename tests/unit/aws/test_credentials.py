@@ -3,6 +3,7 @@
 import contextlib
 
 import pytest
+from botocore.credentials import EnvProvider
 from botocore.session import get_session
 
 from secrets_cache.aws.credentials import Credentials, SignedCalls, StaticCredentials, find_provider
@@ -12,6 +13,7 @@ from secrets_cache.errors import SecretError, SecretRefused
 from tests.support.fakes import CANARY, FakeClock
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": f"{CANARY}-key"}
+OLDER_IS_EMPTY = {"AWS_SECURITY_TOKEN": "", "AWS_SESSION_TOKEN": "another-token"}
 CONTAINER = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/credentials", "HOME": "/nonexistent"}
 
 
@@ -34,6 +36,21 @@ async def test_credentials_come_from_the_environment(token):
 
 
 @pytest.mark.parametrize(
+    "environ",
+    [{}, *({name: "a-session-token"} for name in ("AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN")), OLDER_IS_EMPTY],
+    ids=str,
+)
+async def test_the_token_is_the_one_that_botocore_takes(environ):
+    """The older name comes first, unless it is empty."""
+    provider = find_provider({**KEYS, **environ}, FakeClock())
+    botocores = EnvProvider({**KEYS, **environ}).load()
+
+    assert provider is not None
+    assert botocores is not None
+    assert (botocores.token or "") == (await provider.get("db")).token
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"AWS_ACCESS_KEY_ID": ""},
@@ -41,7 +58,6 @@ async def test_credentials_come_from_the_environment(token):
         {"AWS_SECRET_ACCESS_KEY": ""},
         {"AWS_SECRET_ACCESS_KEY": "with a blank"},
         {"AWS_SESSION_TOKEN": "line\nbreak"},
-        {"AWS_SECURITY_TOKEN": "the older name"},
         {"AWS_CREDENTIAL_EXPIRATION": "2099-01-01T00:00:00Z"},
     ],
     ids=str,

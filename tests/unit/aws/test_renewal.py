@@ -124,6 +124,26 @@ def test_they_are_renewed_when_botocore_renews_them(steps):
     assert asyncio.run(run(Botocores)) == asyncio.run(run(Renewed))
 
 
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(AROUND), st.sampled_from([0, *AROUND, -1, -HOUR, -24 * HOUR]))))
+def test_they_are_never_used_after_their_end(steps):
+    """Whichever clock reaches it first: the wall clock may be set while the time goes on."""
+
+    async def run() -> None:
+        source = Source()
+        tested = Renewed(source)
+        key, age = "", 0
+        for passed, set_by in [(0, 0), *steps]:
+            source.clock.tick(passed)
+            source.clock.step_wall(set_by)
+            found = await tested.key()
+            # By the clock that nobody can set.
+            key, age = (key, age + passed) if found == key else (found, 0)
+            assert age <= HOUR - ADVISORY_SECONDS
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("kind", [Renewed, Botocores])
 @pytest.mark.parametrize(
     ("left", "first", "others", "fetched"),
