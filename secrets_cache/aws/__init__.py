@@ -10,8 +10,7 @@ AWS, for the rest of the program: secrets and parameters from AWS's own services
     client              the interface of everything that makes calls, and the shape of requests and answers
     choice              which client makes the calls, and what clients share
       direct            every call by the standard library, for the common settings
-        operations        the operations as data: requests, and what is read of answers
-        query             the protocol of STS
+        protocols         the operations as values: their requests, and what is read of answers
         endpoints         which settings are common, and where calls go then
         endpoint_table    what botocore knows of endpoints: generated
         trust             which TLS certificates are trusted

@@ -16,7 +16,7 @@ from secrets_cache import __version__
 from secrets_cache.aws.client import ServiceClient
 from secrets_cache.aws.credentials import Credentials, CredentialsProvider, SignedCalls
 from secrets_cache.aws.errors import classify, make_malformed, make_unanswered, make_unusable_bundle
-from secrets_cache.aws.operations import OPERATIONS, Operation, Unexpected
+from secrets_cache.aws.protocols import OPERATIONS, Malformed, Operation, Unexpected, encode, read_answer, read_error
 from secrets_cache.aws.signing import sign
 from secrets_cache.aws.trust import TrustStore, UnusableBundle
 from secrets_cache.core.clock import Clock
@@ -82,7 +82,7 @@ class DirectClient:
     async def _post(
         self, operation: Operation, name: str, arguments: Mapping[str, Any], credentials: Credentials
     ) -> Response:
-        headers, body = operation.encode(arguments)
+        headers, body = encode(operation, arguments)
         signed = sign(
             {"Host": self._connections.endpoint.authority, **headers},
             body,
@@ -113,10 +113,13 @@ class DirectClient:
 
 
 def _interpret(operation: Operation, name: str, response: Response, credentials: Credentials) -> Mapping[str, Any]:
-    if response.status < FIRST_ERROR:
-        return operation.decode(name, response.body)
     # As in botocore: such an answer is not AWS's own, and only its status counts.
     stripped = response.body.strip()
     is_generic = response.status >= FIRST_SERVER_ERROR and (not stripped or stripped.startswith(b"<html>"))
-    code, message = ("", "") if is_generic else operation.decode_error(name, response.body)
+    try:
+        if response.status < FIRST_ERROR:
+            return read_answer(operation, response.body)
+        code, message = ("", "") if is_generic else read_error(operation, response.body)
+    except Malformed:
+        raise make_malformed(name) from None
     raise classify(name, status=response.status, code=code, message=message, hidden=credentials.hidden())

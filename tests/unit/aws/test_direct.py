@@ -20,8 +20,8 @@ from secrets_cache.aws.choice import Clients
 from secrets_cache.aws.client import ClientSettings, Service, ServiceClient
 from secrets_cache.aws.direct import DirectClient
 from secrets_cache.aws.lazy_client import LazyClient
-from secrets_cache.aws.operations import OPERATIONS
 from secrets_cache.aws.parameterstore import _to_parameter
+from secrets_cache.aws.protocols import OPERATIONS, encode
 from secrets_cache.aws.secretsmanager import to_secret
 from secrets_cache.aws.sts import _to_grant
 from secrets_cache.core.retry import RetryableError
@@ -115,7 +115,7 @@ async def test_both_send_the_same_call(upstream, operation):
 @given(value=st.text(max_size=30))
 def test_a_form_is_encoded_as_the_standard_library_does(value):
     """Which would take longer to import than the rest of a call."""
-    _, body = OPERATIONS["assume_role"].encode({"RoleArn": value})
+    _, body = encode(OPERATIONS["assume_role"], {"RoleArn": value})
 
     assert body.decode() == urlencode({"Action": "AssumeRole", "Version": "2011-06-15", "RoleArn": value})
 
