@@ -33,7 +33,7 @@ def _crowded(api, upstream, tmp_path, request) -> Iterator[Process]:
         assert (200, CANARY) == get(f"{extension.url}/cache/db")
         yield extension
         shut_down(api, extension)
-        assert {"extension.ready", "extension.stopped", "server.crowded"} >= {
+        assert {"engine.loaded", "extension.ready", "extension.stopped", "server.crowded"} >= {
             str(line["event"]) for line in extension.log.events()
         }
 
