@@ -45,6 +45,18 @@ def test_serve_ends_within_its_grace_and_at_once_at_a_second_signal(tmp_path, si
         assert PATIENCE_SECONDS / 4 > time.monotonic() - began
 
 
+@pytest.mark.parametrize("lanes", ["1", "0"])
+def test_serve_ends_at_once_where_nobody_waits_for_an_answer(tmp_path, lanes):
+    """Its own look-up is nobody's: the grace period, however long, is for requests."""
+    text = "secrets: [db]\nfetch_timeout: 60s"
+    with command(tmp_path, "serve", "--grace", "3600", text=text, SECRETS_CACHE_LANES=lanes) as process:
+        process.log.wait_for("looking up")
+        began = time.monotonic()
+        process.process.send_signal(signal.SIGTERM)
+        assert 0 == process.exit_code()
+        assert PATIENCE_SECONDS / 4 > time.monotonic() - began
+
+
 def wait_until_noted(process: Process) -> None:
     """Wait until a signal is no longer pending."""
 

@@ -5,7 +5,14 @@ import json
 from tests.support.fakes import CANARY
 
 # All events are in docs/operations.md; of the others, each would be a fault of ours, or of the soak's.
-EVENTS = {"engine.loaded", "extension.ready", "secret.refreshed", "secret.fetch_failed", "batch.refused", "extension.stopped"}
+EVENTS = {
+    "engine.loaded",
+    "extension.ready",
+    "secret.refreshed",
+    "secret.fetch_failed",
+    "batch.refused",
+    "extension.stopped",
+}
 # One line when the init ends, one at the end, one for the batch.
 LINES_BESIDES_CALLS = 3
 

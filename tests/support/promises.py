@@ -466,7 +466,7 @@ PROCESS = (
     Promise(
         "`serve` ends within its grace period, whatever thread hangs.",
         Mutation("serve:run", "os._exit(code)", "sys.exit(code)"),
-        ["test_serve_ends_within_its_grace_and_at_once_at_a_second_signal"],
+        ["test_serve_ends_at_once_where_nobody_waits_for_an_answer"],
     ),
     Promise(
         "`API_TIMEOUT` bounds the exec wrapper, also where the extension is stopped.",
