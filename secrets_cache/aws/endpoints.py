@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from secrets_cache.aws.client import Service
-from secrets_cache.aws.endpoint_table import EXCEPTIONS, PREFIXES, REGIONS
+from secrets_cache.aws.endpoint_table import EXCEPTIONS, PARTITIONS, PREFIXES, REGIONS
 from secrets_cache.http1.connections import Endpoint
 
 # If one of these is set, the call is botocore's.
@@ -52,6 +52,12 @@ def read_region(environ: Mapping[str, str]) -> str:
     return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
 
 
+def find_partition(region: str) -> str | None:
+    """Return the name of the partition that a region is in; None if the region's name is not like any of AWS's."""
+    form = _REGION.fullmatch(region)
+    return PREFIXES.get(form[1]) if form else REGIONS.get(region)
+
+
 def find_endpoint(service: Service, environ: Mapping[str, str]) -> SignedEndpoint | None:
     """Return the endpoint of a service; None if botocore must find it."""
     if any(environ.get(name) for name in BOTOCORE_VARIABLES):
@@ -82,13 +88,12 @@ def _is_true(environ: Mapping[str, str], name: str) -> bool:
 
 def _find_place(service: Service, region: str, *, variant: int) -> SignedEndpoint | None:
     """Return the endpoint of a service in a region, for a column of the table."""
-    form = _REGION.fullmatch(region)
-    partition = PREFIXES.get(form[1]) if form else REGIONS.get(region)
+    partition = find_partition(region)
     # botocore takes a "fips" in the middle out, too.
     if partition is None or "fips" in region:
         return None
     exception = EXCEPTIONS.get((service, region))
-    tail = partition[service][variant]
+    tail = PARTITIONS[partition][service][variant]
     place = exception[variant] if exception else tail and (service + tail.format(region), region)
     return SignedEndpoint(Endpoint(place[0], 443, is_secure=True), place[1]) if place else None
 
