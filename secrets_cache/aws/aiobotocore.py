@@ -184,6 +184,8 @@ class _OpenClient:
 class FoundCredentials:
     """A `CredentialsProvider` of what botocore finds, and renews."""
 
+    was_given_up = False
+
     def __init__(self) -> None:
         self.source = ""
         self._held: AioCredentials | None = None
@@ -193,6 +195,9 @@ class FoundCredentials:
         """Return credentials that are valid now, as `CredentialsProvider` says."""
         try:
             held = self._held or await self._finding.join("credentials", self._find)
+        except CredentialRetrievalError:
+            # As of a container's endpoint: all attempts that are worth making were made.
+            raise make_unanswered(name, NO_CREDENTIALS).error from None
         except Exception as error:  # noqa: BLE001 - botocore may raise any exception for an invalid setting
             raise classify_opening(name, error) from None
         if held is None:

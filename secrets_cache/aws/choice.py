@@ -89,6 +89,10 @@ class Clients:
             clock=self._clock,
         )
 
+    def is_container_silent(self) -> bool:
+        """Return whether the last call was given up while it waited for the endpoint of the container's credentials."""
+        return self._provider is not None and self._provider.was_given_up
+
     def _note_import(self, reason: str) -> None:
         if not self._has_imported:
             self._has_imported = True

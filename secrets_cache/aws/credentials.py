@@ -68,9 +68,11 @@ class CredentialsProvider(Protocol):
     Attributes:
         source: Where they come from, as the log shows it: botocore's name for it, such as `env` or `container-role`, or
             the ARN of a role.
+        was_given_up: Whether the last caller was cancelled before there were any.
     """
 
     source: str
+    was_given_up: bool
 
     async def get(self, name: str) -> Credentials:
         """
@@ -93,6 +95,7 @@ class StaticCredentials:
     """The credentials in the environment of a process, which stay what they are."""
 
     source = "env"
+    was_given_up = False
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials

@@ -149,12 +149,13 @@ class AwsSource:
                 stack.push_async_exit(store)
 
     def create_timeout(self, ref: Ref, budget_seconds: float, setting: str) -> SecretTimeout:
-        """Return the error of a fetch of `ref` that took too long. It names the role if STS did not answer."""
+        """Return the error of a fetch of `ref` that took too long. It names what did not answer."""
         context = self._find_key(ref).context
         role = self._roles.get(context)
         is_of_role = role is not None and role.was_given_up
         name = context.role_arn if is_of_role else ref.secret_id
-        timeout = SecretTimeout(name, budget_seconds=budget_seconds, setting=setting)
+        silent = "the endpoint of the container's credentials" if self._clients.is_container_silent() else "AWS"
+        timeout = SecretTimeout(name, budget_seconds=budget_seconds, setting=setting, silent=silent)
         timeout.what = "role" if is_of_role else "parameter" if ref.is_parameter else "secret"
         return timeout
 

@@ -2,14 +2,16 @@
 
 import asyncio
 import time
+from collections import deque
 
 import pytest
 
 from secrets_cache.aws.source import AwsSource
 from secrets_cache.core.secret import AwsContext, Ref, Secret
-from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout
+from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.system.clock import SystemClock
 from tests.support import upstream as stub
+from tests.support.container import HANG, Answer, Container
 from tests.support.fakes import CANARY, FakeClock, fetch_all
 from tests.unit.aws.test_sts import DENIED, ROLE
 
@@ -190,6 +192,38 @@ async def test_a_time_out_names_what_did_not_answer(upstream, silent, what, toge
     name = ROLE if what == "role" else "/p"
     assert isinstance(error, SecretTimeout)
     assert f"{what} {name!r} is unavailable: AWS did not answer within 1 s (fetch_timeout)" == str(error)
+
+
+@pytest.mark.usefixtures("fast_paths")
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(
+    ("context", "what"), [(AwsContext(), "secret 'a'"), (AwsContext(role_arn=ROLE), f"role '{ROLE}'")]
+)
+async def test_a_time_out_names_the_endpoint_of_the_containers_credentials(upstream, context, what, together):
+    """AWS was not asked: neither for the secret nor for the role."""
+    with Container() as container:
+        container.answers = deque([HANG])
+        environ = {"AWS_ACCESS_KEY_ID": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/get"}
+        async with source(upstream, budget_seconds=1.0, clock=SystemClock(), **environ) as aws:
+            error = await fail(aws, Ref("a", context=context), together=together)
+        container.released.set()
+
+    said = "the endpoint of the container's credentials did not answer within 1 s (fetch_timeout)"
+    assert f"{what} is unavailable: {said}" == str(error)
+    assert [] == upstream.calls
+
+
+@pytest.mark.usefixtures("fast_paths")
+async def test_a_containers_endpoint_that_refuses_is_named_within_the_budget(upstream):
+    """It has made its attempts: more of them would only use up the budget, and end in a time-out of AWS."""
+    with Container() as container:
+        container.answers = deque([Answer(500)])
+        environ = {"AWS_ACCESS_KEY_ID": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/get"}
+        async with source(upstream, budget_seconds=5.0, clock=SystemClock(), **environ) as aws:
+            error = await fail(aws, Ref("a"), together=False)
+
+    assert isinstance(error, SecretUnavailable)
+    assert ("no-credentials", 3) == (error.code, len(container.asked))
 
 
 @pytest.mark.parametrize("together", [False, True])
