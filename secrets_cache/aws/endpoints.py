@@ -28,7 +28,7 @@ BOTOCORE_VARIABLES = (
     "REQUESTS_CA_BUNDLE",
     *(name for scheme in ("HTTP", "HTTPS", "ALL") for name in (f"{scheme}_PROXY", f"{scheme.lower()}_proxy")),
 )
-FILES = ("config", "credentials", "models")
+_FILES = ("config", "credentials", "models")
 _URL_VARIABLES = {
     "secretsmanager": "AWS_ENDPOINT_URL_SECRETS_MANAGER",
     "ssm": "AWS_ENDPOINT_URL_SSM",
@@ -58,12 +58,17 @@ def find_partition(region: str) -> str | None:
     return PREFIXES.get(form[1]) if form else REGIONS.get(region)
 
 
+def find_obstacle(environ: Mapping[str, str]) -> str:
+    """Return the first setting that is botocore's to read, for the log; empty if there is none."""
+    home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - no pathlib on the start path
+    variables = [f"{name} is set" for name in BOTOCORE_VARIABLES if environ.get(name)]
+    files = [f"~/.aws/{file} exists" for file in _FILES if os.path.exists(f"{home}/.aws/{file}")]  # noqa: PTH110
+    return next(iter(variables + files), "")
+
+
 def find_endpoint(service: Service, environ: Mapping[str, str]) -> SignedEndpoint | None:
     """Return the endpoint of a service; None if botocore must find it."""
-    if any(environ.get(name) for name in BOTOCORE_VARIABLES):
-        return None
-    home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - no pathlib on the start path
-    if any(os.path.exists(f"{home}/.aws/{file}") for file in FILES):  # noqa: PTH110
+    if find_obstacle(environ):
         return None
     mode = environ.get("AWS_STS_REGIONAL_ENDPOINTS") or "regional"
     if mode != "regional" and (mode != "legacy" or service == "sts"):
