@@ -1,6 +1,7 @@
 """AWS as one source: each service, region and role has one client, and each role is assumed once."""
 
 import asyncio
+import os
 import time
 from collections import deque
 
@@ -26,6 +27,7 @@ def source(upstream, budget_seconds=5.0, budget_setting="fetch_timeout", batch_t
         "AWS_SECRET_ACCESS_KEY": f"{CANARY}-key",
         "AWS_ENDPOINT_URL": upstream.url,
         "HOME": "/nonexistent",
+        "SECRETS_CACHE_LANES": os.environ.get("SECRETS_CACHE_LANES", "1"),
         **environ,
     }
     if clock is None:
@@ -194,7 +196,6 @@ async def test_a_time_out_names_what_did_not_answer(upstream, silent, what, toge
     assert f"{what} {name!r} is unavailable: AWS did not answer within 1 s (fetch_timeout)" == str(error)
 
 
-@pytest.mark.usefixtures("fast_paths")
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize(
     ("context", "what"), [(AwsContext(), "secret 'a'"), (AwsContext(role_arn=ROLE), f"role '{ROLE}'")]
@@ -214,12 +215,14 @@ async def test_a_time_out_names_the_endpoint_of_the_containers_credentials(upstr
 
 
 @pytest.mark.usefixtures("fast_paths")
-async def test_a_containers_endpoint_that_refuses_is_named_within_the_budget(upstream):
+async def test_a_containers_endpoint_that_refuses_is_named_within_the_budget(upstream, monkeypatch):
     """It has made its attempts: more of them would only use up the budget, and end in a time-out of AWS."""
     with Container() as container:
         container.answers = deque([Answer(500)])
         environ = {"AWS_ACCESS_KEY_ID": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/get"}
-        async with source(upstream, budget_seconds=5.0, clock=SystemClock(), **environ) as aws:
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        async with source(upstream, **environ) as aws:
             error = await fail(aws, Ref("a"), together=False)
 
     assert isinstance(error, SecretUnavailable)
