@@ -210,7 +210,8 @@ async def test_a_time_out_names_the_endpoint_of_the_containers_credentials(upstr
         container.released.set()
 
     said = "the endpoint of the container's credentials did not answer within 1 s (fetch_timeout)"
-    assert f"{what} is unavailable: {said}" == str(error)
+    assert isinstance(error, SecretTimeout)
+    assert ("no-credentials", f"{what} is unavailable: {said}") == (error.code, str(error))
     assert [] == upstream.calls
 
 
