@@ -154,7 +154,8 @@ class AwsSource:
         role = self._roles.get(context)
         is_of_role = role is not None and role.was_given_up
         name = context.role_arn if is_of_role else ref.secret_id
-        is_container_silent = self._clients.is_container_silent()
+        # A role that has credentials needs none of the container's.
+        is_container_silent = (role is None or is_of_role) and self._clients.is_container_silent()
         silent = "the endpoint of the container's credentials" if is_container_silent else "AWS"
         timeout = SecretTimeout(name, budget_seconds=budget_seconds, setting=setting, silent=silent)
         if is_container_silent:

@@ -1,6 +1,8 @@
 """AWS as one source: each service, region and role has one client, and each role is assumed once."""
 
 import asyncio
+import datetime as dt
+import json
 import os
 import time
 from collections import deque
@@ -12,7 +14,7 @@ from secrets_cache.core.secret import AwsContext, Ref, Secret
 from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.system.clock import SystemClock
 from tests.support import upstream as stub
-from tests.support.container import HANG, Answer, Container
+from tests.support.container import GOOD, HANG, Answer, Container
 from tests.support.fakes import CANARY, FakeClock, fetch_all
 from tests.unit.aws.test_sts import DENIED, ROLE
 
@@ -213,6 +215,24 @@ async def test_a_time_out_names_the_endpoint_of_the_containers_credentials(upstr
     assert isinstance(error, SecretTimeout)
     assert ("no-credentials", f"{what} is unavailable: {said}") == (error.code, str(error))
     assert [] == upstream.calls
+
+
+async def test_a_time_out_of_aws_is_not_the_containers(upstream):
+    """A role that has credentials still does not need the endpoint, which hung for another secret."""
+    soon = {**GOOD, "Expiration": dt.datetime.fromtimestamp(time.time() + 60, dt.UTC).isoformat()}
+    upstream.put("a", CANARY)
+    by_role = Ref("a", context=AwsContext(role_arn=ROLE))
+    with Container() as container:
+        container.answers = deque([Answer(body=json.dumps(soon).encode()), HANG])
+        environ = {"AWS_ACCESS_KEY_ID": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/get"}
+        async with source(upstream, budget_seconds=1.0, clock=SystemClock(), **environ) as aws:
+            await aws.fetch(by_role)
+            errors = [await fail(aws, Ref("a"), together=False)]
+            upstream.fault = stub.HANG
+            errors.append(await fail(aws, by_role, together=False))
+        container.released.set()
+
+    assert ["no-credentials", "timeout"] == [error.code for error in errors if isinstance(error, SecretTimeout)]
 
 
 @pytest.mark.usefixtures("fast_paths")
