@@ -480,12 +480,17 @@ PROCESS = (
     # Meanwhile.
     Promise(
         "Credentials that have expired are asked for again.",
-        Mutation("AiobotocoreClient._replace", "not client.credentials_may_change", "True"),
+        Mutation("SignedCalls.make", "not self._provider.reject(credentials)", "True"),
         ["test_container_credentials_that_expired_are_asked_for_again"],
     ),
     Promise(
+        "Credentials that expire are renewed when botocore would renew them, by one request.",
+        Mutation("RenewedCredentials._get_valid", "left < ADVISORY_SECONDS", "left < 0"),
+        ["test_they_are_renewed_when_botocore_renews_them", "test_many_callers_cause_one_request"],
+    ),
+    Promise(
         "Credentials that were rotated are read again at once; the caller notices nothing.",
-        Mutation("AiobotocoreClient._replace", "newer.signs_otherwise(client)", "False"),
+        Mutation("SignedCalls.make", "newer == credentials", "True"),
         ["test_credentials_that_were_rotated_are_read_again_at_once"],
     ),
     Promise(
