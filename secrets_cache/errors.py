@@ -236,10 +236,13 @@ class SecretTimeout(SecretUnavailable):
     Attributes:
         budget_seconds: The time limit for all attempts together.
         setting: The setting that the limit comes from, or what the limit is for.
+
+    Args:
+        silent: What did not answer.
     """
 
-    def __init__(self, name: str, *, budget_seconds: float, setting: str = FETCH_TIMEOUT) -> None:
-        cause = f"AWS did not answer within {budget_seconds:g} s ({setting})"
+    def __init__(self, name: str, *, budget_seconds: float, setting: str = FETCH_TIMEOUT, silent: str = "AWS") -> None:
+        cause = f"{silent} did not answer within {budget_seconds:g} s ({setting})"
         super().__init__(name, code="timeout", cause=cause)
         self.budget_seconds = budget_seconds
         self.setting = setting

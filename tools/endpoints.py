@@ -30,8 +30,8 @@ _SCOPE = re.compile(r"Credential=[^/]+/[0-9]+/([^/]+)/")
 _HEAD = '''"""
 Where the services of each partition are. Written by `make endpoints` from botocore's data: do not edit.
 
-A partition has for each service what follows its name in a host, where {} is the region: the plain one, with FIPS, with
-dual-stack, with both; None where botocore knows none.
+A partition has for each service what follows the service's name in a host, where {} is the region: the plain one, with
+FIPS, with dual-stack, with both; None where botocore knows none.
 """
 
 Partition = dict[str, tuple[str | None, ...]]
@@ -122,31 +122,29 @@ def write_table() -> str:
     prefixes: dict[str, str] = {}
     others: dict[str, str] = {}
     exceptions: dict[Any, Any] = {}
-    lines = [_HEAD]
+    partitions: dict[str, Any] = {}
     for partition in read_partitions():
-        name = partition["id"].upper().replace("-", "_")
+        name = partition["id"]
         regions = sorted(partition["regions"])
         ordinary = [region for region in regions if re.match(partition["regionRegex"], region)]
         tails = {s: tuple(_find_tail(s, ordinary[0], variant) for variant in range(len(VARIANTS))) for s in SERVICES}
         exceptions |= _find_exceptions(regions, tails)
         prefixes |= dict.fromkeys(list_prefixes(partition["regionRegex"]), name)
         others |= dict.fromkeys((region for region in regions if region not in ordinary), name)
-        lines.append(f"{name}: Partition = {tails}")
-    lines += [
+        partitions[name] = tails
+    lines = [
+        _HEAD,
+        f"PARTITIONS: dict[str, Partition] = {partitions}",
         "# By what a region's name has before its direction and number.",
-        f"PREFIXES: dict[str, Partition] = {_write_names(prefixes)}",
+        f"PREFIXES = {prefixes}",
         "# Of other names.",
-        f"REGIONS: dict[str, Partition] = {_write_names(others)}",
+        f"REGIONS = {others}",
         "# Where the above is wrong: the hosts, and the regions that requests are signed for.",
         f"EXCEPTIONS: dict[tuple[str, str], tuple[tuple[str, str] | None, ...]] = {exceptions}",
         "",
     ]
     command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(TABLE), "-"]
     return subprocess.run(command, input="\n".join(lines), capture_output=True, check=True, text=True).stdout
-
-
-def _write_names(names: Mapping[str, str]) -> str:
-    return "{" + ", ".join(f"{key!r}: {name}" for key, name in names.items()) + "}"
 
 
 if __name__ == "__main__":

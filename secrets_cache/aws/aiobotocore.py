@@ -184,6 +184,8 @@ class _OpenClient:
 class FoundCredentials:
     """A `CredentialsProvider` of what botocore finds, and renews."""
 
+    was_given_up = False
+
     def __init__(self) -> None:
         self.source = ""
         self._held: AioCredentials | None = None
@@ -194,7 +196,7 @@ class FoundCredentials:
         try:
             held = self._held or await self._finding.join("credentials", self._find)
         except Exception as error:  # noqa: BLE001 - botocore may raise any exception for an invalid setting
-            raise classify_opening(name, error) from None
+            raise _end_attempts(classify_opening(name, error)) from None
         if held is None:
             raise make_unanswered(name, NO_CREDENTIALS)
         try:
@@ -205,7 +207,7 @@ class FoundCredentials:
             is_expired = getattr(held, "refresh_needed", None)
             if isinstance(error, RuntimeError) and is_expired is not None and is_expired(refresh_in=0):
                 raise make_unanswered(name, STILL_EXPIRED) from None
-            raise classify_exception(name, error) from None
+            raise _end_attempts(classify_exception(name, error)) from None
         return Credentials(found.access_key or "", found.secret_key or "", found.token or "")
 
     def reject(self, credentials: Credentials) -> bool:  # noqa: ARG002 - none of them is good
@@ -247,6 +249,11 @@ def _read_timestamp(value: object) -> object:
 
 
 # What exceptions mean.
+
+
+def _end_attempts(failure: RetryableError) -> SecretError | RetryableError:
+    """Return what ends the attempts of a call for want of credentials: what gives none has made attempts of its own."""
+    return failure.error if failure.error.code == NO_CREDENTIALS else failure
 
 
 def classify_error(name: str, error: ClientError, credentials: Credentials) -> SecretError | RetryableError:

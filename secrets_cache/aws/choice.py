@@ -9,14 +9,13 @@ Rules
 
 import functools
 import logging
-import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from secrets_cache.aws.client import KEEPALIVE_SECONDS, ClientSettings, Service, ServiceClient
 from secrets_cache.aws.credentials import CredentialsProvider, find_provider
 from secrets_cache.aws.direct import DirectClient
-from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES, FILES, find_endpoint
+from secrets_cache.aws.endpoints import find_endpoint, find_obstacle
 from secrets_cache.aws.lazy_client import LazyClient
 from secrets_cache.aws.trust import TrustStore
 from secrets_cache.config.environment import uses_fast_paths
@@ -89,6 +88,10 @@ class Clients:
             clock=self._clock,
         )
 
+    def is_container_silent(self) -> bool:
+        """Return whether the last call was given up while it waited for the endpoint of the container's credentials."""
+        return self._provider is not None and self._provider.was_given_up
+
     def _note_import(self, reason: str) -> None:
         if not self._has_imported:
             self._has_imported = True
@@ -99,7 +102,4 @@ def _explain(environ: Mapping[str, str]) -> str:
     """Return why botocore must find the endpoint."""
     if not uses_fast_paths(environ):
         return "SECRETS_CACHE_LANES=0"
-    named = [f"{name} is set" for name in BOTOCORE_VARIABLES if environ.get(name)]
-    home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - as in `endpoints`
-    found = [f"~/.aws/{file} exists" for file in FILES if os.path.exists(f"{home}/.aws/{file}")]  # noqa: PTH110
-    return next(iter([*named, *found]), "the region or the endpoint's URL is not a common one")
+    return find_obstacle(environ) or "the region or the endpoint's URL is not a common one"

@@ -14,7 +14,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol, TypeVar
 
-from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES
+from secrets_cache.aws.endpoints import find_obstacle
 from secrets_cache.aws.errors import is_about_credentials, may_be_revoked
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.retry import RetryableError
@@ -23,9 +23,9 @@ from secrets_cache.errors import SecretError
 T = TypeVar("T")
 
 CONTAINER_VARIABLES = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
-# botocore looks at these before it asks the container.
-_BEFORE_CONTAINER = (*BOTOCORE_VARIABLES, "AWS_CREDENTIAL_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
-_FILES_BEFORE_CONTAINER = ("~/.aws/config", "~/.aws/credentials", "~/.boto", "/etc/boto.cfg")
+# botocore looks at these, too, before it asks the container.
+_BEFORE_CONTAINER = ("AWS_CREDENTIAL_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
+_FILES_BEFORE_CONTAINER = ("~/.boto", "/etc/boto.cfg")
 _KEY = re.compile(r"[!-~]{8,}")
 MIN_SECRET_LENGTH = 8
 # AWS sets no limit; its tokens have around a thousand characters.
@@ -68,9 +68,11 @@ class CredentialsProvider(Protocol):
     Attributes:
         source: Where they come from, as the log shows it: botocore's name for it, such as `env` or `container-role`, or
             the ARN of a role.
+        was_given_up: Whether the last caller was cancelled before there were any.
     """
 
     source: str
+    was_given_up: bool
 
     async def get(self, name: str) -> Credentials:
         """
@@ -93,6 +95,7 @@ class StaticCredentials:
     """The credentials in the environment of a process, which stay what they are."""
 
     source = "env"
+    was_given_up = False
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
@@ -111,7 +114,7 @@ def find_provider(environ: Mapping[str, str], clock: Clock) -> CredentialsProvid
     if environ.get("AWS_ACCESS_KEY_ID"):
         credentials = find_static(environ)
         return None if credentials is None else StaticCredentials(credentials)
-    if not any(name in environ for name in CONTAINER_VARIABLES):
+    if not any(name in environ for name in CONTAINER_VARIABLES) or find_obstacle(environ):
         return None
     home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - pathlib is slow to import
     files = (file.replace("~", home) for file in _FILES_BEFORE_CONTAINER)

@@ -91,6 +91,7 @@ class DirectClient:
             service=operation.service,
             at_seconds=self._clock.now().wall,
         )
+        was_wide = self._trust.is_wide
         try:
             return await self._connections.request(
                 "POST", "/", {**signed, "User-Agent": f"secrets-cache/{__version__}"}, body
@@ -98,7 +99,9 @@ class DirectClient:
         except UnusableBundle as error:
             raise make_unusable_bundle(name, error) from None
         except ssl.SSLError as error:
-            if isinstance(error, ssl.SSLCertVerificationError) and self._trust.widen():
+            # Other calls may have widened it meanwhile.
+            if isinstance(error, ssl.SSLCertVerificationError) and not was_wide:
+                self._trust.widen()
                 return await self._post(operation, name, arguments, credentials)
             raise make_unanswered(name, "tls-failed") from None
         except (FileNotFoundError, UnicodeError):

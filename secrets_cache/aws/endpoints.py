@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from secrets_cache.aws.client import Service
-from secrets_cache.aws.endpoint_table import EXCEPTIONS, PREFIXES, REGIONS
+from secrets_cache.aws.endpoint_table import EXCEPTIONS, PARTITIONS, PREFIXES, REGIONS
 from secrets_cache.http1.connections import Endpoint
 
 # If one of these is set, the call is botocore's.
@@ -28,7 +28,7 @@ BOTOCORE_VARIABLES = (
     "REQUESTS_CA_BUNDLE",
     *(name for scheme in ("HTTP", "HTTPS", "ALL") for name in (f"{scheme}_PROXY", f"{scheme.lower()}_proxy")),
 )
-FILES = ("config", "credentials", "models")
+_FILES = ("config", "credentials", "models")
 _URL_VARIABLES = {
     "secretsmanager": "AWS_ENDPOINT_URL_SECRETS_MANAGER",
     "ssm": "AWS_ENDPOINT_URL_SSM",
@@ -52,12 +52,23 @@ def read_region(environ: Mapping[str, str]) -> str:
     return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
 
 
+def find_partition(region: str) -> str | None:
+    """Return the name of the partition that a region is in; None if the region's name is not like any of AWS's."""
+    form = _REGION.fullmatch(region)
+    return PREFIXES.get(form[1]) if form else REGIONS.get(region)
+
+
+def find_obstacle(environ: Mapping[str, str]) -> str:
+    """Return the first setting that is botocore's to read, for the log; empty if there is none."""
+    home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - no pathlib on the start path
+    variables = [f"{name} is set" for name in BOTOCORE_VARIABLES if environ.get(name)]
+    files = [f"~/.aws/{file} exists" for file in _FILES if os.path.exists(f"{home}/.aws/{file}")]  # noqa: PTH110
+    return next(iter(variables + files), "")
+
+
 def find_endpoint(service: Service, environ: Mapping[str, str]) -> SignedEndpoint | None:
     """Return the endpoint of a service; None if botocore must find it."""
-    if any(environ.get(name) for name in BOTOCORE_VARIABLES):
-        return None
-    home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - no pathlib on the start path
-    if any(os.path.exists(f"{home}/.aws/{file}") for file in FILES):  # noqa: PTH110
+    if find_obstacle(environ):
         return None
     mode = environ.get("AWS_STS_REGIONAL_ENDPOINTS") or "regional"
     if mode != "regional" and (mode != "legacy" or service == "sts"):
@@ -82,13 +93,12 @@ def _is_true(environ: Mapping[str, str], name: str) -> bool:
 
 def _find_place(service: Service, region: str, *, variant: int) -> SignedEndpoint | None:
     """Return the endpoint of a service in a region, for a column of the table."""
-    form = _REGION.fullmatch(region)
-    partition = PREFIXES.get(form[1]) if form else REGIONS.get(region)
+    partition = find_partition(region)
     # botocore takes a "fips" in the middle out, too.
     if partition is None or "fips" in region:
         return None
     exception = EXCEPTIONS.get((service, region))
-    tail = partition[service][variant]
+    tail = PARTITIONS[partition][service][variant]
     place = exception[variant] if exception else tail and (service + tail.format(region), region)
     return SignedEndpoint(Endpoint(place[0], 443, is_secure=True), place[1]) if place else None
 

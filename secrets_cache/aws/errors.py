@@ -188,8 +188,7 @@ def _find_meaning(name: str, status: int, code: str, message: str, said: str) ->
 def is_about_credentials(failure: SecretError | RetryableError) -> bool:
     """Return whether a call failed because of its credentials, so that other ones may be worth a call."""
     if isinstance(failure, RetryableError):
-        code = failure.error.code
-        return code in {NO_CREDENTIALS, STILL_EXPIRED} or code in EXPIRED_CREDENTIALS
+        return failure.error.code in EXPIRED_CREDENTIALS
     if not isinstance(failure, SecretRefused):
         return False
     is_about_token = failure.code in DENIED and "security token" in failure.aws_message

@@ -10,6 +10,7 @@ Rules
 """
 
 import asyncio
+import sys
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ class RenewedCredentials(ABC):
     """A `CredentialsProvider` that asks for credentials when first needed, and again in time."""
 
     source: str
+    was_given_up = False
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -50,6 +52,12 @@ class RenewedCredentials(ABC):
 
     async def get(self, name: str) -> Credentials:
         """Return credentials that are valid now, as `CredentialsProvider` says."""
+        try:
+            return await self._get_valid(name)
+        finally:
+            self.was_given_up = isinstance(sys.exception(), asyncio.CancelledError)
+
+    async def _get_valid(self, name: str) -> Credentials:
         left, renewals = self._left_seconds(), self._renewals
         may_fail = left >= MANDATORY_SECONDS
         if left < ADVISORY_SECONDS and not (may_fail and self._renewing.locked()):
@@ -59,7 +67,8 @@ class RenewedCredentials(ABC):
             left = self._left_seconds()
             failure = None if may_fail and left >= 0 else self._failure
             if failure is not None:
-                raise make_unanswered(name, failure) if isinstance(failure, str) else failure
+                # What has none has made all attempts that are worth making.
+                raise make_unanswered(name, failure).error if isinstance(failure, str) else failure
         if self._grant is None or left < 0:
             raise make_unanswered(name, STILL_EXPIRED)
         return self._grant.credentials

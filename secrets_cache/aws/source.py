@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 from secrets_cache.aws.choice import Clients
 from secrets_cache.aws.client import MAX_CONNECTIONS
-from secrets_cache.aws.errors import advise, is_in_lambda
+from secrets_cache.aws.errors import NO_CREDENTIALS, advise, is_in_lambda
 from secrets_cache.aws.merge import merge
 from secrets_cache.aws.secretsmanager import BATCH_THRESHOLD, SecretsManager
 from secrets_cache.aws.store import Store
@@ -149,12 +149,17 @@ class AwsSource:
                 stack.push_async_exit(store)
 
     def create_timeout(self, ref: Ref, budget_seconds: float, setting: str) -> SecretTimeout:
-        """Return the error of a fetch of `ref` that took too long. It names the role if STS did not answer."""
+        """Return the error of a fetch of `ref` that took too long. It names what did not answer."""
         context = self._find_key(ref).context
         role = self._roles.get(context)
         is_of_role = role is not None and role.was_given_up
         name = context.role_arn if is_of_role else ref.secret_id
-        timeout = SecretTimeout(name, budget_seconds=budget_seconds, setting=setting)
+        # A role that has credentials needs none of the container's.
+        is_container_silent = (role is None or is_of_role) and self._clients.is_container_silent()
+        silent = "the endpoint of the container's credentials" if is_container_silent else "AWS"
+        timeout = SecretTimeout(name, budget_seconds=budget_seconds, setting=setting, silent=silent)
+        if is_container_silent:
+            timeout.code = NO_CREDENTIALS
         timeout.what = "role" if is_of_role else "parameter" if ref.is_parameter else "secret"
         return timeout
 

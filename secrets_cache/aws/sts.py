@@ -7,9 +7,7 @@ Rules
 2. A refusal by STS is reported as the role's, not as the secret's.
 """
 
-import asyncio
 import re
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,7 +37,6 @@ class Role(RenewedCredentials):
 
     Attributes:
         source: The role's ARN.
-        was_given_up: Whether the last caller was cancelled before STS had answered.
     """
 
     def __init__(self, context: AwsContext, client: ServiceClient, *, function: str, clock: Clock) -> None:
@@ -49,17 +46,9 @@ class Role(RenewedCredentials):
         self.source = context.role_arn
         name = f"secrets-cache-{_NOT_IN_A_SESSION_NAME.sub('-', function)}"[:64].rstrip("-")
         self._session_name = context.session_name or name
-        self.was_given_up = False
 
     def __repr__(self) -> str:
         return f"Role({self.source!r})"
-
-    async def get(self, name: str) -> Credentials:
-        """Return credentials that are valid now, as `CredentialsProvider` says. What STS says names the role."""
-        try:
-            return await super().get(name)
-        finally:
-            self.was_given_up = isinstance(sys.exception(), asyncio.CancelledError)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -29,12 +29,15 @@ class TrustStore:
 
     Args:
         ca_bundle: A file of certificates to trust instead of both; empty for none.
+
+    Attributes:
+        is_wide: Whether there is nothing more to trust.
     """
 
     def __init__(self, ca_bundle: str) -> None:
         self._ca_bundle = ca_bundle
         self._context: ssl.SSLContext | None = None
-        self._is_wide = bool(ca_bundle)
+        self.is_wide = bool(ca_bundle)
 
     def context(self) -> ssl.SSLContext:
         """Return the context to use. Raises `UnusableBundle`, or OSError if other certificates cannot be read."""
@@ -53,15 +56,15 @@ class TrustStore:
                 raise
             raise UnusableBundle(self._ca_bundle, error) from None
 
-    def widen(self) -> bool:
-        """Trust all that botocore trusts from now on; return whether that is more than before."""
-        was_wide, self._is_wide, self._context = self._is_wide, True, None
-        return not was_wide
+    def widen(self) -> None:
+        """Trust all that botocore trusts from now on."""
+        if not self.is_wide:
+            self.is_wide, self._context = True, None
 
     def _find_file(self) -> str:
         if self._ca_bundle:
             return self._ca_bundle
-        if not self._is_wide:
+        if not self.is_wide:
             return os.path.join(os.path.dirname(__file__), "amazon_roots.pem")  # noqa: PTH118, PTH120
         import importlib.util  # noqa: PLC0415 - only a certificate that is not AWS's needs it
 

@@ -18,7 +18,6 @@ from secrets_cache.errors import PlaceUnknown
 SECRETS, PARAMETERS = "secretsmanager", "ssm"
 # Secrets Manager appends a hyphen and six characters to the name when it makes the ARN.
 SUFFIX = "-??????"
-PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b"}
 # The colons of arn:partition:service:region:account:resource.
 COLONS = 5
 
@@ -29,11 +28,6 @@ class Place(NamedTuple):
     region: str
     account: str
     partition: str = "aws"
-
-
-def find_partition(region: str) -> str:
-    """Return the partition that a region is in."""
-    return next((name for prefix, name in PARTITIONS.items() if region.startswith(prefix)), "aws")
 
 
 def resolve_region(ref: Ref, place: Place) -> str:

@@ -6,8 +6,9 @@ import os
 import re
 import sys
 
+from secrets_cache.aws.endpoints import find_partition
 from secrets_cache.cli.arguments import Usage
-from secrets_cache.cli.iam_resources import Place, find_partition
+from secrets_cache.cli.iam_resources import Place
 from secrets_cache.cli.inputs import read_configuration, read_function_variables
 from secrets_cache.cli.policy_document import build_policy, find_roles
 from secrets_cache.cli.terminal import print_error
@@ -63,7 +64,7 @@ def _read_place(given: argparse.Namespace) -> Place:
                 value_type.parse(text)
         except values.InvalidValue:
             raise Usage(f"--{option}: found {text!r}; allowed: {value_type.allowed}") from None
-    return Place(region, given.account, given.partition or find_partition(region))
+    return Place(region, given.account, given.partition or find_partition(region) or "aws")
 
 
 def _find_emptiness(file: ConfigFile, config: Config, environ: dict[str, str]) -> list[str]:

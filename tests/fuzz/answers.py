@@ -16,6 +16,7 @@ from secrets_cache.aws.credentials import Credentials, StaticCredentials
 from secrets_cache.aws.direct import DirectClient
 from secrets_cache.aws.errors import classify, make_malformed
 from secrets_cache.aws.secretsmanager import to_secret
+from secrets_cache.aws.trust import TrustStore
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.secret import Secret
 from secrets_cache.errors import SecretError
@@ -35,7 +36,7 @@ Mean = Callable[[str, Response], object]
 def fast(operation: str, answered: Response | None) -> object:
     """Return what the fast path makes of an answer, as data; None where it leaves it to the library."""
     connections, clock = cast("Connections", _Connections(answered)), FakeClock()
-    trust = cast("Any", None)
+    trust = TrustStore("")
     provider = StaticCredentials(Credentials(ACCESS, KEY, SESSION))
     calls = DirectClient(
         _Nobody(), connections, trust, service="secretsmanager", region="eu-west-1", provider=provider, clock=clock

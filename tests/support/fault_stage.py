@@ -179,8 +179,9 @@ class Log(logging.Handler):
         self.records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record."""
-        self.records.append(record)
+        """Keep a record, but not of which library was imported: what a process has imported stays so."""
+        if record.msg != "engine.loaded":
+            self.records.append(record)
 
     def has_refused(self, names: tuple[str, ...]) -> bool:
         """Return whether there is a line about a batch of so many."""

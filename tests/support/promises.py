@@ -485,8 +485,8 @@ PROCESS = (
     ),
     Promise(
         "Credentials that expire are renewed when botocore would renew them, by one request.",
-        Mutation("RenewedCredentials.get", "self._renewals == renewals", "True"),
-        ["test_many_callers_cause_one_request"],
+        Mutation("RenewedCredentials._get_valid", "left < ADVISORY_SECONDS", "left < 0"),
+        ["test_they_are_renewed_when_botocore_renews_them", "test_many_callers_cause_one_request"],
     ),
     Promise(
         "Credentials that were rotated are read again at once; the caller notices nothing.",

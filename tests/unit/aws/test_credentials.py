@@ -132,6 +132,7 @@ class Provider:
     """Gives credentials with one key after the other, the last one for ever: the next when they were rejected."""
 
     source = "somewhere"
+    was_given_up = False
 
     def __init__(self, *keys: str) -> None:
         self.keys = list(keys)

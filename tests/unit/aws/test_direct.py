@@ -512,7 +512,7 @@ async def test_an_answer_that_only_botocore_may_understand_is_asked_for_again(up
 
 
 async def test_a_root_that_is_not_one_of_the_few_is_looked_for_among_all(tmp_path, monkeypatch):
-    """An endpoint that chains to another root is trusted if botocore would; the next call needs no second try."""
+    """An endpoint that chains to another root is trusted if botocore would, by calls at once too; then at first try."""
     certificate = stub.write_certificate(tmp_path)
     everything = tmp_path / "cacert.pem"
     everything.write_text(certificate.read_text())
@@ -521,7 +521,8 @@ async def test_a_root_that_is_not_one_of_the_few_is_looked_for_among_all(tmp_pat
     with stub.Upstream(certificate=certificate) as upstream:
         upstream.put("db", CANARY)
         async with both(upstream.url) as (direct, _):
-            for _ in range(2):
-                assert CANARY == (await direct.call("get_secret_value", "db", {"SecretId": "db"}))["SecretString"]
+            calls = [direct.call("get_secret_value", "db", {"SecretId": "db"}) for _ in range(5)]
+            assert [CANARY] * 5 == [answer["SecretString"] for answer in await asyncio.gather(*calls)]
+            assert CANARY == (await direct.call("get_secret_value", "db", {"SecretId": "db"}))["SecretString"]
 
-        assert 1 == upstream.connections
+        assert 5 == upstream.connections

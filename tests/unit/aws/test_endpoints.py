@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 
 from secrets_cache.aws.client import Service
-from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES, SignedEndpoint, find_endpoint, read_region
+from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES, SignedEndpoint, find_endpoint, find_partition, read_region
 from tools import endpoints
 
 COMMON = {"AWS_REGION": "eu-west-1", "HOME": "/nonexistent"}
@@ -123,6 +123,12 @@ def test_each_region_is_where_botocore_finds_it(partition):
     for region in partition["regions"]:
         for found, expected, case in list_variants(region):
             assert found == expected or (found is None and region.endswith("-global")), case
+
+
+@pytest.mark.parametrize("partition", endpoints.read_partitions(), ids=lambda partition: partition["id"])
+def test_each_region_is_in_the_partition_where_botocore_has_it(partition):
+    """ARNs in that region begin with it."""
+    assert {partition["id"]} == {find_partition(region) for region in partition["regions"]}
 
 
 @pytest.mark.parametrize("region", UNLISTED)

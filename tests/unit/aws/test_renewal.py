@@ -60,10 +60,11 @@ class Renewed(RenewedCredentials):
         """Return the access key, or the code of the error."""
         try:
             return (await self.get(name)).access_key
-        except RetryableError as reason:
-            assert name == reason.error.name  # noqa: PT017 - most calls raise nothing
-            assert CANARY not in str(reason.error)  # noqa: PT017 - the same
-            return reason.error.code
+        except (RetryableError, SecretUnavailable) as reason:
+            error = reason.error if isinstance(reason, RetryableError) else reason
+            assert name == error.name
+            assert CANARY not in str(error)
+            return error.code
 
 
 class Botocores:

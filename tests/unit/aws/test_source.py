@@ -1,15 +1,20 @@
 """AWS as one source: each service, region and role has one client, and each role is assumed once."""
 
 import asyncio
+import datetime as dt
+import json
+import os
 import time
+from collections import deque
 
 import pytest
 
 from secrets_cache.aws.source import AwsSource
 from secrets_cache.core.secret import AwsContext, Ref, Secret
-from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout
+from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretTimeout, SecretUnavailable
 from secrets_cache.system.clock import SystemClock
 from tests.support import upstream as stub
+from tests.support.container import GOOD, HANG, Answer, Container
 from tests.support.fakes import CANARY, FakeClock, fetch_all
 from tests.unit.aws.test_sts import DENIED, ROLE
 
@@ -24,6 +29,7 @@ def source(upstream, budget_seconds=5.0, budget_setting="fetch_timeout", batch_t
         "AWS_SECRET_ACCESS_KEY": f"{CANARY}-key",
         "AWS_ENDPOINT_URL": upstream.url,
         "HOME": "/nonexistent",
+        "SECRETS_CACHE_LANES": os.environ.get("SECRETS_CACHE_LANES", "1"),
         **environ,
     }
     if clock is None:
@@ -190,6 +196,58 @@ async def test_a_time_out_names_what_did_not_answer(upstream, silent, what, toge
     name = ROLE if what == "role" else "/p"
     assert isinstance(error, SecretTimeout)
     assert f"{what} {name!r} is unavailable: AWS did not answer within 1 s (fetch_timeout)" == str(error)
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(
+    ("context", "what"), [(AwsContext(), "secret 'a'"), (AwsContext(role_arn=ROLE), f"role '{ROLE}'")]
+)
+async def test_a_time_out_names_the_endpoint_of_the_containers_credentials(upstream, context, what, together):
+    """AWS was not asked: neither for the secret nor for the role."""
+    with Container() as container:
+        container.answers = deque([HANG])
+        environ = {"AWS_ACCESS_KEY_ID": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/get"}
+        async with source(upstream, budget_seconds=1.0, clock=SystemClock(), **environ) as aws:
+            error = await fail(aws, Ref("a", context=context), together=together)
+        container.released.set()
+
+    said = "the endpoint of the container's credentials did not answer within 1 s (fetch_timeout)"
+    assert isinstance(error, SecretTimeout)
+    assert ("no-credentials", f"{what} is unavailable: {said}") == (error.code, str(error))
+    assert [] == upstream.calls
+
+
+async def test_a_time_out_of_aws_is_not_the_containers(upstream):
+    """A role that has credentials still does not need the endpoint, which hung for another secret."""
+    soon = {**GOOD, "Expiration": dt.datetime.fromtimestamp(time.time() + 60, dt.UTC).isoformat()}
+    upstream.put("a", CANARY)
+    by_role = Ref("a", context=AwsContext(role_arn=ROLE))
+    with Container() as container:
+        container.answers = deque([Answer(body=json.dumps(soon).encode()), HANG])
+        environ = {"AWS_ACCESS_KEY_ID": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/get"}
+        async with source(upstream, budget_seconds=1.0, clock=SystemClock(), **environ) as aws:
+            await aws.fetch(by_role)
+            errors = [await fail(aws, Ref("a"), together=False)]
+            upstream.fault = stub.HANG
+            errors.append(await fail(aws, by_role, together=False))
+        container.released.set()
+
+    assert ["no-credentials", "timeout"] == [error.code for error in errors if isinstance(error, SecretTimeout)]
+
+
+@pytest.mark.usefixtures("fast_paths")
+async def test_a_containers_endpoint_that_refuses_is_named_within_the_budget(upstream, monkeypatch):
+    """It has made its attempts: more of them would only use up the budget, and end in a time-out of AWS."""
+    with Container() as container:
+        container.answers = deque([Answer(500)])
+        environ = {"AWS_ACCESS_KEY_ID": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/get"}
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        async with source(upstream, **environ) as aws:
+            error = await fail(aws, Ref("a"), together=False)
+
+    assert isinstance(error, SecretUnavailable)
+    assert ("no-credentials", 3) == (error.code, len(container.asked))
 
 
 @pytest.mark.parametrize("together", [False, True])

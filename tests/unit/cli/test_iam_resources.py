@@ -6,7 +6,6 @@ from secrets_cache.cli.iam_resources import (
     Place,
     build_parameter_arn,
     build_secret_arn,
-    find_partition,
     list_grants,
     resolve_region,
 )
@@ -77,9 +76,3 @@ def test_a_parameters_arn_has_one_slash_between(name, resource):
 def test_what_a_pattern_makes_possible(pattern, allowed):
     """Of names secrets only; of ARNs what their service is."""
     assert allowed == [(action, resource) for _, action, resource in list_grants(pattern, PLACE)]
-
-
-def test_a_partition_is_its_regions():
-    """China, GovCloud, the isolated ones, and everything else."""
-    regions = ("eu-west-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1")
-    assert ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b"] == [find_partition(region) for region in regions]

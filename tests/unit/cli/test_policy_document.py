@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from secrets_cache.cli.iam_resources import Place, find_partition
+from secrets_cache.cli.iam_resources import Place
 from secrets_cache.cli.policy_document import build_policy
 from secrets_cache.config import Config, parse
 from secrets_cache.errors import PlaceUnknown
@@ -84,11 +84,3 @@ def test_a_name_needs_a_place():
     whole = f'secrets: ["{FOREIGN}db-AbC123", {{id: x, role_arn: {ROLE}, region: eu-west-1}}]'
     for role in ("", ROLE):
         assert build_policy(parse_valid(whole), Place("", ""), role=role)["Statement"]
-
-
-@pytest.mark.parametrize(
-    ("region", "partition"), [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
-)
-def test_a_region_determines_its_partition(region, partition):
-    """ARNs in that region begin with it."""
-    assert partition == find_partition(region)

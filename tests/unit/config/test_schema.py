@@ -232,6 +232,13 @@ def test_parameters_by_name_path_arn_version_and_label():
         ("secrets: [a]\nparameters: [{id: /a, name: a}]", "parameters[0]", "each name only once"),
         ("secrets: [{id: a, external_id: '12'}]", "secrets[0].external_id", "external_id only together with role_arn"),
         ("secrets: [{id: a, session_name: 'a b'}]", "secrets[0].session_name", "a session name"),
+        ("secrets: [{id: a, session_name: jürgen}]", "secrets[0].session_name", "a session name"),
+        ("secrets: [{id: a, external_id: jürgen}]", "secrets[0].external_id", "an external id"),
+        (
+            "secrets: [{id: a, role_arn: 'arn:aws:iam::123456789012:role/jürgen'}]",
+            "secrets[0].role_arn",
+            "of an IAM role",
+        ),
     ],
 )
 def test_an_item_with_an_invalid_version_or_place_is_left_out(text, key, allowed):
