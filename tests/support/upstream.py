@@ -26,6 +26,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.support.breaking import CANARY
+
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 
@@ -410,8 +412,8 @@ class Upstream:
         number = self.count("", "AssumeRole")
         return Answer(
             body=f"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
-            <Credentials><AccessKeyId>ASIAROLE{number}</AccessKeyId><SecretAccessKey>of-role-{number}</SecretAccessKey>
-            <SessionToken>token-of-role-{number}</SessionToken><Expiration>{self._end()}</Expiration></Credentials>
+            <Credentials><AccessKeyId>ASIAROLE{number}</AccessKeyId><SecretAccessKey>{CANARY}-{number}</SecretAccessKey>
+            <SessionToken>{CANARY}-token-{number}</SessionToken><Expiration>{self._end()}</Expiration></Credentials>
             </AssumeRoleResult></AssumeRoleResponse>""".encode(),
             delay=self.delay,
         )
@@ -420,8 +422,8 @@ class Upstream:
         number = self.count("", "GetCredentials")
         given = {
             "AccessKeyId": f"ASIACONTAINER{number}",
-            "SecretAccessKey": f"of-container-{number}",
-            "Token": f"token-of-container-{number}",
+            "SecretAccessKey": f"{CANARY}-{number}",
+            "Token": f"{CANARY}-token-{number}",
             "Expiration": self._end(),
         }
         return Answer(body=json.dumps(given).encode(), delay=self.delay)
