@@ -155,7 +155,7 @@ class AwsSource:
         is_of_role = role is not None and role.was_given_up
         name = context.role_arn if is_of_role else ref.secret_id
         timeout = SecretTimeout(name, budget_seconds=budget_seconds, setting=setting)
-        timeout.what = "role" if is_of_role else "parameter" if ref.is_parameter else "secret"
+        timeout.what = "role" if is_of_role else ref.what
         return timeout
 
     def _add_facts(self, ref: Ref, error: SecretError) -> SecretError:
