@@ -361,9 +361,10 @@ def test_no_value_shows_in_a_repr():
     assert [] == [name for name, text in shown if CANARY in text]
 
 
+@pytest.mark.usefixtures("fast_paths")
 def test_no_value_shows_in_the_traceback_of_an_error_chain(aws):
     """Neither in what an error was raised from, nor in the lines of a whole traceback."""
-    environ = {**os.environ, "HOME": "/nonexistent", "AWS_ENDPOINT_URL": aws.url}
+    environ = {**os.environ, "AWS_ENDPOINT_URL": aws.url}
     refs = {name: Ref(name) for name in ("denied", "late-garbage", "late-signature", "late-500", "nothing")}
     for role in ("reader", "refused", "garbled"):
         refs[role] = Ref("denied-by-role", context=AwsContext("", f"{ROLE}{role}"))
