@@ -19,6 +19,7 @@ from secrets_cache.aws.choice import Clients
 from secrets_cache.aws.direct import DirectClient
 from secrets_cache.aws.endpoints import BOTOCORE_VARIABLES
 from secrets_cache.system.clock import SystemClock
+from tests.support.container import Container
 from tests.support.fakes import CANARY, FakeClock, FakeSource
 from tests.support.lambda_api import LambdaApi
 from tests.support.locks import locked
@@ -163,3 +164,10 @@ def _api() -> Iterator[LambdaApi]:
     """Give a stub of the Extensions API."""
     with LambdaApi() as api:
         yield api
+
+
+@pytest.fixture(name="container")
+def _container() -> Iterator[Container]:
+    """Give a container's endpoint that gives credentials."""
+    with Container() as container:
+        yield container

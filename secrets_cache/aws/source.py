@@ -160,7 +160,7 @@ class AwsSource:
         timeout = SecretTimeout(name, budget_seconds=budget_seconds, setting=setting, silent=silent)
         if is_container_silent:
             timeout.code = NO_CREDENTIALS
-        timeout.what = "role" if is_of_role else "parameter" if ref.is_parameter else "secret"
+        timeout.what = "role" if is_of_role else ref.what
         return timeout
 
     def _add_facts(self, ref: Ref, error: SecretError) -> SecretError:

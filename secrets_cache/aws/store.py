@@ -137,6 +137,7 @@ class Store(ABC):
         except Exception as error:  # noqa: BLE001 - a fault with one secret must not end the others
             cause = f"internal error ({type(error).__name__})"
             result = SecretUnavailable(ref.secret_id, code="internal-error", cause=cause)
+            result.what = ref.what
         yield ref, result
 
     async def _yield_batch(self, batch: Sequence[Ref], refusals: "Counter[str]") -> FetchResults:

@@ -57,5 +57,5 @@ async def wait(work: Awaitable[T], ref: Ref, demand: Demand, clock: Clock) -> T:
             return await work
     except TimeoutError:
         timeout = SecretTimeout(ref.secret_id, budget_seconds=seconds)
-        timeout.what = "parameter" if ref.is_parameter else "secret"
+        timeout.what = ref.what
         raise timeout from None

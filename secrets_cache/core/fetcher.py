@@ -119,6 +119,7 @@ class Fetcher:
             missed = SecretUnavailable(
                 ref.secret_id, code="internal-error", cause="the batch ended without a result for it"
             )
+            missed.what = ref.what
             flights[ref].set_result(self._keep(entry, missed, sent, shared))
 
     def _keep(
@@ -206,4 +207,6 @@ def _is_ending(error: BaseException) -> bool:
 def _unexpected(entry: Entry, error: BaseException) -> SecretUnavailable:
     # Only the type: the text might hold anything.
     cause = f"internal error ({type(error).__name__})"
-    return SecretUnavailable(entry.name, code="internal-error", cause=cause)
+    failure = SecretUnavailable(entry.name, code="internal-error", cause=cause)
+    failure.what = entry.ref.what
+    return failure

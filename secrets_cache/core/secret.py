@@ -60,6 +60,11 @@ class Ref(NamedTuple):
         """Whether this is a path of parameters."""
         return self.is_parameter and self.secret_id.endswith("/")
 
+    @property
+    def what(self) -> str:
+        """What errors call it: "parameter" or "secret"."""
+        return "parameter" if self.is_parameter else "secret"
+
 
 class Confidential:
     """

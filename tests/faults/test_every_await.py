@@ -34,7 +34,8 @@ from tools.emulator import free_port
 # Each part of the points is a test of its own, which lives so many lives at a time.
 PARTS, TELLERS = 4, 2
 CONFIG = """
-secrets: [db, {id: short, ttl: 1s}]
+secrets: [db, {id: short, ttl: 1s}, {id: role, role_arn: "arn:aws:iam::123456789012:role/reader"}]
+parameters: [/app/one]
 allow: [late, denied]
 fetch_timeout: 1s
 refresh_ahead: 50%
@@ -48,6 +49,8 @@ REQUESTS = (
     "GET /cache/late?refresh=true",
     "GET /cache/denied",
     "GET /cache/other",
+    "GET /cache/role",
+    "GET /cache//app/one",
     "GET /health",
     "GET /ping",
     "HEAD /cache/db",
@@ -74,6 +77,8 @@ UNREACHABLE = {
 # Asynchronous generators that wait for another one: where the error is raised that one runs still, and to close it is a
 # RuntimeError, which takes the place of the error.
 NESTED = {"aws/store.py:Store.fetch_many goes on", "aws/source.py:AwsSource.fetch_many goes on"}
+# Among the points are those of the calls for secrets, parameters and roles.
+MODULES = {f"aws/{name}.py" for name in ("credentials", "direct", "parameterstore", "protocols", "renewal", "sts")}
 # The connection is there, but not yet, or no longer, what could answer on it: it is closed.
 CLOSED = "closed"
 
@@ -108,8 +113,9 @@ class Teller:
         self._config.write_text(CONFIG)
         self._upstream = self._stack.enter_context(Upstream(fault=_denied))
         self._zygote = self._stack.enter_context(Zygote())
-        for name in ("db", "short", "late", "denied"):
+        for name in ("db", "short", "late", "denied", "role"):
             self._upstream.put(name, CANARY)
+        self._upstream.parameters["/app/one"] = CANARY
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -270,6 +276,7 @@ def test_whatever_is_raised_wherever_once_is_survived(tmp_path, part):
         assert [] == undisturbed.complaints
         assert undisturbed.points.keys() >= UNREACHABLE.keys()
         assert 400 < len(undisturbed.points)
+        assert {point.partition(":")[0] for point in undisturbed.points} >= MODULES
         todo: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         for one in points_of(part, undisturbed):
             todo.put(one)

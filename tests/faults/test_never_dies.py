@@ -29,16 +29,22 @@ STATUSES = {
 
 
 @pytest.fixture(name="broken")
-def _broken(api, upstream, tmp_path):
+def _broken(api, upstream, container, tmp_path):
     """Give a function that makes the process of an extension in which something breaks."""
     upstream.put("db", CANARY)
+    upstream.parameters["db"] = CANARY
 
     def broken(seam: Seam) -> Process:
         option, code, name = EXTENSION
         api.answers.update({path: list(answers) for path, answers in seam.answers.items()})
         # Wherever it goes, it is this package that it imports.
         code = f"import os, sys\nsys.path[0] = os.getcwd()\nimport tests.support.breaking as b\n{seam.before}\n{code}"
-        environ = {"AWS_LAMBDA_RUNTIME_API": api.address, **config(tmp_path, seam.text), **seam.environ}
+        environ = {
+            "AWS_LAMBDA_RUNTIME_API": api.address,
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.url + "/",
+            **config(tmp_path, seam.text),
+            **seam.environ,
+        }
         # A measurement of coverage would break as well, and write files.
         return Process((option, code, name), {**environ, "COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""})
 

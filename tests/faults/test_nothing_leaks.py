@@ -18,8 +18,10 @@ import signal
 import subprocess
 import sys
 import traceback
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -30,27 +32,40 @@ from secrets_cache.config.model import Problem
 from secrets_cache.core.arn import Arn
 from secrets_cache.core.clock import Instant
 from secrets_cache.core.freshness import CachedValue
-from secrets_cache.core.secret import Confidential, Ref
+from secrets_cache.core.secret import AwsContext, Confidential, Ref
 from secrets_cache.system.clock import SystemClock
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
+from tests.support.container import Answer
 from tests.support.fakes import CANARY, secret
 from tests.support.processes import EXTENSION, Process, config
 from tests.support.wrapper import plain, run
 from tools.emulator import ROOT, Emulator, free_port
 
+ROLE = "arn:aws:iam::123456789012:role/"
 CONFIG = """
-secrets: [db, {id: json, ttl: 1s}, {id: denied, required: true}, binary, nothing]
+secrets:
+- db
+- {id: json, ttl: 1s}
+- {id: denied, required: true}
+- binary
+- nothing
+- {id: by-role, role_arn: "ROLEreader"}
+- {id: denied-by-role, role_arn: "ROLEreader"}
+- {id: by-refused-role, role_arn: "ROLErefused"}
+- {id: by-garbled-role, role_arn: "ROLEgarbled"}
+parameters: [/app/one, /app/denied]
 allow: ["late*"]
 server: {token: TOKEN}
 env: [{secret: json}, {secret: denied, required: false}, {secret: db, as: WHOLE}]
-""".replace("TOKEN", f"{CANARY}-token")
+""".replace("TOKEN", f"{CANARY}-token").replace("ROLE", ROLE)
 TOKEN = {"X-Aws-Parameters-Secrets-Token": f"{CANARY}-token"}
 PATHS = """
     /cache/db /cache/db /cache/json?key=password /cache/json?key=/a/0 /cache/json?key=missing /cache/db?key=a
     /cache/binary?key=a /cache/db?refresh=true /cache/db?version_stage=AWSPREVIOUS /cache/db?version_id=none
     /cache/denied /cache/late-1 /cache/late-garbage /cache/late-signature /cache/late-500 /cache/nothing /cache/unlisted
-    /cache/db?wrong=1 /health
+    /cache/db?wrong=1 /health /cache/by-role /cache/denied-by-role /cache/by-refused-role /cache/by-garbled-role
+    /cache//app/one /cache//app/denied
 """
 REQUESTS: tuple[tuple[str, str, dict[str, str]], ...] = (
     *(("GET", path, TOKEN) for path in PATHS.split()),
@@ -70,8 +85,15 @@ def quoting(call: stub.Call) -> stub.Answer | None:
     """Quote, in what looks like errors of AWS's, the secret, and what was sent to ask for it."""
     everything = f"{CANARY} {call.headers}"
     (name,) = call.ids if len(call.ids) == 1 else ("",)
+    token = call.headers.get("x-amz-security-token", "")
+    denied = stub.aws_error("AccessDeniedException", token)
+    xml = f"<ErrorResponse><Error><Code>AccessDenied</Code><Message>{token}</Message></Error></ErrorResponse>"
     return {
-        "denied": stub.aws_error("AccessDeniedException", call.headers.get("x-amz-security-token", "")),
+        "denied": denied,
+        "denied-by-role": denied,
+        "/app/denied": denied,
+        f"{ROLE}refused": stub.Answer(403, xml.encode()),
+        f"{ROLE}garbled": stub.Answer(body=f"<AssumeRoleResponse>{escape(everything)}".encode()),
         "late-garbage": stub.Answer(body=json.dumps({"SecretString": CANARY, "Name": [everything]}).encode()),
         "late-signature": stub.aws_error("InvalidSignatureException", everything),
         "late-500": stub.aws_error("InternalServiceError", everything, 500),
@@ -84,7 +106,9 @@ def _aws(upstream):
     upstream.put("db", CANARY)
     upstream.put("json", json.dumps({"password": CANARY, "a": [CANARY], "A=B": CANARY}))
     upstream.put("binary", CANARY.encode() + b"\xff")
-    upstream.put("late-1", CANARY)
+    for name in ("late-1", "by-role", "by-refused-role", "by-garbled-role"):
+        upstream.put(name, CANARY)
+    upstream.parameters["/app/one"] = CANARY
     upstream.fault = quoting
     return upstream
 
@@ -109,16 +133,20 @@ def ask_everything(port: int) -> Iterator[tuple[str, int, str]]:
 LIVES = {
     "fast_paths": {},
     "libraries": {"SECRETS_CACHE_LANES": "0"},
+    "container": {"AWS_ACCESS_KEY_ID": ""},
+    "container, libraries": {"AWS_ACCESS_KEY_ID": "", "SECRETS_CACHE_LANES": "0"},
     "debugging": {"PYTHONASYNCIODEBUG": "1", "PYTHONFAULTHANDLER": "1", "PYTHONDEVMODE": "1", "BOTO_DEBUG": "1"},
 }
 
 
 @pytest.mark.parametrize("environ", LIVES.values(), ids=LIVES.keys())
-def test_a_life_at_debug_shows_nothing_but_in_what_a_200_is_for(api, aws, tmp_path, environ):
-    """Every kind of request, every kind of failure, and a Secrets Manager that quotes all it knows."""
+def test_a_life_at_debug_shows_nothing_but_in_what_a_200_is_for(api, aws, container, tmp_path, environ):
+    """Every kind of request, every kind of failure, and services that quote all they know."""
+    container.answers = deque([Answer(500, CANARY.encode()), Answer(body=f'{{"{CANARY}'.encode()), Answer()])
     environ = {
         "AWS_LAMBDA_RUNTIME_API": api.address,
         "AWS_ENDPOINT_URL": aws.url,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/",
         "SECRETS_CACHE_LOG_LEVEL": "DEBUG",
         **config(tmp_path, CONFIG),
         **environ,
@@ -131,6 +159,7 @@ def test_a_life_at_debug_shows_nothing_but_in_what_a_200_is_for(api, aws, tmp_pa
         api.release.set()
         assert 0 == extension.exit_code()
 
+    assert bool(container.asked) == (not environ.get("AWS_ACCESS_KEY_ID", "set"))
     assert {200, 400, 401, 403, 404, 405, 502, 503} <= {status for _, status, _ in answers}
     assert [] == [(what, answer) for what, status, answer in answers if CANARY in answer and status != 200]
     assert 5 < sum(CANARY in answer for _, status, answer in answers if status == 200)
@@ -332,20 +361,23 @@ def test_no_value_shows_in_a_repr():
     assert [] == [name for name, text in shown if CANARY in text]
 
 
+@pytest.mark.usefixtures("fast_paths")
 def test_no_value_shows_in_the_traceback_of_an_error_chain(aws):
     """Neither in what an error was raised from, nor in the lines of a whole traceback."""
-    environ = {**os.environ, "HOME": "/nonexistent", "AWS_ENDPOINT_URL": aws.url}
-    names = ("denied", "late-garbage", "late-signature", "late-500", "nothing")
+    environ = {**os.environ, "AWS_ENDPOINT_URL": aws.url}
+    refs = {name: Ref(name) for name in ("denied", "late-garbage", "late-signature", "late-500", "nothing")}
+    for role in ("reader", "refused", "garbled"):
+        refs[role] = Ref("denied-by-role", context=AwsContext("", f"{ROLE}{role}"))
 
-    async def fail(name: str) -> str:
+    async def fail(ref: Ref) -> str:
         async with AwsSource(environ, budget_seconds=1, batch_threshold=None, clock=SystemClock()) as source:
             try:
-                await source.fetch(Ref(name))
+                await source.fetch(ref)
             except Exception as error:  # noqa: BLE001 - whatever it is
                 return "".join(traceback.format_exception(error))
         return ""
 
-    told = {name: asyncio.run(fail(name)) for name in names}
+    told = {name: asyncio.run(fail(ref)) for name, ref in refs.items()}
 
     assert all(told.values())
     assert [] == [name for name, text in told.items() if CANARY in text]

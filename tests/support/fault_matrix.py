@@ -99,6 +99,7 @@ DELETED = aws_error(
     "InvalidRequestException",
     "You can't perform this operation on the secret because it was marked for deletion.",
 )
+UNDECRYPTED = aws_error("DecryptionFailure", "no")
 PROXY_SAYS_NO = Answer(403, b"<html>not through here</html>", headers=("Content-Type: text/html",))
 WRONG_TYPE = ("Content-Type: text/html",)
 NOT_FOUND = aws_error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
@@ -151,7 +152,7 @@ GROUPS: dict[str, tuple[Fault, ...]] = {
     "AWS refuses": (
         Fault("access denied", _R, "AccessDeniedException", 1, 1, Speed.ONCE, stub.ACCESS_DENIED),
         Fault("access denied by KMS", _R, "AccessDeniedException", 1, 1, Speed.ONCE, KMS_DENIED),
-        Fault("decryption failure", _R, "DecryptionFailure", 1, 1, Speed.ONCE, aws_error("DecryptionFailure", "no")),
+        Fault("decryption failure", _R, "DecryptionFailure", 1, 1, Speed.ONCE, UNDECRYPTED),
         Fault("pending deletion", _R, "InvalidRequestException", 1, 1, Speed.ONCE, DELETED),
         Fault("not found", Kind.MISSING, "ResourceNotFoundException", 1, 1, Speed.ONCE, NOT_FOUND),
     ),
@@ -170,6 +171,24 @@ class Moment(Enum):
     BATCH = "batch"
     # Only BatchGetSecretValue fails, and the calls after it do not: what is wrong with the network has no such moment.
     BATCH_ALONE = "alone"
+
+
+class Asked(Enum):
+    """What is asked for; where it goes wrong, by the call. A role, or a container, gives the credentials."""
+
+    SECRET = "GetSecretValue"
+    PARAMETER = "GetParameter"
+    ROLE = "AssumeRole"
+    CONTAINER = "GetCredentials"
+
+    @property
+    def moments(self) -> list["Moment"]:
+        """When it is asked for: parameters and roles are listed, and credentials are renewed only near their end."""
+        return {
+            Asked.PARAMETER: [Moment.PREFETCH, Moment.AHEAD, Moment.EXPIRED, Moment.FORCED],
+            Asked.ROLE: [Moment.PREFETCH, Moment.AHEAD, Moment.EXPIRED],
+            Asked.CONTAINER: [Moment.EXPIRED],
+        }.get(self, list(Moment))
 
 
 # How many secrets there are in a batch, for one of which somebody asks; different numbers, so that the log tells which.
@@ -249,6 +268,31 @@ BRIDGED = {Moment.AHEAD: "hit", Moment.EXPIRED: "hit; detail=stale", Moment.FORC
 def moments_of(fault: Fault) -> list[Moment]:
     """Return when a fault can be: what answers nothing at all does not spare the calls after a batch."""
     return [moment for moment in Moment if moment is not Moment.BATCH_ALONE or not fault.is_of_the_network]
+
+
+# What the reader of STS's answers leaves to the library, which makes the call itself.
+LEFT_TO_LIBRARY = (stub.GARBAGE, stub.EMPTY, stub.REDIRECT)
+# Of the faults: those that only a service with secrets has, and those of a container that have outcomes of their own.
+OF_A_SECRET = (KMS_DENIED, DELETED, NOT_FOUND, UNDECRYPTED)
+OF_A_CONTAINER = (stub.INTERNAL, stub.RESET, stub.GARBAGE, stub.HANG)
+
+
+def faults_of(asked: Asked) -> list[Fault]:
+    """Return what can go wrong there; of the ways to AWS, which are the same for all services, only the plain one."""
+    if asked is Asked.CONTAINER:
+        return [fault for fault in FAULTS if fault.how in OF_A_CONTAINER]
+    plain = [fault for fault in FAULTS if fault.route is Route.PLAIN and fault.how != stub.DRIP]
+    return [fault for fault in plain if asked is not Asked.ROLE or fault.how not in OF_A_SECRET]
+
+
+def seen(fault: Fault, asked: Asked, *, is_fast: bool) -> Fault:
+    """Return a fault as what is asked for sees it."""
+    if asked is Asked.ROLE and is_fast and fault.how in LEFT_TO_LIBRARY:
+        return fault._replace(calls=2 * fault.calls)
+    if asked is Asked.CONTAINER and fault.kind is not Kind.SILENT:
+        # Each attempt asks three times.
+        return fault._replace(kind=Kind.PASSING, code="no-credentials", calls=9)
+    return fault
 
 
 def told(fault: Fault, moment: Moment) -> Told:

@@ -26,11 +26,12 @@ import pytest
 
 from secrets_cache.app import Application, run_application
 from secrets_cache.config import parse
+from secrets_cache.config.environment import uses_fast_paths
 from secrets_cache.system.sockets import bind, open_sockets
 from tests.conftest import PATIENCE_SECONDS
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY, FakeClock
-from tests.support.fault_matrix import BATCHED, Fault, Kind, Logged, Moment, Network, Outcome, Route, Speed, Told
+from tests.support.fault_matrix import BATCHED, Asked, Fault, Kind, Logged, Moment, Network, Outcome, Route, Speed, Told
 
 HOST = "secretsmanager.test"
 # The library's own time-outs, a second longer, are on the machine's clock: a slow machine needs more.
@@ -55,9 +56,26 @@ CONFIGS = {
 AGES = {Moment.AHEAD: TTL_SECONDS - 20, Moment.EXPIRED: TTL_SECONDS + 1, Moment.FORCED: BACKOFF_SECONDS}
 PREFETCHED = (Moment.PREFETCH, Moment.BATCH, Moment.BATCH_ALONE)
 
+# How long credentials are good. They are renewed when less than ten minutes are left: not before the value has aged.
+ROLE_SECONDS = TTL_SECONDS + 400
+# And so short that they are renewed for each call.
+HASTY_SECONDS = 300
+ROLE_ARN = "arn:aws:iam::123456789012:role/"
 
-def names_of(moment: Moment) -> tuple[str, ...]:
-    """Return the secrets that are fetched at a moment; the first is the one that is asked for."""
+
+def config_of(asked: Asked, moment: Moment) -> str:
+    """Return the configuration of one graph."""
+    if asked is Asked.PARAMETER:
+        return f"parameters: [/{moment.value}]"
+    if asked is Asked.ROLE:
+        return f"secrets: [{{id: {moment.value}, role_arn: '{ROLE_ARN}{moment.value}'}}]"
+    return CONFIGS[moment]
+
+
+def names_of(moment: Moment, asked: Asked = Asked.SECRET) -> tuple[str, ...]:
+    """Return the secrets or parameters that are fetched at a moment; the first is the one that is asked for."""
+    if asked is Asked.PARAMETER:
+        return (f"/{moment.value}",)
     return (moment.value, *(f"{moment.value}-{number}" for number in range(2, BATCHED.get(moment, 1) + 1)))
 
 
@@ -86,20 +104,31 @@ class Resolver:
 class Stage:
     """AWS, the way to it, and one fault, which is there between `begin` and `end`."""
 
-    def __init__(self, fault: Fault, upstream: stub.Upstream, resolver: Resolver, other_certificate: Path) -> None:
+    def __init__(
+        self, fault: Fault, asked: Asked, upstream: stub.Upstream, resolver: Resolver, other_certificate: Path
+    ) -> None:
         self._fault = fault
+        self.asked = asked
         self._resolver = resolver
         self._other = other_certificate
         self.upstream = upstream
         # What a connection cannot have, those that are open already must not have either.
         upstream.says_close = fault.is_of_the_network
         upstream.delay = HEALTHY_DELAY_SECONDS
+        if asked is Asked.CONTAINER and not uses_fast_paths(os.environ):
+            # botocore's clock is the machine's, on which no value grows old.
+            upstream.role_seconds = HASTY_SECONDS
+        else:
+            upstream.now, upstream.role_seconds = (lambda: FakeClock().wall), ROLE_SECONDS
         self._put(1)
 
     def _put(self, version: int) -> None:
+        self.upstream.parameter_version = version
         for moment in Moment:
             for name in names_of(moment):
-                self.upstream.put(name, f"{CANARY} {name} {version}")
+                value = f"{CANARY} {name} {version}"
+                self.upstream.put(name, value)
+                self.upstream.parameters[f"/{name}"] = value
 
     def begin(self) -> None:
         """Put new values in place, and let it go wrong."""
@@ -136,15 +165,29 @@ class Stage:
 
     def _answer(self, call: stub.Call) -> stub.Answer | None:
         assert isinstance(self._fault.how, stub.Answer)
+        if call.operation not in {self.asked.value, "BatchGetSecretValue"}:
+            return None
         if call.ids[0].startswith(Moment.BATCH_ALONE.value) and call.operation == "GetSecretValue":
             return None
         if self._fault.kind is Kind.HARMLESS:
             return replace(self.upstream.good(call), headers=self._fault.how.headers)
-        return self._fault.how
+        return _in_xml(self._fault.how) if self.asked is Asked.ROLE else self._fault.how
+
+
+def _in_xml(answer: stub.Answer) -> stub.Answer:
+    """Return an error as STS has it; any other answer as it is."""
+    if not answer.body.startswith(b'{"__type"'):
+        return answer
+    error = json.loads(answer.body)
+    body = f"""<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
+        <Code>{error["__type"]}</Code><Message>{error["message"]}</Message></Error></ErrorResponse>"""
+    return replace(answer, body=body.encode())
 
 
 @contextlib.contextmanager
-def staged(fault: Fault, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[tuple[Stage, Path]]:
+def staged(
+    fault: Fault, monkeypatch: pytest.MonkeyPatch, folder: Path, asked: Asked = Asked.SECRET
+) -> Iterator[tuple[Stage, Path]]:
     """Give the stage of a fault, with the environment that leads to it, and the certificate that is trusted."""
     (folder / "other").mkdir()
     certificate, other = stub.write_certificate(folder), stub.write_certificate(folder / "other")
@@ -165,7 +208,10 @@ def staged(fault: Fault, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Itera
         if not fault.is_fast:
             monkeypatch.setenv("HTTP_PROXY" if fault.route is Route.PROXY else "HTTPS_PROXY", upstream.url)
         try:
-            yield Stage(fault, upstream, resolver, other), certificate
+            if asked is Asked.CONTAINER:
+                monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+                monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{upstream.url}/")
+            yield Stage(fault, asked, upstream, resolver, other), certificate
         finally:
             # Threads wait for it.
             resolver.says.set()
@@ -226,21 +272,34 @@ class Cell:
     @property
     def names(self) -> tuple[str, ...]:
         """The secrets that are fetched here."""
-        return names_of(self.moment)
+        return names_of(self.moment, self.stage.asked)
 
-    def calls(self, operation: str = "GetSecretValue", names: tuple[str, ...] = ()) -> int:
-        """Return how many calls for secrets of this graph have arrived."""
-        wanted = set(names or self.names)
+    @property
+    def blamed(self) -> str:
+        """What an error names: the role, if it is the role's."""
+        asked = self.stage.asked
+        if asked is Asked.ROLE:
+            return f"role '{ROLE_ARN}{self.moment.value}'"
+        return f"{'parameter' if asked is Asked.PARAMETER else 'secret'} '{self.names[0]}'"
+
+    def calls(self, operation: str = "", names: tuple[str, ...] = ()) -> int:
+        """Return how many calls of this graph have arrived where it goes wrong."""
+        asked = self.stage.asked
+        of_credentials = {Asked.ROLE: {f"{ROLE_ARN}{self.moment.value}"}, Asked.CONTAINER: {"container"}}
+        wanted = of_credentials.get(asked, set(names or self.names))
         return sum(
-            call.operation == operation and not wanted.isdisjoint(call.ids) for call in self.stage.upstream.calls
+            call.operation == (operation or asked.value) and not wanted.isdisjoint(call.ids)
+            for call in self.stage.upstream.calls
         )
 
     async def ask(self) -> Told:
         """Ask, as a caller does."""
         query = "?refresh=true" if self.moment is Moment.FORCED else ""
-        async with self.client.get(f"{self.url}/cache/{self.moment.value}{query}") as response:
+        async with self.client.get(f"{self.url}/cache/{self.names[0]}{query}") as response:
             body, headers = await response.text(), response.headers
         problem = json.loads(body) if headers["Content-Type"] == "application/problem+json" else {}
+        # Where AWS says nothing, the caller's own limit may come first, and knows of no role.
+        assert not problem or self.fault.speed is Speed.BUDGET or self.blamed in problem["detail"]
         values = {f"{CANARY} {self.moment.value} {version}": word for version, word in ((1, "old"), (2, "new"))}
         return Told(
             response.status,
@@ -290,7 +349,7 @@ class Cell:
 
     async def recover(self) -> tuple[Told, tuple[Logged, ...], int]:
         """Ask when all is well again, after the back-off; the other secret of a batch may be fetched meanwhile."""
-        name = (self.moment.value,)
+        name = self.names[:1]
         before = self.calls(names=name)
         self.clock.tick(BACKOFF_SECONDS)
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -324,7 +383,7 @@ class Cell:
 @contextlib.asynccontextmanager
 async def cell(moment: Moment, fault: Fault, stage: Stage, log: Log) -> AsyncIterator[Cell]:
     """Give a graph for one moment, as the environment has it."""
-    text = f"{CONFIGS[moment]}\nttl: {TTL_SECONDS}\nfetch_timeout: {FETCH_TIMEOUT_SECONDS}"
+    text = f"{config_of(stage.asked, moment)}\nttl: {TTL_SECONDS}\nfetch_timeout: {FETCH_TIMEOUT_SECONDS}"
     config = parse(text.encode(), file="config.yaml", environ=os.environ)
     assert () == config.problems
     clock, sockets = FakeClock(), open_sockets(bind(0)[0])

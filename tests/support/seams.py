@@ -105,6 +105,27 @@ IMPORTS = (
         text="secrets: [&x db]",
     ),
 )
+ROLE, PARAMETER = "secrets: [{id: db, role_arn: 'arn:aws:iam::123456789012:role/reader'}]", "parameters: [db]"
+PREFETCH = (INTERNAL, "prefetch")
+LAZY_IMPORTS = tuple(
+    _import(module, error, callers, *place, error, when=when, text=text)
+    for module, error, place, text in (
+        ("secrets_cache.aws.parameterstore", "ImportError", PREFETCH, PARAMETER),
+        ("secrets_cache.aws.sts", "MemoryError", PREFETCH, ROLE),
+        ("pyexpat", "ImportError", (FAILED, "internal-error"), ROLE),
+    )
+    for callers, when in ((HEALED, ", once"), (REFUSED, ""))
+)
+# Without a key in the environment, the container's endpoint is asked.
+CONTAINER = {"AWS_ACCESS_KEY_ID": ""}
+CONTAINER_IMPORTS = (
+    _import(
+        *("secrets_cache.aws.container", "MemoryError", SERVED, *EXTENSION, "MemoryError"),
+        when=", once",
+        environ=CONTAINER,
+    ),
+    _import("secrets_cache.aws.container", "ImportError", LAST_RESORT, *EXTENSION, "ImportError", environ=CONTAINER),
+)
 LOOP_CLASS, SELECTOR = "asyncio.base_events:BaseEventLoop", "selectors:EpollSelector"
 SIGNALS = "asyncio.unix_events:_UnixSelectorEventLoop.add_signal_handler"
 WRITE = "asyncio.selector_events:_SelectorSocketTransport.write"
@@ -227,4 +248,4 @@ PLATFORM = (
     Seam("the Extensions API hangs up on the next event", SERVED, (API, "event/next"), answers={"/event/next": [None]}),
     Seam("the Extensions API fails", SERVED, (API, "status 500"), answers={"/event/next": [(500, {}, b"no")]}),
 )
-SEAMS = (*IMPORTS, *START, *LOOP, *LOG, *MACHINE, *PLATFORM)
+SEAMS = (*IMPORTS, *LAZY_IMPORTS, *CONTAINER_IMPORTS, *START, *LOOP, *LOG, *MACHINE, *PLATFORM)

@@ -26,6 +26,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.support.breaking import CANARY
+
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 
@@ -171,6 +173,9 @@ def _bound(port: int) -> socket.socket:
 
 
 def _call(headers: dict[str, str], body: bytes, connection: int) -> Call:
+    if not body:
+        # What a container's endpoint is asked for.
+        return Call("GetCredentials", {"Name": "container"}, headers, connection)
     if "x-amz-target" in headers:
         return Call(headers["x-amz-target"].rpartition(".")[2], json.loads(body), headers, connection)
     # The older protocol, STS's: a form.
@@ -195,9 +200,10 @@ class Upstream:
 
     Attributes:
         secrets: Values by name; `put` changes one and gives it a new version.
-        parameters: Values by name, all of version 1.
-        now: The time by which the credentials of a role expire, in seconds since the epoch.
-        role_seconds: For how long the credentials of a role are good; each call gives others.
+        parameters: Values by name.
+        parameter_version: Of all of them.
+        now: The time by which the credentials of a role or of a container expire, in seconds since the epoch.
+        role_seconds: For how long they are good; each call gives others.
         faults: What to answer instead, one after the other, before anything else.
         fault: What to answer instead, always, once `faults` is used up.
         delay: Seconds before each good answer.
@@ -213,6 +219,7 @@ class Upstream:
 
     secrets: dict[str, tuple[str, str | bytes]] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
+    parameter_version: int = 1
     now: Callable[[], float] = time.time
     role_seconds: float = 3600.0
     faults: deque[Fault] = field(default_factory=deque)
@@ -388,6 +395,8 @@ class Upstream:
             return Answer(body=json.dumps(found).encode(), delay=self.delay)
         if call.operation == "AssumeRole":
             return self._assumed()
+        if call.operation == "GetCredentials":
+            return self._given()
         if call.operation.startswith("GetParameter"):
             return self._parameters(call)
         values, errors = [], []
@@ -401,14 +410,26 @@ class Upstream:
 
     def _assumed(self) -> Answer:
         number = self.count("", "AssumeRole")
-        ends = dt.datetime.fromtimestamp(self.now() + self.role_seconds, dt.UTC)
         return Answer(
             body=f"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
-            <Credentials><AccessKeyId>ASIAROLE{number}</AccessKeyId><SecretAccessKey>of-role-{number}</SecretAccessKey>
-            <SessionToken>token-of-role-{number}</SessionToken><Expiration>{ends.isoformat()}</Expiration></Credentials>
+            <Credentials><AccessKeyId>ASIAROLE{number}</AccessKeyId><SecretAccessKey>{CANARY}-{number}</SecretAccessKey>
+            <SessionToken>{CANARY}-token-{number}</SessionToken><Expiration>{self._end()}</Expiration></Credentials>
             </AssumeRoleResult></AssumeRoleResponse>""".encode(),
             delay=self.delay,
         )
+
+    def _given(self) -> Answer:
+        number = self.count("", "GetCredentials")
+        given = {
+            "AccessKeyId": f"ASIACONTAINER{number}",
+            "SecretAccessKey": f"{CANARY}-{number}",
+            "Token": f"{CANARY}-token-{number}",
+            "Expiration": self._end(),
+        }
+        return Answer(body=json.dumps(given).encode(), delay=self.delay)
+
+    def _end(self) -> str:
+        return dt.datetime.fromtimestamp(self.now() + self.role_seconds, dt.UTC).isoformat()
 
     def _parameters(self, call: Call) -> Answer:
         def shown(name: str) -> dict[str, Any]:
@@ -417,7 +438,7 @@ class Upstream:
                 "Name": name,
                 "Type": "SecureString",
                 "Value": self.parameters[name],
-                "Version": 1,
+                "Version": self.parameter_version,
                 "DataType": "text",
                 "LastModifiedDate": 1766000000.0,
             }

@@ -10,7 +10,7 @@ from secrets_cache.core.results import CacheResult, CacheStatus
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.core.stats import FetchEvent
 from secrets_cache.errors import SecretError, SecretUnavailable
-from tests.support.caches import TTL, UNAVAILABLE, Setup, listed, until
+from tests.support.caches import TTL, UNAVAILABLE, Setup, listed, parameters, until
 from tests.support.fakes import FakeClock, FakeSource, secret, with_fields
 from tests.support.upstream import arn_of
 
@@ -128,6 +128,18 @@ async def test_a_secret_that_cannot_be_kept_is_a_failure_of_its_own(setup):
     cache = await setup.prefetched(listed("db"), listed("api"))
 
     assert ["internal-error", None] == [one.error for one in cache.report()]
+
+
+async def test_an_internal_error_of_a_parameter_names_a_parameter(setup):
+    """In a round, and in a fetch of its own."""
+    setup.source.crash_together = setup.source.error[""] = ZeroDivisionError()
+    cache = await setup.prefetched(*parameters("/a"))
+    with pytest.raises(SecretUnavailable, match=r"^parameter '/a' is unavailable: the batch ended without"):
+        await cache.get("/a")
+    setup.clock.tick(2 * BACKOFF_SECONDS)
+
+    with pytest.raises(SecretUnavailable, match=r"^parameter '/a' is unavailable: internal error"):
+        await cache.get("/a")
 
 
 class Script:
