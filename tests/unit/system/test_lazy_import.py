@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import sys
+import threading
 from types import ModuleType
 
 import pytest
@@ -58,3 +59,14 @@ async def test_a_caller_that_leaves_harms_no_other(module):
 
     assert 5 == await second
     await lazy.aclose()
+
+
+async def test_a_thread_that_dies_without_a_word_is_a_failure(module, monkeypatch):
+    """As where its memory runs out at its first step: nobody waits for ever, and the next caller has another try."""
+    lazy = LazyImport(module, lambda imported: imported.VALUE)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "run", lambda _: None)
+        with pytest.raises(MemoryError):
+            await lazy.get()
+
+    assert 5 == await lazy.get()
