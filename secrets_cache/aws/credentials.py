@@ -112,7 +112,7 @@ class StaticCredentials:
 def find_provider(environ: Mapping[str, str], clock: Clock) -> CredentialsProvider | None:
     """Return what gives the credentials of this process; None if botocore must find them."""
     if environ.get("AWS_ACCESS_KEY_ID"):
-        credentials = find_static(environ)
+        credentials = _find_static(environ)
         return None if credentials is None else StaticCredentials(credentials)
     if not any(name in environ for name in CONTAINER_VARIABLES) or find_obstacle(environ):
         return None
@@ -125,7 +125,7 @@ def find_provider(environ: Mapping[str, str], clock: Clock) -> CredentialsProvid
     return find_container(environ, clock)
 
 
-def find_static(environ: Mapping[str, str]) -> Credentials | None:
+def _find_static(environ: Mapping[str, str]) -> Credentials | None:
     """Return the credentials in the environment; None if they are not complete, or cannot be sent as they are."""
     access_key, secret_key = environ.get("AWS_ACCESS_KEY_ID", ""), environ.get("AWS_SECRET_ACCESS_KEY", "")
     # The older name comes first, as in botocore.

@@ -116,12 +116,12 @@ class DirectClient:
 
 
 def _interpret(operation: Operation, name: str, response: Response, credentials: Credentials) -> Mapping[str, Any]:
-    # As in botocore: such an answer is not AWS's own, and only its status counts.
-    stripped = response.body.strip()
-    is_generic = response.status >= FIRST_SERVER_ERROR and (not stripped or stripped.startswith(b"<html>"))
     try:
         if response.status < FIRST_ERROR:
             return read_answer(operation, response.body)
+        # As in botocore: such an answer is not AWS's own, and only its status counts.
+        stripped = response.body.strip()
+        is_generic = response.status >= FIRST_SERVER_ERROR and (not stripped or stripped.startswith(b"<html>"))
         code, message = ("", "") if is_generic else read_error(operation, response.body)
     except Malformed:
         raise make_malformed(name) from None

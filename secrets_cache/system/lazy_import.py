@@ -9,10 +9,10 @@ Rules
 """
 
 import asyncio
-import contextlib
 import importlib
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from types import ModuleType
 from typing import Generic, TypeVar
 
@@ -60,30 +60,19 @@ class LazyImport(Generic[T]):
 
 async def _import_in_thread(name: str) -> ModuleType:
     """Return a module, as `importlib.import_module` does."""
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[ModuleType] = loop.create_future()
-
-    def settle(module: ModuleType | None, error: BaseException | None) -> None:
-        if found.done():
-            return
-        if module is not None:
-            found.set_result(module)
-        else:
-            # A future takes no StopIteration.
-            found.set_exception(RuntimeError(type(error).__name__) if isinstance(error, StopIteration) else error)  # type: ignore[arg-type]
+    future: Future[ModuleType] = Future()
+    # From now on nobody can cancel it: the import goes on.
+    future.set_running_or_notify_cancel()
 
     def work() -> None:
-        module, failure = None, None
         try:
-            module = importlib.import_module(name)
+            future.set_result(importlib.import_module(name))
         except BaseException as error:  # noqa: BLE001 - whoever waits for the import gets it
-            failure = error
-        # There may be no loop any more.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, module, failure)
+            future.set_exception(error)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
+    found = asyncio.wrap_future(future)
     while not found.done():
         # Asked before the wait: what a thread leaves behind at its end has arrived after it.
         is_alive = thread.is_alive()

@@ -14,14 +14,8 @@ from secrets_cache.core.secret import AwsContext
 from secrets_cache.system.clock import SystemClock
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY
+from tests.unit.aws.test_direct import COMMON
 
-COMMON = {
-    "AWS_REGION": "eu-west-1",
-    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-    "AWS_SECRET_ACCESS_KEY": f"{CANARY}-key",
-    "AWS_SESSION_TOKEN": f"{CANARY}-session",
-    "HOME": "/nonexistent",
-}
 CONTAINER = {"AWS_ACCESS_KEY_ID": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/x"}
 UNKNOWN = "botocore must find the credentials"
 

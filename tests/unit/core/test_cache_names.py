@@ -165,12 +165,14 @@ class PathSource(FakeSource):
         return with_fields(found, arn="", members=members) if ref.is_path else found
 
 
+PATH = ListedEntry(ref=Ref("/app/", is_parameter=True), names=("/app/",), policy=policy())
+
+
 async def test_what_is_below_a_path_is_fetched_and_grows_old_with_it(clock):
     """One call for all of it; each with its own version, and the path's age."""
     source = PathSource()
     source.values.update({"/app/": 1, "a": 7})
-    path = ListedEntry(ref=Ref("/app/", is_parameter=True), names=("/app/",), policy=policy())
-    cache = Setup(source, clock).cache(path)
+    cache = Setup(source, clock).cache(PATH)
     await cache.prefetch()
 
     answer = await cache.get("/app/a")
@@ -187,8 +189,7 @@ async def test_a_parameter_below_a_listed_path_comes_before_a_secret_that_is_all
     """With or without its first slash, and before the first fetch too; where the path has none, it is a secret."""
     source = PathSource()
     source.values.update({"/app/": 1, "a": 7, "app/b": 3})
-    path = ListedEntry(ref=Ref("/app/", is_parameter=True), names=("/app/",), policy=policy())
-    cache = Setup(source, clock).cache(path, allow=("app/*", "/app/*"))
+    cache = Setup(source, clock).cache(PATH, allow=("app/*", "/app/*"))
     source.gate.clear()
     waiting = asyncio.create_task(cache.get("app/a"))
     await until(lambda: source.asked_together)
@@ -204,8 +205,7 @@ async def test_aws_is_asked_again_for_a_parameter_that_is_not_below_a_listed_pat
     """It may have been created since; but not each time, and not where AWS was asked a moment ago."""
     source = PathSource()
     source.values.update({"/app/": 1, "a": 7})
-    path = ListedEntry(ref=Ref("/app/", is_parameter=True), names=("/app/",), policy=policy())
-    cache = Setup(source, clock).cache(path)
+    cache = Setup(source, clock).cache(PATH)
     await cache.prefetch()
 
     async def ask(said: str) -> None:
@@ -237,8 +237,7 @@ async def test_a_parameter_that_is_missing_is_not_masked_while_aws_fails(clock):
     """What was known of the path still counts, and the failure's back-off as ever."""
     source = PathSource()
     source.values.update({"/app/": 1, "a": 7})
-    path = ListedEntry(ref=Ref("/app/", is_parameter=True), names=("/app/",), policy=policy())
-    cache = Setup(source, clock).cache(path)
+    cache = Setup(source, clock).cache(PATH)
     await cache.prefetch()
     clock.tick(3)
     source.error = {"": UNAVAILABLE}
@@ -255,8 +254,7 @@ async def test_an_empty_name_means_nothing(clock):
     """A path has no ARN that it could answer to, and no pattern covers a name that is none."""
     source = PathSource()
     source.values.update({"/app/": 1, "a": 7})
-    path = ListedEntry(ref=Ref("/app/", is_parameter=True), names=("/app/",), policy=policy())
-    cache = Setup(source, clock).cache(path, allow=("*",))
+    cache = Setup(source, clock).cache(PATH, allow=("*",))
     await cache.prefetch()
     assert "" == (await cache.get("/app/")).secret.arn
 
