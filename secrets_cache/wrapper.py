@@ -68,9 +68,19 @@ def _resolve(environ: Mapping[bytes, bytes]) -> Mapping[bytes, bytes | None]:
     # OpenSSL reads these when it is loaded. They are meant for the runtime, which gets them back.
     for name in ("OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"):
         os.environ.pop(name, None)
-    from secrets_cache.variables.standalone import resolve_standalone  # noqa: PLC0415 - slow to import
+    decoded = {os.fsdecode(name): os.fsdecode(value) for name, value in environ.items()}
+    # Slow to import, all of it.
+    from secrets_cache.system.bundle import imported_from  # noqa: PLC0415
 
-    return resolve_standalone({os.fsdecode(name): os.fsdecode(value) for name, value in environ.items()})
+    with imported_from(f"{sys.prefix}/start.bundle"):
+        from secrets_cache.config.environment import uses_fast_paths  # noqa: PLC0415
+        from secrets_cache.system import light_asyncio  # noqa: PLC0415
+
+        if uses_fast_paths(decoded):
+            light_asyncio.install()
+        from secrets_cache.variables.standalone import resolve_standalone  # noqa: PLC0415
+
+    return resolve_standalone(decoded)
 
 
 def _original_environ() -> dict[bytes, bytes]:

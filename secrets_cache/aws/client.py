@@ -22,9 +22,10 @@ an answer. Keys that are not listed are ignored. An answer is checked by its rea
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from secrets_cache.core.clock import Clock
+from secrets_cache.core.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from secrets_cache.aws.sts import Role

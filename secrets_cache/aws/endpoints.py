@@ -11,10 +11,10 @@ Rules
 import os
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from secrets_cache.aws.client import Service
 from secrets_cache.aws.endpoint_table import EXCEPTIONS, PARTITIONS, PREFIXES, REGIONS
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.http1.connections import Endpoint
 
 # If one of these is set, the call is botocore's.
@@ -35,8 +35,8 @@ _URL_VARIABLES = {
     "sts": "AWS_ENDPOINT_URL_STS",
 }
 # As all partitions form them: a prefix of the partition, a direction, a number. Together shorter than a host's label.
-_REGION = re.compile(r"([a-z-]{1,20})-[a-z0-9]{1,20}-[0-9]{1,20}")
-_URL = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?")
+_REGION = r"([a-z-]{1,20})-[a-z0-9]{1,20}-[0-9]{1,20}"
+_URL = r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?"
 _MAX_PORT = 65535
 
 
@@ -54,7 +54,7 @@ def read_region(environ: Mapping[str, str]) -> str:
 
 def find_partition(region: str) -> str | None:
     """Return the name of the partition that a region is in; None if the region's name is not like any of AWS's."""
-    form = _REGION.fullmatch(region)
+    form = re.fullmatch(_REGION, region)
     return PREFIXES.get(form[1]) if form else REGIONS.get(region)
 
 
@@ -108,7 +108,7 @@ def _read_url(service: Service, environ: Mapping[str, str]) -> str:
 
 
 def _parse_url(url: str) -> Endpoint | None:
-    plain = _URL.fullmatch(url)
+    plain = re.fullmatch(_URL, url)
     if plain is None:
         return None
     scheme, host, port = plain.groups()

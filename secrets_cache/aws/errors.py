@@ -21,7 +21,8 @@ from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, Sec
 NOT_FOUND = frozenset({"ParameterNotFound", "ResourceNotFoundException"})
 VERSION_NOT_FOUND = frozenset({"ParameterVersionNotFound"})
 # Secrets Manager has one code for a secret and for its versions. A name holds no space, so none of these is one.
-_OF_A_VERSION = re.compile(r"secret value for|staging label:|version ?id:", re.IGNORECASE)
+# Patterns that only a failure needs are compiled by the first use.
+_OF_A_VERSION = r"(?i)secret value for|staging label:|version ?id:"
 THROTTLED = frozenset(
     {
         "LimitExceededException",
@@ -61,8 +62,8 @@ BAD_REQUEST = 400
 TOO_MANY_REQUESTS = 429
 INTERNAL_SERVER_ERROR = 500
 ERROR_STATUSES = range(400, 600)
-_CODE = re.compile(r"[A-Za-z0-9._:-]{1,80}")
-_EXPIRED = re.compile("expired|not yet current")
+_CODE = r"[A-Za-z0-9._:-]{1,80}"
+_EXPIRED = r"expired|not yet current"
 
 
 NO_CREDENTIALS = "no-credentials"
@@ -159,11 +160,11 @@ def classify(
 
 
 def _find_meaning(name: str, status: int, code: str, message: str, said: str) -> SecretError | RetryableError:
-    if code in VERSION_NOT_FOUND or (code in NOT_FOUND and _OF_A_VERSION.search(said)):
+    if code in VERSION_NOT_FOUND or (code in NOT_FOUND and re.search(_OF_A_VERSION, said)):
         return VersionNotFound(name, code=code, aws_message=said)
     if code in NOT_FOUND:
         return SecretNotFound(name, code=code, aws_message=said)
-    if code in EXPIRED_SIGNATURE or (code in WRONG_SIGNATURE and _EXPIRED.search(message)):
+    if code in EXPIRED_SIGNATURE or (code in WRONG_SIGNATURE and re.search(_EXPIRED, message)):
         cause = "AWS rejected the signature as too old or too new; check the clock"
         return RetryableError(SecretUnavailable(name, code=code, cause=cause), at_once=True)
     if code in EXPIRED_CREDENTIALS:
@@ -213,7 +214,7 @@ def is_about_key(error: SecretRefused) -> bool:
 
 
 def _clean_code(code: str, hidden: Iterable[str]) -> str:
-    return code if _CODE.fullmatch(code) and not any(secret in code for secret in hidden if secret) else ""
+    return code if re.fullmatch(_CODE, code) and not any(secret in code for secret in hidden if secret) else ""
 
 
 def _clean_message(message: str, hidden: Iterable[str]) -> str:

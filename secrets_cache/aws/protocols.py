@@ -10,9 +10,10 @@ Rules
 import binascii
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from secrets_cache.aws.client import Service, read_text
+from secrets_cache.core.named_tuple import NamedTuple
 
 # STS sends less than a tenth of it.
 MAX_XML = 256 * 1024

@@ -12,11 +12,11 @@ Rules
 import asyncio
 import sys
 from abc import ABC, abstractmethod
-from typing import NamedTuple
 
 from secrets_cache.aws.credentials import Credentials
 from secrets_cache.aws.errors import NO_CREDENTIALS, STILL_EXPIRED, make_unanswered
 from secrets_cache.core.clock import Clock, elapsed
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.errors import SecretError
 

@@ -13,7 +13,7 @@ from secrets_cache.config import plain_yaml
 from secrets_cache.config.nodes import DocumentError, Node
 
 # One to one, so that columns stay: a run of dashes and blanks at the start of a line, each dash before a blank.
-_INDENT = re.compile(r"^[ \u00a0]*(?:[-\u2013\u2014](?:[ \u00a0]+|$))*", re.MULTILINE)
+_INDENT = r"(?m)^[ \u00a0]*(?:[-\u2013\u2014](?:[ \u00a0]+|$))*"
 _MEANT = {"\u2013": "-", "\u2014": "-", "\u00a0": " "}
 
 
@@ -29,12 +29,12 @@ def compose(data: bytes, *, is_fast: bool) -> Node | None:
         DocumentError: The bytes are not UTF-8, or not one YAML document.
     """
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DocumentError(line, f"byte 0x{data[error.start]:02x}, which is not UTF-8", "UTF-8") from None
     if not text.isascii():
-        text = _INDENT.sub(lambda match: "".join(_MEANT.get(char, char) for char in match[0]), text)
+        text = re.sub(_INDENT, lambda match: "".join(_MEANT.get(char, char) for char in match[0]), text)
     if is_fast:
         try:
             return plain_yaml.compose(text)

@@ -7,9 +7,9 @@ Longer than most modules here: most of it describes settings.
 from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import NamedTuple
 
 from secrets_cache.core.freshness import FreshnessPolicy
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.core.registry import ListedEntry
 from secrets_cache.core.secret import Ref
 

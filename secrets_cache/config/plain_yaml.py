@@ -18,7 +18,6 @@ MAX_LINE = 1000
 MAX_DEPTH = 20
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_PRINTABLE = re.compile(r"[ -~\n]*")
 # Characters without a meaning in YAML, anywhere in a scalar; a colon only between two of them.
 _SCALAR = re.compile(
     r"""(?P<plain>[A-Za-z0-9/_.+=~](?:[A-Za-z0-9/_.+=@!*%~-]|:(?=[A-Za-z0-9/_.+=@!*%~-]))*)"""
@@ -35,7 +34,8 @@ class NotPlain(Exception):
 
 def compose(text: str) -> Node | None:
     """Return the root node of the document in `text`, None if it is empty. Raises `NotPlain`."""
-    if not _PRINTABLE.fullmatch(text):
+    printable = text.replace("\n", "")
+    if not (printable.isascii() and printable.isprintable()):
         raise NotPlain
     lines = []
     for number, line in enumerate(text.split("\n"), 1):

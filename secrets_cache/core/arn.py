@@ -13,7 +13,7 @@ A `SecretReference` is an ARN with more behind it, as task definitions of ECS ha
 Format: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 """
 
-from typing import NamedTuple
+from secrets_cache.core.named_tuple import NamedTuple
 
 
 class Arn(NamedTuple):

@@ -11,9 +11,9 @@ Rules
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 from secrets_cache.core.clock import Instant, elapsed
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.errors import SecretError, SecretUnavailable
 
 BACKOFF_SECONDS = 1.0

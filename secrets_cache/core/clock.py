@@ -9,7 +9,9 @@ Rules
 3. Nothing here waits. See docs/adr/0003-two-clocks.md.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from secrets_cache.core.named_tuple import NamedTuple
 
 
 class Instant(NamedTuple):

@@ -1,9 +1,10 @@
 """What a caller demands of an answer, and for how long it waits for one."""
 
 from collections.abc import Awaitable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from secrets_cache.core.clock import Clock, Instant, elapsed
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.core.retry import timeout_unless_frozen
 from secrets_cache.core.secret import Ref
 from secrets_cache.errors import SecretTimeout

@@ -14,9 +14,10 @@ Rules
 import math
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final
 
 from secrets_cache.core.clock import Instant, elapsed
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.core.secret import Confidential, Secret
 
 MIN_REFRESH_AGE_SECONDS = 1.0

@@ -12,13 +12,13 @@ Rules
 """
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from secrets_cache.core.arn import find_region
 from secrets_cache.core.backoff import Failure
 from secrets_cache.core.clock import Instant
 from secrets_cache.core.entry import Entry
 from secrets_cache.core.freshness import CachedValue
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.errors import SecretUnavailable
 

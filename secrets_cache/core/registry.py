@@ -28,12 +28,12 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from itertools import chain
-from typing import NamedTuple
 
 from secrets_cache.core.arn import Arn, expand_parameter_name, list_possible_names, split_selector
 from secrets_cache.core.clock import Instant
 from secrets_cache.core.entry import Entry
 from secrets_cache.core.freshness import FreshnessPolicy
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.core.secret import AwsContext, Ref, Secret
 from secrets_cache.errors import SecretNotConfigured
 

@@ -1,11 +1,12 @@
 """What the cache gives: an answer and how it came about; a report on each listed secret."""
 
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final
 
 from secrets_cache.core.clock import Clock, Instant, elapsed
 from secrets_cache.core.entry import Entry
 from secrets_cache.core.freshness import CachedValue, State
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.core.registry import find_member_name
 from secrets_cache.core.secret import Confidential, Ref, Secret
 from secrets_cache.errors import MemberNotFound, ValueMissing

@@ -12,7 +12,9 @@ Rules
 2. A value is kept as the bytes that AWS stored; text is UTF-8.
 """
 
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, SupportsIndex
+
+from secrets_cache.core.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

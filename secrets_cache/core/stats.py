@@ -1,6 +1,6 @@
 """What happened, counted: answers, fetches, and how long fetches took."""
 
-from typing import NamedTuple
+from secrets_cache.core.named_tuple import NamedTuple
 
 
 class FetchEvent(NamedTuple):

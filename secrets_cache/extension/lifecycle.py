@@ -18,6 +18,7 @@ import logging
 import os
 import signal
 import time
+from asyncio import SelectorEventLoop
 from collections.abc import Generator
 from typing import TypeVar
 
@@ -70,9 +71,10 @@ class Lifecycle:
             event, port, error = self._startup.failures.pop(0)
             logger.error(event, {"port": port, "reason": getattr(error, "strerror", None) or str(error)})
         # Not asyncio.run: its end waits for threads.
-        loop = asyncio.new_event_loop()
+        loop = SelectorEventLoop()
         main_task = loop.create_task(self._main())
-        loop.add_signal_handler(signal.SIGTERM, self._terminate, main_task)
+        # Not loop.add_signal_handler: it imports `inspect`.
+        signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(self._terminate, main_task))
         survive_signals(lambda number, _: loop.call_soon_threadsafe(self._note_signal, number))
         while True:
             try:
@@ -218,7 +220,7 @@ def _read_process_start() -> float | None:
     """Return when this process was started, on the monotonic clock, to 10 ms; None if the kernel does not say."""
     # proc(5): field 22 is the start time in clock ticks since boot; the fields before it end with the name's ")".
     try:
-        with open("/proc/self/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123 - no pathlib on the start path
+        with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - no pathlib on the start path
             ticks = int(file.read().rpartition(")")[2].split()[19])
     except (OSError, ValueError, IndexError):
         return None

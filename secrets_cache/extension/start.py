@@ -96,13 +96,20 @@ def _attempt(api: ExtensionsApi, startup: Startup) -> int:
     # `lifecycle` switches the collector on again.
     gc.disable()
     _exit_on_signals()
-    from secrets_cache.system.limits import set_limits  # noqa: PLC0415
-    from secrets_cache.system.signals import survive_signals  # noqa: PLC0415
+    from secrets_cache.system.bundle import imported_from  # noqa: PLC0415
 
-    set_limits()
-    survive_signals(_do_nothing)
-    # The fallback too, before there may be no memory left for it.
-    from secrets_cache.extension import fallback, lifecycle  # noqa: F401, PLC0415
+    with imported_from(f"{sys.prefix}/start.bundle"):
+        from secrets_cache.config.environment import uses_fast_paths  # noqa: PLC0415
+        from secrets_cache.system import light_asyncio  # noqa: PLC0415
+        from secrets_cache.system.limits import set_limits  # noqa: PLC0415
+        from secrets_cache.system.signals import survive_signals  # noqa: PLC0415
+
+        set_limits()
+        survive_signals(_do_nothing)
+        if uses_fast_paths(startup.environ):
+            light_asyncio.install()
+        # The fallback too, before there may be no memory left for it.
+        from secrets_cache.extension import fallback, lifecycle  # noqa: F401, PLC0415
 
     startup.open_sockets()
     try:

@@ -13,9 +13,9 @@ Rules
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from secrets_cache.core.clock import Clock, Instant, elapsed
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.http1.response import BadResponse, Response, ResponseParser
 
 __all__ = ["MAX_BODY", "BadResponse", "Connections", "Endpoint", "Response"]

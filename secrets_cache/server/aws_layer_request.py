@@ -16,11 +16,11 @@ Rules
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from secrets_cache.config import values
 from secrets_cache.config.values import InvalidValue, ValueType
 from secrets_cache.core.arn import split_selector
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.core.text import shorten
 from secrets_cache.errors import InvalidRequest

@@ -3,9 +3,9 @@
 import importlib.util
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from secrets_cache.core.cache import Cache
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.server.message import Response
 
 logger = logging.getLogger(__name__)

@@ -8,15 +8,15 @@ Rules
 """
 
 import re
-from typing import NamedTuple
 
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.core.text import shorten
 from secrets_cache.errors import InvalidRequest
 from secrets_cache.server.target import BOOLEANS, decode, is_version, parse_boolean, split_query
 
 PREFIX = "/cache/"
 PARAMETERS = ("key", "version_stage", "version_id", "refresh")
-_BAD_POINTER = re.compile(r"~(?![01])")
+_BAD_POINTER = r"~(?![01])"
 
 
 class NativeRequest(NamedTuple):
@@ -66,7 +66,7 @@ def parse_native_request(path: str, query: str) -> NativeRequest:
 def _check_key(key: str | None) -> str | None:
     if key == "":
         raise InvalidRequest("parameter 'key' is empty; allowed: a key of the JSON secret, or a JSON pointer")
-    if key is not None and key.startswith("/") and _BAD_POINTER.search(key):
+    if key is not None and key.startswith("/") and re.search(_BAD_POINTER, key):
         raise InvalidRequest("parameter 'key' is not a JSON pointer: ~ must be followed by 0 or 1 (RFC 6901)")
     return key
 

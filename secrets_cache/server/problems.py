@@ -3,8 +3,8 @@
 import json
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.errors import (
     InvalidRequest,
     KeyNotFound,

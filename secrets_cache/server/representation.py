@@ -23,7 +23,7 @@ BINARY = "application/octet-stream"
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_ENTITY_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+_ENTITY_TAG = r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")'
 
 
 class Representation:
@@ -97,4 +97,4 @@ def matches_etag(if_none_match: Sequence[str], etag: str) -> bool:
         etag: The entity tag of this version.
     """
     combined = ", ".join(if_none_match)
-    return combined.strip() == "*" or etag in _ENTITY_TAG.findall(combined)
+    return combined.strip() == "*" or (combined != "" and etag in re.findall(_ENTITY_TAG, combined))

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from secrets_cache.errors import InvalidRequest
 
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_VERSION = re.compile(r"[!-~]{1,256}")
+_ESCAPE = rb"%([0-9A-Fa-f]{2})"
+_BAD_ESCAPE = r"%(?![0-9A-Fa-f]{2})"
+_VERSION = r"[!-~]{1,256}"
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -57,11 +57,14 @@ def decode(text: str, *, plus_is_space: bool = False) -> str:
     Raises:
         InvalidRequest: An escape is broken, or the bytes are not UTF-8.
     """
-    if _BAD_ESCAPE.search(text):
+    if text.isalnum() and text.isascii():
+        # The common name, without a pattern.
+        return text
+    if re.search(_BAD_ESCAPE, text):
         raise InvalidRequest("a percent sign must be followed by two hexadecimal digits; write %25 for a percent sign")
     try:
         raw = (text.replace("+", " ") if plus_is_space else text).encode("utf-8", "surrogateescape")
-        return _ESCAPE.sub(lambda escape: bytes.fromhex(escape[1].decode("ascii")), raw).decode("utf-8")
+        return re.sub(_ESCAPE, lambda escape: bytes.fromhex(escape[1].decode("ascii")), raw).decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidRequest("the request target must be UTF-8 text after percent-decoding") from None
 
@@ -76,4 +79,4 @@ def parse_boolean(text: str, refusal: str) -> bool:
 
 def is_version(text: str) -> bool:
     """Return whether a text may be a version id or a staging label."""
-    return _VERSION.fullmatch(text) is not None
+    return re.fullmatch(_VERSION, text) is not None

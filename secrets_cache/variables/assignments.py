@@ -9,9 +9,9 @@ Rules
 """
 
 from collections.abc import Container
-from typing import NamedTuple
 
 from secrets_cache.core.json_text import NoSuchKey, NotJson, read_members, select
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.errors import KeyNotFound, VariablesFailed
 from secrets_cache.variables.rules import Rule
 

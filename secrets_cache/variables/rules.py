@@ -5,11 +5,11 @@ Which variables to set, and from which values. Three kinds of source; a later on
 """
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from secrets_cache.config import ListedSecret, VariablesFrom, values
 from secrets_cache.config.values import InvalidValue
 from secrets_cache.core.arn import SecretReference, find_region, split_selector
+from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.core.registry import find_member_name
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.core.text import shorten

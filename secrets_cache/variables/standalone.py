@@ -1,7 +1,7 @@
 """The variables without an extension: the same rules and fetches, in the wrapper's own process."""
 
-import asyncio
 import os
+from asyncio import SelectorEventLoop
 from collections.abc import Mapping
 
 from secrets_cache.config import Config
@@ -29,7 +29,7 @@ def resolve_standalone(environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
     if config.strict and config.problems:
         raise VariablesFailed("the configuration has problems, and SECRETS_CACHE_STRICT is set")
     # Not asyncio.run: its end waits for threads.
-    return asyncio.new_event_loop().run_until_complete(_resolve(config, environ))
+    return SelectorEventLoop().run_until_complete(_resolve(config, environ))
 
 
 async def _resolve(config: Config, environ: Mapping[str, str]) -> dict[bytes, bytes | None]:

@@ -83,7 +83,8 @@ def lay_out(opt: Path, interpreter: Interpreter, scratch: Path) -> None:
         _bundle_libraries(private)
     for binary in elf.binaries_below(private):
         binary.path.write_bytes(elf.without_debug_info(binary.path.read_bytes()))
-    _compile(interpreter, private)
+    _run(interpreter, "compile_tree.py", str(private), f"/opt/{PRIVATE}")
+    _run(interpreter, "bundle.py", str(private))
     (private / sbom.NAME).write_text(sbom.bill_of(interpreter, wheels, private / "lib"), "utf-8")
     for path in opt.rglob("*"):
         is_run = path.parent.name in {"bin", "extensions"} or path.name == WRAPPER
@@ -191,11 +192,17 @@ def _loaded_by(path: Path) -> list[Path]:
     return found
 
 
-def _compile(interpreter: Interpreter, private: Path) -> None:
-    script = Path(__file__).with_name("compile_tree.py")
+def _run(interpreter: Interpreter, script: str, *arguments: str) -> None:
+    """
+    Run a script of this folder by the interpreter that is bundled.
+
+    Raises:
+        BuildError: It failed.
+    """
     environ = {"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"}
     # Not isolated: that would ignore the seed, and with it the order of sets in the byte code.
-    command = [str(interpreter.compiler), "-S", "-X", "no_debug_ranges", str(script), str(private), f"/opt/{PRIVATE}"]
+    options = ["-S", "-B", "-X", "no_debug_ranges"]
+    command = [str(interpreter.compiler), *options, str(Path(__file__).with_name(script)), *arguments]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise BuildError(f"the byte code could not be compiled: {done.stderr.strip()[-500:]}")
+        raise BuildError(f"{script} failed: {done.stderr.strip()[-500:]}")

@@ -1,0 +1,85 @@
+"""
+asyncio without what only other programs need, which takes half of the time of its import.
+
+    install() -> import asyncio -> asyncio.Event, from asyncio.locks -> asyncio.TaskGroup: the whole package
+
+Rules
+-----
+1. Its own modules are used as they are. Only the package's `__init__`, which imports all of them, runs later: when a
+   name is used that is not in `HOMES`, as the libraries do.
+2. What asyncio imports to show errors, with Python 3.14 also `dataclasses`, `ast`, `dis` and `tokenize`, is imported
+   when it is first used.
+"""
+
+import sys
+from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+# Of the names that this package uses: the modules that define them.
+HOMES = {
+    "exceptions": ("CancelledError",),
+    "events": ("TimerHandle", "get_running_loop"),
+    "futures": ("Future", "wrap_future"),
+    "locks": ("Event", "Lock", "Semaphore"),
+    "protocols": ("Protocol",),
+    "queues": ("Queue",),
+    "tasks": ("Task", "create_task", "current_task", "gather", "shield", "sleep", "wait"),
+    "timeouts": ("timeout", "timeout_at"),
+    "transports": ("BaseTransport", "Transport"),
+    "unix_events": ("SelectorEventLoop",),
+}
+# With the functions that are looked up, though not called, when something is imported.
+LAZY = {"inspect": (), "traceback": ("extract_stack",)}
+
+
+def install() -> None:
+    """Let `import asyncio` import no more than is used; without effect if it is imported already."""
+    spec = PathFinder.find_spec("asyncio")
+    if "asyncio" in sys.modules or spec is None:
+        return
+    for name, functions in LAZY.items():
+        if name not in sys.modules:
+            sys.modules[name] = _LazyModule(name, functions)
+    sys.modules["asyncio"] = _Asyncio(spec)
+
+
+class _LazyModule(ModuleType):
+    """A module that is imported when an attribute of it is first used."""
+
+    def __init__(self, name: str, functions: tuple[str, ...]) -> None:
+        super().__init__(name)
+        for function in functions:
+            setattr(self, function, lambda *args, _name=function, **kwargs: self.__getattr__(_name)(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the module has
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(import_module(self.__name__), name)
+
+
+class _Asyncio(ModuleType):
+    """The package asyncio, whose names are imported when they are first used."""
+
+    def __init__(self, spec: ModuleSpec) -> None:
+        super().__init__(spec.name)
+        self.__spec__, self.__loader__, self.__file__ = spec, spec.loader, spec.origin
+        self.__package__, self.__path__ = spec.name, spec.submodule_search_locations or []
+        self._homes = {name: module for module, names in HOMES.items() for name in names}
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name in self._homes:
+            value = getattr(import_module(f"asyncio.{self._homes[name]}"), name)
+        elif PathFinder.find_spec(f"asyncio.{name}", self.__path__):
+            value = import_module(f"asyncio.{name}")
+        else:
+            assert self.__spec__ is not None and self.__spec__.loader is not None  # noqa: PT018, S101 - from `install`
+            self.__spec__.loader.exec_module(self)
+            # Not before: meanwhile, another thread may need a name.
+            self.__class__ = ModuleType  # type: ignore[assignment]
+            return getattr(self, name)
+        setattr(self, name, value)
+        return value
