@@ -223,6 +223,30 @@ def test_it_starts_without_a_word_and_imports_from_nowhere_else(opt):
     assert [] == [place for place in done.stdout.splitlines() if not place.startswith("/opt/secrets-cache/")]
 
 
+def test_a_start_imports_from_one_file():
+    """What an extension and the wrapper import after their first steps; the wrapper and the start have it in common."""
+    code = """if True:
+        import sys
+        sys.path.append(sys.prefix + "/packages")
+        from secrets_cache.extension import start
+        from secrets_cache.system import bundle
+        before = set(sys.modules)
+        with bundle.imported_from(sys.prefix + "/start.bundle"):
+            from secrets_cache.config import environment
+            from secrets_cache.system import light_asyncio
+            light_asyncio.install()
+            from secrets_cache.extension import fallback, lifecycle
+            from secrets_cache.variables import standalone
+        places = {name: getattr(sys.modules[name].__spec__, "loader", None) for name in set(sys.modules) - before}
+        print(sum(type(loader).__name__ == "_Bundle" for loader in places.values()))
+        print(*(name for name, loader in places.items() if type(loader).__name__ == "SourcelessFileLoader"))"""
+    bundled, loose = in_the_tree("-c", code).stdout.splitlines()
+
+    assert 100 < int(bundled)
+    # Of the package asyncio a start uses modules alone.
+    assert "asyncio" == loose
+
+
 def test_debug_information_is_cut_the_same_way_everywhere(tmp_path, real):
     """For both architectures: what is loaded into memory stays as it is, byte for byte."""
     for arch in ("x86_64", "arm64"):

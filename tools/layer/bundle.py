@@ -25,9 +25,9 @@ def main(private: str) -> None:
     places: dict[str, str] = {}
     codes: dict[str, bytes] = {}
     for name in sorted(set(sys.modules) - before):
-        spec = sys.modules[name].__spec__
+        spec = getattr(sys.modules[name], "__spec__", None)
         # Neither those of the interpreter itself nor the package asyncio, of which a start uses modules alone.
-        if spec is not None and isinstance(spec.loader, SourcelessFileLoader) and spec.origin and name != "asyncio":
+        if spec and isinstance(spec.loader, SourcelessFileLoader) and spec.origin and name != "asyncio":
             with open(spec.origin, "rb") as file:  # noqa: PTH123
                 # The code follows a head (PEP 552).
                 places[name], codes[name] = os.path.relpath(spec.origin, private), file.read()[16:]
