@@ -24,6 +24,8 @@ UPSTREAM_MS = 1500
 # Of strace -y: the call, the descriptor with its path, and what came back.
 OPENED = re.compile(r"open(?:at)?\(.* = \d+<(/[^>]+)>$", re.MULTILINE)
 READ = re.compile(r"p?read(?:64|v)?\(\d+<(/[^>]+)>.* = (\d+)$", re.MULTILINE)
+# What a program maps by itself, and reads that way: the loader maps libraries only.
+MAPPED = re.compile(r"mmap\(NULL, (\d+), PROT_READ, MAP_\w+, \d+<([^>]+\.bundle)>", re.MULTILINE)
 _NO_FILES = ("/proc/", "/dev/", "/sys/")
 
 
@@ -81,7 +83,7 @@ def _files(setting: Setting) -> list[Row]:
 def _traced(setting: Setting, command: Sequence[str]) -> tuple[float, float]:
     """Return how many files a start opens and how many megabytes it reads from them."""
     output = setting.folder / "trace"
-    tracer = ["-f", "-qq", "-y", "-s", "0", "-e", "trace=open,openat,read,pread64,readv", "-o", str(output)]
+    tracer = ["-f", "-qq", "-y", "-s", "0", "-e", "trace=open,openat,read,pread64,readv,mmap", "-o", str(output)]
     strace = str(shutil.which("strace"))
     with Child([strace, *tracer, *command], setting.environ()) as child:
         child.wait_until_ready()
@@ -92,6 +94,7 @@ def _traced(setting: Setting, command: Sequence[str]) -> tuple[float, float]:
     trace = output.read_text("utf-8", "replace")
     opened = [path for path in OPENED.findall(trace) if not path.startswith(_NO_FILES)]
     read = [int(size) for path, size in READ.findall(trace) if not path.startswith(_NO_FILES)]
+    read += [int(size) for size, _ in MAPPED.findall(trace)]
     if not opened:
         raise NotMeasuredError("strace saw nothing: perhaps it may not trace here")
     return float(len(opened)), sum(read) / 1e6

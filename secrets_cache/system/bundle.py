@@ -17,15 +17,18 @@ from types import ModuleType
 
 @contextlib.contextmanager
 def imported_from(file: str) -> Iterator[None]:
-    """While the context lasts, import from the file what it has; not if it is of another Python."""
+    """While the context lasts, import from the file what it has; not if it is damaged, or of another Python."""
     try:
         with open(file, "rb") as opened:  # noqa: PTH123 - no pathlib on the start path
             data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError:
+        version, index = marshal.loads(data)  # noqa: S302 - as trusted as the byte code beside it
+    except (OSError, ValueError, EOFError, TypeError):
+        version, index = 0, {}
+    if version != sys.hexversion:
         yield
         return
     with data, memoryview(data) as view:
-        finder = _Bundle(os.path.dirname(file), view)  # noqa: PTH120 - the same
+        finder = _Bundle(os.path.dirname(file), index, view)  # noqa: PTH120 - no pathlib on the start path
         sys.meta_path.insert(0, finder)
         try:
             yield
@@ -39,15 +42,14 @@ class _Bundle:
 
     Args:
         folder: What the places of the modules are relative to.
-        data: The version of Python and an index, then the code of the modules. The index has, by name, the place, how
-            far before the end of the file the code begins, and how long it is.
+        index: By name, the place, how far before the end of the data the code begins, and how long it is.
+        data: Whatever it begins with, then the code of the modules.
     """
 
-    def __init__(self, folder: str, data: memoryview) -> None:
+    def __init__(self, folder: str, index: dict[str, tuple[str, int, int]], data: memoryview) -> None:
         self._folder = folder
+        self._index = index
         self._data = data
-        version, index = marshal.loads(data)  # noqa: S302 - as trusted as the byte code beside it
-        self._index: dict[str, tuple[str, int, int]] = index if version == sys.hexversion else {}
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
         """Return where a module comes from; None to let other finders say."""

@@ -143,6 +143,7 @@ def invoked_twice(opt: Path, upstream: Upstream, folder: Path, **environ: str) -
 
 LAYER_SEAMS = {
     "a library that cannot be imported": ("secrets-cache/packages/aiohttp/__init__.py", "raise MemoryError", 503),
+    "a bundle that is none": ("secrets-cache/start.bundle", "raise SystemExit(1)", 200),
     "a part of ours that ends the process": ("secrets-cache/packages/secrets_cache/app.py", "raise SystemExit(1)", 503),
 }
 
@@ -153,12 +154,13 @@ def test_under_the_emulator_a_damaged_layer_does_not_fail_the_function(opt, upst
     damaged = link_layer(opt, tmp_path / "opt")
     for compiled in (damaged / file).parent.glob("__pycache__/*"):
         compiled.unlink()
-    (damaged / file).unlink(missing_ok=True)
+    for replaced in (damaged / file, (damaged / file).with_suffix(".pyc"), damaged / "secrets-cache" / "start.bundle"):
+        replaced.unlink(missing_ok=True)
     (damaged / file).write_text(code)
     emulator, statuses = invoked_twice(damaged, upstream, tmp_path, SECRETS_CACHE_LANES="0")
 
     assert [status] * 4 == statuses
-    assert "internal.error" in {line["event"] for line in emulator.log.events()}
+    assert (status == 503) == ("internal.error" in {line["event"] for line in emulator.log.events()})
 
 
 @pytest.mark.parametrize("end", [">&-", "> /dev/full", "| true"], ids=["closed", "full", "broken"])

@@ -66,8 +66,8 @@ def _call(what: str, target: str, error: str, callers: Callers, *says: str, time
 
 
 IMPORTS = (
-    _import("asyncio", "MemoryError", SERVED, *EXTENSION, "MemoryError", when=", once"),
-    _import("asyncio", "ImportError", LAST_RESORT, *EXTENSION, "ImportError"),
+    _import("asyncio.unix_events", "MemoryError", SERVED, *EXTENSION, "MemoryError", when=", once"),
+    _import("asyncio.unix_events", "ImportError", LAST_RESORT, *EXTENSION, "ImportError"),
     _import("logging", "ImportError", LAST_RESORT, INTERNAL, "logs"),
     _import("json", "MemoryError", LAST_RESORT, INTERNAL, "logs"),
     _import("socket", "ImportError", UNHEARD, *EXTENSION, "ImportError"),
@@ -126,14 +126,14 @@ CONTAINER_IMPORTS = (
     ),
     _import("secrets_cache.aws.container", "ImportError", LAST_RESORT, *EXTENSION, "ImportError", environ=CONTAINER),
 )
+MAKE_LOOP = "asyncio.unix_events:_UnixSelectorEventLoop.__init__"
 LOOP_CLASS, SELECTOR = "asyncio.base_events:BaseEventLoop", "selectors:EpollSelector"
-SIGNALS = "asyncio.unix_events:_UnixSelectorEventLoop.add_signal_handler"
 WRITE = "asyncio.selector_events:_SelectorSocketTransport.write"
 START = (
     _call("copying a descriptor, once", "os:dup", "emfile", SERVED, *EXTENSION, "OSError", times=ONCE),
-    _call("making the event loop, once", "asyncio:new_event_loop", "emfile", SERVED, *EXTENSION, "OSError", times=ONCE),
-    _call("making the event loop", "asyncio:new_event_loop", "emfile", LAST_RESORT, *EXTENSION, "OSError"),
-    _call("taking signals, once", SIGNALS, "RuntimeError", SERVED, *EXTENSION, "RuntimeError", times=ONCE),
+    _call("making the event loop, once", MAKE_LOOP, "emfile", SERVED, *EXTENSION, "OSError", times=ONCE),
+    _call("making the event loop", MAKE_LOOP, "emfile", LAST_RESORT, *EXTENSION, "OSError"),
+    _call("taking signals, once", "signal:signal", "RuntimeError", SERVED, *EXTENSION, "RuntimeError", times=ONCE),
     _call("starting a thread", "threading:Thread.start", "RuntimeError", SERVED, *CONNECTION, "RuntimeError"),
     _call("randomness, once", "os:urandom", "enomem", HEALED, FAILED, "OSError", times=ONCE),
 )

@@ -60,12 +60,14 @@ def test_a_module_that_raises_is_tried_again(tmp_path, monkeypatch):
         assert importlib.import_module("bundled").__file__ == str(tmp_path / "bundled" / "__init__.pyc")
 
 
-@pytest.mark.parametrize("state", ["missing", "of another Python"])
+@pytest.mark.parametrize("state", ["missing", "empty", "damaged", "of another Python"])
 def test_without_a_file_of_this_python_all_comes_from_its_place(tmp_path, state):
     """Byte code of another version would do anything at all."""
     file = tmp_path / "start.bundle"
-    if state != "missing":
+    if state == "of another Python":
         write(file, version=sys.hexversion - 1)
+    elif state != "missing":
+        file.write_bytes({"empty": b"", "damaged": b"raise SystemExit(1)"}[state])
     with imported_from(str(file)), pytest.raises(ModuleNotFoundError):
         importlib.import_module("bundled")
 
