@@ -70,9 +70,9 @@ def _resolve(environ: Mapping[bytes, bytes]) -> Mapping[bytes, bytes | None]:
         os.environ.pop(name, None)
     decoded = {os.fsdecode(name): os.fsdecode(value) for name, value in environ.items()}
     # Slow to import, all of it.
-    from secrets_cache.system.bundle import imported_from  # noqa: PLC0415
+    from secrets_cache.system.bundle import Bundle  # noqa: PLC0415
 
-    with imported_from(f"{sys.prefix}/start.bundle"):
+    with Bundle(f"{sys.prefix}/start.bundle"):
         from secrets_cache.config.environment import uses_fast_paths  # noqa: PLC0415
         from secrets_cache.system import light_asyncio  # noqa: PLC0415
 

@@ -18,9 +18,9 @@ MAX_LINE = 1000
 MAX_DEPTH = 20
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-# Characters without a meaning in YAML, anywhere in a scalar; a colon only between two of them.
+# Characters without a meaning in YAML, anywhere in a scalar; colons only between two of them.
 _SCALAR = re.compile(
-    r"""(?P<plain>[A-Za-z0-9/_.+=~](?:[A-Za-z0-9/_.+=@!*%~-]|:(?=[A-Za-z0-9/_.+=@!*%~-]))*)"""
+    r"""(?P<plain>[A-Za-z0-9/_.+=~](?:[A-Za-z0-9/_.+=@!*%~-]|:(?=[A-Za-z0-9/_.+=@!*%~:-]))*)"""
     r"""|'(?P<single>[^']*)'(?!')|"(?P<double>[^"\\]*)\""""
 )
 _END = re.compile(r" *(?: #.*)?$")

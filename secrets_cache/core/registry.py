@@ -26,7 +26,6 @@ Longer than most modules here: the rules about names refer to one another.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 from itertools import chain
 
 from secrets_cache.core.arn import Arn, expand_parameter_name, list_possible_names, split_selector
@@ -180,6 +179,10 @@ class Registry:
         return ref if held is not None and find_member_name(ref, name) in (held.secret.members or {}) else None
 
     def _allows(self, name: str) -> bool:
+        if not self._allow:
+            return False
+        from fnmatch import fnmatchcase  # noqa: PLC0415 - only `allow` needs it
+
         return name != "" and any(fnmatchcase(name, pattern) for pattern in self._allow)
 
     def find_learned(self, name: str) -> Ref | None:

@@ -96,9 +96,9 @@ def _attempt(api: ExtensionsApi, startup: Startup) -> int:
     # `lifecycle` switches the collector on again.
     gc.disable()
     _exit_on_signals()
-    from secrets_cache.system.bundle import imported_from  # noqa: PLC0415
+    from secrets_cache.system.bundle import Bundle  # noqa: PLC0415
 
-    with imported_from(f"{sys.prefix}/start.bundle"):
+    with Bundle(f"{sys.prefix}/start.bundle"):
         from secrets_cache.config.environment import uses_fast_paths  # noqa: PLC0415
         from secrets_cache.system import light_asyncio  # noqa: PLC0415
         from secrets_cache.system.limits import set_limits  # noqa: PLC0415

@@ -7,11 +7,12 @@ Rules
 -----
 1. Its own modules are used as they are. Only the package's `__init__`, which imports all of them, runs later: when a
    name is used that is not in `HOMES`, as the libraries do.
-2. What asyncio imports to show errors, with Python 3.14 also `dataclasses`, `ast`, `dis` and `tokenize`, is imported
-   when it is first used.
+2. What asyncio imports to show errors, with Python 3.14 also `dataclasses`, `ast`, `dis` and `tokenize`, and to start
+   processes, is imported when it is first used.
 """
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -30,8 +31,6 @@ HOMES = {
     "transports": ("BaseTransport", "Transport"),
     "unix_events": ("SelectorEventLoop",),
 }
-# With the functions that are looked up, though not called, when something is imported.
-LAZY = {"inspect": (), "traceback": ("extract_stack",)}
 
 
 def install() -> None:
@@ -39,24 +38,40 @@ def install() -> None:
     spec = PathFinder.find_spec("asyncio")
     if "asyncio" in sys.modules or spec is None:
         return
-    for name, functions in LAZY.items():
+    for name, attributes in LAZY.items():
         if name not in sys.modules:
-            sys.modules[name] = _LazyModule(name, functions)
+            sys.modules[name] = _LazyModule(name, attributes)
     sys.modules["asyncio"] = _Asyncio(spec)
 
 
 class _LazyModule(ModuleType):
-    """A module that is imported when an attribute of it is first used."""
+    """A module that is imported when an attribute of it is first used, but for those that are given."""
 
-    def __init__(self, name: str, functions: tuple[str, ...]) -> None:
+    def __init__(self, name: str, attributes: Mapping[str, object]) -> None:
         super().__init__(name)
-        for function in functions:
-            setattr(self, function, lambda *args, _name=function, **kwargs: self.__getattr__(_name)(*args, **kwargs))
+        vars(self).update(attributes)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the module has
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-        return getattr(import_module(self.__name__), name)
+    def __getattr__(self, name: str) -> object:
+        return getattr(_import(self.__name__), name)
+
+
+def _import(name: str) -> ModuleType:
+    """Return a module itself, where there may be a `_LazyModule` in its place."""
+    if isinstance(sys.modules.get(name), _LazyModule):
+        del sys.modules[name]
+    return import_module(name)
+
+
+def _extract_stack(*args: Any, **kwargs: Any) -> object:  # noqa: ANN401 - as it is called
+    return _import("traceback").extract_stack(*args, **kwargs)
+
+
+# With the attributes that asyncio's modules read as they are imported; each is what it is in the module, or calls it.
+LAZY: dict[str, dict[str, object]] = {
+    "inspect": {},
+    "subprocess": {"PIPE": -1},
+    "traceback": {"extract_stack": _extract_stack},
+}
 
 
 class _Asyncio(ModuleType):

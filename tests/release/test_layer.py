@@ -231,14 +231,14 @@ def test_a_start_imports_from_one_file():
         from secrets_cache.extension import start
         from secrets_cache.system import bundle
         before = set(sys.modules)
-        with bundle.imported_from(sys.prefix + "/start.bundle"):
+        with bundle.Bundle(sys.prefix + "/start.bundle"):
             from secrets_cache.config import environment
             from secrets_cache.system import light_asyncio
             light_asyncio.install()
             from secrets_cache.extension import fallback, lifecycle
             from secrets_cache.variables import standalone
         places = {name: getattr(sys.modules[name].__spec__, "loader", None) for name in set(sys.modules) - before}
-        print(sum(type(loader).__name__ == "_Bundle" for loader in places.values()))
+        print(sum(type(loader).__name__ == "Bundle" for loader in places.values()))
         print(*(name for name, loader in places.items() if type(loader).__name__ == "SourcelessFileLoader"))"""
     bundled, loose = in_the_tree("-c", code).stdout.splitlines()
 

@@ -18,7 +18,9 @@ def main(private: str) -> None:
     """Write the file."""
     library = f"{private}/lib/python{sys.version_info.major}.{sys.version_info.minor}"
     sys.path[:] = [library, f"{library}/lib-dynload", f"{private}/packages"]
-    from secrets_cache.extension import start  # noqa: F401 - what it imports itself is there before the file is read
+    # What these import is there before the file is read.
+    from secrets_cache.extension import start  # noqa: F401
+    from secrets_cache.system import bundle  # noqa: F401
 
     before = set(sys.modules)
     import_as_a_start_does()
@@ -41,7 +43,7 @@ def main(private: str) -> None:
 
 
 def import_as_a_start_does() -> None:
-    """Import what `secrets_cache.extension.start` imports after the registration."""
+    """Import what an extension imports after its registration, or an exec wrapper that fetches secrets itself."""
     from secrets_cache.config import environment  # noqa: F401
     from secrets_cache.system import light_asyncio
 

@@ -49,6 +49,8 @@ def is_read_alike(text: str) -> bool:
         "env:\n- {secret: prod/db, prefix: DB_, include: [a, b], rename: {'a b': \"C\"}, upper: y}\n- secret: x\n",
         "'a b': 1\n\"c\": {}\nd: []\n",
         "a:\n    b:\n        c: d\n    e: f\n",
+        "a: arn:aws:iam::123456789012:role/x\nb:: c\nd::\n",
+        "- {role_arn: arn:aws:iam::123456789012:role/x, b:: c}\n- a::\n- a:: # b",
         "a: 2024-01-01\nb: 0x10\nc: no\nd: null\ne: Null\nf: nULL\ng: 1:30\nh: ...\ni: .\nj: =",
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from secrets_cache.system.bundle import imported_from
+from secrets_cache.system.bundle import Bundle
 
 SOURCES = {
     "bundled": ("bundled/__init__.pyc", "VALUE = 1"),
@@ -39,7 +39,7 @@ def test_a_module_is_imported_from_the_file_as_from_its_place(tmp_path):
     package = tmp_path / "bundled"
     package.mkdir()
     (package / "loose.py").write_text("LOOSE = 2\n", "utf-8")
-    with imported_from(write(tmp_path / "start.bundle")):
+    with Bundle(write(tmp_path / "start.bundle")):
         part = importlib.import_module("bundled.part")
 
     assert (1, 2) == (part.IMPORTED, part.loose.LOOSE)
@@ -53,7 +53,7 @@ def test_a_module_is_imported_from_the_file_as_from_its_place(tmp_path):
 def test_a_module_that_raises_is_tried_again(tmp_path, monkeypatch):
     """Nothing of the first try is left."""
     failing = {"bundled": ("bundled/__init__.pyc", "import os\nif 'READY' not in os.environ: raise MemoryError")}
-    with imported_from(write(tmp_path / "start.bundle", sources=failing)):
+    with Bundle(write(tmp_path / "start.bundle", sources=failing)):
         with pytest.raises(MemoryError):
             importlib.import_module("bundled")
         monkeypatch.setenv("READY", "1")
@@ -68,14 +68,14 @@ def test_without_a_file_of_this_python_all_comes_from_its_place(tmp_path, state)
         write(file, version=sys.hexversion - 1)
     elif state != "missing":
         file.write_bytes({"empty": b"", "damaged": b"raise SystemExit(1)"}[state])
-    with imported_from(str(file)), pytest.raises(ModuleNotFoundError):
+    with Bundle(str(file)), pytest.raises(ModuleNotFoundError):
         importlib.import_module("bundled")
 
 
 def test_nothing_is_left_of_it_where_an_import_fails(tmp_path):
     """No finder, and the file is closed."""
     before = list(sys.meta_path)
-    with pytest.raises(ModuleNotFoundError), imported_from(write(tmp_path / "start.bundle")):
+    with pytest.raises(ModuleNotFoundError), Bundle(write(tmp_path / "start.bundle")):
         importlib.import_module("bundled.nothing")
 
     assert before == sys.meta_path

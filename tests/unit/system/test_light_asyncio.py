@@ -43,10 +43,11 @@ async def main():
     return task.result() is event
 
 print(asyncio.SelectorEventLoop().run_until_complete(main()))
-others = {"asyncio.streams", "asyncio.runners", "asyncio.subprocess", "dataclasses", "ast", "inspect", "traceback"}
+others = {"asyncio.streams", "asyncio.subprocess", "dataclasses", "ast", "inspect", "subprocess", "traceback"}
 print({name: type(sys.modules[name]).__name__ for name in sorted(others & set(sys.modules))})
 """
-    assert run(code).splitlines() == ["True", "{'inspect': '_LazyModule', 'traceback': '_LazyModule'}"]
+    lazy = "{'inspect': '_LazyModule', 'subprocess': '_LazyModule', 'traceback': '_LazyModule'}"
+    assert run(code).splitlines() == ["True", lazy]
 
 
 def test_any_other_name_imports_the_whole_package():
@@ -90,6 +91,18 @@ def test_the_libraries_find_all_that_they_need(library):
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
     assert (library, "") == (done.stdout.strip(), done.stderr)
+
+
+def test_a_process_can_be_started():
+    """What was read of `subprocess` before it was imported is what it has."""
+    code = """
+async def main():
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "print(5)", stdout=asyncio.subprocess.PIPE)
+    return (await process.communicate())[0]
+
+print(asyncio.run(main()), asyncio.subprocess.PIPE == light_asyncio.LAZY["subprocess"]["PIPE"])
+"""
+    assert run(code) == r"b'5\n' True"
 
 
 def test_it_has_no_effect_where_asyncio_is_imported_already():
