@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import cold_start, hits, invocation, load, prefetch, rest, small_function
+from bench import cold_start, hits, imports, invocation, load, prefetch, rest, small_function
 from bench.processes import CORES, NotMeasuredError
 from bench.report import processor_time, stolen_percent, this_machine, to_json
 from bench.rows import Row
@@ -25,7 +25,7 @@ from tools import sandbox
 from tools.emulator import ROOT, EmulatorError
 
 RESULTS = ROOT / "bench" / "results"
-THEMES = ("cold-start", "invocations", "small-function", "hits", "prefetch", "counts")
+THEMES = ("cold-start", "imports", "invocations", "small-function", "hits", "prefetch", "counts")
 
 
 def main() -> int:
@@ -64,7 +64,7 @@ def _measure(folder: Path, *, is_quick: bool, only: str | None) -> None:
         timeline.append(line)
         return found
 
-    themes = (start, invocation.rows, small_function.rows, hits.rows, prefetch.rows, rest.rows)
+    themes = (start, imports.rows, invocation.rows, small_function.rows, hits.rows, prefetch.rows, rest.rows)
     measures = dict(zip(THEMES, themes, strict=True))
     with entered(folder, is_quick=is_quick) as setting:
         for title, theme in measures.items():

@@ -113,9 +113,13 @@ class Child:
         self._ended = True
         return time.monotonic_ns()
 
+    def output(self) -> str:
+        """Return its output so far."""
+        return self._output.decode("utf-8", "replace")
+
     def said(self) -> str:
         """Return the end of its output."""
-        return self._output.decode("utf-8", "replace")[-400:]
+        return self.output()[-400:]
 
     def cpu_ms(self) -> float:
         """Return the processor time of all its threads so far, user and system."""

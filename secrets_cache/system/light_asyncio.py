@@ -13,7 +13,6 @@ Rules
 
 import sys
 from collections.abc import Mapping
-from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
@@ -59,7 +58,8 @@ def _import(name: str) -> ModuleType:
     """Return a module itself, where there may be a `_LazyModule` in its place."""
     if isinstance(sys.modules.get(name), _LazyModule):
         del sys.modules[name]
-    return import_module(name)
+    # Not importlib.import_module: `-X importtime` does not see it.
+    return __import__(name, fromlist=["*"])
 
 
 def _extract_stack(*args: Any, **kwargs: Any) -> object:  # noqa: ANN401 - as it is called
@@ -87,9 +87,9 @@ class _Asyncio(ModuleType):
         if name.startswith("__"):
             raise AttributeError(name)
         if name in self._homes:
-            value = getattr(import_module(f"asyncio.{self._homes[name]}"), name)
+            value = getattr(_import(f"asyncio.{self._homes[name]}"), name)
         elif PathFinder.find_spec(f"asyncio.{name}", self.__path__):
-            value = import_module(f"asyncio.{name}")
+            value = _import(f"asyncio.{name}")
         else:
             assert self.__spec__ is not None and self.__spec__.loader is not None  # noqa: PT018, S101 - from `install`
             self.__spec__.loader.exec_module(self)
