@@ -11,8 +11,11 @@ Rules
 """
 
 import asyncio
+import functools
+import socket
 import ssl
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from secrets_cache.core.clock import Clock, Instant, elapsed
 from secrets_cache.core.named_tuple import NamedTuple
@@ -110,14 +113,40 @@ class Connections:
         self._idle = kept
 
     async def _connect(self) -> "_Connection":
-        endpoint = self.endpoint
-        context = self.context() if endpoint.is_secure else None
-        _, connection = await asyncio.get_running_loop().create_connection(
-            _Connection, endpoint.host, endpoint.port, ssl=context
-        )
-        self._open.add(connection)
-        connection.lost.add_done_callback(lambda _: self._open.discard(connection))
-        return connection
+        name = self.endpoint.host.encode("ascii")
+        tls: dict[str, Any] = {}
+        if self.endpoint.is_secure:
+            tls = {"ssl": self.context(), "server_hostname": name}
+        failure = OSError("the host has no address")
+        for host, port in await _look_up(name, self.endpoint.port):
+            try:
+                _, connection = await asyncio.get_running_loop().create_connection(_Connection, host, port, **tls)
+            except OSError as error:
+                failure = error
+            else:
+                self._open.add(connection)
+                connection.lost.add_done_callback(functools.partial(self._forget, connection))
+                return connection
+        raise failure
+
+    def _forget(self, connection: "_Connection", _: object) -> None:
+        self._open.discard(connection)
+
+
+async def _look_up(name: bytes, port: int) -> list[tuple[str, int]]:
+    """
+    Return the addresses of a host.
+
+    Args:
+        name: Its name or address. As bytes: of a str the codec for IDNA would be imported, in 3 ms.
+        port: The port.
+    """
+    try:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        look_up = functools.partial(socket.getaddrinfo, name, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(None, look_up)
+    return [(str(address[0]), port) for *_, address in found]
 
 
 class _Connection(asyncio.Protocol):

@@ -62,8 +62,8 @@ def test_nothing_heavy_is_imported_before_the_registration():
 ROLE = "arn:aws:iam::123456789012:role/reader"
 # In the process: the file gets the name of each library that is imported.
 LIBRARIES = ("aiobotocore", "aiohttp", "botocore", "xml", "yaml")
-# The first stands for the whole package asyncio.
-REST_OF_ASYNCIO = ("asyncio.streams", "dataclasses", "inspect", "subprocess")
+# What the standard library drags along, unless it is asked not to; the first stands for the whole package asyncio.
+DRAGGED = ("asyncio.streams", "dataclasses", "encodings.idna", "inspect", "subprocess")
 RECORD = """
 import sys
 def record(event, arguments):
@@ -93,7 +93,8 @@ def test_an_ordinary_set_up_imports_no_library(api, start, upstream, tmp_path, s
     upstream.parameters = {"/x": CANARY, "/y": CANARY, "/app/z": CANARY}
     record = tmp_path / "imported"
     with Container() as container:
-        environ = {"SECRETS_CACHE_LOG_LEVEL": "DEBUG", "HOME": "/nonexistent"}
+        named = upstream.url.replace("127.0.0.1", "localhost")
+        environ = {"SECRETS_CACHE_LOG_LEVEL": "DEBUG", "HOME": "/nonexistent", "AWS_ENDPOINT_URL": named}
         if source == "container":
             environ |= {
                 "AWS_ACCESS_KEY_ID": "",
@@ -101,7 +102,7 @@ def test_an_ordinary_set_up_imports_no_library(api, start, upstream, tmp_path, s
                 "AWS_SESSION_TOKEN": "",
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/credentials",
             }
-        with start(text, before=RECORD.format((*LIBRARIES, *REST_OF_ASYNCIO), str(record)), **environ) as extension:
+        with start(text, before=RECORD.format((*LIBRARIES, *DRAGGED), str(record)), **environ) as extension:
             assert next_is_open(api)
             assert (200, CANARY) == get(f"{extension.url}/cache/{name}")
             shut_down(api, extension)

@@ -91,7 +91,7 @@ class Resolver:
 
     def __call__(self, host: Any, *details: Any, **more: Any) -> Any:
         """Resolve as `socket.getaddrinfo` does."""
-        if host != HOST:
+        if host not in {HOST, HOST.encode()} or more.get("flags") == socket.AI_NUMERICHOST:
             return self._real(host, *details, **more)
         self.waiting += 1
         self.says.wait()

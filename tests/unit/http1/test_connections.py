@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -168,3 +170,47 @@ async def test_a_caller_that_leaves_takes_its_connection_along(server):
 def test_the_authority_leaves_out_the_default_port(host, port, is_secure, authority):
     """As a Host header has it; an IPv6 address is in brackets."""
     assert authority == Endpoint(host, port, is_secure=is_secure).authority
+
+
+@pytest.fixture(name="looked_up")
+def _looked_up(monkeypatch):
+    """Let the system's resolver know one name: give the list of its addresses, and the one of what it was asked."""
+    real = socket.getaddrinfo
+    addresses: list[str] = []
+    asked: list[tuple[object, bool]] = []
+
+    def look_up(host, port, **details):
+        if host != b"aws.invalid" or details.get("flags") == socket.AI_NUMERICHOST:
+            return real(host, port, **details)
+        asked.append((host, threading.current_thread() is threading.main_thread()))
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return addresses, asked
+
+
+async def test_a_name_is_looked_up_in_a_thread_and_each_of_its_addresses_is_tried(server, looked_up):
+    """As bytes: the codec that a str needs takes longer to import than the request takes."""
+    addresses, asked = looked_up
+    # Nothing listens at the first one.
+    addresses += ["127.0.0.2", "127.0.0.1"]
+    server.answers = [ANSWER]
+    async with server.running() as connections:
+        connections.endpoint = connections.endpoint._replace(host="aws.invalid")
+        response = await connections.request("POST", "/", {}, b"")
+
+    assert 200 == response.status
+    assert [(b"aws.invalid", False)] == asked
+
+
+@pytest.mark.parametrize(("addresses", "error"), [(["127.0.0.2"], ConnectionRefusedError), ([], OSError)])
+async def test_a_name_without_an_address_that_answers_is_an_error(clock, looked_up, addresses, error):
+    """The last address's own, or one that says that there is none."""
+    looked_up[0].extend(addresses)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        endpoint = Endpoint("aws.invalid", other.getsockname()[1], is_secure=False)
+        connections = Connections(endpoint, lambda: None, keepalive_seconds=10, clock=clock)  # type: ignore[arg-type, return-value]
+        with pytest.raises(error) as raised:
+            await connections.request("POST", "/", {}, b"")
+
+    assert addresses or str(raised.value) == "the host has no address"
