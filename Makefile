@@ -43,7 +43,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help demo test unit promises fuzz soak bench fleet layer release github-release publish image lint workflows actionlint format lock endpoints namespaces clean
+.PHONY: FORCE help demo test unit promises fuzz soak bench fleet layer release github-release publish image lint workflows actionlint format lock endpoints namespaces languages clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -145,6 +145,16 @@ endpoints: $(READY) ## write secrets_cache/aws/endpoint_table.py anew, after an 
 RESTRICTION := /proc/sys/kernel/apparmor_restrict_unprivileged_userns
 namespaces: ## let each user have namespaces, as the emulator needs, until the next start; for Ubuntu 24.04, by sudo
 	@if [ -e $(RESTRICTION) ]; then echo 0 | sudo tee $(RESTRICTION); else echo "Nothing to do: this machine has no $(RESTRICTION)"; fi
+
+# In Debian and Ubuntu. C# runs on Mono: .NET itself is in neither.
+LANGUAGES := ruby mono-mcs mono-runtime libmono-system-net-http4.0-cil
+languages: ## install the languages of the tests that machines seldom have, Ruby and C#; for Debian and Ubuntu, by sudo
+	@set -e; for tool in ruby mcs mono; do command -v $$tool > /dev/null || missing=$$tool; done; \
+	if [ -n "$$missing" ]; then \
+	  sudo=$$(test "$$(id -u)" = 0 || echo sudo); \
+	  $$sudo apt-get update --quiet=2; \
+	  $$sudo apt-get install --quiet=2 --yes --no-install-recommends $(LANGUAGES) > /dev/null; \
+	fi
 
 clean: ## remove what was built
 	rm -rf $(VENV) .cache dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

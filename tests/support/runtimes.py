@@ -1,6 +1,9 @@
 """
 The example handlers, and those of the tests, each built and run with the runtime client that its users have.
 
+Ruby's client is on RubyGems alone, and .NET comes from Microsoft: there a small client of the tests stands in, in C# on
+Mono.
+
 What is built is kept in .cache/runtimes, by the sources it was built of.
 """
 
@@ -123,10 +126,22 @@ def _shell(task: Path) -> list[str]:
     return [str(task / "bootstrap")]
 
 
+def _ruby(_: Path) -> list[str]:
+    return ["ruby", str(CLIENTS / "ruby" / "runtime.rb")]
+
+
+def _csharp(task: Path) -> list[str]:
+    client = CLIENTS / "csharp" / "Runtime.cs"
+    _run(["mcs", "-out:function.exe", "-reference:System.Net.Http.dll", "Function.cs", client], task)
+    return ["mono", str(task / "function.exe")]
+
+
 RUNTIMES = (
     Runtime("python", (), ("lambda_function.py",), _python, needs_python=True),
     Runtime("node", ("node", "npm", "make", "cmake", "g++"), ("index.mjs",), _node),
     Runtime("java", ("java", "mvn"), ("java/Handler.java", "java/pom.xml"), _java),
     Runtime("go", ("go",), ("go/main.go", "go/go.mod", "go/go.sum"), _go),
+    Runtime("ruby", ("ruby",), ("ruby/lambda_function.rb",), _ruby),
+    Runtime("csharp", ("mcs", "mono"), ("csharp/Function.cs",), _csharp),
     Runtime("shell", ("curl",), ("shell/bootstrap",), _shell),
 )
