@@ -35,7 +35,7 @@ ACTIONLINT := .cache/actionlint
 MINOR = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 # For a version of Python that is not that of .venv, an environment of its own.
 UNIT = $(if $(filter-out $(call MINOR,$(BIN)/python 2> /dev/null),$(call MINOR,$(PYTHON))),$(VENV)/unit/$(call MINOR,$(PYTHON)),$(VENV))
-SHELL_SCRIPTS := extensions/secrets-cache deploy.sh example_function/shell/bootstrap bench/baselines/plain-extension .ci/run
+SHELL_SCRIPTS := extensions/secrets-cache deploy.sh example_function/shell/bootstrap example_function/environment/second_layer/second-example-layer bench/baselines/plain-extension .ci/run
 DOCKERFILES := example_function/Dockerfile tools/release/Dockerfile
 
 # Byte code is written even where a machine says otherwise: a run starts hundreds of interpreters.
