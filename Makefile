@@ -48,6 +48,8 @@ export PYTHONDONTWRITEBYTECODE :=
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# It shows the same with any interpreter.
+demo: OR_ANOTHER := --or-another
 demo: $(EMULATOR) $(TESTED)/$(HOST) ## a function, the extension and a Secrets Manager, all on this machine
 	@cat $(TESTED)/$(HOST)
 	@$(BIN)/python -m tools.demo
@@ -174,7 +176,7 @@ $(ACTIONLINT): requirements/go.mod requirements/go.sum
 # Each file holds the line that says which interpreter the layer beside it has.
 $(TESTED)/$(HOST): $(READY) $(SOURCES) $(KEPT) $(TESTED)/version
 	@echo "Building the layer ..."
-	@$(BUILD_LAYER) --interpreter best --quiet --output $(TESTED) > $@
+	@$(BUILD_LAYER) --interpreter best $(OR_ANOTHER) --quiet --output $(TESTED) > $@
 # The other architecture, for the tests under emulation. Where it cannot be built, they say so.
 $(filter-out $(TESTED)/$(HOST),$(TESTED)/arm64): $(READY) $(SOURCES) $(wildcard .cache/python/cpython-*) $(TESTED)/version
 	@$(BUILD_LAYER) --arch arm64 --interpreter best --quiet --output $(TESTED) > $@ 2>&1 || { cat $@; exit 1; }
