@@ -18,7 +18,7 @@ class SecretsManager:
 
     Attributes:
         url: Where it listens.
-        is_down: Whether it answers every call with 503.
+        is_down: Whether it answers every GetSecretValue with 503.
     """
 
     def __init__(self, value: str) -> None:
@@ -54,7 +54,7 @@ class SecretsManager:
         start_response: Callable[..., object],
     ) -> Iterable[bytes]:
         """Let moto answer, or nobody: a WSGI application around moto's."""
-        if not self.is_down:
+        if not (self.is_down and str(environ.get("HTTP_X_AMZ_TARGET")).endswith(".GetSecretValue")):
             return application(environ, start_response)
         start_response("503 Service Unavailable", [("Content-Length", "0")])
         return [b""]
