@@ -13,10 +13,10 @@ from pathlib import Path
 
 from tools import sandbox
 from tools.demo import SECRET
-from tools.demo.cache import TTL_SECONDS, DemoError, expect, median_request_ms, show_the_cache
+from tools.demo.cache import PORT, TTL_SECONDS, Cache, DemoError, expect
 from tools.demo.screen import GREEN, NEXT, paint, row, title
 from tools.demo.upstream import SecretsManager, secrets_manager
-from tools.emulator import ROOT, Emulator, EmulatorError, Log, built_layer, unpack
+from tools.emulator import ROOT, Emulator, EmulatorError, Log, built_layer, free_port, unpack
 
 EXAMPLE = ROOT / "example_function"
 VARIABLES_EXAMPLE = EXAMPLE / "environment"
@@ -82,8 +82,8 @@ def _under_the_emulator() -> None:
             row("secrets at hand", f"{ready['took_ms']} ms")
             row("first invocation, cold start and all", f"{took_ms[0]:.0f} ms")
             row("second invocation", f"{took_ms[1]:.0f} ms")
-            row("one cached GET", f"{median_request_ms():.1f} ms")
-            show_the_cache(aws)
+            row("one cached GET", f"{Cache(PORT).median_request_ms():.1f} ms")
+            Cache(PORT).show(aws)
         title("5. What the extension logged meanwhile")
         for event in function.log.events():
             print(f"  {json.dumps(event)}")
@@ -91,8 +91,11 @@ def _under_the_emulator() -> None:
 
 
 def _with_serve() -> None:
+    # No loopback of its own here: another program may have the example's port.
+    port = free_port()
     with secrets_manager(SECRET) as aws:
         environ = {**os.environ, **CREDENTIALS, "AWS_ENDPOINT_URL": aws.url, "CACHE_TIMEOUT": str(TTL_SECONDS / 60)}
+        environ["SECRETS_CACHE_PORT"] = str(port)
         command = [sys.executable, "-m", "secrets_cache", "serve", "--config", str(EXAMPLE / "config.yaml")]
         serve = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert serve.stdout is not None
@@ -100,14 +103,13 @@ def _with_serve() -> None:
         title("1. The handler asks for its secret, while it is imported and when it is called")
         try:
             log.wait_for("serve.ready")
-            code = "import lambda_function as f; f.lambda_handler({}, None); f.lambda_handler({}, None)"
-            said = subprocess.run(
-                [sys.executable, "-c", code], cwd=EXAMPLE, capture_output=True, text=True, check=False
-            )
+            handler = (EXAMPLE / "lambda_function.py").read_text("utf-8").replace(f":{PORT}", f":{port}")
+            code = f"{handler}\nfor _ in range(2):\n    lambda_handler({{}}, None)\n"
+            said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
             print(*(f"  {line}" for line in (said.stdout + said.stderr).splitlines()), sep="\n")
             expect(said.stdout == f"Response from cache: {SECRET}\n" * 2, "the handler did not get the secret")
-            row("one cached GET", f"{median_request_ms():.1f} ms")
-            show_the_cache(aws)
+            row("one cached GET", f"{Cache(port).median_request_ms():.1f} ms")
+            Cache(port).show(aws)
         except (DemoError, EmulatorError):
             print(log.text)
             raise

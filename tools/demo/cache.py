@@ -3,6 +3,7 @@
 import http.client
 import statistics
 import time
+from contextlib import closing
 
 from tools.demo.screen import GREEN, YELLOW, paint, title
 from tools.demo.upstream import SecretsManager
@@ -24,55 +25,62 @@ def expect(is_so: bool, otherwise: str) -> None:  # noqa: FBT001 - what it is ab
         raise DemoError(otherwise)
 
 
-def show_the_cache(aws: SecretsManager) -> None:
-    """Show what callers get through a rotation and an outage."""
-    title("2. The password is rotated: the cache has the old one, ?refresh=true fetches the new one")
-    aws.rotate("rotated-1")
-    _show("?key=password", "aDM4N3*!8TT", "secrets-cache; hit")
-    _show("?key=password&refresh=true", "rotated-1", "secrets-cache; fwd=request")
+class Cache:
+    """The cache that listens on `port`, as a function asks it."""
 
-    title(f"3. AWS fails (503), and the ttl ends ({TTL_SECONDS:g} s here): the old value is served, marked as stale")
-    aws.is_down = True
-    _wait_for("secrets-cache; hit; detail=stale")
-    _show("?key=password", "rotated-1", "secrets-cache; hit; detail=stale")
+    def __init__(self, port: int) -> None:
+        self._port = port
 
-    title("4. AWS is back, with a newer password: the cache fetches it by itself")
-    aws.rotate("rotated-2")
-    aws.is_down = False
-    _wait_for("secrets-cache; hit")
-    _show("?key=password", "rotated-2", "secrets-cache; hit")
+    def show(self, aws: SecretsManager) -> None:
+        """Show what callers get through a rotation and an outage."""
+        title("2. The password is rotated: the cache has the old one, ?refresh=true fetches the new one")
+        aws.rotate("rotated-1")
+        self._show("?key=password", "aDM4N3*!8TT", "secrets-cache; hit")
+        self._show("?key=password&refresh=true", "rotated-1", "secrets-cache; fwd=request")
+
+        title(
+            f"3. AWS fails (503), and the ttl ends ({TTL_SECONDS:g} s here): the old value is served, marked as stale"
+        )
+        aws.is_down = True
+        self._wait_for("secrets-cache; hit; detail=stale")
+        self._show("?key=password", "rotated-1", "secrets-cache; hit; detail=stale")
+
+        title("4. AWS is back, with a newer password: the cache fetches it by itself")
+        aws.rotate("rotated-2")
+        aws.is_down = False
+        self._wait_for("secrets-cache; hit")
+        self._show("?key=password", "rotated-2", "secrets-cache; hit")
+
+    def median_request_ms(self) -> float:
+        """Return what one cached request takes on a connection that is kept."""
+        took = []
+        with closing(self._connect()) as connection:
+            for _ in range(TIMED_REQUESTS):
+                began = time.perf_counter()
+                _get(connection, "")
+                took.append((time.perf_counter() - began) * 1000)
+        return statistics.median(took)
+
+    def _show(self, query: str, body: str, status: str) -> None:
+        with closing(self._connect()) as connection:
+            found = _get(connection, query)
+        colour = YELLOW if "stale" in found[1] else GREEN
+        print(f"  GET /cache/secret_now{query:<28} {found[0]:<12} {paint(f'Cache-Status: {found[1]}', colour)}")
+        expect(found == (body, status), f"expected {body!r} and {status!r}")
+
+    def _wait_for(self, status: str) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        with closing(self._connect()) as connection:
+            while _get(connection, "")[1] != status:
+                expect(time.monotonic() < deadline, f"no answer came with {status!r}")
+                time.sleep(0.02)
+
+    def _connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_SECONDS)
 
 
-def _get(query: str, connection: http.client.HTTPConnection | None = None) -> tuple[str, str]:
+def _get(connection: http.client.HTTPConnection, query: str) -> tuple[str, str]:
     """Ask the cache; return the body and the Cache-Status."""
-    connection = connection or http.client.HTTPConnection("127.0.0.1", PORT, timeout=PATIENCE_SECONDS)
     connection.request("GET", f"/cache/secret_now{query}")
     response = connection.getresponse()
     return response.read().decode(), response.headers.get("Cache-Status", "")
-
-
-def _show(query: str, body: str, status: str) -> None:
-    found = _get(query)
-    colour = YELLOW if "stale" in found[1] else GREEN
-    print(f"  GET /cache/secret_now{query:<28} {found[0]:<12} {paint(f'Cache-Status: {found[1]}', colour)}")
-    expect(found == (body, status), f"expected {body!r} and {status!r}")
-
-
-def _wait_for(status: str) -> None:
-    """Wait until an answer has this Cache-Status."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while _get("")[1] != status:
-        expect(time.monotonic() < deadline, f"no answer came with {status!r}")
-        time.sleep(0.02)
-
-
-def median_request_ms() -> float:
-    """Return what one cached request takes."""
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=PATIENCE_SECONDS)
-    took = []
-    for _ in range(TIMED_REQUESTS):
-        began = time.perf_counter()
-        _get("", connection)
-        took.append((time.perf_counter() - began) * 1000)
-    connection.close()
-    return statistics.median(took)
