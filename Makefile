@@ -35,7 +35,7 @@ ACTIONLINT := .cache/actionlint
 MINOR = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 # For a version of Python that is not that of .venv, an environment of its own.
 UNIT = $(if $(filter-out $(call MINOR,$(BIN)/python 2> /dev/null),$(call MINOR,$(PYTHON))),$(VENV)/unit/$(call MINOR,$(PYTHON)),$(VENV))
-SHELL_SCRIPTS := extensions/secrets-cache deploy.sh example_function/shell/bootstrap bench/baselines/plain-extension .ci/run
+SHELL_SCRIPTS := extensions/secrets-cache deploy.sh example_function/shell/bootstrap example_function/environment/second_layer/second-example-layer bench/baselines/plain-extension .ci/run
 DOCKERFILES := example_function/Dockerfile tools/release/Dockerfile
 
 # Byte code is written even where a machine says otherwise: a run starts hundreds of interpreters.
@@ -43,11 +43,13 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help demo test unit promises fuzz soak bench fleet layer release github-release publish image lint workflows actionlint format lock endpoints namespaces clean
+.PHONY: FORCE help demo test unit promises fuzz soak bench fleet layer release github-release publish image lint workflows actionlint format lock endpoints namespaces languages clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# It shows the same with any interpreter.
+demo: OR_ANOTHER := --or-another
 demo: $(EMULATOR) $(TESTED)/$(HOST) ## a function, the extension and a Secrets Manager, all on this machine
 	@cat $(TESTED)/$(HOST)
 	@$(BIN)/python -m tools.demo
@@ -146,6 +148,16 @@ RESTRICTION := /proc/sys/kernel/apparmor_restrict_unprivileged_userns
 namespaces: ## let each user have namespaces, as the emulator needs, until the next start; for Ubuntu 24.04, by sudo
 	@if [ -e $(RESTRICTION) ]; then echo 0 | sudo tee $(RESTRICTION); else echo "Nothing to do: this machine has no $(RESTRICTION)"; fi
 
+# In Debian and Ubuntu. C# runs on Mono: .NET itself is in neither.
+LANGUAGES := ruby mono-mcs mono-runtime libmono-system-net-http4.0-cil
+languages: ## install the languages of the tests that machines seldom have, Ruby and C#; for Debian and Ubuntu, by sudo
+	@set -e; for tool in ruby mcs mono; do command -v $$tool > /dev/null || missing=$$tool; done; \
+	if [ -n "$$missing" ]; then \
+	  sudo=$$(test "$$(id -u)" = 0 || echo sudo); \
+	  $$sudo apt-get update --quiet=2; \
+	  $$sudo apt-get install --quiet=2 --yes --no-install-recommends $(LANGUAGES) > /dev/null; \
+	fi
+
 clean: ## remove what was built
 	rm -rf $(VENV) .cache dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
@@ -164,7 +176,7 @@ $(ACTIONLINT): requirements/go.mod requirements/go.sum
 # Each file holds the line that says which interpreter the layer beside it has.
 $(TESTED)/$(HOST): $(READY) $(SOURCES) $(KEPT) $(TESTED)/version
 	@echo "Building the layer ..."
-	@$(BUILD_LAYER) --interpreter best --quiet --output $(TESTED) > $@
+	@$(BUILD_LAYER) --interpreter best $(OR_ANOTHER) --quiet --output $(TESTED) > $@
 # The other architecture, for the tests under emulation. Where it cannot be built, they say so.
 $(filter-out $(TESTED)/$(HOST),$(TESTED)/arm64): $(READY) $(SOURCES) $(wildcard .cache/python/cpython-*) $(TESTED)/version
 	@$(BUILD_LAYER) --arch arm64 --interpreter best --quiet --output $(TESTED) > $@ 2>&1 || { cat $@; exit 1; }

@@ -2,9 +2,11 @@
 const SECRET_URL = "http://localhost:8080/cache/secret_now";
 
 async function readSecret(query = "") {
+  // fetch asks no proxy, unless NODE_USE_ENV_PROXY is set: then put localhost into NO_PROXY.
   const response = await fetch(SECRET_URL + query, { signal: AbortSignal.timeout(10_000) });
-  if (!response.ok) throw new Error(await response.text());
-  return response.text();
+  const body = await response.text();
+  if (!response.ok) throw new Error(body); // it says why
+  return body;
 }
 
 let password = await readSecret("?key=password"); // the extension makes this wait until the secret is there

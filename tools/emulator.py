@@ -7,6 +7,7 @@ The binary is the one in the wheel of aws-sam-cli, whose version and hash are in
 """
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -255,12 +256,18 @@ def wait_for_port(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextlib.contextmanager
-def moto_server() -> Iterator[str]:
-    """Give the URL of a Secrets Manager of our own, in this process."""
+def moto_server(around: Callable[..., Any] | None = None) -> Iterator[str]:
+    """
+    Give the URL of a Secrets Manager of our own, in this process.
+
+    Args:
+        around: A WSGI application that gets moto's as its first argument, and may answer in its place.
+    """
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
-    application = DomainDispatcherApplication(create_backend_app)
+    moto = DomainDispatcherApplication(create_backend_app)
+    application = functools.partial(around, moto) if around else moto
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
     # moto's own server takes half a second to end.
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

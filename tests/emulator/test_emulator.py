@@ -185,23 +185,54 @@ def demo(path: str) -> str:
     return found.stdout
 
 
+ROTATED = [
+    "GET /cache/secret_now?key=password                aDM4N3*!8TT  Cache-Status: secrets-cache; hit",
+    "GET /cache/secret_now?key=password&refresh=true   rotated-1    Cache-Status: secrets-cache; fwd=request",
+    "GET /cache/secret_now?key=password                rotated-1    Cache-Status: secrets-cache; hit; detail=stale",
+    "GET /cache/secret_now?key=password                rotated-2    Cache-Status: secrets-cache; hit",
+]
+
+
+def shown_requests(found: str) -> list[str]:
+    """Return the requests that the demo shows, with their answers."""
+    return [line.strip() for line in found.splitlines() if line.startswith("  GET ")]
+
+
 @pytest.mark.shows_secrets("the demo's handler prints what it got, as its README says")
 def test_make_demo():
-    """The first thing a newcomer sees."""
+    """The first thing a newcomer sees: a secret, a rotation, an outage, its end, variables, and what comes next."""
     found = demo(os.environ["PATH"])
 
-    assert 2 <= found.count('  Response from cache: {"username":"anika","password":"aDM4N3*!8TT"}')
+    assert 2 == found.count('  Response from cache: {"username":"anika","password":"aDM4N3*!8TT"}\n')
     assert "first invocation, cold start and all" in found
+    assert ROTATED == shown_requests(found)
     assert "extension.stopped" in found
-    assert found.endswith("It works.\n")
+    for variable in ("EXAMPLE_AUTH_TOKEN=rotated-2", "EXAMPLE_TENANT=anika", "SECOND_LAYER_EXECUTE=true"):
+        assert f"    {variable}\n" in found
+    assert "\nIt works.\n\nWhat next:\n" in found
+    assert "\033" not in found
+    assert "Warning" not in found
 
 
 @pytest.mark.shows_secrets("the example's handler prints what it got")
 def test_make_demo_where_there_can_be_no_namespace(tmp_path):
-    """It says so, and shows the server and the handler without Lambda."""
+    """It says so, and shows the server and the handler without Lambda, through the same rotation and outage."""
     (tmp_path / "unshare").write_text("#!/bin/sh\necho 'unshare: Operation not permitted' >&2\nexit 1\n")
     (tmp_path / "unshare").chmod(0o755)
     found = demo(f"{tmp_path}:{os.environ['PATH']}")
 
     assert "The emulator cannot run here: unshare: Operation not permitted" in found
     assert 2 == found.count("Response from cache: ")
+    assert ROTATED == shown_requests(found)
+
+
+@pytest.mark.shows_secrets("the demo's handler prints what it got")
+def test_make_demo_has_colours_on_a_terminal():
+    """And nowhere else."""
+    found = run(
+        "script", "--quiet", "--return", "--command", f"{sys.executable} -m tools.demo", "/dev/null", TERM="xterm"
+    )
+
+    assert 0 == found.returncode, found.stdout
+    assert "\033[32mCache-Status: secrets-cache; hit\033[0m" in found.stdout
+    assert "\033[33mCache-Status: secrets-cache; hit; detail=stale\033[0m" in found.stdout

@@ -25,6 +25,7 @@ from tools.publish.awscli import DESCRIPTION, LICENCE
 from tools.publish.runtimes import COMPATIBLE
 
 EXAMPLE = ROOT / "example_function"
+ENVIRONMENT = EXAMPLE / "environment"
 SECRETS = [secret.name for secret in parse((EXAMPLE / "config.yaml").read_bytes(), file="", environ={}).secrets]
 RELEASE = ROOT / "tools" / "release"
 HANDLER = "lambda_function.lambda_handler"
@@ -67,7 +68,7 @@ print(json.dumps([[i["instruction"], i["value"]] for i in parser.structure if i[
 
 def test_the_templates_have_no_fault():
     """cfn-lint finds no error and no warning; it applies SAM's transformation first."""
-    templates = [folder / "template.yaml" for folder in (EXAMPLE, RELEASE)]
+    templates = [folder / "template.yaml" for folder in (EXAMPLE, ENVIRONMENT, RELEASE)]
     done = run(CLI / "bin" / "cfn-lint", "--include-checks", "I", "--", *templates)
 
     assert (0, "") == (done.returncode, done.stdout), done.stdout + done.stderr
@@ -91,6 +92,28 @@ def test_the_template_has_layer_environment_and_policy():
     assert {"StringEquals": {"kms:ViaService": {"Fn::Sub": "secretsmanager.${AWS::Region}.amazonaws.com"}}} == (
         decrypt["Condition"]
     )
+
+
+# What the function of the second example has besides the secret's variables.
+CHAIN = {
+    "AWS_LAMBDA_EXEC_WRAPPER": "/opt/get-secrets-layer",
+    "SECRETS_CACHE_NEXT_WRAPPER": "/opt/second-example-layer",
+}
+
+
+def test_the_template_of_the_environment_has_both_layers_and_the_chain():
+    """The function has both layers, names the wrappers and the secret, and may read that secret."""
+    template = template_of(ENVIRONMENT / "template.yaml")
+    layer, second, function = (
+        template["Resources"][name]["Properties"] for name in ("SecretsCache", "SecondLayer", "Function")
+    )
+
+    assert "../../dist/secrets-cache-layer-x86_64.zip" == layer["ContentUri"]
+    assert (ENVIRONMENT / second["ContentUri"] / "second-example-layer").stat().st_mode & 0o111
+    assert [{"Ref": "SecretsCache"}, {"Ref": "SecondLayer"}] == function["Layers"]
+    assert {**CHAIN, "SECRET_ARN": {"Ref": "SecretName"}} == function["Environment"]["Variables"]
+    assert HANDLER == function["Handler"]
+    assert function["Policies"][0]["Statement"][0]["Resource"]["Fn::Sub"].endswith(":secret:${SecretName}-??????")
 
 
 def test_the_layers_own_template_is_of_this_version():
@@ -144,15 +167,15 @@ def test_the_layers_own_template_can_be_packaged(tmp_path):
 # Terraform.
 
 
-@pytest.fixture(scope="module", name="terraform")
-def _terraform() -> dict[str, Any]:
+def module_of(folder: Path) -> dict[str, Any]:
+    """Return the variables, the resources and the data of a module, by their names."""
     code = """
 import hcl2, json, sys
 options = hcl2.SerializationOptions(strip_string_quotes=True, with_comments=False, explicit_blocks=False)
 with open(sys.argv[1], encoding="utf-8") as file:
     print(json.dumps(hcl2.load(file, serialization_options=options)))
 """
-    parsed = in_deploy_environment(code, EXAMPLE / "terraform" / "main.tf")
+    parsed = in_deploy_environment(code, folder / "main.tf")
     return {
         f"{kind}.{name}" if block == "resource" else f"{block}.{kind}.{name}": body
         for block in ("resource", "data")
@@ -160,6 +183,11 @@ with open(sys.argv[1], encoding="utf-8") as file:
         for kind, named in item.items()
         for name, body in named.items()
     } | {f"var.{name}": body for item in parsed["variable"] for name, body in item.items()}
+
+
+@pytest.fixture(scope="module", name="terraform")
+def _terraform() -> dict[str, Any]:
+    return module_of(EXAMPLE / "terraform")
 
 
 def test_the_module_has_layer_environment_and_policy(terraform):
@@ -176,9 +204,11 @@ def test_the_module_has_layer_environment_and_policy(terraform):
     assert SECRETS == terraform["var.secret_names"]["default"]
 
 
-def test_every_name_in_the_module_is_defined(terraform):
+@pytest.mark.parametrize("folder", [EXAMPLE / "terraform", ENVIRONMENT], ids=lambda folder: folder.name)
+def test_every_name_in_the_module_is_defined(folder):
     """What is referred to is there; Terraform itself would be the judge, and cannot be had here."""
-    text = (EXAMPLE / "terraform" / "main.tf").read_text(encoding="utf-8")
+    terraform = module_of(folder)
+    text = (folder / "main.tf").read_text(encoding="utf-8")
     resources = set(re.findall(r"(?<![\w.\"])(?:data\.)?(?:aws|archive)_\w+\.\w+", text))
     variables = set(re.findall(r"\bvar\.\w+", text))
 
@@ -195,24 +225,48 @@ def test_the_files_that_the_module_packs_are_there(terraform):
     assert all((EXAMPLE / name).is_file() for name in packed)
 
 
+def test_the_module_of_the_environment_has_both_layers_and_the_chain():
+    """As the template; the second layer's wrapper can be executed."""
+    terraform = module_of(ENVIRONMENT)
+    function = terraform["aws_lambda_function.example"]
+    read, _ = terraform["data.aws_iam_policy_document.secrets"]["statement"]
+    arn = "${data.aws_secretsmanager_secret.example.arn}"
+
+    assert ["${aws_lambda_layer_version.secrets_cache.arn}", "${aws_lambda_layer_version.second.arn}"] == (
+        function["layers"]
+    )
+    assert [{"variables": {**CHAIN, "SECRET_ARN": arn}}] == function["environment"]
+    assert [arn] == read["resources"]
+    assert "0755" == terraform["data.archive_file.second_layer"]["output_file_mode"]
+
+
 # AWS CDK.
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="the CDK needs Node.js")
-def test_the_cdk_app_makes_layer_environment_and_policy(tmp_path):
-    """Run as it is, with a small zip for the layer, it makes a template with the same parts, and the right code."""
-    layer_zip = tmp_path / "layer.zip"
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="the CDK needs Node.js")
+
+
+def synthesize(app: Path, folder: Path) -> dict[str, Any]:
+    """Run a CDK app as it is, with a small zip for the layer; return its template."""
+    layer_zip = folder / "layer.zip"
     layer_zip.write_bytes(zip_of({"extensions/secrets-cache": "1"}))
     done = run(
-        *(CLI / "bin" / "python", EXAMPLE / "cdk" / "app.py"),
-        CDK_OUTDIR=str(tmp_path / "out"),
+        *(CLI / "bin" / "python", app),
+        CDK_OUTDIR=str(folder / "out"),
         CDK_CONTEXT_JSON=json.dumps({"layer_zip": str(layer_zip)}),
         CDK_DISABLE_VERSION_CHECK="1",
         JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION="1",
         PYTHONDONTWRITEBYTECODE="1",
     )
     assert 0 == done.returncode, done.stderr
-    template = json.loads((tmp_path / "out" / "SecretsCacheExample.template.json").read_text(encoding="utf-8"))
+    (template,) = (folder / "out").glob("*.template.json")
+    return dict(json.loads(template.read_text(encoding="utf-8")))
+
+
+@needs_node
+def test_the_cdk_app_makes_layer_environment_and_policy(tmp_path):
+    """Run as it is, with a small zip for the layer, it makes a template with the same parts, and the right code."""
+    template = synthesize(EXAMPLE / "cdk" / "app.py", tmp_path)
     by_type = {resource["Type"]: (name, resource["Properties"]) for name, resource in template["Resources"].items()}
     layer, _ = by_type["AWS::Lambda::LayerVersion"]
     _, function = by_type["AWS::Lambda::Function"]
@@ -226,6 +280,24 @@ def test_the_cdk_app_makes_layer_environment_and_policy(tmp_path):
     assert f":secret:{SECRETS[0]}-??????" == read["Resource"]["Fn::Join"][1][-1]
     assert ("kms:Decrypt", ["kms:ViaService"]) == (decrypt["Action"], [*decrypt["Condition"]["StringEquals"]])
     assert {"lambda_function.py", "config.yaml"} == packed
+
+
+@needs_node
+def test_the_cdk_app_of_the_environment_makes_both_layers_and_the_chain(tmp_path):
+    """As the template; each asset holds what belongs to it, and the second layer's wrapper can be executed."""
+    template = synthesize(ENVIRONMENT / "app.py", tmp_path)
+    resources = template["Resources"].values()
+    (function,) = (one["Properties"] for one in resources if one["Type"] == "AWS::Lambda::Function")
+    layers = [name for name, one in template["Resources"].items() if one["Type"] == "AWS::Lambda::LayerVersion"]
+    (policy,) = (one["Properties"] for one in resources if one["Type"] == "AWS::IAM::Policy")
+    packed = {path.name: path for path in (tmp_path / "out").glob("asset.*/*")}
+
+    assert [{"Ref": layer} for layer in layers] == function["Layers"]
+    assert ["SecretsCache", "SecondLayer"] == [re.sub(r"[0-9A-F]{8}$", "", layer) for layer in layers]
+    assert {**CHAIN, "SECRET_ARN": "example_secret"} == function["Environment"]["Variables"]
+    assert ":secret:example_secret-??????" == (policy["PolicyDocument"]["Statement"][0]["Resource"]["Fn::Join"][1][-1])
+    assert {"lambda_function.py", "second-example-layer"} == set(packed)
+    assert packed["second-example-layer"].stat().st_mode & 0o111
 
 
 # Container images.

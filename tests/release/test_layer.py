@@ -465,6 +465,21 @@ def test_where_no_interpreter_can_be_fetched_the_tests_take_the_local_one_and_sa
     assert f"make layer: CPython 3.14.9 for {HOST} could not be downloaded: " in refused.stderr
 
 
+def test_the_demo_takes_another_version_than_the_one_asked_for_and_says_so(tmp_path):
+    """In one line, where that cannot be downloaded. What is no version is refused there too."""
+    given = ("--interpreter", "best", "--or-another", "--quiet", "--interpreters", str(tmp_path / "kept"))
+    done = build(*given, "--output", str(tmp_path), "--python-version", "3.14.9", **OFFLINE)
+    refused = build(*given, "--output", str(tmp_path), "--python-version", "3.14", **OFFLINE)
+
+    assert 0 == done.returncode, done.stderr
+    assert re.fullmatch(
+        rf"The layer used here: this machine's own CPython 3\.\d+\.\d+ for {HOST}, not the one asked for: .+\n",
+        done.stdout,
+    )
+    assert 1 == refused.returncode
+    assert refused.stderr.startswith("make layer: PYTHON_VERSION: found '3.14'; allowed: ")
+
+
 @pytest.mark.parametrize("arch", ["x86_64", "arm64"])
 def test_the_locked_wheels_are_to_be_had_for_both_architectures(tmp_path, arch):
     """They are for the architecture asked for, whatever machine builds, and no runtime's glibc is too old for them."""

@@ -1,6 +1,9 @@
 """
 The example handlers, and those of the tests, each built and run with the runtime client that its users have.
 
+Ruby's client is on RubyGems alone, and .NET comes from Microsoft: there a small client of the tests stands in, in C# on
+Mono.
+
 What is built is kept in .cache/runtimes, by the sources it was built of.
 """
 
@@ -44,10 +47,7 @@ class Runtime:
 
     def require(self) -> None:
         """Skip the test where this machine lacks tools; in CI, fail it."""
-        missing = [tool for tool in self.tools if shutil.which(tool) is None]
-        if missing and not os.environ.get("CI"):
-            pytest.skip(f"{self.name}: this machine has no {', '.join(missing)}")
-        assert [] == missing
+        require(self.name, *self.tools)
 
     def lay_out(
         self, task: Path, port: int, handlers: Path = EXAMPLES, instead_of: str = PORT_IN_EXAMPLES
@@ -62,15 +62,24 @@ class Runtime:
         return self.prepare(task)
 
 
-def _run(command: Sequence[str | Path], folder: Path, **environ: str) -> None:
+def require(what: str, *tools: str) -> None:
+    """Skip the test where this machine lacks tools; in CI, fail it."""
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing and not os.environ.get("CI"):
+        pytest.skip(f"{what}: this machine has no {', '.join(missing)}")
+    assert [] == missing
+
+
+def build(command: Sequence[str | Path], folder: Path, **environ: str) -> None:
+    """Run a command that must succeed."""
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **environ}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
-def _kept(name: str, sources: Sequence[Path], build: Callable[[Path], None]) -> Path:
-    """Return the folder that `build` filled, built only if `sources` have changed since."""
+def kept(name: str, sources: Sequence[Path], fill: Callable[[Path], None]) -> Path:
+    """Return the folder that `fill` filled, which it does only if `sources` have changed since."""
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     folder = KEPT / f"{name}-{digest}"
     with locked(KEPT / f"{name}.lock"):
@@ -78,7 +87,7 @@ def _kept(name: str, sources: Sequence[Path], build: Callable[[Path], None]) -> 
             partial = folder.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-            build(partial)
+            fill(partial)
             partial.rename(folder)
     return folder
 
@@ -87,35 +96,47 @@ def _python(_: Path) -> list[str]:
     return [sys.executable, "-m", "awslambdaric", "lambda_function.lambda_handler"]
 
 
-def _node(_: Path) -> list[str]:
-    lock = CLIENTS / "node" / "package-lock.json"
+def npm_programs(client: str) -> Path:
+    """Return the folder of the programs that npm installs for a client."""
 
-    def build(folder: Path) -> None:
+    def install(folder: Path) -> None:
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(CLIENTS / "node" / name, folder)
-        # Its addon is compiled as it is installed: that takes a minute.
-        _run(["npm", "ci", "--no-audit", "--no-fund", "--foreground-scripts"], folder)
+            shutil.copy(CLIENTS / client / name, folder)
+        # The addon of the runtime client is compiled as it is installed: that takes a minute.
+        build(["npm", "ci", "--no-audit", "--no-fund", "--foreground-scripts"], folder)
 
-    client = _kept("node", [lock], build)
-    return [str(client / "node_modules" / ".bin" / "aws-lambda-ric"), "index.handler"]
+    return kept(client, [CLIENTS / client / "package-lock.json"], install) / "node_modules" / ".bin"
 
 
-def _java(task: Path) -> list[str]:
-    pom = CLIENTS / "java" / "pom.xml"
+def _node(_: Path) -> list[str]:
+    return [str(npm_programs("node") / "aws-lambda-ric"), "index.handler"]
+
+
+def maven_libraries(client: str) -> Path:
+    """Return the folder of the jars that a client needs."""
+    pom = CLIENTS / client / "pom.xml"
 
     def fetch(folder: Path) -> None:
         command = ["mvn", "--quiet", "--batch-mode", "--file", str(pom), "dependency:copy-dependencies"]
-        _run([*command, f"-DoutputDirectory={folder}"], folder)
+        build([*command, f"-DoutputDirectory={folder}"], folder)
 
-    client = _kept("java", [pom], fetch)
-    _run(["mvn", "--quiet", "--batch-mode", "package"], task)
-    classes = f"{task}/target/example-function-1.jar:{client}/*"
+    return kept(client, [pom], fetch)
+
+
+def _java(task: Path) -> list[str]:
+    build(["mvn", "--quiet", "--batch-mode", "package"], task)
+    return java_command(f"{task}/target/example-function-1.jar")
+
+
+def java_command(code: str) -> list[str]:
+    """Return the command that runs the handler in a jar or a folder."""
+    classes = f"{code}:{maven_libraries('java')}/*"
     main = "com.amazonaws.services.lambda.runtime.api.client.AWSLambda"
     return ["java", "-cp", classes, main, "Handler::handleRequest"]
 
 
 def _go(task: Path) -> list[str]:
-    _run(["go", "build", "-o", "bootstrap", "."], task)
+    build(["go", "build", "-o", "bootstrap", "."], task)
     return [str(task / "bootstrap")]
 
 
@@ -123,10 +144,22 @@ def _shell(task: Path) -> list[str]:
     return [str(task / "bootstrap")]
 
 
+def _ruby(_: Path) -> list[str]:
+    return ["ruby", str(CLIENTS / "ruby" / "runtime.rb")]
+
+
+def _csharp(task: Path) -> list[str]:
+    client = CLIENTS / "csharp" / "Runtime.cs"
+    build(["mcs", "-out:function.exe", "-reference:System.Net.Http.dll", "Function.cs", client], task)
+    return ["mono", str(task / "function.exe")]
+
+
 RUNTIMES = (
     Runtime("python", (), ("lambda_function.py",), _python, needs_python=True),
     Runtime("node", ("node", "npm", "make", "cmake", "g++"), ("index.mjs",), _node),
     Runtime("java", ("java", "mvn"), ("java/Handler.java", "java/pom.xml"), _java),
     Runtime("go", ("go",), ("go/main.go", "go/go.mod", "go/go.sum"), _go),
+    Runtime("ruby", ("ruby",), ("ruby/lambda_function.rb",), _ruby),
+    Runtime("csharp", ("mcs", "mono"), ("csharp/Function.cs",), _csharp),
     Runtime("shell", ("curl",), ("shell/bootstrap",), _shell),
 )

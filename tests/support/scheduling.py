@@ -10,8 +10,6 @@ TOGETHER = (
     "tests/process/test_completion.py",
     "tests/process/test_get.py",
     "tests/release/test_infrastructure.py",
-    # Port 8080.
-    "tests/emulator/test_emulator.py::test_make_demo",
 )
 
 

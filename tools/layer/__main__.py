@@ -20,6 +20,9 @@ def main() -> int:
     parser.add_argument("--arch", choices=sorted(elf.MACHINES), default=interpreter.HOST)
     parser.add_argument("--interpreter", choices=["uv", "local", "best"], required=True)
     parser.add_argument("--python-version", help="a version of uv's, such as 3.14.6; default: the pinned one")
+    parser.add_argument(
+        "--or-another", action="store_true", help="with best: take another version than that if need be"
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "dist")
     parser.add_argument("--interpreters", type=Path, default=ROOT / ".cache" / "python", help="where uv keeps them")
     parser.add_argument("--quiet", action="store_true", help="say in one line which interpreter the layer has")
@@ -29,7 +32,9 @@ def main() -> int:
     try:
         if not given.quiet:
             print("Looking for the interpreter, which is downloaded if it is not there ...", flush=True)
-        bundled, title = choose(given.interpreter, given.arch, given.interpreters, given.python_version)
+        bundled, title = choose(
+            given.interpreter, given.arch, given.interpreters, given.python_version, or_another=given.or_another
+        )
         if not given.quiet:
             print(f"Building the layer of {title} ...", flush=True)
         lines = build(bundled, given.arch, archive)
@@ -49,7 +54,9 @@ def main() -> int:
     return 0
 
 
-def choose(kind: str, arch: str, folder: Path, version: str | None) -> tuple[Interpreter, str]:
+def choose(
+    kind: str, arch: str, folder: Path, version: str | None, *, or_another: bool = False
+) -> tuple[Interpreter, str]:
     """
     Return the interpreter to bundle, and what it is in words.
 
@@ -61,7 +68,7 @@ def choose(kind: str, arch: str, folder: Path, version: str | None) -> tuple[Int
             f"PYTHON_VERSION={version} does not go with INTERPRETER=local, which takes the Python of the build"
         )
     if kind == "best":
-        return interpreter.best(arch, folder, version)
+        return interpreter.best(arch, folder, version, or_another=or_another)
     found = interpreter.local(arch) if kind == "local" else interpreter.from_uv(arch, folder, version)
     return found, f"{found.title} for {arch}"
 

@@ -64,12 +64,12 @@ class Interpreter:
         return self.platform is None
 
 
-def best(arch: str, folder: Path, version: str | None) -> tuple[Interpreter, str]:
+def best(arch: str, folder: Path, version: str | None, *, or_another: bool = False) -> tuple[Interpreter, str]:
     """
     Return the interpreter that the demo, the tests and the benchmarks bundle, and one line that says which and why.
 
-    It is the pinned one, or `version` if that is given; where it cannot be fetched, the newest of the same minor
-    version that is in `folder`; else the local one.
+    It is the pinned one, or `version` if that is given; where it cannot be fetched, the newest of the pinned minor
+    version that is in `folder`; else the local one. `version` is replaced only with `or_another`.
 
     Raises:
         NoInterpreterError: `version` is given and cannot be had, or `arch` is another machine's and cannot be had.
@@ -77,7 +77,7 @@ def best(arch: str, folder: Path, version: str | None) -> tuple[Interpreter, str
     try:
         found = from_uv(arch, folder, version)
     except NoInterpreterError as error:
-        if version:
+        if version and not (or_another and isinstance(error, DownloadError)):
             raise
         reason = str(error)
     else:
@@ -85,9 +85,9 @@ def best(arch: str, folder: Path, version: str | None) -> tuple[Interpreter, str
     kept = _kept(arch, folder)
     if kept:
         found = from_uv(arch, folder, kept[-1])
-        return found, f"{found.title} for {arch}, since {PINNED_VERSION} could not be downloaded"
+        return found, f"{found.title} for {arch}, since {version or PINNED_VERSION} could not be downloaded"
     found = local(arch)
-    return found, f"{found.title} for {arch}, not the one that ships: {reason}"
+    return found, f"{found.title} for {arch}, not the one {'asked for' if version else 'that ships'}: {reason}"
 
 
 def from_uv(arch: str, folder: Path, version: str | None = None) -> Interpreter:
