@@ -134,7 +134,7 @@ class Row:
     asked: str = ""
 
 
-OPAQUE = "400, one sentence for every failure"
+OPAQUE = "400, one text for all failures"
 ERROR = "400, AWS's error as JSON"
 
 
@@ -241,7 +241,7 @@ STORE = {
     "a SecureString (its ciphertext) | its ciphertext | - | the same": Row(
         PARAMETER + "/app/secure", 200, parameter("/app/secure", Type="SecureString", Value=CIPHERTEXT)
     ),
-    "the same with `&withDecryption=true` | its value | - | the same": Row(
+    "a SecureString with `&withDecryption=true` (its value) | its value | - | the same": Row(
         PARAMETER + "/app/secure&withDecryption=true", 200, parameter("/app/secure", Type="SecureString")
     ),
     "`&version=3` | that version; `Selector` is `:3` | - | the same": Row(
@@ -250,7 +250,7 @@ STORE = {
     "`&label=Dev` | that version; `Selector` is `:Dev` | - | the same": Row(
         PARAMETER + "/app/plain&label=Dev", 200, parameter("/app/plain", Selector=":Dev")
     ),
-    "`&label=Dev&version=3`, or the other way round | the first one counts | - | the same": Row(
+    "`&label=Dev&version=3`, in either order | the first one counts | - | the same": Row(
         PARAMETER + "/app/plain&label=Dev&version=3", 200, parameter("/app/plain", Selector=":Dev")
     ),
     "`/aws/reference/secretsmanager/db`, with decryption | the secret's value; `Version` 0, `SourceResult` | - | "
@@ -268,20 +268,23 @@ STORE = {
     f"a name that ends in a slash | {OPAQUE} | - | 400, without asking AWS": Row(
         PARAMETER + "%2Fa%2Fb%2F&label=release", 400, "Invalid name. A path is not a parameter"
     ),
-    "`name=/app/plain:3` | ? | - | that version; `Selector` is `:3`": Row(
+    "`name=/app/plain:3` | ? | - | that version, named in `Selector`": Row(
         PARAMETER + "/app/plain:3",
         200,
         parameter("/app/plain", Selector=":3"),
         why="SSM's own API accepts it",
     ),
-    "`name=/app/plain:Dev` | ? | - | that version; `Selector` is `:Dev`": Row(
-        PARAMETER + "%2Fapp%2Fplain%3ADev", 200, parameter("/app/plain", Selector=":Dev"), why="the same"
+    "`name=/app/plain:Dev` | ? | - | that version, named in `Selector`": Row(
+        PARAMETER + "%2Fapp%2Fplain%3ADev",
+        200,
+        parameter("/app/plain", Selector=":Dev"),
+        why="SSM's own API accepts it",
     ),
-    "an ARN with `:3` | ? | - | that version; `Selector` is `:3`": Row(
+    "an ARN with `:3` | ? | - | that version, named in `Selector`": Row(
         PARAMETER + "arn:aws:ssm:eu-west-1:123456789012:parameter/app/plain:3",
         200,
         parameter("/app/plain", Selector=":3"),
-        why="the same",
+        why="SSM's own API accepts it",
     ),
     f"`&version=0`, or another version that does not exist | {OPAQUE} | - | {ERROR}": Row(
         PARAMETER + "plain&version=0",
@@ -310,8 +313,10 @@ CALLERS = {
     ),
     "the token in `X-Vault-Token` | ? | 200 | as the agent": Row(SECRET + "db", headers=(f"X-Vault-Token: {TOKEN}",)),
     "no token | ? | 403 `Bad Token` | as the agent": Row(SECRET + "db", 403, "Bad Token", headers=()),
-    "a wrong one | ? | 403 `Bad Token` | as the agent": Row(SECRET + "db", 403, "Bad Token", headers=(GOOD[0] + "x",)),
-    "two | ? | the first one counts | 403 `Bad Token`": Row(
+    "a wrong token | ? | 403 `Bad Token` | as the agent": Row(
+        SECRET + "db", 403, "Bad Token", headers=(GOOD[0] + "x",)
+    ),
+    "two tokens | ? | the first one counts | 403 `Bad Token`": Row(
         SECRET + "db",
         403,
         "Bad Token",
@@ -325,11 +330,19 @@ CALLERS = {
         headers=(*GOOD, "X-Forwarded-For: 192.0.2.1"),
         why="[one rule](security.md#what-forged-requests-cannot-reach) for both listeners",
     ),
-    "a `Host` that is not this machine | ? | 200 | 403 `Forbidden`": Row(
-        SECRET + "db", 403, "Forbidden", headers=(*GOOD, "Host: example.org"), why="the same"
+    "another `Host` | ? | 200 | 403 `Forbidden`": Row(
+        SECRET + "db",
+        403,
+        "Forbidden",
+        headers=(*GOOD, "Host: example.org"),
+        why="[one rule](security.md#what-forged-requests-cannot-reach) for both listeners",
     ),
-    "a page in a browser | ? | 200 | 403 `Forbidden`": Row(
-        SECRET + "db", 403, "Forbidden", headers=(*GOOD, "Origin: https://example.org"), why="the same"
+    "a web page | ? | 200 | 403 `Forbidden`": Row(
+        SECRET + "db",
+        403,
+        "Forbidden",
+        headers=(*GOOD, "Origin: https://example.org"),
+        why="[one rule](security.md#what-forged-requests-cannot-reach) for both listeners",
     ),
     **{
         f"`{method}` | ? | 405 `Not allowed` | as the agent": Row(SECRET + "db", 405, body, method=method)
@@ -354,14 +367,14 @@ FAILURES = {
         error(
             "ParameterNotFound", "parameter 'nobody' was not found in Parameter Store in this region and this account"
         ),
-        why="the same",
+        why="the layer's status, plus the reason",
     ),
-    f"one that the role may not read | {OPAQUE} | {ERROR} | as the agent": Row(
+    f"a secret that the role may not read | {OPAQUE} | {ERROR} | as the agent": Row(
         SECRET + "db",
         400,
         error("AccessDeniedException", "User: arn:aws:sts::1:role is not authorized"),
         fault=ACCESS_DENIED,
-        why="the same",
+        why="the layer's status, plus the reason",
     ),
     "a role that may not be assumed | - | 403, `AccessDeniedException` as JSON | the same": Row(
         f"{SECRET}db&roleArn={ROLE}",
@@ -377,7 +390,7 @@ FAILURES = {
         400,
         error("ThrottlingException", "Rate exceeded"),
         fault=THROTTLED,
-        why="the same; an old value is served instead, if there is one",
+        why="the layer's status, plus the reason; an old value is served instead, if there is one",
     ),
     f"AWS fails (status 500) | {OPAQUE} | AWS's status, and its error as JSON | as the agent, with `Retry-After`": Row(
         SECRET + "db",
@@ -395,7 +408,11 @@ FAILURES = {
     ),
     f"AWS does not answer | {OPAQUE} | 504, `TimeoutError` as JSON | "
     "the same, after [`fetch_timeout`](configuration.md#fetch_timeout), with `Retry-After`": Row(
-        SECRET + "db", 504, error("TimeoutError", "Timeout"), fault=HANG, why="the same"
+        SECRET + "db",
+        504,
+        error("TimeoutError", "Timeout"),
+        fault=HANG,
+        why="an old value is served instead, if there is one",
     ),
 }
 
@@ -499,12 +516,16 @@ def tables() -> dict[str, str]:
 
 def _group(rows: Mapping[str, Row], head: tuple[str, ...]) -> str:
     """Return the requests that are answered differently as a table, and the others as a sentence."""
-    cells = [[*key.split(" | "), row.why] for key, row in rows.items()]
-    same = [request for request, _, _, ours, why in cells if ours == "the same" and not why]
-    different = [row for row in cells if row[0] not in same]
-    return table(head, *different) + (
-        f"\nThe same as AWS's products, where they offer it: {'; '.join(same)}.\n" if same else ""
-    )
+    same: list[str] = []
+    different: dict[tuple[str, ...], list[str]] = {}
+    for key, row in rows.items():
+        request, *answers = key.split(" | ")
+        if answers[-1] == "the same" and not row.why:
+            same.append(request)
+        else:
+            different.setdefault((*answers, row.why), []).append(request)
+    sentence = f"The same as AWS's products, where they offer it: {'; '.join(same)}."
+    return table(head, *(["; ".join(requests), *cells] for cells, requests in different.items())) + f"\n{sentence}\n"
 
 
 def written(text: str) -> str:
