@@ -34,14 +34,14 @@ CACHE = (
         ["test_a_fresh_value_is_answered_from_memory"],
     ),
     Promise(
-        "Age counts the time that the process was frozen (wall clock).",
+        "Age counts time by the wall clock, and so the time that the process was frozen.",
         Mutation(
             "elapsed", "max(wall, now.monotonic - since.monotonic, 0.0)", "max(now.monotonic - since.monotonic, 0.0)"
         ),
         ["test_time_frozen_counts_as_age", "TestCacheAgainstModel"],
     ),
     Promise(
-        "Age counts time by the monotonic clock too: the larger of the two counts.",
+        "Age counts time by the monotonic clock too: the larger of the two.",
         Mutation("elapsed", "max(wall, now.monotonic - since.monotonic, 0.0)", "max(wall, 0.0)"),
         ["test_monotonic_time_alone_counts_as_age"],
     ),
@@ -74,7 +74,7 @@ CACHE = (
         ["test_serving_an_old_value_never_makes_it_younger"],
     ),
     Promise(
-        "An expired value is not served, unless stale-while-revalidate or stale-if-error covers its age.",
+        "An expired value is served only if `stale_while_revalidate` or `stale_if_error` covers its age.",
         Mutation("Entry.is_fresh", "self.age(now) < self.policy.ttl_seconds", "self.held is not None"),
         [
             "test_time_frozen_counts_as_age",
@@ -183,7 +183,7 @@ CACHE = (
         ],
     ),
     Promise(
-        "A secret that fails alone, or is throttled, keeps its own back-off.",
+        "A secret that keeps failing alone, or is throttled, still has growing pauses.",
         Mutation("Failure.shorten", "min(alone, 16)", "0"),
         ["test_what_fails_alone_is_not_asked_all_the_time"],
     ),
@@ -418,7 +418,7 @@ PROCESS = (
         ["test_the_port_is_open_when_the_registration_arrives"],
     ),
     Promise(
-        "Nothing slow is imported before the registration.",
+        "Nothing slow is imported before the extension registers.",
         Mutation("MAX_RETRY_SECONDS", "60.0", '__import__("json") and 60.0'),
         ["test_nothing_heavy_is_imported_before_the_registration"],
     ),
