@@ -2,7 +2,7 @@
 `make promises`: break each promise in a copy of the source; the tests that prove it must notice.
 
     python -m tools.promises [WORD ...]    those whose text has one of the words; all, without any
-    python -m tools.promises --table       the table of docs/reliability.md
+    python -m tools.promises --table       the lists of docs/reliability.md
 """
 
 import os

@@ -4,6 +4,7 @@ import http.client
 import json
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -177,16 +178,10 @@ def test_under_the_emulator_a_log_that_cannot_be_written_does_not_fail_the_funct
 
 
 def test_the_seams_are_those_of_the_page():
-    """What fails, what callers get and what the log says stands in the documentation as it is tested here."""
-    shown = [tuple(row) for row in rows_of(RELIABILITY, "what fails")]
+    """The page has how many of the seams leave callers with what."""
+    shown = {callers: int(cases) for callers, cases, _ in rows_of(RELIABILITY, "callers get")}
 
-    assert [row_of(seam) for seam in SEAMS] == shown
-
-
-def row_of(seam: Seam) -> tuple[str, str, str]:
-    """Return the row of the documentation for a seam."""
-    says = ", ".join(f"`{part}`" for part in seam.says) or ("nothing: it is what fails" if seam.is_mute else "nothing")
-    return seam.what, seam.callers.value, says
+    assert Counter(seam.callers.value for seam in SEAMS) == shown
 
 
 def test_the_canary_of_what_breaks_is_everybodys():

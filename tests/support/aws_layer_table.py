@@ -134,7 +134,7 @@ class Row:
     asked: str = ""
 
 
-OPAQUE = "400, one sentence for every failure"
+OPAQUE = "400, one text for all failures"
 ERROR = "400, AWS's error as JSON"
 
 
@@ -145,15 +145,14 @@ def error(code: str, message: str) -> dict[str, str]:
 
 SECRETS = {
     "`/secretsmanager/get?secretId=db` | "
-    "200, the JSON of its SDK: what is not there is null, `CreatedDate` in ISO 8601, `ResultMetadata` | "
-    "200, JSON: what is not there is left out, `CreatedDate` as seconds in a string | as the layer": Row(
+    "200, the JSON of its SDK: missing fields are null, `CreatedDate` in ISO 8601, `ResultMetadata` | "
+    "200, JSON: missing fields are left out, `CreatedDate` as seconds in a string | as the layer": Row(
         SECRET + "db",
         200,
         secret("db"),
-        why="what the layer's clients declare is all there; the agent's have no use for less",
+        why="the layer's clients expect every field; the agent's clients accept it",
     ),
-    "the same of a binary secret | `SecretBinary` in Base64, `SecretString` null | `SecretBinary` in Base64 | "
-    "as the layer": Row(
+    "a binary secret | `SecretBinary` in Base64, `SecretString` null | `SecretBinary` in Base64 | as the layer": Row(
         SECRET + "certificate",
         200,
         secret(
@@ -181,20 +180,18 @@ SECRETS = {
     "a parameter twice | ? | the last one counts | as the agent": Row(SECRET + "nobody&secretId=db"),
     "`/v1/prod/api`, the agent's other path | - | 200 | the same": Row("/v1/prod/api"),
     "`/v1/prod%2Fapi` | - | asks AWS for a name with `%2F` in it | 200": Row(
-        "/v1/prod%2Fapi", why="no secret's name holds a percent sign"
+        "/v1/prod%2Fapi", why="no secret's name contains a percent sign"
     ),
     "`/v1/` | - | 400 `missing secret ID` | the same": Row("/v1/", 400, "missing secret ID"),
     "`&refreshNow=true`, `1` or `TRUE` | - | after a new fetch | "
-    "the same, but at most once a second for each secret, and none in the pause after a failure": Row(
+    "the same, but at most once a second per secret, and not in the back-off after a failure": Row(
         SECRET + "db&refreshNow=TRUE", 200, secret("db"), why="[one rule](http.md#a-new-fetch) for both listeners"
     ),
     "`&refreshNow=maybe` | - | 400 `invalid refreshNow value` | the same": Row(
         SECRET + "db&refreshNow=maybe", 400, "invalid refreshNow value"
     ),
-    "`&roleArn=` | - | read by that role, which is assumed | the same": Row(
-        f"{SECRET}db&roleArn={ROLE}", 200, secret("db")
-    ),
-    "`&roleArn=` of another form | - | 400 `invalid roleArn format, ...` | the same": Row(
+    "`&roleArn=` | - | assumes that role | the same": Row(f"{SECRET}db&roleArn={ROLE}", 200, secret("db")),
+    "an invalid `&roleArn=` | - | 400 `invalid roleArn format, ...` | the same": Row(
         SECRET + "db&roleArn=reader", 400, "invalid roleArn format, expected arn:<partition>:iam::<account>:role/<name>"
     ),
     "no `secretId`, or an empty one | ? | 400 `missing parameter secretId` | as the agent": Row(
@@ -207,7 +204,7 @@ SECRETS = {
         SECRET + "db&withDecryption=true&abc=%z",
         200,
         secret("db"),
-        why="programs that ask for both by one function send it, and the layer documents no error",
+        why="programs with one function for secrets and parameters send it; the layer documents no error",
     ),
     "`/v1/prod/api?abc=1` | - | 400 `unknown parameter: abc` | the same": Row(
         "/v1/prod/api?abc=1", 400, "unknown parameter: abc"
@@ -216,21 +213,21 @@ SECRETS = {
         "//secretsmanager//get/?secretId=db",
         200,
         secret("db"),
-        why="programs that join an address and a path send it, and the layer documents no error",
+        why="programs that join an address and a path send it; the layer documents no error",
     ),
     f"a name that no secret can have | {OPAQUE} | {ERROR} | as the agent": Row(
         SECRET + "a%20b", 400, error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
     ),
-    "an ARN whose region is no region's name | ? | ? | 400, and AWS is not asked": Row(
+    "an ARN whose region is not a region's name | ? | ? | 400, without asking AWS": Row(
         SECRET + "arn:aws:secretsmanager:example.org%2F:123456789012:secret:db",
         400,
         "Invalid name. Must be a valid name or ARN of a secret",
-        why="it would become a part of the endpoint's name",
+        why="the region becomes part of the endpoint's name",
     ),
 }
 
 STORE = {
-    "`/systemsmanager/parameters/get?name=/app/plain`, the slashes as they are or as `%2F` | "
+    "`/systemsmanager/parameters/get?name=/app/plain`, slashes raw or as `%2F` | "
     "200, the JSON of its SDK | - | as the layer": Row(PARAMETER + "%2Fapp/plain", 200, parameter("/app/plain")),
     "`/systemsmanager/parameters/get/?name=plain` | 200 | - | the same": Row(
         "/systemsmanager/parameters/get/?name=plain", 200, parameter("plain")
@@ -238,13 +235,13 @@ STORE = {
     "an ARN | 200 | - | the same": Row(
         PARAMETER + "arn:aws:ssm:eu-west-1:123456789012:parameter/app/plain", 200, parameter("/app/plain")
     ),
-    "a StringList | its items with commas between | - | the same": Row(
+    "a StringList | its items, separated by commas | - | the same": Row(
         PARAMETER + "/app/list", 200, parameter("/app/list", **PARAMETERS["/app/list"])
     ),
-    "a SecureString | its ciphertext | - | the same": Row(
+    "a SecureString (its ciphertext) | its ciphertext | - | the same": Row(
         PARAMETER + "/app/secure", 200, parameter("/app/secure", Type="SecureString", Value=CIPHERTEXT)
     ),
-    "the same with `&withDecryption=true` | its value | - | the same": Row(
+    "a SecureString with `&withDecryption=true` (its value) | its value | - | the same": Row(
         PARAMETER + "/app/secure&withDecryption=true", 200, parameter("/app/secure", Type="SecureString")
     ),
     "`&version=3` | that version; `Selector` is `:3` | - | the same": Row(
@@ -253,7 +250,7 @@ STORE = {
     "`&label=Dev` | that version; `Selector` is `:Dev` | - | the same": Row(
         PARAMETER + "/app/plain&label=Dev", 200, parameter("/app/plain", Selector=":Dev")
     ),
-    "`&label=Dev&version=3`, or the other way round | the first one counts | - | the same": Row(
+    "`&label=Dev&version=3`, in either order | the first one counts | - | the same": Row(
         PARAMETER + "/app/plain&label=Dev&version=3", 200, parameter("/app/plain", Selector=":Dev")
     ),
     "`/aws/reference/secretsmanager/db`, with decryption | the secret's value; `Version` 0, `SourceResult` | - | "
@@ -262,35 +259,38 @@ STORE = {
         200,
         parameter(REFERENCE, **PARAMETERS[REFERENCE]),
     ),
-    "the same of a binary secret | `Value` null, `SourceResult` | - | the same": Row(
+    "the same for a binary secret | `Value` null, `SourceResult` | - | the same": Row(
         PARAMETER + "%2Faws%2Freference%2Fsecretsmanager%2Fbin&withDecryption=true",
         200,
         parameter(BINARY_REFERENCE, **PARAMETERS[BINARY_REFERENCE]),
     ),
     "no `name` | ? | - | 400 `missing parameter name`": Row(PARAMETER, 400, "missing parameter name"),
-    f"a name that ends in a slash | {OPAQUE} | - | 400, and AWS is not asked": Row(
+    f"a name that ends in a slash | {OPAQUE} | - | 400, without asking AWS": Row(
         PARAMETER + "%2Fa%2Fb%2F&label=release", 400, "Invalid name. A path is not a parameter"
     ),
-    "`name=/app/plain:3` | ? | - | that version; `Selector` is `:3`": Row(
+    "`name=/app/plain:3` | ? | - | that version, named in `Selector`": Row(
         PARAMETER + "/app/plain:3",
         200,
         parameter("/app/plain", Selector=":3"),
-        why="SSM's own API writes versions and labels so",
+        why="SSM's own API accepts it",
     ),
-    "`name=/app/plain:Dev` | ? | - | that version; `Selector` is `:Dev`": Row(
-        PARAMETER + "%2Fapp%2Fplain%3ADev", 200, parameter("/app/plain", Selector=":Dev"), why="the same"
+    "`name=/app/plain:Dev` | ? | - | that version, named in `Selector`": Row(
+        PARAMETER + "%2Fapp%2Fplain%3ADev",
+        200,
+        parameter("/app/plain", Selector=":Dev"),
+        why="SSM's own API accepts it",
     ),
-    "an ARN with `:3` | ? | - | that version; `Selector` is `:3`": Row(
+    "an ARN with `:3` | ? | - | that version, named in `Selector`": Row(
         PARAMETER + "arn:aws:ssm:eu-west-1:123456789012:parameter/app/plain:3",
         200,
         parameter("/app/plain", Selector=":3"),
-        why="the same",
+        why="SSM's own API accepts it",
     ),
     f"`&version=0`, or another version that does not exist | {OPAQUE} | - | {ERROR}": Row(
         PARAMETER + "plain&version=0",
         400,
         error("ParameterVersionNotFound", "Systems Manager could not find version 0 of plain."),
-        why="the same status as the layer, and the reason",
+        why="the layer's status, plus the reason",
     ),
     f"a name that no parameter can have | {OPAQUE} | - | {ERROR}": Row(PARAMETER + "a%20b&label=x%20y", 400),
     "`&withDecryption=maybe` | ? | - | as `false`": Row(
@@ -303,7 +303,7 @@ STORE = {
         "//systemsmanager/parameters//get?name=plain&secretId=x&abc=1",
         200,
         parameter("plain"),
-        why="programs send both, and the layer documents no error",
+        why="programs send both; the layer documents no error",
     ),
 }
 
@@ -313,13 +313,15 @@ CALLERS = {
     ),
     "the token in `X-Vault-Token` | ? | 200 | as the agent": Row(SECRET + "db", headers=(f"X-Vault-Token: {TOKEN}",)),
     "no token | ? | 403 `Bad Token` | as the agent": Row(SECRET + "db", 403, "Bad Token", headers=()),
-    "a wrong one | ? | 403 `Bad Token` | as the agent": Row(SECRET + "db", 403, "Bad Token", headers=(GOOD[0] + "x",)),
-    "two | ? | the first one counts | 403 `Bad Token`": Row(
+    "a wrong token | ? | 403 `Bad Token` | as the agent": Row(
+        SECRET + "db", 403, "Bad Token", headers=(GOOD[0] + "x",)
+    ),
+    "two tokens | ? | the first one counts | 403 `Bad Token`": Row(
         SECRET + "db",
         403,
         "Bad Token",
         headers=GOOD * 2,
-        why="which of two counts is what a proxy and a server may be made to disagree about",
+        why="a proxy and a server may disagree about which one counts",
     ),
     "`X-Forwarded-For` | ? | 400 `Forwarded` | the same, also for `Forwarded` and `Via`, and for `/ping`": Row(
         SECRET + "db",
@@ -328,11 +330,19 @@ CALLERS = {
         headers=(*GOOD, "X-Forwarded-For: 192.0.2.1"),
         why="[one rule](security.md#what-forged-requests-cannot-reach) for both listeners",
     ),
-    "a `Host` that is not this machine | ? | 200 | 403 `Forbidden`": Row(
-        SECRET + "db", 403, "Forbidden", headers=(*GOOD, "Host: example.org"), why="the same"
+    "another `Host` | ? | 200 | 403 `Forbidden`": Row(
+        SECRET + "db",
+        403,
+        "Forbidden",
+        headers=(*GOOD, "Host: example.org"),
+        why="[one rule](security.md#what-forged-requests-cannot-reach) for both listeners",
     ),
-    "a page in a browser | ? | 200 | 403 `Forbidden`": Row(
-        SECRET + "db", 403, "Forbidden", headers=(*GOOD, "Origin: https://example.org"), why="the same"
+    "a web page | ? | 200 | 403 `Forbidden`": Row(
+        SECRET + "db",
+        403,
+        "Forbidden",
+        headers=(*GOOD, "Origin: https://example.org"),
+        why="[one rule](security.md#what-forged-requests-cannot-reach) for both listeners",
     ),
     **{
         f"`{method}` | ? | 405 `Not allowed` | as the agent": Row(SECRET + "db", 405, body, method=method)
@@ -349,7 +359,7 @@ FAILURES = {
         SECRET + "nobody",
         400,
         error("ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
-        why="the same status as the layer, and the reason",
+        why="the layer's status, plus the reason",
     ),
     f"a parameter that does not exist | {OPAQUE} | - | {ERROR}": Row(
         PARAMETER + "nobody",
@@ -357,14 +367,14 @@ FAILURES = {
         error(
             "ParameterNotFound", "parameter 'nobody' was not found in Parameter Store in this region and this account"
         ),
-        why="the same",
+        why="the layer's status, plus the reason",
     ),
-    f"one that the role may not read | {OPAQUE} | {ERROR} | as the agent": Row(
+    f"a secret that the role may not read | {OPAQUE} | {ERROR} | as the agent": Row(
         SECRET + "db",
         400,
         error("AccessDeniedException", "User: arn:aws:sts::1:role is not authorized"),
         fault=ACCESS_DENIED,
-        why="the same",
+        why="the layer's status, plus the reason",
     ),
     "a role that may not be assumed | - | 403, `AccessDeniedException` as JSON | the same": Row(
         f"{SECRET}db&roleArn={ROLE}",
@@ -380,25 +390,29 @@ FAILURES = {
         400,
         error("ThrottlingException", "Rate exceeded"),
         fault=THROTTLED,
-        why="the same. An old value is served instead, where there is one",
+        why="the layer's status, plus the reason; an old value is served instead, if there is one",
     ),
     f"AWS fails (status 500) | {OPAQUE} | AWS's status, and its error as JSON | as the agent, with `Retry-After`": Row(
         SECRET + "db",
         500,
         error("InternalServiceError", "AWS answered with status 500"),
         fault=INTERNAL,
-        why="an old value is served instead, where there is one",
+        why="an old value is served instead, if there is one",
     ),
     f"the connection to AWS breaks | {OPAQUE} | 502, `ConnectionError` as JSON | as the agent, with `Retry-After`": Row(
         SECRET + "db",
         502,
         error("ConnectionError", "secret 'db' is unavailable: AWS closed the connection before it answered"),
         fault=RESET,
-        why="an old value is served instead, where there is one",
+        why="an old value is served instead, if there is one",
     ),
     f"AWS does not answer | {OPAQUE} | 504, `TimeoutError` as JSON | "
     "the same, after [`fetch_timeout`](configuration.md#fetch_timeout), with `Retry-After`": Row(
-        SECRET + "db", 504, error("TimeoutError", "Timeout"), fault=HANG, why="the same"
+        SECRET + "db",
+        504,
+        error("TimeoutError", "Timeout"),
+        fault=HANG,
+        why="an old value is served instead, if there is one",
     ),
 }
 
@@ -409,7 +423,7 @@ ROWS = tuple(replace(row, asked=key.split(" | ")[0]) for group in GROUPS.values(
 # What is no single request: the same cells, and the tests that prove ours.
 
 RULES: dict[str, tuple[str, ...]] = {
-    "asked while the function is initialised | "
+    "a request during initialisation | "
     "400 `not ready to serve traffic, please wait`, until the first invocation | "
     "in AWS's example it starts with the first invocation | the request waits until the value is there": (
         "test_asked_at_import_the_listener_answers",
@@ -417,72 +431,72 @@ RULES: dict[str, tuple[str, ...]] = {
     ),
     "where it listens | port 2773 of 127.0.0.1; `PARAMETERS_SECRETS_EXTENSION_HTTP_PORT` | "
     "port 2773 of 127.0.0.1; `http_port` | "
-    "nowhere, unless that variable or `server.aws_port` says where; then on 127.0.0.1 and [::1]": (
+    "off unless that variable or `server.aws_port` is set; then 127.0.0.1 and [::1]": (
         "test_without_the_variable_nobody_listens",
         "test_serve_speaks_it_too",
     ),
     "the token | `AWS_SESSION_TOKEN` | "
     "the first that is set of `AWS_TOKEN`, `AWS_SESSION_TOKEN`, `AWS_CONTAINER_AUTHORIZATION_TOKEN`; `file://` | "
-    "any of these, and `server.token`; none at all: everything but `/ping` is refused": (
+    "any of these, or `server.token`; without any, only `/ping` is answered": (
         "test_each_of_the_tokens_is_accepted",
         "test_with_no_token_to_be_had_everything_but_ping_is_refused",
     ),
-    "which names may be asked for | any; IAM decides | any; IAM decides | "
-    "any here; on the other port what is listed or allowed, as ever": (
+    "allowed names | any; IAM decides | any; IAM decides | any here; on the other port only listed and allowed ones": (
         "test_what_was_fetched_on_demand_is_not_served_on_the_other_port",
     ),
-    "what is listed | - | fetched once, after the start; found again only by name | "
-    "one cache for both ports: by name, ARN or alias, fetched ahead and refreshed": (
+    "listed secrets | - | fetched once, after the start; found only by name | "
+    "one cache for both ports; found by name, ARN or alias; prefetched and refreshed": (
         "test_what_one_listener_has_the_other_serves",
         "test_a_listed_parameter_is_shared_unless_its_ciphertext_is_wanted",
     ),
-    "many ask for one at a time | ? | as many calls | one call": ("test_many_callers_share_one_call",),
-    "a value's time is up, and AWS cannot be asked | ? | "
-    "the old one, as if it were new, for ever; an error if AWS throttles or refuses | "
-    "the old one, for as long as `stale_if_error`, said so in `Cache-Status`; an error if AWS refuses": (
+    "many callers of one secret at once | ? | one call each | one call in all": ("test_many_callers_share_one_call",),
+    "the ttl is over and AWS cannot be reached | ? | "
+    "the old value, unmarked, without limit; an error if AWS throttles or refuses | "
+    "the old value, marked in `Cache-Status`, for `stale_if_error`; an error if AWS refuses": (
         "test_an_old_value_is_served_while_aws_cannot_be_asked",
     ),
-    "roles | - | at most 20, then 400 `MaxRolesExceeded`; none is ever forgotten | "
-    "the same; a region besides the function's own counts as a role does. One that could not be used counts no more": (
+    "roles | - | at most 20, then 400 `MaxRolesExceeded` | "
+    "the same; each other region counts too, but roles and regions that could not be used do not": (
         "test_more_than_twenty_roles_and_regions_are_refused",
         "test_a_role_that_cannot_be_assumed_keeps_no_place",
     ),
     "the content type | `text/plain` | none | `text/plain` on the layer's two paths; JSON as `application/json` on "
     "`/v1/`": ("test_each_row_of_the_table_is_so", "test_a_recorded_exchange_is_the_same_here"),
-    "what may pass | no sign of it | no sign of it | `Retry-After`": ("test_what_may_pass_says_when_to_ask_again",),
+    "passing failures | not marked | not marked | `Retry-After`": ("test_what_may_pass_says_when_to_ask_again",),
 }
 
 VARIABLES: dict[str, tuple[str, ...]] = {
-    "`SECRETS_MANAGER_TTL`, `SSM_PARAMETER_STORE_TTL` | 0 to 300 s, default 300; 0: nothing is kept; more is 300 | "
+    "`SECRETS_MANAGER_TTL`, `SSM_PARAMETER_STORE_TTL` | 0 to 300 s, default 300; 0: no caching; more is 300 | "
     "`ttl_seconds` | "
-    "the same, with the warning `config.adjusted`; what is listed keeps the ttl that it has there, unless the "
-    "variable is set. A shorter general `ttl` counts as well": (
+    "the same, with a warning `config.adjusted`; listed secrets keep their own ttl unless the "
+    "variable is set. A shorter general `ttl` wins": (
         "test_the_ttl_is_300_seconds_unless_the_variable_says_otherwise",
         "test_a_ttl_of_0_keeps_nothing",
         "test_what_is_listed_keeps_its_ttl_unless_the_variable_is_set",
         "test_what_awss_layer_allows_and_we_do_not_is_one_warning_and_no_problem",
     ),
-    "`PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED` | `FALSE`: nothing is kept | - | "
-    "the same, here; the other port goes on": ("test_a_cache_that_is_off_keeps_nothing_for_this_listener",),
-    "`PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE` | 0 to 1000, default 1000; 0: nothing is kept | `cache_size` | "
-    "the same; what is listed is kept as well, unless it is 0; the least recently used goes first": (
+    "`PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED` | `FALSE`: no caching | - | the same, on this port only": (
+        "test_a_cache_that_is_off_keeps_nothing_for_this_listener",
+    ),
+    "`PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE` | 0 to 1000, default 1000; 0: no caching | `cache_size` | "
+    "the same; listed secrets do not count, unless it is 0; the least recently used goes first": (
         "test_only_so_many_are_kept",
         "test_a_cache_that_is_off_keeps_nothing_for_this_listener",
     ),
-    "`PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS` | connections to AWS, of each service; default 3, no maximum | "
-    "- | the same, of each service, region and role; default 20; more is 20, with the warning `config.adjusted`": (
+    "`PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS` | connections to AWS per service; default 3, no maximum | "
+    "- | the same, per service, region and role; default 20; more is 20, with a warning `config.adjusted`": (
         "test_no_more_calls_at_once_than_connections",
         "test_what_awss_layer_allows_and_we_do_not_is_one_warning_and_no_problem",
     ),
     "`SECRETS_MANAGER_TIMEOUT_MILLIS`, `SSM_PARAMETER_STORE_TIMEOUT_MILLIS` | default 0: none | - | "
-    "how long a caller waits, then the old value while `stale_if_error` covers it, else 504; 0: as long as "
-    "`fetch_timeout`. If it is longer than that, fetches get as long, up to 60 s": (
+    "how long a caller waits: then the old value if `stale_if_error` covers it, else 504; 0: "
+    "`fetch_timeout`. A longer time extends `fetch_timeout`, up to 60 s": (
         "test_a_timeout_ends_the_wait_with_504",
         "test_a_timeout_ends_the_wait_with_the_old_value",
         "test_a_timeout_that_is_longer_than_ours_counts",
     ),
     "`PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL` | `DEBUG`, `INFO`, `WARN`, `ERROR`, `NONE`; default `INFO` | "
-    "`log_level` | the same, unless `SECRETS_CACHE_LOG_LEVEL` is set; `NONE` is `ERROR`: somebody must act on those": (
+    "`log_level` | the same, unless `SECRETS_CACHE_LOG_LEVEL` is set; `NONE` means `ERROR`": (
         "test_the_log_level_is_the_layers_unless_ours_is_set",
     ),
 }
@@ -494,14 +508,24 @@ VARIABLES: dict[str, tuple[str, ...]] = {
 def tables() -> dict[str, str]:
     """Return the tables by their names."""
     head = ("AWS's layer", "AWS's agent", "secrets-cache")
-    found = {
-        name: table(("asked", *head, "why"), *((*key.split(" | "), row.why) for key, row in rows.items()))
-        for name, rows in GROUPS.items()
-    }
+    found = {name: _group(rows, ("request", *head, "why")) for name, rows in GROUPS.items()}
     for name, about, rules in (("rules", "what", RULES), ("variables", "variable", VARIABLES)):
-        cells = ((*key.split(" | "), ", ".join(f"`{test}`" for test in tests)) for key, tests in rules.items())
-        found[name] = table((about, *head, "proof"), *cells)
+        found[name] = table((about, *head), *(key.split(" | ") for key in rules))
     return found
+
+
+def _group(rows: Mapping[str, Row], head: tuple[str, ...]) -> str:
+    """Return the requests that are answered differently as a table, and the others as a sentence."""
+    same: list[str] = []
+    different: dict[tuple[str, ...], list[str]] = {}
+    for key, row in rows.items():
+        request, *answers = key.split(" | ")
+        if answers[-1] == "the same" and not row.why:
+            same.append(request)
+        else:
+            different.setdefault((*answers, row.why), []).append(request)
+    sentence = f"The same as AWS's products, where they offer it: {'; '.join(same)}."
+    return table(head, *(["; ".join(requests), *cells] for cells, requests in different.items())) + f"\n{sentence}\n"
 
 
 def written(text: str) -> str:

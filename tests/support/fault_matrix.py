@@ -34,10 +34,10 @@ class Speed(Enum):
     What needs no pause shows in `batch_calls`: only such a batch is tried again.
     """
 
-    ONCE = "one attempt"
-    AT_ONCE = "three at once"
-    PAUSES = "three in about 0.3 s"
-    THROTTLED = "three in about 3 s"
+    ONCE = "one"
+    AT_ONCE = "three, no pause"
+    PAUSES = "three in 0.3 s"
+    THROTTLED = "three in 3 s"
     BUDGET = "`fetch_timeout`"
 
 
@@ -119,25 +119,25 @@ GROUPS: dict[str, tuple[Fault, ...]] = {
         Fault("DNS not answering", _S, "timeout", 0, 0, Speed.BUDGET, Network.NO_RESOLVER, Route.NAMED),
         Fault("slow drip", _S, "timeout", 1, 1, Speed.BUDGET, stub.DRIP),
     ),
-    "No whole answer": (
+    "Incomplete answer": (
         Fault("reset before the answer", _P, "connection-closed", 3, 3, Speed.AT_ONCE, stub.RESET),
         Fault("reset mid-body", _P, "connection-closed", 3, 3, Speed.AT_ONCE, stub.RESET_WITHIN),
         Fault("end mid-body", _P, "connection-closed", 3, 3, Speed.AT_ONCE, stub.CUT),
     ),
-    "Not AWS's answer": (
+    "Unusable answer": (
         Fault("garbage", _P, "malformed-answer", 3, 1, Speed.PAUSES, stub.GARBAGE),
         Fault("no HTTP", _P, "malformed-answer", 3, 1, Speed.PAUSES, stub.NOT_HTTP),
         Fault("empty JSON", _P, "malformed-answer", 3, 1, Speed.PAUSES, stub.EMPTY),
-        Fault("huge body, over 16 MiB", _P, "malformed-answer", 3, 1, Speed.PAUSES, stub.flood("huge")),
+        Fault("body over 16 MiB", _P, "malformed-answer", 3, 1, Speed.PAUSES, stub.flood("huge")),
         Fault("redirect", _P, "malformed-answer", 3, 1, Speed.PAUSES, stub.REDIRECT),
         Fault("wrong content type", Kind.HARMLESS, "", 1, 1, Speed.ONCE, Answer(headers=WRONG_TYPE)),
     ),
-    "AWS is not well": (
+    "AWS fails": (
         Fault("500", _P, "InternalServiceError", 3, 1, Speed.PAUSES, stub.INTERNAL),
         Fault("503", _P, "503", 3, 1, Speed.PAUSES, Answer(503, b"<html>busy</html>")),
         Fault("throttling", _P, "ThrottlingException", 3, 1, Speed.THROTTLED, stub.THROTTLED),
     ),
-    "AWS refuses us for now": (
+    "AWS refuses for now": (
         Fault("expired signature", _P, "InvalidSignatureException", 3, 3, Speed.AT_ONCE, stub.EXPIRED_SIGNATURE),
         Fault(
             "expired token",

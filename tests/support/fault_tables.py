@@ -1,6 +1,6 @@
 """The tables of docs/reliability.md, from `fault_matrix`: `python -m tests.support.fault_tables` writes them."""
 
-from tests.support.fault_matrix import FAULTS, GROUPS, Fault, Kind, Moment, Told, expected, moments_of
+from tests.support.fault_matrix import FAULTS, Kind, Moment, Told, expected, moments_of
 from tests.support.pages import ROOT, table, with_tables
 
 PAGE = ROOT / "docs" / "reliability.md"
@@ -13,51 +13,34 @@ MOMENTS = {
     Moment.BATCH: "batch",
     Moment.BATCH_ALONE: "batch alone",
 }
-SHORT = {"hit": "old", "hit; detail=stale": "stale"}
 
 
 def matrix() -> str:
-    """Return every fault at every moment: what the caller gets, and how many calls arrive."""
-    head = ["fault", "code", *MOMENTS.values(), "takes"]
-    rows = []
-    for group, faults in GROUPS.items():
-        rows.append([f"**{group}**", *[""] * (len(head) - 1)])
-        for fault in faults:
-            code = f"`{fault.code}`" if fault.code else ""
-            cells = [_cell(fault, moment) if moment in moments_of(fault) else "" for moment in MOMENTS]
-            rows.append([fault.what, code, *cells, fault.speed.value])
-    return table(head, *rows)
-
-
-def _cell(fault: Fault, moment: Moment) -> str:
-    outcome = expected(fault, moment)
-    told, (batch, single) = outcome.told, outcome.calls
-    word = str(told.status) if told.code else "new" if told.value == "new" else SHORT[told.cache_status or ""]
-    is_batch = moment in {Moment.BATCH, Moment.BATCH_ALONE}
-    return f"{word}, {batch} + {single}" if is_batch else f"{word}, {single}"
+    """Return every fault: its code, what a caller without a usable value gets, and how long the attempts take."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for fault in FAULTS:
+        code = f"`{fault.code}`" if fault.code else ""
+        told = _told(expected(fault, Moment.PREFETCH).told)
+        rows.setdefault((code, told, fault.speed.value), []).append(fault.what)
+    head = ["fault", "code", "without a value to serve", "attempts"]
+    return table(head, *([", ".join(whats), *row] for row, whats in rows.items()))
 
 
 def outcomes() -> str:
-    """Return what comes of a failure at each moment, in full: of one that may pass, and of a definite one."""
-    head = ["moment", "passing", "definite", "logged", "the next caller", "once it is over"]
-    return table(head, *(_outcome(moment) for moment in MOMENTS))
+    """Return what comes of a failure at each moment: of one that may pass, and of a definite one."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for moment, name in MOMENTS.items():
+        rows.setdefault(_outcome(moment), []).append(name)
+    return table(
+        ["moment", "passing", "definite", "logged"], *([", ".join(names), *row] for row, names in rows.items())
+    )
 
 
-def _outcome(moment: Moment) -> list[str]:
+def _outcome(moment: Moment) -> tuple[str, ...]:
     passing, definite = (_merged(moment, is_passing=is_passing) for is_passing in (True, False))
     levels = [_levels(moment, is_passing=is_passing) for is_passing in (True, False)]
-    is_one = levels[0] == levels[1]
-    outcome = expected(next(fault for fault in FAULTS if fault.kind is Kind.REFUSED), moment)
-    again = "the same, no call" if outcome.again == outcome.told else f"{_told(outcome.again)}, no call"
-    calls = "no call" if outcome.recovered_calls == 0 else "one call"
-    return [
-        MOMENTS[moment],
-        passing,
-        definite if definite != passing else "the same",
-        levels[0] if is_one else f"{levels[0]}; definite: {levels[1]}",
-        again,
-        f"{_told(outcome.recovered)}, {calls}",
-    ]
+    logged = levels[0] if levels[0] == levels[1] else f"{levels[0]}; definite: {levels[1]}"
+    return passing, definite if definite != passing else "the same", logged
 
 
 def _merged(moment: Moment, *, is_passing: bool) -> str:
@@ -69,12 +52,12 @@ def _merged(moment: Moment, *, is_passing: bool) -> str:
         for fault in FAULTS
         if fault.kind is kind and moment in moments_of(fault)
     )
-    return ", or ".join(texts)
+    return " or ".join(texts)
 
 
 def _told(told: Told) -> str:
     if told.code:
-        return f"{told.status} `{told.code}`" + (" with `Retry-After`" if told.may_return else "")
+        return f"{told.status} `{told.code}`"
     return f"200, the {told.value} value, `{told.cache_status}`"
 
 

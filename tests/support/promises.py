@@ -34,14 +34,14 @@ CACHE = (
         ["test_a_fresh_value_is_answered_from_memory"],
     ),
     Promise(
-        "Age is the larger of wall and monotonic time.",
+        "Age counts time by the wall clock, and so the time that the process was frozen.",
         Mutation(
             "elapsed", "max(wall, now.monotonic - since.monotonic, 0.0)", "max(now.monotonic - since.monotonic, 0.0)"
         ),
         ["test_time_frozen_counts_as_age", "TestCacheAgainstModel"],
     ),
     Promise(
-        "Age is the larger of monotonic and wall time.",
+        "Age counts time by the monotonic clock too: the larger of the two.",
         Mutation("elapsed", "max(wall, now.monotonic - since.monotonic, 0.0)", "max(wall, 0.0)"),
         ["test_monotonic_time_alone_counts_as_age"],
     ),
@@ -74,7 +74,7 @@ CACHE = (
         ["test_serving_an_old_value_never_makes_it_younger"],
     ),
     Promise(
-        "An expired value is not served, unless stale-while-revalidate or stale-if-error covers its age.",
+        "An expired value is served only if `stale_while_revalidate` or `stale_if_error` covers its age.",
         Mutation("Entry.is_fresh", "self.age(now) < self.policy.ttl_seconds", "self.held is not None"),
         [
             "test_time_frozen_counts_as_age",
@@ -83,7 +83,7 @@ CACHE = (
         ],
     ),
     Promise(
-        "A value served past its ttl is always marked.",
+        "A value served past its ttl is always marked as stale.",
         Mutation(
             "Cache._answer_after_failure", "CacheStatus.HIT if is_fresh else CacheStatus.STALE", "CacheStatus.HIT"
         ),
@@ -94,12 +94,12 @@ CACHE = (
     ),
     # Refresh ahead.
     Promise(
-        "Environments do not refresh in step: a refresh ahead has jitter.",
+        "Refreshes ahead are spread by jitter, so environments do not refresh at the same moment.",
         Mutation("FreshnessPolicy.pick_refresh_age_seconds", "0.5 + random() / 2", "1"),
         ["test_refresh_ahead_is_spread", "test_a_refresh_is_due_in_the_earlier_half_of_the_window"],
     ),
     Promise(
-        "While a refresh ahead is under way, callers get the fresh value at once.",
+        "During a refresh ahead, callers get the fresh value at once.",
         Mutation(
             "Cache._answer",
             "if failure is None and entry.is_refresh_due(now): self._start_fetch(entry)",
@@ -109,12 +109,12 @@ CACHE = (
         ["test_refresh_ahead_serves_the_fresh_value_and_refreshes_behind_it"],
     ),
     Promise(
-        "Parameters that came with one call are due together.",
+        "Parameters fetched by one call are refreshed together.",
         Mutation("Fetcher._fetch_round", "functools.cache(self._random)", "self._random"),
         ["test_parameters_that_came_together_are_due_together"],
     ),
     Promise(
-        "Parameters that are due, or have failed, together are asked for with one call.",
+        "Parameters that are due, or have failed, together are fetched by one call.",
         Mutation("Cache._start_fetch", "self._registry.list_due_with(entry, self._clock.now())", "[]"),
         [
             "test_parameters_that_are_soon_due_are_refreshed_together",
@@ -123,7 +123,7 @@ CACHE = (
         ],
     ),
     Promise(
-        "A call for ten parameters that AWS throttles, or that it cannot answer now, is not followed by ten calls.",
+        "If AWS throttles or cannot answer a call for ten parameters, ten single calls do not follow.",
         Mutation("Store._yield_batch", "self._share_failure(ref, error)", "None"),
         ["test_what_may_pass_is_the_failure_of_all_ten"],
     ),
@@ -134,7 +134,7 @@ CACHE = (
         ["test_a_passing_failure_is_bridged_by_the_old_value", "test_what_each_age_allows"],
     ),
     Promise(
-        "A definite refusal is never masked by an old value once that has expired.",
+        "An expired value never hides a refusal.",
         Mutation(
             "Entry.may_serve_after",
             "isinstance(failure.error, SecretUnavailable) and self.age(now) < self.policy.ttl_seconds + bridged",
@@ -143,22 +143,22 @@ CACHE = (
         ["test_a_definite_refusal_is_never_masked_once_expired", "TestCacheAgainstModel"],
     ),
     Promise(
-        "Nor by stale-while-revalidate.",
+        "`stale_while_revalidate` does not hide a refusal either.",
         Mutation("Entry.may_serve_while_revalidating", "self.failure is not None and self.failure.refused", "False"),
         ["test_stale_while_revalidate_does_not_mask_a_definite_refusal"],
     ),
     Promise(
-        "A refusal stands until AWS gives the value again: a time-out after it brings no expired value back.",
+        "A refusal stands until AWS returns the value again: a later time-out does not bring the expired value back.",
         Mutation("Failure.after", "earlier is not None and earlier.refused", "False"),
         ["test_a_definite_refusal_stands_until_aws_gives_the_value_again"],
     ),
     Promise(
-        "After a failure AWS is not asked for a while.",
+        "After a failure, AWS is not asked for a while (the back-off).",
         Mutation("Failure.is_active", "since.seconds < self.backoff_seconds", "False"),
         ["test_after_a_failure_nobody_asks_for_a_while"],
     ),
     Promise(
-        "That while is at most 60 s.",
+        "The back-off is at most 60 s.",
         Mutation("_compute_backoff", "MAX_BACKOFF_SECONDS / (1 + JITTER)", "1e9"),
         [
             "test_after_a_failure_nobody_asks_for_a_while",
@@ -175,7 +175,7 @@ CACHE = (
         ["test_the_back_off_is_spread"],
     ),
     Promise(
-        "Once AWS answers for one secret, the others that failed with it are asked for within two seconds.",
+        "Once AWS answers for one secret, the others that failed with it are fetched within two seconds.",
         Mutation("Recovery._share", "failure.shorten(now, share, is_alone=len(failing) == 1)", "failure"),
         [
             "test_what_failed_with_it_is_asked_again_within_two_seconds",
@@ -183,12 +183,12 @@ CACHE = (
         ],
     ),
     Promise(
-        "A secret that fails alone, or is throttled, is not asked for all the time because of that.",
+        "A secret that keeps failing alone, or is throttled, still has growing pauses.",
         Mutation("Failure.shorten", "min(alone, 16)", "0"),
         ["test_what_fails_alone_is_not_asked_all_the_time"],
     ),
     Promise(
-        "Whatever ends a fetch, AWS is left alone for a while after it.",
+        "Every failed fetch is followed by a back-off, whatever ended it.",
         Mutation("Fetcher._fetch_one", "BaseException", "Exception"),
         ["test_whatever_ends_a_fetch_is_a_failure"],
     ),
@@ -199,7 +199,7 @@ CACHE = (
         ["test_callers_of_an_expired_secret_share_one_call", "test_callers_at_the_same_time_share_one_call"],
     ),
     Promise(
-        "A caller that goes away harms no other.",
+        "A caller that disconnects does not affect others.",
         Mutation("SingleFlight.wait", "asyncio.shield(flight)", "flight"),
         ["test_a_caller_that_goes_away_harms_no_other", "test_single_flight:test_a_caller_that_leaves_harms_no_other"],
     ),
@@ -209,13 +209,13 @@ CACHE = (
         ["test_forced_refreshes_are_shared_and_at_most_one_a_second"],
     ),
     Promise(
-        "A fetch that takes longer than the ttl is shared as any other.",
+        "A fetch that takes longer than the ttl is shared too.",
         Mutation("CachedValue.had_expired", "max(ttl_seconds, fetch_timeout_seconds)", "ttl_seconds"),
         ["test_a_slow_fetch_is_shared_by_those_who_come_after_its_ttl"],
     ),
     # Attempts and batches.
     Promise(
-        "A call that a freeze broke is made again, invisibly to the caller.",
+        "A call broken by a freeze is repeated; the caller does not notice.",
         Mutation("retry_within_budget", "was_frozen and thaws < MAX_THAWS", "False"),
         [
             "test_an_attempt_that_was_frozen_is_made_again_at_once_with_the_whole_budget",
@@ -223,7 +223,7 @@ CACHE = (
         ],
     ),
     Promise(
-        "A signature that has expired is made anew at once, without a pause.",
+        "An expired signature is replaced at once.",
         Mutation(
             "_find_meaning",
             'cause = "AWS rejected the signature as too old or too new; check the clock"; '
@@ -244,7 +244,7 @@ CACHE = (
         ["test_above_the_limit_secrets_are_asked_for_twenty_at_a_time"],
     ),
     Promise(
-        "What a batch refuses is asked for one by one.",
+        "Secrets that a batch does not return are fetched one by one.",
         Mutation("Store._yield_batch", "(self._yield_single(ref, left) for ref in batch if ref not in found)", "()"),
         [
             "test_what_a_batch_refuses_is_asked_for_one_by_one",
@@ -253,7 +253,7 @@ CACHE = (
     ),
     # What is kept, and under which name.
     Promise(
-        "At most 1,000 entries are kept besides the listed ones, and the least recently used goes first.",
+        "At most 1,000 unlisted entries are kept; the least recently used goes first.",
         Mutation(
             "Registry._drop_least_used", "len(self._unlisted) + len(self._valueless) > self._max_unlisted", "False"
         ),
@@ -263,12 +263,12 @@ CACHE = (
         ],
     ),
     Promise(
-        "Only what is listed or allowed is asked for.",
+        "Only listed and allowed names are fetched.",
         Mutation("Registry.find_by_name", "not self._allows(name)", "False"),
         ["test_a_name_that_is_neither_listed_nor_allowed"],
     ),
     Promise(
-        "No secret is taken for another one that AWS calls the same, as in two accounts.",
+        "Secrets with the same name, as in two accounts, are never confused.",
         Mutation("Registry._find_learned", "first if first in having else None", "next(iter(having), None)"),
         ["test_one_name_in_two_accounts_belongs_to_the_first_listed"],
     ),
@@ -287,27 +287,27 @@ HTTP = (
         ["test_forwarded_requests_are_refused"],
     ),
     Promise(
-        "Nor is one for a host that is not this machine.",
+        "A request for another host is never answered with a secret.",
         Mutation("find_refusal", "not is_local(request.hosts[0])", "False"),
         ["test_a_request_for_another_host_is_refused"],
     ),
     Promise(
-        "Nor is what a page in a browser asks.",
+        "A request from a web page is never answered with a secret.",
         Mutation("find_refusal", "request.origins", "()"),
         ["test_what_a_page_in_a_browser_asks_is_refused"],
     ),
     Promise(
-        "What the second listener fetched on demand is not served by the first.",
+        "The first listener does not serve what the second fetched on demand.",
         Mutation("Registry.learn", "self._allows(ref.secret_id)", "True"),
         ["test_anything_shares_what_is_listed_under_its_id"],
     ),
     Promise(
-        "With a token configured, nothing but `/ping` is answered without it.",
+        "With a token configured, only `/ping` is answered without it.",
         Mutation("NativeHandler._handle", "self._tokens is not None", "self._tokens"),
         ["test_without_a_token_that_can_be_right_nobody_is_served"],
     ),
     Promise(
-        "A token is compared in constant time.",
+        "Tokens are compared in constant time.",
         Mutation(
             "accepts_token",
             'hmac.compare_digest(given, token.encode("utf-8", "surrogateescape"))',
@@ -316,18 +316,18 @@ HTTP = (
         ["test_a_guess_is_compared_with_every_token_in_constant_time"],
     ),
     Promise(
-        "What cannot be meant is refused, never ignored.",
+        "An unknown parameter is refused, never ignored.",
         Mutation("parse_native_request", "name not in PARAMETERS", "False"),
         ["test_requests_that_cannot_be_meant"],
     ),
     # What is answered.
     Promise(
-        "A caller that does not read its responses costs a bounded amount of memory.",
+        "A caller that does not read its responses takes a bounded amount of memory.",
         Mutation("_Connection._regulate_reading", "self._is_writing_paused or self._waiting", "self._waiting"),
         ["test_a_caller_that_never_reads_costs_a_bounded_amount_of_memory"],
     ),
     Promise(
-        "What is remembered is bounded in bytes.",
+        "Remembered responses are bounded in bytes.",
         Mutation(
             "RememberedResponses.remember",
             "len(self._responses) >= MAX_RESPONSES or self._bytes + size > MAX_BYTES",
@@ -336,7 +336,7 @@ HTTP = (
         ["test_the_bytes_of_what_is_remembered_are_bounded"],
     ),
     Promise(
-        "When serve stops, a caller that keeps its connection is told to close it.",
+        "When `serve` stops, callers are told to close their connections.",
         Mutation("_Connection._respond", "is_last or self._listener.is_draining", "is_last"),
         ["test_a_caller_that_keeps_its_connection_loses_no_request"],
     ),
@@ -350,27 +350,27 @@ HTTP = (
         ["test_values_arrive_byte_for_byte"],
     ),
     Promise(
-        "No answer may be stored on its way.",
+        "No other cache may store an answer.",
         Mutation("build_headers", '"no-store"', '"max-age=600"'),
         ["test_an_answer_says_which_version_how_old_and_where_from"],
     ),
     Promise(
-        "`Date` says when AWS gave the value, not when it was sent.",
+        "`Date` is when AWS returned the value, not when the answer was sent.",
         Mutation("build_headers", "format_http_date(held.received_at)", "format_http_date(held.sent.wall)"),
         ["test_date_says_when_the_value_was_had"],
     ),
     Promise(
-        "`/health` says 200 only when every listed secret can be served.",
+        "`/health` is 200 only when every listed secret can be served.",
         Mutation("NativeHandler._report_health", "is_servable and not found", "not found"),
         ["test_health_is_degraded_by_stale_values_and_failing_without_any"],
     ),
     Promise(
-        "Status 503 always says when to try again.",
+        "Status 503 always has `Retry-After`.",
         Mutation("build_error_response", "isinstance(error, SecretUnavailable)", "False"),
         ["test_retry_after_says_when_there_will_be_another_try"],
     ),
     Promise(
-        "The text of an error shows nothing of its cause.",
+        "The text of an internal error reveals nothing of its cause.",
         Mutation(
             "Handler.handle",
             "response = self._build_failure_response()",
@@ -380,22 +380,22 @@ HTTP = (
     ),
     # When.
     Promise(
-        "A request that comes before the first fetch has ended waits for it.",
+        "A request that arrives before the first fetch has ended waits for it.",
         Mutation("Cache.get", "self.start_prefetch()", "pass"),
         ["test_the_first_request_starts_the_prefetch_if_nobody_did"],
     ),
     Promise(
-        "A remembered answer is forgotten when the entry changes.",
+        "A new version is served from the moment it arrives.",
         Mutation("RememberedResponses.recall", "self._generation != self._cache.generation", "False"),
         ["test_a_new_version_is_served_from_the_moment_it_is_there"],
     ),
     Promise(
-        "A connection that waits for an answer is never ended to make room.",
+        "A connection that waits for an answer is never closed to make room.",
         Mutation("Listener.mark_busy", "self._idle.pop(connection, None)", "pass"),
         ["test_a_connection_that_waits_for_an_answer_is_never_ended"],
     ),
     Promise(
-        "A caller that connects without end keeps no other caller from being answered.",
+        "A flood of connections does not stop other callers from being answered.",
         Mutation("Listener._accept", "min(at_most, self._max_connections - self._open)", "self._max_connections"),
         ["test_a_caller_that_connects_without_end_leaves_the_others_their_turn"],
     ),
@@ -404,12 +404,12 @@ HTTP = (
 PROCESS = (
     # From start to end.
     Promise(
-        "It registers for SHUTDOWN only, so no invocation ever waits for it.",
+        "The extension registers for SHUTDOWN only, so no invocation waits for it.",
         Mutation("ExtensionsApi.register", 'b\'{"events":["SHUTDOWN"]}\'', 'b\'{"events":["INVOKE","SHUTDOWN"]}\''),
         ["test_registering_is_for_shutdown_only_under_the_files_name"],
     ),
     Promise(
-        "From before the registration on, a connection is never refused.",
+        "The port accepts connections before the extension registers.",
         Mutation(
             "Startup.bind_and_register",
             "self._bind()",
@@ -418,12 +418,12 @@ PROCESS = (
         ["test_the_port_is_open_when_the_registration_arrives"],
     ),
     Promise(
-        "Nothing slow is imported before the registration.",
+        "Nothing slow is imported before the extension registers.",
         Mutation("MAX_RETRY_SECONDS", "60.0", '__import__("json") and 60.0'),
         ["test_nothing_heavy_is_imported_before_the_registration"],
     ),
     Promise(
-        "The init waits for the prefetch, at most 2 s from the registration on.",
+        "Lambda's init phase waits for the prefetch, at most 2 s after the registration.",
         Mutation("Lifecycle._wait_for_prefetch", "None if is_required else seconds_left", "None"),
         ["test_a_prefetch_that_hangs_does_not_hold_the_init"],
     ),
@@ -441,7 +441,7 @@ PROCESS = (
         ["test_the_next_event_has_no_time_out"],
     ),
     Promise(
-        "It is never asked for again at once: after each failure the pause doubles.",
+        "After each failure of `/event/next` the pause before the next try doubles.",
         Mutation("ExtensionsApi.wait_for_shutdown", "min(pause * 2, MAX_RETRY_SECONDS)", "first_pause"),
         ["test_the_pause_between_two_tries_doubles"],
     ),
@@ -454,22 +454,22 @@ PROCESS = (
         ],
     ),
     Promise(
-        "After SHUTDOWN it ends at once, whatever still runs.",
+        "After SHUTDOWN the process ends at once, whatever still runs.",
         Mutation("extension.start:main", "os._exit(code)", "sys.exit(code)"),
         ["test_a_thread_that_hangs_does_not_hold_the_end"],
     ),
     Promise(
-        "No signal but SIGTERM, SIGINT and SIGKILL ends it.",
+        "Only SIGTERM, SIGINT and SIGKILL end the process.",
         Mutation("survive_signals", "_signal.SIG_IGN if number in FAULTS else note", "_signal.SIG_DFL"),
         ["test_no_other_signal_ends_the_extension", "test_no_other_signal_ends_serve"],
     ),
     Promise(
-        "`serve` ends within its grace period, whatever thread hangs.",
+        "`serve` ends within its grace period, even if a thread hangs.",
         Mutation("serve:run", "os._exit(code)", "sys.exit(code)"),
         ["test_serve_ends_at_once_where_nobody_waits_for_an_answer"],
     ),
     Promise(
-        "`API_TIMEOUT` bounds the exec wrapper, also where the extension is stopped.",
+        "`API_TIMEOUT` bounds the exec wrapper, even if the extension is stopped.",
         Mutation(
             "wrapper:_ask_extension",
             "max(moment - time.monotonic(), 0.001)",
@@ -479,43 +479,43 @@ PROCESS = (
     ),
     # Meanwhile.
     Promise(
-        "Credentials that have expired are asked for again.",
+        "Expired credentials are fetched again.",
         Mutation("SignedCalls.make", "not self._provider.reject(credentials)", "True"),
         ["test_container_credentials_that_expired_are_asked_for_again"],
     ),
     Promise(
-        "Credentials that expire are renewed when botocore would renew them, by one request.",
+        "Credentials are renewed when botocore would renew them, by one request.",
         Mutation("RenewedCredentials._get_valid", "left < ADVISORY_SECONDS", "left < 0"),
         ["test_they_are_renewed_when_botocore_renews_them", "test_many_callers_cause_one_request"],
     ),
     Promise(
-        "Credentials that were rotated are read again at once; the caller notices nothing.",
+        "Rotated credentials are read again at once; the caller does not notice.",
         Mutation("SignedCalls.make", "newer == credentials", "True"),
         ["test_credentials_that_were_rotated_are_read_again_at_once"],
     ),
     Promise(
-        "The timer refreshes what is due without any request, and survives any error.",
+        "The timer refreshes what is due without a request, and survives any error.",
         Mutation("refresh_when_due", "cache.refresh_due()", "pass"),
         ["test_a_refresh_comes_by_itself_before_the_value_expires", "test_the_timer_survives_an_error_of_ours"],
     ),
     # What shows.
     Promise(
-        "At INFO one line for each refresh that changed a version, and none for one that did not.",
+        "At INFO, a refresh is logged only if it changed the version.",
         Mutation("Fetcher._keep_value", "logging.INFO if changed or recovered else logging.DEBUG", "logging.INFO"),
         ["test_only_what_matters_is_logged_at_info"],
     ),
     Promise(
-        "No name of a secret is in a metric unless asked for.",
+        "No metric names a secret unless configured.",
         Mutation("Emf.write", "self._by_secret", "True"),
         ["test_no_line_names_a_secret_unless_asked_for"],
     ),
     Promise(
-        "The value of a secret is in no repr.",
+        "No Python `repr` shows the value of a secret.",
         Mutation("Confidential.__repr__", "name != self.HIDDEN", "True"),
         ["test_repr_shows_everything_but_the_value"],
     ),
     Promise(
-        "Of an error only the type and the place are logged.",
+        "Of an unexpected error, only the type and the place are logged.",
         Mutation(
             "describe_error",
             '{"error": type(error).__name__, "at": place}',
@@ -524,12 +524,12 @@ PROCESS = (
         ["test_of_an_error_only_type_and_place_show"],
     ),
     Promise(
-        "Nobody waits for a log line that nobody takes.",
+        "A full log pipe delays no caller.",
         Mutation("_StandardOutput._write", "not _is_writable(0 if self._dropped else FULL_PIPE_MILLISECONDS)", "False"),
         ["test_a_pipe_that_nobody_empties_is_not_waited_for"],
     ),
     Promise(
-        "Nobody but root can look into the memory of the process.",
+        "Only root can read the memory of the process.",
         Mutation("set_limits", "_make_undumpable()", "pass"),
         ["test_the_functions_own_code_cannot_look_into_the_extension"],
     ),
@@ -545,10 +545,5 @@ PROMISES = [promise for part in PARTS.values() for promise in part]
 
 
 def table() -> str:
-    """Return the promises as the table of docs/reliability.md."""
-    lines = ["| part | promise | proven by |", "| --- | --- | --- |"]
-    for part, promises in PARTS.items():
-        for promise in promises:
-            tests = ", ".join(f"`{test}`" for test in promise.tests)
-            lines.append(f"| {part} | {promise.text} | {tests} |")
-    return "\n".join(lines) + "\n"
+    """Return the promises as the lists of docs/reliability.md."""
+    return "\n".join(f"{part}:\n\n" + "".join(f"- {promise.text}\n" for promise in PARTS[part]) for part in PARTS)

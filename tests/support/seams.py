@@ -1,5 +1,5 @@
 """
-The seams: what may fail inside, one after the other, and what then happens. docs/reliability.md has them as a table.
+The seams: what may fail inside, one after the other, and what then happens. docs/reliability.md counts them.
 
 Each breaks a process of its own, from its first line on: see `breaking` for how, and test_never_dies.py for the rule.
 """
@@ -15,7 +15,7 @@ class Callers(Enum):
     SERVED = "their secrets"
     HEALED = "an error, then their secrets"
     LAST_RESORT = "503 at once"
-    REFUSED = "an error for this, no more"
+    REFUSED = "an error for this request only"
     UNHEARD = "no connection"
 
 
@@ -72,7 +72,7 @@ IMPORTS = (
     _import("json", "MemoryError", LAST_RESORT, INTERNAL, "logs"),
     _import("socket", "ImportError", UNHEARD, *EXTENSION, "ImportError"),
     Seam(
-        "the import of the last resort too",
+        "the import of the fallback too",
         UNHEARD,
         (*EXTENSION, "MemoryError"),
         "b.import_raises('secrets_cache.extension.lifecycle', ImportError(b.CANARY)); "

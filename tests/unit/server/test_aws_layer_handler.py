@@ -14,7 +14,9 @@ from tests.support.aws_layer_table import BINARY, GOOD, PARAMETER, ROLE, ROWS, S
 from tests.support.aws_listener import listeners, request, send
 from tests.support.fakes import CANARY
 from tests.support.http_server import LayerSetup, layer_request
+from tests.support.pages import ROOT
 from tests.support.upstream import ACCESS_DENIED, HANG, INTERNAL, REGION, RESET, THROTTLED, Answer, Call, arn_of
+from tools.mutation import locate
 
 TOKENS = ("AWS_TOKEN", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 
@@ -59,6 +61,13 @@ def test_the_page_has_the_tables():
     page = aws_layer_table.PAGE.read_text(encoding="utf-8")
 
     assert aws_layer_table.written(page) == page
+
+
+def test_each_rule_names_tests_that_exist():
+    """Rules that no single request shows are proved by other tests."""
+    rules = {**aws_layer_table.RULES, **aws_layer_table.VARIABLES}
+
+    assert all(locate(test, ROOT / "tests").exists() for tests in rules.values() for test in tests)
 
 
 async def test_an_answer_of_405_says_what_is_allowed(aws):
