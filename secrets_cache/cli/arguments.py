@@ -21,6 +21,10 @@ class Usage(Exception):
     """Each argument is well formed, but together they make no sense."""
 
 
+class CannotRun(Exception):
+    """The command cannot do what it is asked to; the text says why."""
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser; its result names the command's module as `command`."""
     parser = argparse.ArgumentParser(
@@ -32,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"secrets-cache {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
 
-    for add in (_add_serve, _add_check, _add_policy, _add_get, _add_health, _add_version, _add_completion):
+    for add in (_add_serve, _add_check, _add_policy, _add_get, _add_run, _add_health, _add_version, _add_completion):
         add(commands)
     return parser
 
@@ -85,6 +89,14 @@ def _add_get(commands: Commands) -> None:
     get.add_argument("--refresh", action="store_true", help="fetch the value again, even if it is cached")
     _add_config(get)
     _add_url(get)
+
+
+def _add_run(commands: Commands) -> None:
+    run = _add_command(commands, "run", "set environment variables from secrets, and become a command")
+    # argparse leaves out the --, without which it would read the command's options as its own.
+    run.usage = "secrets-cache run [-h] [options] -- COMMAND [ARGUMENT ...]"
+    _add_config(run)
+    run.add_argument("arguments", metavar="COMMAND", nargs="+", help="the command and its arguments, after --")
 
 
 def _add_health(commands: Commands) -> None:

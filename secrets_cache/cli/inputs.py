@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from secrets_cache.cli.arguments import Usage
+from secrets_cache.cli.arguments import CannotRun, Usage
 from secrets_cache.config import Config
 from secrets_cache.loading import parse_config
 from secrets_cache.system.files import ConfigFile, read_config
@@ -18,6 +18,12 @@ def read_configuration(given: argparse.Namespace, environ: Mapping[str, str]) ->
     """Return the file, and the configuration that the file and `environ` give together."""
     file = read_config(os.environ, given.config)
     return file, parse_config(file, environ)
+
+
+def require_named_file(file: ConfigFile, given: argparse.Namespace) -> None:
+    """Raise `CannotRun` if the command line names a file that does not exist."""
+    if given.config and not file.exists:
+        raise CannotRun(f"--config {given.config}: no such file")
 
 
 def read_function_variables(name: str) -> dict[str, str]:

@@ -26,6 +26,11 @@ def resolve_standalone(environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
     """
     config = parse_config(read_config(environ), environ)
     start_log(config)
+    return resolve_configured(config, environ)
+
+
+def resolve_configured(config: Config, environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
+    """As `resolve_standalone`, with a configuration that has been read."""
     if config.strict and config.problems:
         raise VariablesFailed("the configuration has problems, and SECRETS_CACHE_STRICT is set")
     # Not asyncio.run: its end waits for threads.
