@@ -12,6 +12,7 @@ from secrets_cache.system.files import DEFAULT_ROOT
 
 GRACE_SECONDS = 5.0
 MAX_GRACE_SECONDS = 24 * 3600
+MAX_PORT = 65535
 SHELLS = ("bash", "zsh", "fish")
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
@@ -44,6 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_serve(commands: Commands) -> None:
     serve = _add_command(commands, "serve", "serve secrets and parameters over HTTP until SIGTERM or SIGINT")
     _add_config(serve)
+    serve.add_argument("--port", type=_parse_port, metavar="PORT", help="the port; default: the configured one")
     serve.add_argument(
         "--grace",
         type=_parse_grace,
@@ -139,6 +141,13 @@ def _add_file(command: argparse.ArgumentParser, option: str, text: str) -> None:
 def _add_url(command: argparse.ArgumentParser) -> None:
     text = "the server's URL; default: this machine and the configured port"
     command.add_argument("--url", metavar="URL", default="", help=text)
+
+
+def _parse_port(text: str) -> int:
+    port = int(text) if text.isdecimal() else 0
+    if not 1 <= port <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: 1 to {MAX_PORT}")
+    return port
 
 
 def _parse_grace(text: str) -> float:

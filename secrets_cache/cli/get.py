@@ -17,7 +17,7 @@ from contextlib import aclosing
 from urllib.parse import quote, urlencode
 
 from secrets_cache.cli.client import OK, Answer, NoServer, ask
-from secrets_cache.cli.inputs import read_configuration, silence_logs
+from secrets_cache.cli.inputs import read_existing_configuration, silence_logs
 from secrets_cache.cli.terminal import print_error
 from secrets_cache.config import Config
 from secrets_cache.system.files import ConfigFile
@@ -26,7 +26,7 @@ from secrets_cache.system.files import ConfigFile
 def run(given: argparse.Namespace) -> int:
     """Write one value."""
     silence_logs()
-    file, config = read_configuration(given, os.environ)
+    file, config = read_existing_configuration(given, os.environ)
     target = _make_target(given)
     try:
         answer = ask(given.url, target, config)

@@ -20,10 +20,12 @@ def read_configuration(given: argparse.Namespace, environ: Mapping[str, str]) ->
     return file, parse_config(file, environ)
 
 
-def require_named_file(file: ConfigFile, given: argparse.Namespace) -> None:
-    """Raise `CannotRun` if the command line names a file that does not exist."""
+def read_existing_configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:
+    """Return what `read_configuration` does. Raises `CannotRun` if `--config` names a file that does not exist."""
+    file, config = read_configuration(given, environ)
     if given.config and not file.exists:
         raise CannotRun(f"--config {given.config}: no such file")
+    return file, config
 
 
 def read_function_variables(name: str) -> dict[str, str]:

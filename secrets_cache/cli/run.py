@@ -9,7 +9,7 @@ Values go from AWS to `execve`: through no shell, no file, no argument and no lo
 import argparse
 import os
 
-from secrets_cache.cli.inputs import read_configuration, require_named_file
+from secrets_cache.cli.inputs import read_existing_configuration
 from secrets_cache.cli.log_lines import log_in_words
 from secrets_cache.cli.terminal import print_error
 from secrets_cache.errors import VariablesFailed
@@ -20,9 +20,8 @@ def run(given: argparse.Namespace) -> int:
     """Become the command; return 1 if that fails."""
     environ = read_original_environ()
     decoded = {os.fsdecode(name): os.fsdecode(value) for name, value in environ.items()}
-    file, config = read_configuration(given, decoded)
-    require_named_file(file, given)
-    log_in_words("WARNING")
+    _, config = read_existing_configuration(given, decoded)
+    log_in_words("WARNING", print_error)
     for problem in config.problems:
         print_error(str(problem))
     # Slow to import.

@@ -23,15 +23,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from secrets_cache.app import Application, run_application
-from secrets_cache.cli.inputs import read_configuration
+from secrets_cache.cli.inputs import read_existing_configuration
+from secrets_cache.cli.serve_screen import ServeScreen
 from secrets_cache.config import Config
-from secrets_cache.loading import start_log
+from secrets_cache.loading import log_problems
+from secrets_cache.system import logs
 from secrets_cache.system.limits import set_limits
 from secrets_cache.system.signals import name_signal, survive_signals
 from secrets_cache.system.sockets import bind, open_sockets
 
 logger = logging.getLogger(__name__)
 
+# What sets a port.
+PORT_SETTINGS = "--port, SECRETS_CACHE_PORT or server.port"
+AWS_PORT_SETTINGS = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT or server.aws_port"
 # For closing what is open, once the requests are answered or given up.
 CLOSING_SECONDS = 0.5
 
@@ -39,12 +44,18 @@ CLOSING_SECONDS = 0.5
 def run(given: argparse.Namespace) -> int:
     """Serve until a signal."""
     set_limits()
-    _, config = read_configuration(given, os.environ)
-    start_log(config)
+    environ = {**os.environ, "SECRETS_CACHE_PORT": str(given.port)} if given.port else os.environ
+    file, config = read_existing_configuration(given, environ)
+    screen = ServeScreen(file) if sys.stdout.isatty() else None
+    if screen is None:
+        logs.configure(config.log_level)
+    else:
+        screen.start_log(config)
+    log_problems(config)
     if config.strict and config.problems:
         return 1
     survive_signals(_do_nothing)
-    code = asyncio.new_event_loop().run_until_complete(_serve_until_signal(config, given.grace))
+    code = asyncio.new_event_loop().run_until_complete(_serve_until_signal(config, given.grace, screen))
     # Not asyncio.run, and not the interpreter's own end: both wait for threads, and a name server may hold one.
     sys.stdout.flush()
     os._exit(code)
@@ -93,12 +104,15 @@ def _end_within(seconds: float) -> None:
     timer.start()
 
 
-async def _serve_until_signal(config: Config, grace_seconds: float) -> int:
+async def _serve_until_signal(config: Config, grace_seconds: float, screen: ServeScreen | None) -> int:
     # One port for both protocols is bound once, and speaks both.
     is_second = bool(config.aws_port) and not config.is_port_shared
-    sockets, aws_sockets = _listen(config.port), _listen(config.aws_port) if is_second else []
+    sockets = _listen(config.port, PORT_SETTINGS)
+    aws_sockets = _listen(config.aws_port, AWS_PORT_SETTINGS) if is_second else []
     if not sockets or (is_second and not aws_sockets):
         return 1
+    if screen is not None:
+        screen.show_start(config)
     signals = _Signals(grace_seconds)
     async with run_application(
         config, sockets=sockets, aws_sockets=aws_sockets, environ=os.environ, metrics=True
@@ -108,7 +122,7 @@ async def _serve_until_signal(config: Config, grace_seconds: float) -> int:
         if not signals.first.is_set():
             if config.strict and app.list_missing():
                 return 1
-            _report_ready(config, app)
+            _report_ready(config, app, screen)
         await signals.first.wait()
         notify(os.environ, "STOPPING=1")
         draining = asyncio.ensure_future(app.drain(grace_seconds))
@@ -119,11 +133,12 @@ async def _serve_until_signal(config: Config, grace_seconds: float) -> int:
     return 0
 
 
-def _listen(port: int) -> list[socket.socket]:
+def _listen(port: int, settings: str) -> list[socket.socket]:
     """Return the sockets that listen on a port; none if the port cannot be bound."""
     descriptors, errors = bind(port)
     for error in errors:
-        logger.error("server.not_listening", {"port": port, "reason": error.strerror})
+        advice = f"choose another port: {settings}"
+        logger.error("server.not_listening", {"port": port, "reason": error.strerror, "advice": advice})
     return open_sockets(descriptors)
 
 
@@ -136,11 +151,13 @@ async def _wait_for_first(event: asyncio.Event, other: "asyncio.Future[None]") -
     await asyncio.gather(waiting, return_exceptions=True)
 
 
-def _report_ready(config: Config, app: Application) -> None:
+def _report_ready(config: Config, app: Application, screen: ServeScreen | None) -> None:
     reports = app.cache.report()
     failed = sum(report.error is not None for report in reports)
     ports = {"port": config.port, **({"aws_port": config.aws_port} if config.aws_port else {})}
     logger.info("serve.ready", {**ports, "secrets": len(reports), "failed": failed})
+    if screen is not None:
+        screen.show_ready(config, reports)
     notify(os.environ, f"READY=1\nSTATUS={len(reports)} secrets, {failed} of them failed")
 
 

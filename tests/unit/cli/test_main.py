@@ -19,6 +19,8 @@ from tests.support.command_line import commands_of
         (["serve", "--conf", "x"], "unrecognized arguments: --conf x"),
         (["serve", "--grace", "-1"], "--grace: "),
         (["serve", "--grace", "soon"], "--grace: found 'soon'; allowed: 0 to 86400 seconds"),
+        (["serve", "--port", "0"], "--port: found '0'; allowed: 1 to 65535"),
+        (["serve", "--port", "http"], "--port: found 'http'; allowed: 1 to 65535"),
         (["get"], "required: NAME"),
         (["run"], "required: COMMAND"),
         (["run", "psql", "--port", "1"], "unrecognized arguments: --port"),
