@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# What a running process can change. Ports and tokens belong to the servers, time limits of fetches to the source.
+CHANGEABLE = (
+    *("secrets", "parameters", "env", "allow", "strict", "problems", "adjusted"),
+    *("ttl", "refresh_ahead", "stale_while_revalidate", "stale_if_error"),
+)
 # After an internal error in the timer, which may come again at once.
 PAUSE_SECONDS = 1.0
 TOKEN_FILE = "file://"  # noqa: S105 - not a token, but how AWS's agent names a file with one
@@ -67,6 +72,20 @@ class Application:
     def list_problems(self) -> list[str]:
         """Return one sentence for each problem of the configuration, and for each required secret that is missing."""
         return [*map(str, self._config.problems), *self.list_missing()]
+
+    async def reconfigure(self, config: Config) -> list[str]:
+        """
+        Serve another configuration; return once what is new in it has been tried.
+
+        Returns:
+            The settings that differ, and take effect only in a new process.
+        """
+        differing = [name for name in config._fields if getattr(config, name) != getattr(self._config, name)]
+        changeable = {name: getattr(config, name) for name in CHANGEABLE}
+        self._config = self._config._replace(**changeable)
+        self.cache.reconfigure(listed=self._config.entries(), allow=self._config.allow, policy=self._config.freshness())
+        await _prefetch_and_report(self._config, self.cache)
+        return [name for name in differing if name not in CHANGEABLE]
 
     async def drain(self, seconds: float) -> None:
         """Stop accepting connections; return when all requests are answered, or after `seconds`."""

@@ -2,13 +2,14 @@
 `secrets-cache serve`: the server without the Extensions API.
 
     bind -> serve, prefetch -> ready -> a signal: accept no more connections, finish open requests -> exit
+                                     -> SIGHUP: read the configuration again
 
 Rules
 -----
 1. If it cannot serve, it exits with 1 at once: outside Lambda, a supervisor starts it again.
 2. After the first signal, open requests have the grace period to finish; a second signal ends it at once. Nothing
    that hangs delays that: no thread is waited for, and closing has a time limit.
-3. Only SIGTERM and SIGINT end it.
+3. Only SIGTERM and SIGINT end it. SIGHUP changes what it serves, and no request under way notices.
 """
 
 import argparse
@@ -19,13 +20,16 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secrets_cache.app import Application, run_application
 from secrets_cache.cli.inputs import read_existing_configuration
+from secrets_cache.cli.reload import reload
 from secrets_cache.cli.serve_screen import ServeScreen
 from secrets_cache.config import Config
+from secrets_cache.core.results import EntryReport
 from secrets_cache.loading import log_problems
 from secrets_cache.system import logs
 from secrets_cache.system.limits import set_limits
@@ -55,7 +59,8 @@ def run(given: argparse.Namespace) -> int:
     if config.strict and config.problems:
         return 1
     survive_signals(_do_nothing)
-    code = asyncio.new_event_loop().run_until_complete(_serve_until_signal(config, given.grace, screen))
+    serving = _serve_until_signal(config, given, environ, screen)
+    code = asyncio.new_event_loop().run_until_complete(serving)
     # Not asyncio.run, and not the interpreter's own end: both wait for threads, and a name server may hold one.
     sys.stdout.flush()
     os._exit(code)
@@ -67,7 +72,9 @@ def _do_nothing(*_: object) -> None:
 
 class _Signals:
     """
-    Two events: the first signal to stop sets `first`, the next one `second`. Every other signal is logged, once.
+    Three events: the first signal to stop sets `first`, the next one `second`; SIGHUP sets `hangup`.
+
+    Every other signal is logged, once.
 
     Args:
         grace_seconds: The process ends this long after the first signal, and `CLOSING_SECONDS`, whatever hangs.
@@ -76,12 +83,14 @@ class _Signals:
     def __init__(self, grace_seconds: float) -> None:
         self.first = asyncio.Event()
         self.second = asyncio.Event()
+        self.hangup = asyncio.Event()
         self._grace_seconds = grace_seconds
         self._noted: set[int] = set()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._receive)
         survive_signals(lambda number, _: loop.call_soon_threadsafe(self._note, number))
+        loop.add_signal_handler(signal.SIGHUP, self.hangup.set)
 
     def _receive(self) -> None:
         if self.first.is_set():
@@ -104,7 +113,9 @@ def _end_within(seconds: float) -> None:
     timer.start()
 
 
-async def _serve_until_signal(config: Config, grace_seconds: float, screen: ServeScreen | None) -> int:
+async def _serve_until_signal(
+    config: Config, given: argparse.Namespace, environ: Mapping[str, str], screen: ServeScreen | None
+) -> int:
     # One port for both protocols is bound once, and speaks both.
     is_second = bool(config.aws_port) and not config.is_port_shared
     sockets = _listen(config.port, PORT_SETTINGS)
@@ -113,24 +124,48 @@ async def _serve_until_signal(config: Config, grace_seconds: float, screen: Serv
         return 1
     if screen is not None:
         screen.show_start(config)
-    signals = _Signals(grace_seconds)
-    async with run_application(
-        config, sockets=sockets, aws_sockets=aws_sockets, environ=os.environ, metrics=True
-    ) as app:
+    signals = _Signals(given.grace)
+    async with run_application(config, sockets=sockets, aws_sockets=aws_sockets, environ=environ, metrics=True) as app:
         if app.prefetching is not None:
             await _wait_for_first(signals.first, app.prefetching)
         if not signals.first.is_set():
             if config.strict and app.list_missing():
                 return 1
             _report_ready(config, app, screen)
+        reloading = asyncio.create_task(_reload_at_hangup(signals.hangup, given, environ, app, screen))
         await signals.first.wait()
         notify(os.environ, "STOPPING=1")
-        draining = asyncio.ensure_future(app.drain(grace_seconds))
+        draining = asyncio.ensure_future(app.drain(given.grace))
         await _wait_for_first(signals.second, draining)
-        draining.cancel()
-        await asyncio.gather(draining, return_exceptions=True)
+        for task in (reloading, draining):
+            task.cancel()
+        await asyncio.gather(reloading, draining, return_exceptions=True)
         logger.info("serve.stopped", app.cache.counts.as_fields())
     return 0
+
+
+async def _reload_at_hangup(
+    hangup: asyncio.Event,
+    given: argparse.Namespace,
+    environ: Mapping[str, str],
+    app: Application,
+    screen: ServeScreen | None,
+) -> None:
+    """Read the configuration again at each SIGHUP, until cancelled. Several that arrive meanwhile are one."""
+    while True:
+        await hangup.wait()
+        hangup.clear()
+        # sd_notify(3): systemd waits for the next READY=1.
+        notify(environ, f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        config = None
+        try:
+            config = await reload(given, environ, app)
+        except Exception as error:  # noqa: BLE001 - what is served goes on, and the next SIGHUP may do better
+            logger.error("internal.error", {"where": "reload", **logs.describe_error(error)})  # noqa: TRY400
+        reports = app.cache.report()
+        _notify_ready(environ, reports)
+        if screen is not None and config is not None:
+            screen.show_ready(config, reports)
 
 
 def _listen(port: int, settings: str) -> list[socket.socket]:
@@ -158,7 +193,12 @@ def _report_ready(config: Config, app: Application, screen: ServeScreen | None) 
     logger.info("serve.ready", {**ports, "secrets": len(reports), "failed": failed})
     if screen is not None:
         screen.show_ready(config, reports)
-    notify(os.environ, f"READY=1\nSTATUS={len(reports)} secrets, {failed} of them failed")
+    _notify_ready(os.environ, reports)
+
+
+def _notify_ready(environ: Mapping[str, str], reports: Sequence[EntryReport]) -> None:
+    failed = sum(report.error is not None for report in reports)
+    notify(environ, f"READY=1\nSTATUS={len(reports)} secrets, {failed} of them failed")
 
 
 def notify(environ: Mapping[str, str], state: str) -> None:
