@@ -13,6 +13,7 @@ from secrets_cache.system.files import DEFAULT_ROOT
 GRACE_SECONDS = 5.0
 MAX_GRACE_SECONDS = 24 * 3600
 MAX_PORT = 65535
+FORMATS = ("text", "json", "env", "shell")
 SHELLS = ("bash", "zsh", "fish")
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
@@ -81,8 +82,15 @@ def _add_policy(commands: Commands) -> None:
 
 
 def _add_get(commands: Commands) -> None:
-    get = _add_command(commands, "get", "print one value, byte for byte")
-    get.add_argument("name", metavar="NAME", help="a name from the configuration, or an ARN")
+    get = _add_command(commands, "get", "print one value, byte for byte, or several in one of three formats")
+    get.add_argument("names", metavar="NAME", nargs="+", help="a name from the configuration, or an ARN")
+    get.add_argument(
+        "--format",
+        metavar="FORMAT",
+        choices=FORMATS,
+        default=FORMATS[0],
+        help="text: one value as it is; json: an object; env: NAME=value lines; shell: export lines; default: text",
+    )
     get.add_argument("--key", metavar="KEY", help="one top-level key of a JSON secret, or a JSON pointer such as /a/b")
     get.add_argument(
         "--version-stage", metavar="STAGE", help="a staging label such as AWSPREVIOUS; or a parameter's label"
