@@ -23,7 +23,7 @@ from secrets_cache.config.environment import uses_fast_paths
 from secrets_cache.core.cache import MAX_UNLISTED, Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.results import EntryReport
-from secrets_cache.core.source import Source
+from secrets_cache.core.source import OpenableSource, Source
 from secrets_cache.server import NativeHandler, Server
 from secrets_cache.system.clock import SystemClock, random_fraction
 from secrets_cache.system.files import read_token
@@ -93,7 +93,7 @@ class Application:
 
 
 @contextlib.asynccontextmanager
-async def run_application(
+async def run_application(  # noqa: PLR0913 - all of the outside world
     config: Config,
     *,
     sockets: Sequence[socket.socket],
@@ -102,6 +102,7 @@ async def run_application(
     channel: Sequence[socket.socket] = (),
     clock: Clock | None = None,
     metrics: bool = False,
+    source: OpenableSource | None = None,
 ) -> AsyncIterator[Application]:
     """
     Serve what `config` lists while the context lasts. On entry the prefetch has started, but not ended.
@@ -114,11 +115,12 @@ async def run_application(
         channel: Listen for the exec wrapper.
         clock: None for the machine's.
         metrics: Whether `/metrics` is served.
+        source: Where secrets come from; None for AWS.
     """
     clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        source = await stack.enter_async_context(build_source(config, environ, clock))
-        cache = build_cache(config, source, clock, own_region=environ.get("AWS_REGION", ""))
+        opened = await stack.enter_async_context(source or build_source(config, environ, clock))
+        cache = build_cache(config, opened, clock, own_region=environ.get("AWS_REGION", ""))
         stack.push_async_callback(cache.aclose)
         emf = _attach_emf(config, cache, environ, clock) if config.metrics is Metrics.EMF else None
         application = Application(config, cache)

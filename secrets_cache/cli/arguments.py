@@ -46,6 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_serve(commands: Commands) -> None:
     serve = _add_command(commands, "serve", "serve secrets and parameters over HTTP until SIGTERM or SIGINT")
     _add_config(serve)
+    _add_from_file(serve)
     serve.add_argument("--port", type=_parse_port, metavar="PORT", help="the port; default: the configured one")
     serve.add_argument(
         "--grace",
@@ -98,6 +99,7 @@ def _add_get(commands: Commands) -> None:
     get.add_argument("--version-id", metavar="ID", help="the id of a version; or a parameter's version number")
     get.add_argument("--refresh", action="store_true", help="fetch the value again, even if it is cached")
     _add_config(get)
+    _add_from_file(get)
     _add_url(get)
 
 
@@ -106,6 +108,7 @@ def _add_run(commands: Commands) -> None:
     # argparse leaves out the --, without which it would read the command's options as its own.
     run.usage = "secrets-cache run [-h] [options] -- COMMAND [ARGUMENT ...]"
     _add_config(run)
+    _add_from_file(run)
     run.add_argument("arguments", metavar="COMMAND", nargs="+", help="the command and its arguments, after --")
 
 
@@ -133,6 +136,11 @@ def _add_command(commands: Commands, name: str, text: str) -> argparse.ArgumentP
 def _add_config(command: argparse.ArgumentParser) -> None:
     default = f"default: $SECRETS_CACHE_CONFIG, else config.yaml in $LAMBDA_TASK_ROOT or {DEFAULT_ROOT}"
     _add_file(command, "--config", f"the configuration file; {default}")
+
+
+def _add_from_file(command: argparse.ArgumentParser) -> None:
+    text = "a file of names and values, YAML or JSON, to be used instead of AWS; for development"
+    _add_file(command, "--from-file", text)
 
 
 def _add_environment(command: argparse.ArgumentParser, default: str) -> None:

@@ -34,6 +34,8 @@ def run(given: argparse.Namespace) -> int:
     silence_logs()
     if given.format == TEXT and len(given.names) > 1:
         raise Usage("--format text is for one NAME; allowed for several: json, env, shell")
+    if given.from_file and given.url:
+        raise Usage("--from-file and --url name two places; allowed: one of them")
     file, config = read_existing_configuration(given, os.environ)
     answers = _ask_for_all(given, file, config)
     failed = {name: answer for name, answer in answers.items() if answer.status != OK}
@@ -58,7 +60,9 @@ def _ask_for_all(given: argparse.Namespace, file: ConfigFile, config: Config) ->
     """Return the answer for each name: from the server that runs, else as it would answer."""
     targets = {name: _make_target(given, name) for name in given.names}
     try:
-        return {name: ask(given.url, target, config) for name, target in targets.items()}
+        # A running server has the values of AWS.
+        if not given.from_file:
+            return {name: ask(given.url, target, config) for name, target in targets.items()}
     except NoServer as reason:
         if given.url:
             raise CannotRun(str(reason)) from None
@@ -66,7 +70,7 @@ def _ask_for_all(given: argparse.Namespace, file: ConfigFile, config: Config) ->
         print_error(str(problem))
     from secrets_cache.cli.event_loop import run_to_end  # noqa: PLC0415 - slow to import, as `_fetch_all`
 
-    return run_to_end(_fetch_all(_narrow(config, file, given.names), targets))
+    return run_to_end(_fetch_all(_narrow(config, file, given.names), targets, given.from_file))
 
 
 def _make_target(given: argparse.Namespace, name: str) -> str:
@@ -93,15 +97,17 @@ def _narrow(config: Config, file: ConfigFile, names: Collection[str]) -> Config:
     return config._replace(secrets=secrets, parameters=parameters)
 
 
-async def _fetch_all(config: Config, targets: Mapping[str, str]) -> dict[str, Answer]:
+async def _fetch_all(config: Config, targets: Mapping[str, str], from_file: str) -> dict[str, Answer]:
     # Slow to import, and only needed without a server.
     from secrets_cache.app import build_cache, build_source  # noqa: PLC0415
+    from secrets_cache.cli.file_source import open_file_source  # noqa: PLC0415
     from secrets_cache.server import NativeHandler, Request  # noqa: PLC0415
     from secrets_cache.system.clock import SystemClock  # noqa: PLC0415
 
     clock = SystemClock()
     answers = {}
-    async with build_source(config, os.environ, clock) as source, aclosing(build_cache(config, source, clock)) as cache:
+    unopened = open_file_source(from_file) or build_source(config, os.environ, clock)
+    async with unopened as source, aclosing(build_cache(config, source, clock)) as cache:
         handler = NativeHandler(cache=cache, tokens=None, list_problems=tuple, clock=clock)
         for name, target in targets.items():
             response = await handler.handle(Request(method="GET", target=target, hosts=["localhost"]))

@@ -17,7 +17,11 @@ from secrets_cache.system.files import ConfigFile, read_config
 def read_configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:
     """Return the file, and the configuration that the file and `environ` give together."""
     file = read_config(os.environ, given.config)
-    return file, parse_config(file, environ)
+    config = parse_config(file, environ)
+    if getattr(given, "from_file", "") and not (file.exists or config.listed or config.allow):
+        # A file for development needs no second one that lists its names.
+        config = config._replace(allow=("*",))
+    return file, config
 
 
 def read_existing_configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:

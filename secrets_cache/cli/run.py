@@ -25,10 +25,11 @@ def run(given: argparse.Namespace) -> int:
     for problem in config.problems:
         print_error(str(problem))
     # Slow to import.
+    from secrets_cache.cli.file_source import open_file_source  # noqa: PLC0415
     from secrets_cache.variables.standalone import resolve_configured  # noqa: PLC0415
 
     try:
-        values = resolve_configured(config, decoded)
+        values = resolve_configured(config, decoded, open_file_source(given.from_file))
         merged = {name: value for name, value in {**environ, **values}.items() if value is not None}
         execute([os.fsencode(argument) for argument in given.arguments], merged)
     except VariablesFailed as error:

@@ -25,11 +25,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secrets_cache.app import Application, run_application
+from secrets_cache.cli.file_source import open_file_source
 from secrets_cache.cli.inputs import read_existing_configuration
 from secrets_cache.cli.reload import reload
 from secrets_cache.cli.serve_screen import ServeScreen
 from secrets_cache.config import Config
 from secrets_cache.core.results import EntryReport
+from secrets_cache.core.source import OpenableSource
 from secrets_cache.loading import log_problems
 from secrets_cache.system import logs
 from secrets_cache.system.limits import set_limits
@@ -50,7 +52,8 @@ def run(given: argparse.Namespace) -> int:
     set_limits()
     environ = {**os.environ, "SECRETS_CACHE_PORT": str(given.port)} if given.port else os.environ
     file, config = read_existing_configuration(given, environ)
-    screen = ServeScreen(file) if sys.stdout.isatty() else None
+    source = open_file_source(given.from_file)
+    screen = ServeScreen(file, given.from_file) if sys.stdout.isatty() else None
     if screen is None:
         logs.configure(config.log_level)
     else:
@@ -59,7 +62,7 @@ def run(given: argparse.Namespace) -> int:
     if config.strict and config.problems:
         return 1
     survive_signals(_do_nothing)
-    serving = _serve_until_signal(config, given, environ, screen)
+    serving = _serve_until_signal(config, given, environ, screen, source)
     code = asyncio.new_event_loop().run_until_complete(serving)
     # Not asyncio.run, and not the interpreter's own end: both wait for threads, and a name server may hold one.
     sys.stdout.flush()
@@ -114,7 +117,11 @@ def _end_within(seconds: float) -> None:
 
 
 async def _serve_until_signal(
-    config: Config, given: argparse.Namespace, environ: Mapping[str, str], screen: ServeScreen | None
+    config: Config,
+    given: argparse.Namespace,
+    environ: Mapping[str, str],
+    screen: ServeScreen | None,
+    source: OpenableSource | None,
 ) -> int:
     # One port for both protocols is bound once, and speaks both.
     is_second = bool(config.aws_port) and not config.is_port_shared
@@ -125,7 +132,9 @@ async def _serve_until_signal(
     if screen is not None:
         screen.show_start(config)
     signals = _Signals(given.grace)
-    async with run_application(config, sockets=sockets, aws_sockets=aws_sockets, environ=environ, metrics=True) as app:
+    async with run_application(
+        config, sockets=sockets, aws_sockets=aws_sockets, environ=environ, metrics=True, source=source
+    ) as app:
         if app.prefetching is not None:
             await _wait_for_first(signals.first, app.prefetching)
         if not signals.first.is_set():

@@ -21,9 +21,11 @@ class ServeScreen:
 
     Args:
         file: The configuration file.
+        from_file: The file that stands for AWS; empty for AWS itself.
     """
 
-    def __init__(self, file: ConfigFile) -> None:
+    def __init__(self, file: ConfigFile, from_file: str) -> None:
+        self._from_file = from_file
         self._screen = Screen(sys.stdout)
         self._file = file.path if file.exists else f"{file.path} (no such file)"
 
@@ -34,10 +36,12 @@ class ServeScreen:
     def show_start(self, config: Config) -> None:
         """Show what is going to be fetched."""
         count = len(config.listed)
+        if self._from_file:
+            self._screen.line(f"Values come from {self._from_file}, not from AWS")
         if count:
             kinds = "secret or parameter" if count == 1 else "secrets and parameters"
             self._screen.line(f"Fetching {count} {kinds} listed in {self._file}")
-        else:
+        elif not self._from_file:
             self._screen.line(f"No secret and no parameter is listed in {self._file}", Style.BAD)
 
     def show_ready(self, config: Config, reports: Sequence[EntryReport]) -> None:
