@@ -1,5 +1,5 @@
 """
-The command line, for use outside Lambda: `serve`, `check`, `policy`, `get`, `run`, `health`, `version`, `completion`.
+The command line, for use outside Lambda. The commands are listed in `arguments`, each in a module with its name.
 
     arguments -> the parser -> the command's module -> exit code
 

@@ -38,7 +38,17 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"secrets-cache {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
 
-    for add in (_add_serve, _add_check, _add_policy, _add_get, _add_run, _add_health, _add_version, _add_completion):
+    for add in (
+        _add_serve,
+        _add_check,
+        _add_policy,
+        _add_get,
+        _add_run,
+        _add_health,
+        _add_schema,
+        _add_version,
+        _add_completion,
+    ):
         add(commands)
     return parser
 
@@ -118,6 +128,10 @@ def _add_health(commands: Commands) -> None:
     )
     _add_config(health)
     _add_url(health)
+
+
+def _add_schema(commands: Commands) -> None:
+    _add_command(commands, "schema", "print the JSON Schema of the configuration file, for editors")
 
 
 def _add_version(commands: Commands) -> None:

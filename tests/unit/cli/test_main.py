@@ -52,7 +52,7 @@ def test_every_command_has_its_module():
     """The parser knows no command that cannot run."""
     names = commands_of(make_parser())
 
-    assert {"serve", "check", "policy", "get", "run", "health", "version", "completion"} == set(names)
+    assert {"serve", "check", "policy", "get", "run", "health", "schema", "version", "completion"} == set(names)
     for name in names:
         assert callable(importlib.import_module(f"secrets_cache.cli.{name}").run)
 
