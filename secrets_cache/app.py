@@ -23,7 +23,7 @@ from secrets_cache.config.environment import uses_fast_paths
 from secrets_cache.core.cache import MAX_UNLISTED, Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.results import EntryReport
-from secrets_cache.core.source import Source
+from secrets_cache.core.source import OpenableSource, Source
 from secrets_cache.server import NativeHandler, Server
 from secrets_cache.system.clock import SystemClock, random_fraction
 from secrets_cache.system.files import read_token
@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# What a running process can change. Ports and tokens belong to the servers, time limits of fetches to the source.
+CHANGEABLE = (
+    *("secrets", "parameters", "env", "allow", "strict", "problems", "adjusted"),
+    *("ttl", "refresh_ahead", "stale_while_revalidate", "stale_if_error"),
+)
 # After an internal error in the timer, which may come again at once.
 PAUSE_SECONDS = 1.0
 TOKEN_FILE = "file://"  # noqa: S105 - not a token, but how AWS's agent names a file with one
@@ -68,13 +73,27 @@ class Application:
         """Return one sentence for each problem of the configuration, and for each required secret that is missing."""
         return [*map(str, self._config.problems), *self.list_missing()]
 
+    async def reconfigure(self, config: Config) -> list[str]:
+        """
+        Serve another configuration; return once what is new in it has been tried.
+
+        Returns:
+            The settings that differ, and take effect only in a new process.
+        """
+        differing = [name for name in config._fields if getattr(config, name) != getattr(self._config, name)]
+        changeable = {name: getattr(config, name) for name in CHANGEABLE}
+        self._config = self._config._replace(**changeable)
+        self.cache.reconfigure(listed=self._config.entries(), allow=self._config.allow, policy=self._config.freshness())
+        await _prefetch_and_report(self._config, self.cache)
+        return [name for name in differing if name not in CHANGEABLE]
+
     async def drain(self, seconds: float) -> None:
         """Stop accepting connections; return when all requests are answered, or after `seconds`."""
         await asyncio.gather(*(server.drain(seconds) for server in self.servers))
 
 
 @contextlib.asynccontextmanager
-async def run_application(
+async def run_application(  # noqa: PLR0913 - all of the outside world
     config: Config,
     *,
     sockets: Sequence[socket.socket],
@@ -83,6 +102,7 @@ async def run_application(
     channel: Sequence[socket.socket] = (),
     clock: Clock | None = None,
     metrics: bool = False,
+    source: OpenableSource | None = None,
 ) -> AsyncIterator[Application]:
     """
     Serve what `config` lists while the context lasts. On entry the prefetch has started, but not ended.
@@ -95,11 +115,12 @@ async def run_application(
         channel: Listen for the exec wrapper.
         clock: None for the machine's.
         metrics: Whether `/metrics` is served.
+        source: Where secrets come from; None for AWS.
     """
     clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        source = await stack.enter_async_context(build_source(config, environ, clock))
-        cache = build_cache(config, source, clock, own_region=environ.get("AWS_REGION", ""))
+        opened = await stack.enter_async_context(source or build_source(config, environ, clock))
+        cache = build_cache(config, opened, clock, own_region=environ.get("AWS_REGION", ""))
         stack.push_async_callback(cache.aclose)
         emf = _attach_emf(config, cache, environ, clock) if config.metrics is Metrics.EMF else None
         application = Application(config, cache)

@@ -111,10 +111,12 @@ class SecretNotFound(SecretError):
         aws_message: AWS's own message, shortened; empty if there was none.
         region: The region that was asked; empty for the function's own.
         role_arn: The role that was used; empty for the function's own.
+        place: What was searched, if it was not AWS.
     """
 
     region = ""
     role_arn = ""
+    place = ""
 
     def __init__(self, name: str, *, code: str = "ResourceNotFoundException", aws_message: str = "") -> None:
         super().__init__(name)
@@ -129,6 +131,8 @@ class SecretNotFound(SecretError):
         return error
 
     def __str__(self) -> str:
+        if self.place:
+            return f"{self._describe()} was not found in {self.place}"
         service = "AWS Secrets Manager" if self.what == "secret" else "Parameter Store"
         said = f": {self.aws_message}" if self.aws_message else ""
         region, account = self.region or "this region", self._describe_account()

@@ -16,13 +16,18 @@ def parse_config(file: ConfigFile, environ: Mapping[str, str]) -> Config:
 
 
 def start_log(config: Config) -> None:
-    """Set the level of the log; log every problem of the configuration, and every number that is taken as another."""
+    """Set the level of the log; log what `log_problems` does."""
     # Not at the top: a port in the file makes the extension parse it before it registers, and that needs no log.
-    import logging  # noqa: PLC0415
-
     from secrets_cache.system import logs  # noqa: PLC0415
 
     logs.configure(config.log_level)
+    log_problems(config)
+
+
+def log_problems(config: Config) -> None:
+    """Log every problem of the configuration, and every number that is taken as another."""
+    import logging  # noqa: PLC0415 - likewise
+
     for problem in config.problems:
         logging.getLogger(__name__).error("config.invalid", problem.as_fields())
     for adjusted in config.adjusted:

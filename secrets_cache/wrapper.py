@@ -13,14 +13,14 @@ Rules
 
 from __future__ import annotations
 
-# CPython's own parts of `signal` and `socket`, whose imports take longer than everything else here.
-import _signal  # type: ignore[import-not-found]
+# CPython's own part of `socket`, whose import takes longer than everything else here.
 import _socket
 import os
 import sys
 import time
 
 from secrets_cache.errors import VariablesFailed
+from secrets_cache.system.execution import execute, read_original_environ
 from secrets_cache.system.sockets import CHANNEL
 
 # Not from typing, whose import takes longer than everything else here.
@@ -46,10 +46,10 @@ REFERENCES = (b"secretsmanager://", b"ssm://")
 
 def main() -> None:
     """Become the runtime, or the next wrapper, with the secrets in its environment. Exits with 1 if that fails."""
-    environ, arguments = _original_environ(), [os.fsencode(argument) for argument in sys.argv]
+    environ, arguments = read_original_environ(), [os.fsencode(argument) for argument in sys.argv]
     try:
         environ, command = prepare(environ, _resolve(environ), arguments)
-        _execute(command, environ)
+        execute(command, environ)
     except VariablesFailed as error:
         _fail(str(error))
     except Exception as error:  # noqa: BLE001 - one line, without the text, which might hold a value
@@ -81,21 +81,6 @@ def _resolve(environ: Mapping[bytes, bytes]) -> Mapping[bytes, bytes | None]:
         from secrets_cache.variables.standalone import resolve_standalone  # noqa: PLC0415
 
     return resolve_standalone(decoded)
-
-
-def _original_environ() -> dict[bytes, bytes]:
-    """Return the environment of the process before the interpreter changed it; of equal names the first."""
-    try:
-        with open("/proc/self/environ", "rb") as file:  # noqa: PTH123 - no pathlib here
-            data = file.read()
-    except OSError:
-        return dict(os.environb)
-    environ: dict[bytes, bytes] = {}
-    for entry in data.split(b"\0"):
-        name, equals, value = entry.partition(b"=")
-        if equals and name:
-            environ.setdefault(name, value)
-    return environ
 
 
 def _ask_extension(environ: Mapping[bytes, bytes], limit: float | None) -> dict[bytes, bytes | None] | None:
@@ -222,44 +207,6 @@ def _is_same(path: bytes, this_wrapper: bytes) -> bool:
         return path == this_wrapper or os.path.samefile(path, this_wrapper)  # noqa: PTH121 - no pathlib here
     except OSError:
         return os.path.basename(path) == os.path.basename(this_wrapper)  # noqa: PTH119
-
-
-def _execute(command: list[bytes], environ: dict[bytes, bytes]) -> None:
-    """Replace this process by the command. Raises `VariablesFailed`, with the sizes if the environment is too large."""
-    # Python ignores these signals, and an ignored signal stays ignored through `execve`.
-    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
-        _signal.signal(number, _signal.SIG_DFL)
-    paths = [command[0]]
-    if b"/" not in command[0]:
-        paths = [
-            (folder or b".") + b"/" + command[0] for folder in environ.get(b"PATH", os.defpath.encode()).split(b":")
-        ]
-    failure = OSError()
-    for path in paths:
-        try:
-            os.execve(path, command, environ)  # noqa: S606 - no shell, on purpose
-        except OSError as error:
-            # As execvp(3): a file that does not exist must not hide one that may not be run.
-            if not isinstance(error, FileNotFoundError | NotADirectoryError) or not failure.errno:
-                failure = error
-            if not isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
-                break
-    raise VariablesFailed(_explain(command, environ, failure))
-
-
-def _explain(command: list[bytes], environ: Mapping[bytes, bytes], error: OSError) -> str:
-    import errno  # noqa: PLC0415 - only a failure needs it
-
-    what = os.fsdecode(command[0])
-    if error.errno != errno.E2BIG:
-        return f"{what!r} cannot be run: {error.strerror}"
-    sizes = {name: len(name) + len(value) + 2 for name, value in environ.items()}
-    largest = max(sizes, key=lambda name: sizes[name])
-    return (
-        f"the environment is too large: {sum(sizes.values())} bytes in {len(sizes)} variables, the largest "
-        f"{os.fsdecode(largest)!r} with {sizes[largest]}; the kernel allows 131072 bytes for one variable, and a "
-        "quarter of the stack limit (usually 2 MiB) for all of them and the arguments"
-    )
 
 
 def _fail(reason: str) -> None:

@@ -146,7 +146,7 @@ class ParameterStore(Store):
             if not token:
                 if not members:
                     raise SecretNotFound.of_parameter(ref.secret_id)
-                return _to_path(path, members)
+                return make_path(path, members)
             arguments = {**arguments, "NextToken": token}
         cause = f"there are more than {MAX_PAGES * PAGE_SIZE} parameters below it"
         raise _mark_as_parameter(SecretUnavailable(ref.secret_id, code="too-many-parameters", cause=cause))
@@ -254,7 +254,7 @@ def _find_text(item: Mapping[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _to_path(path: str, members: Mapping[str, Secret]) -> Secret:
+def make_path(path: str, members: Mapping[str, Secret]) -> Secret:
     """Return a path as one secret: its version changes when the version of any parameter below it does."""
     versions = json.dumps(sorted((name, member.version_id) for name, member in members.items()))
     values = {name.removeprefix(path): member.value.decode() for name, member in members.items()}

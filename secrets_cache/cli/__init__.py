@@ -1,5 +1,5 @@
 """
-The command line, for use outside Lambda: `serve`, `check`, `policy`, `get`, `health`, `version`, `completion`.
+The command line, for use outside Lambda. The commands are listed in `arguments`, each in a module with its name.
 
     arguments -> the parser -> the command's module -> exit code
 
@@ -7,7 +7,7 @@ Rules
 -----
 1. Exit codes: 0 success, 1 problems found, 2 wrong usage.
 2. A command's module, and everything that it needs, is imported only for that command.
-3. Only `get` writes the value of a secret, and only to standard output.
+3. Only `get` writes the value of a secret, and only to standard output; `run` gives values to the command alone.
 """
 
 import importlib
@@ -15,7 +15,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from secrets_cache.cli.arguments import Usage, make_parser
+from secrets_cache.cli.arguments import CannotRun, Usage, make_parser
+from secrets_cache.cli.terminal import print_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except Usage as error:
         parser.exit(2, f"secrets-cache {given.command}: error: {error}\n")
+    except CannotRun as error:
+        print_error(str(error))
+        return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

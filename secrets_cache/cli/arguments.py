@@ -12,6 +12,8 @@ from secrets_cache.system.files import DEFAULT_ROOT
 
 GRACE_SECONDS = 5.0
 MAX_GRACE_SECONDS = 24 * 3600
+MAX_PORT = 65535
+FORMATS = ("text", "json", "env", "shell")
 SHELLS = ("bash", "zsh", "fish")
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
@@ -19,6 +21,10 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # n
 
 class Usage(Exception):
     """Each argument is well formed, but together they make no sense."""
+
+
+class CannotRun(Exception):
+    """The command cannot do what it is asked to; the text says why."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -32,7 +38,17 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"secrets-cache {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
 
-    for add in (_add_serve, _add_check, _add_policy, _add_get, _add_health, _add_version, _add_completion):
+    for add in (
+        _add_serve,
+        _add_check,
+        _add_policy,
+        _add_get,
+        _add_run,
+        _add_health,
+        _add_schema,
+        _add_version,
+        _add_completion,
+    ):
         add(commands)
     return parser
 
@@ -40,6 +56,8 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_serve(commands: Commands) -> None:
     serve = _add_command(commands, "serve", "serve secrets and parameters over HTTP until SIGTERM or SIGINT")
     _add_config(serve)
+    _add_from_file(serve)
+    serve.add_argument("--port", type=_parse_port, metavar="PORT", help="the port; default: the configured one")
     serve.add_argument(
         "--grace",
         type=_parse_grace,
@@ -75,8 +93,15 @@ def _add_policy(commands: Commands) -> None:
 
 
 def _add_get(commands: Commands) -> None:
-    get = _add_command(commands, "get", "print one value, byte for byte")
-    get.add_argument("name", metavar="NAME", help="a name from the configuration, or an ARN")
+    get = _add_command(commands, "get", "print one value, byte for byte, or several in one of three formats")
+    get.add_argument("names", metavar="NAME", nargs="+", help="a name from the configuration, or an ARN")
+    get.add_argument(
+        "--format",
+        metavar="FORMAT",
+        choices=FORMATS,
+        default=FORMATS[0],
+        help="text: one value as it is; json: an object; env: NAME=value lines; shell: export lines; default: text",
+    )
     get.add_argument("--key", metavar="KEY", help="one top-level key of a JSON secret, or a JSON pointer such as /a/b")
     get.add_argument(
         "--version-stage", metavar="STAGE", help="a staging label such as AWSPREVIOUS; or a parameter's label"
@@ -84,7 +109,17 @@ def _add_get(commands: Commands) -> None:
     get.add_argument("--version-id", metavar="ID", help="the id of a version; or a parameter's version number")
     get.add_argument("--refresh", action="store_true", help="fetch the value again, even if it is cached")
     _add_config(get)
+    _add_from_file(get)
     _add_url(get)
+
+
+def _add_run(commands: Commands) -> None:
+    run = _add_command(commands, "run", "set environment variables from secrets, and become a command")
+    # argparse leaves out the --, without which it would read the command's options as its own.
+    run.usage = "secrets-cache run [-h] [options] -- COMMAND [ARGUMENT ...]"
+    _add_config(run)
+    _add_from_file(run)
+    run.add_argument("arguments", metavar="COMMAND", nargs="+", help="the command and its arguments, after --")
 
 
 def _add_health(commands: Commands) -> None:
@@ -93,6 +128,10 @@ def _add_health(commands: Commands) -> None:
     )
     _add_config(health)
     _add_url(health)
+
+
+def _add_schema(commands: Commands) -> None:
+    _add_command(commands, "schema", "print the JSON Schema of the configuration file, for editors")
 
 
 def _add_version(commands: Commands) -> None:
@@ -113,6 +152,11 @@ def _add_config(command: argparse.ArgumentParser) -> None:
     _add_file(command, "--config", f"the configuration file; {default}")
 
 
+def _add_from_file(command: argparse.ArgumentParser) -> None:
+    text = "a file of names and values, YAML or JSON, to be used instead of AWS; for development"
+    _add_file(command, "--from-file", text)
+
+
 def _add_environment(command: argparse.ArgumentParser, default: str) -> None:
     text = "the function's variables, as JSON or as NAME=value lines; - for standard input"
     _add_file(command, "--environment", f"{text}; {default}")
@@ -127,6 +171,13 @@ def _add_file(command: argparse.ArgumentParser, option: str, text: str) -> None:
 def _add_url(command: argparse.ArgumentParser) -> None:
     text = "the server's URL; default: this machine and the configured port"
     command.add_argument("--url", metavar="URL", default="", help=text)
+
+
+def _parse_port(text: str) -> int:
+    port = int(text) if text.isdecimal() else 0
+    if not 1 <= port <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: 1 to {MAX_PORT}")
+    return port
 
 
 def _parse_grace(text: str) -> float:

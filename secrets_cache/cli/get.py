@@ -1,11 +1,12 @@
 """
-`secrets-cache get`: one value, for scripts.
+`secrets-cache get`: one value or several, for scripts.
 
-    the running server, else the server's own handler in this process, after one fetch -> standard output
+    the running server, else the server's own handler in this process, after one fetch -> (a format) -> standard output
 
 Rules
 -----
-1. Standard output gets the value, byte for byte, and nothing else; only on a terminal a newline follows.
+1. Standard output gets the value, byte for byte, and nothing else; only on a terminal a newline follows. In the other
+   formats, all values or none.
 2. The result is the same with and without a running server: the same code makes the response.
 """
 
@@ -13,76 +14,105 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Collection, Mapping
 from contextlib import aclosing
 from urllib.parse import quote, urlencode
 
+from secrets_cache.cli.arguments import FORMATS, CannotRun, Usage
 from secrets_cache.cli.client import OK, Answer, NoServer, ask
-from secrets_cache.cli.inputs import read_configuration, silence_logs
+from secrets_cache.cli.get_formats import FORMATTERS
+from secrets_cache.cli.inputs import read_existing_configuration, silence_logs
 from secrets_cache.cli.terminal import print_error
 from secrets_cache.config import Config
 from secrets_cache.system.files import ConfigFile
 
+TEXT = FORMATS[0]
+
 
 def run(given: argparse.Namespace) -> int:
-    """Write one value."""
+    """Write one value, or several."""
     silence_logs()
-    file, config = read_configuration(given, os.environ)
-    target = _make_target(given)
-    try:
-        answer = ask(given.url, target, config)
-    except NoServer as reason:
-        if given.url:
-            print_error(str(reason))
-            return 1
-        for problem in config.problems:
-            print_error(str(problem))
-        from secrets_cache.cli.event_loop import run_to_end  # noqa: PLC0415 - slow to import, as `_fetch`
-
-        answer = run_to_end(_fetch(_narrow(config, file, given.name), target))
-    if answer.status != OK:
-        print_error(_read_detail(answer))
+    if given.format == TEXT and len(given.names) > 1:
+        raise Usage("--format text is for one NAME; allowed for several: json, env, shell")
+    if given.from_file and given.url:
+        raise Usage("--from-file and --url name two places; allowed: one of them")
+    file, config = read_existing_configuration(given, os.environ)
+    answers = _ask_for_all(given, file, config)
+    failed = {name: answer for name, answer in answers.items() if answer.status != OK}
+    for name, answer in failed.items():
+        detail = _read_detail(answer)
+        print_error(detail if len(answers) == 1 or repr(name) in detail else f"{name!r}: {detail}")
+    if failed:
         return 1
-    sys.stdout.buffer.write(answer.body)
-    sys.stdout.buffer.flush()
-    if sys.stdout.isatty() and not answer.body.endswith(b"\n"):
-        sys.stdout.write("\n")
+    _write({name: answer.body for name, answer in answers.items()}, given.format)
     return 0
 
 
-def _make_target(given: argparse.Namespace) -> str:
+def _write(values: Mapping[str, bytes], form: str) -> None:
+    body = values[next(iter(values))] if form == TEXT else FORMATTERS[form](values)
+    sys.stdout.buffer.write(body)
+    sys.stdout.buffer.flush()
+    if sys.stdout.isatty() and not body.endswith(b"\n"):
+        sys.stdout.write("\n")
+
+
+def _ask_for_all(given: argparse.Namespace, file: ConfigFile, config: Config) -> dict[str, Answer]:
+    """Return the answer for each name: from the server that runs, else as it would answer."""
+    targets = {name: _make_target(given, name) for name in given.names}
+    try:
+        # A running server has the values of AWS.
+        if not given.from_file:
+            return {name: ask(given.url, target, config) for name, target in targets.items()}
+    except NoServer as reason:
+        if given.url:
+            raise CannotRun(str(reason)) from None
+    for problem in config.problems:
+        print_error(str(problem))
+    from secrets_cache.cli.event_loop import run_to_end  # noqa: PLC0415 - slow to import, as `_fetch_all`
+
+    return run_to_end(_fetch_all(_narrow(config, file, given.names), targets, given.from_file))
+
+
+def _make_target(given: argparse.Namespace, name: str) -> str:
     parameters = {
         "key": given.key,
         "version_stage": given.version_stage,
         "version_id": given.version_id,
         "refresh": "true" if given.refresh else None,
     }
-    query = urlencode({name: value for name, value in parameters.items() if value is not None}, quote_via=quote)
-    return f"/cache/{quote(given.name, safe='', errors='surrogateescape')}{'?' if query else ''}{query}"
+    query = urlencode({key: value for key, value in parameters.items() if value is not None}, quote_via=quote)
+    return f"/cache/{quote(name, safe='', errors='surrogateescape')}{'?' if query else ''}{query}"
 
 
-def _narrow(config: Config, file: ConfigFile, name: str) -> Config:
-    """Return the configuration with only the items that `name` may mean, so that nothing else is fetched."""
+def _narrow(config: Config, file: ConfigFile, names: Collection[str]) -> Config:
+    """Return the configuration with only the items that `names` may mean, so that nothing else is fetched."""
     if file.data is None and file.unreadable is None:
         # Without a configuration, IAM alone decides: there is no other caller to protect anything from.
         return config._replace(allow=("*",))
-    mine = [item for item in config.listed if name in {item.name, item.ref.secret_id}]
-    if not mine:
+    mine = [item for item in config.listed if item.name in names or item.ref.secret_id in names]
+    found = {name for item in mine for name in (item.name, item.ref.secret_id)}
+    if not found.issuperset(names):
         return config
     secrets, parameters = (tuple(item for item in mine if item.ref.is_parameter is kind) for kind in (False, True))
     return config._replace(secrets=secrets, parameters=parameters)
 
 
-async def _fetch(config: Config, target: str) -> Answer:
+async def _fetch_all(config: Config, targets: Mapping[str, str], from_file: str) -> dict[str, Answer]:
     # Slow to import, and only needed without a server.
     from secrets_cache.app import build_cache, build_source  # noqa: PLC0415
+    from secrets_cache.cli.file_source import open_file_source  # noqa: PLC0415
     from secrets_cache.server import NativeHandler, Request  # noqa: PLC0415
     from secrets_cache.system.clock import SystemClock  # noqa: PLC0415
 
     clock = SystemClock()
-    async with build_source(config, os.environ, clock) as source, aclosing(build_cache(config, source, clock)) as cache:
+    answers = {}
+    unopened = open_file_source(from_file) or build_source(config, os.environ, clock)
+    async with unopened as source, aclosing(build_cache(config, source, clock)) as cache:
         handler = NativeHandler(cache=cache, tokens=None, list_problems=tuple, clock=clock)
-        response = await handler.handle(Request(method="GET", target=target, hosts=["localhost"]))
-    return Answer(response.status, response.body)
+        for name, target in targets.items():
+            response = await handler.handle(Request(method="GET", target=target, hosts=["localhost"]))
+            answers[name] = Answer(response.status, response.body)
+    return answers
 
 
 def _read_detail(answer: Answer) -> str:

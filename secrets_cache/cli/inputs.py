@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from secrets_cache.cli.arguments import Usage
+from secrets_cache.cli.arguments import CannotRun, Usage
 from secrets_cache.config import Config
 from secrets_cache.loading import parse_config
 from secrets_cache.system.files import ConfigFile, read_config
@@ -17,7 +17,19 @@ from secrets_cache.system.files import ConfigFile, read_config
 def read_configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:
     """Return the file, and the configuration that the file and `environ` give together."""
     file = read_config(os.environ, given.config)
-    return file, parse_config(file, environ)
+    config = parse_config(file, environ)
+    if getattr(given, "from_file", "") and not (file.exists or config.listed or config.allow):
+        # A file for development needs no second one that lists its names.
+        config = config._replace(allow=("*",))
+    return file, config
+
+
+def read_existing_configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:
+    """Return what `read_configuration` does. Raises `CannotRun` if `--config` names a file that does not exist."""
+    file, config = read_configuration(given, environ)
+    if given.config and not file.exists:
+        raise CannotRun(f"--config {given.config}: no such file")
+    return file, config
 
 
 def read_function_variables(name: str) -> dict[str, str]:

@@ -45,9 +45,9 @@ class _Number:
     unit = ""
 
     def __init__(self, *, at_most: int, at_least: int = 0, may_be_zero: bool = False, least: str = "") -> None:
-        self._at_most = at_most
-        self._at_least = at_least
-        self._may_be_zero = may_be_zero
+        self.at_most = at_most
+        self.at_least = at_least
+        self.may_be_zero = may_be_zero
         least = least or (f"at least {at_least}{self.unit}" if at_least or may_be_zero else "more than 0")
         self.allowed = self.form.format(bounds=f"{least}, at most {at_most}{self.unit}")
 
@@ -55,7 +55,7 @@ class _Number:
         if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?|\.[0-9]{1,9}", text):
             raise InvalidValue
         number = float(text) * factor
-        if not self._at_least <= number <= self._at_most or (number == 0 and not self._may_be_zero):
+        if not self.at_least <= number <= self.at_most or (number == 0 and not self.may_be_zero):
             raise InvalidValue
         return number
 
@@ -102,13 +102,14 @@ class Whole:
     """A whole number."""
 
     def __init__(self, at_least: int, at_most: int) -> None:
-        self._range = range(at_least, at_most + 1)
+        self.at_least = at_least
+        self.at_most = at_most
         self.allowed = f"a whole number from {at_least} to {at_most}"
 
     def parse(self, text: str) -> int:
         """Return the number; it may have leading zeros."""
         # Their number is not limited, but that of the digits that `int` takes is.
-        if not re.fullmatch(r"0*[0-9]{1,9}", text) or (number := int(text[-9:])) not in self._range:
+        if not re.fullmatch(r"0*[0-9]{1,9}", text) or not self.at_least <= (number := int(text[-9:])) <= self.at_most:
             raise InvalidValue
         return number
 
@@ -137,12 +138,12 @@ class Choice(Generic[V_co]):
 
     def __init__(self, meanings: Mapping[str, V_co]) -> None:
         self.allowed = "one of " + ", ".join(meanings)
-        self._meanings = {word.lower(): meaning for word, meaning in meanings.items()}
+        self.meanings = {word.lower(): meaning for word, meaning in meanings.items()}
 
     def parse(self, text: str) -> V_co:
         """Return what the word means."""
         try:
-            return self._meanings[text.lower()]
+            return self.meanings[text.lower()]
         except KeyError:
             raise InvalidValue from None
 
@@ -153,6 +154,11 @@ class Text:
     def __init__(self, pattern: str, allowed: str) -> None:
         self._pattern = pattern
         self.allowed = allowed
+
+    @property
+    def schema_pattern(self) -> str:
+        """The form of the whole text, as a regular expression, for the JSON Schema."""
+        return self._pattern
 
     def parse(self, text: str) -> str:
         """Return the text."""
@@ -191,6 +197,11 @@ def _explain_reference(reference: SecretReference) -> str:
 
 class Reference(Text):
     """A secret's name or ARN, or an ARN with a key and a version behind it, as ECS has it."""
+
+    @property
+    def schema_pattern(self) -> str:
+        """The forms of both."""
+        return rf"{self._pattern}|{_ARN}:[^:]*(:[^\s:]{{0,256}}(:[!-9;-~]{{0,256}})?)?"
 
     def parse(self, text: str) -> str:
         """Return the text."""

@@ -52,7 +52,8 @@ class Cache:
     Attributes:
         counts: Counts of answers and fetches.
         changed: Set whenever a fetch has ended; the timer clears it and waits for it.
-        generation: How many fetches have ended: as long as it is the same, so are all answers.
+        generation: How many fetches have ended, and configurations changed: as long as it is the same, so are all
+            answers.
         observers: Called with each fetch that has ended; they raise nothing.
     """
 
@@ -70,6 +71,7 @@ class Cache:
         own_region: str = "",
     ) -> None:
         self._registry = Registry(listed, allow, policy, max_unlisted)
+        self._max_unlisted = max_unlisted
         self._clock = clock
         self._random = random
         self._fetch_timeout_seconds = fetch_timeout_seconds
@@ -274,6 +276,23 @@ class Cache:
         if not self._has_begun:
             self._has_begun = True
             self._fetcher.start_round(self._registry.listed.values())
+
+    def reconfigure(self, *, listed: Iterable[ListedEntry], allow: Sequence[str], policy: FreshnessPolicy) -> None:
+        """
+        Serve another configuration: fetch what is new, drop what is gone, keep the values and the ages of the others.
+
+        Callers who wait get their answers.
+        """
+        registry = Registry(listed, allow, policy, self._max_unlisted)
+        registry.take_over(self._registry, self._fetcher.under_way.values(), self._random)
+        self._registry = self._fetcher.registry = registry
+        new = [entry for entry in registry.listed.values() if entry.held is None and entry.failure is None]
+        waiting = [entry for entry in new if entry.ref not in self._flights]
+        if self._has_begun and waiting:
+            self._fetcher.start_round(waiting)
+        # Answers that were prepared are no longer good; the timer looks again.
+        self.generation += 1
+        self.changed.set()
 
     def refresh_due(self) -> None:
         """Start a refresh of every listed secret for which one is due."""

@@ -6,7 +6,7 @@ Rules
 1. Every question is answered for the instant that is handed in; nothing is remembered of earlier questions.
 2. A definite refusal is never masked by an old value once that has expired, until AWS gives a value again.
 3. Only a fetch changes the value. A forced refresh, and the search for a parameter below a path, only change when the
-   next one is allowed.
+   next one is allowed; another configuration only changes how long the value may be used.
 """
 
 import math
@@ -50,6 +50,13 @@ class Entry:
         self.member_missing: Failure | None = None
         self.fetches_ended = 0
         self.failures = 0
+
+    def change(self, name: str, policy: FreshnessPolicy, random: Callable[[], float]) -> None:
+        """Give it another name and another policy, as a changed configuration does. It keeps its value and its age."""
+        if policy != self.policy and self.held is not None:
+            held, refresh_age_seconds = self.held, policy.pick_refresh_age_seconds(random)
+            self.held = CachedValue(held.secret, held.sent, held.received_at, refresh_age_seconds)
+        self.name, self.policy = name, policy
 
     def age(self, now: Instant) -> float:
         """Return the held value's age in seconds: infinite for none, at least the ttl if the wall clock went back."""

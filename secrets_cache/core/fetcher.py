@@ -46,7 +46,9 @@ class Fetcher:
         observe: Called with each fetch that has ended; raises nothing.
 
     Attributes:
+        registry: As above; a changed configuration brings another one.
         flights: The fetches under way, to be waited for. A failed fetch has a result too: a `Failure`.
+        under_way: Their entries.
         in_flight: How many there are.
     """
 
@@ -64,16 +66,18 @@ class Fetcher:
         self._source = source
         self._clock = clock
         self._random = random
-        self._registry = registry
+        self.registry = registry
         self._recovery = Recovery(own_region, random)
         self._stats = stats
         self._observe = observe
         self.flights: SingleFlight[Ref, CachedValue | Failure] = SingleFlight()
+        self.under_way: dict[Ref, Entry] = {}
         self.in_flight = 0
 
     def start(self, entry: Entry) -> None:
         """Start the fetch of one entry that has no fetch under way."""
         self.flights.start(entry.ref, lambda: self._fetch_one(entry))
+        self.under_way[entry.ref] = entry
         # Counted before the first step of any: the first fetch to end must know of the others.
         self.in_flight += 1
         self._stats.fetches_started += 1
@@ -82,6 +86,7 @@ class Fetcher:
         """Start one round for entries that have no fetch under way."""
         by_ref = {entry.ref: entry for entry in entries}
         self.flights.start_round(by_ref, functools.partial(self._fetch_round, by_ref))
+        self.under_way.update(by_ref)
         self.in_flight += len(by_ref)
         self._stats.fetches_started += len(by_ref)
 
@@ -137,12 +142,13 @@ class Fetcher:
                 outcome = self._keep_failure(entry, result, now, random)
         except Exception as error:  # noqa: BLE001 - rule 2
             outcome = self._keep_failure(entry, _unexpected(entry, error), now, random)
-        self._recovery.note(entry, outcome, self._registry.list_all(), now)
+        self._recovery.note(entry, outcome, self.registry.list_all(), now)
         has_failed = isinstance(outcome, Failure)
         # Not `elapsed`: how long the process was frozen says nothing about AWS.
         seconds = max(0.0, now.monotonic - sent.monotonic)
-        is_listed = self._registry.listed.get(entry.ref) is entry
+        is_listed = self.registry.listed.get(entry.ref) is entry
         self.in_flight -= 1
+        self.under_way.pop(entry.ref, None)
         self._stats.latency.add(seconds)
         self._stats.failures += has_failed
         entry.fetches_ended += 1
@@ -160,9 +166,9 @@ class Fetcher:
         entry.held, entry.failure = held, None
         if changed:
             entry.member_missing = None
-        self._registry.learn(entry, secret)
+        self.registry.learn(entry, secret)
         if is_first:
-            for sharing, name in self._registry.list_sharing(entry, secret):
+            for sharing, name in self.registry.list_sharing(entry, secret):
                 logger.warning("secret.name_shared", {"secret": sharing, "name": name})
         logger.log(
             logging.INFO if changed or recovered else logging.DEBUG,

@@ -25,7 +25,7 @@ Longer than most modules here: the rules about names refer to one another.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
 from secrets_cache.core.arn import Arn, expand_parameter_name, list_possible_names, split_selector
@@ -95,6 +95,31 @@ class Registry:
         for ref in filter(self._is_meant_by_id, self.listed):
             for name in list_possible_names(ref.secret_id):
                 self._bearers.setdefault(name, []).append(ref)
+
+    def take_over(self, before: "Registry", under_way: Iterable[Entry], random: Callable[[], float]) -> None:
+        """
+        Keep the entries of an earlier configuration, with the names and policies of this one.
+
+        What was listed and is listed no longer is dropped, in all its versions. A fetch of it that is under way only
+        brings it back among the unlisted.
+        """
+        known = {entry.ref: entry for entry in (*under_way, *before.list_all())}
+        gone = {ref.secret_id for ref in before.listed if ref not in self.listed}
+        for ref, new in self.listed.items():
+            if (kept := known.get(ref)) is not None:
+                kept.change(new.name, new.policy, random)
+                self.listed[ref] = kept
+        unlisted = [one for ref, one in before.list_unlisted() if ref not in self.listed and ref.secret_id not in gone]
+        for entry in unlisted:
+            owner = self._names.get(entry.ref.secret_id)
+            entry.change(entry.name, self._policy if owner is None else self.listed[owner].policy, random)
+        for entry in (*self.listed.values(), *unlisted):
+            if entry.held is not None:
+                self.learn(entry, entry.held.secret)
+
+    def list_unlisted(self) -> Iterable[tuple[Ref, Entry]]:
+        """Return the other entries that have a value, the least recently used first."""
+        return self._unlisted.items()
 
     # Names that callers of listed and allowed secrets use.
 

@@ -53,7 +53,7 @@ def read_config(environ: Mapping[str, str], path: str = "") -> ConfigFile:
     # An extension does not see LAMBDA_TASK_ROOT; a sidecar or a container may.
     path = named or os.path.join(environ.get("LAMBDA_TASK_ROOT") or DEFAULT_ROOT, "config.yaml")  # noqa: PTH118
     try:
-        return ConfigFile(path, _read(path, MAX_BYTES))
+        return ConfigFile(path, read_bytes(path, MAX_BYTES))
     except FileNotFoundError:
         return ConfigFile(path, unreadable="no such file" if named else None, exists=False)
     except (OSError, ValueError) as error:
@@ -68,13 +68,20 @@ def read_token(path: str) -> str:
         OSError: The file cannot be read.
         ValueError: It is not a regular file, or empty, or larger than any token.
     """
-    token = _read(path, MAX_TOKEN_BYTES).decode("utf-8", "surrogateescape").strip()
+    token = read_bytes(path, MAX_TOKEN_BYTES).decode("utf-8", "surrogateescape").strip()
     if not token:
         raise ValueError("it is empty")
     return token
 
 
-def _read(path: str, max_bytes: int) -> bytes:
+def read_bytes(path: str, max_bytes: int) -> bytes:
+    """
+    Return what is in a regular file. Never blocks.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not a regular file, or larger than `max_bytes`.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

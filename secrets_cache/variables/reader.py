@@ -17,6 +17,7 @@ from secrets_cache.config import ListedSecret
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.secret import Secret
+from secrets_cache.core.source import OpenableSource
 from secrets_cache.errors import SecretError, SecretNotConfigured, ValueMissing
 from secrets_cache.variables.rules import Wanted, find_listed, find_ref, index_names
 
@@ -30,6 +31,7 @@ class SecretReader:
         listed: What the configuration lists.
         environ: The environment variables with region, credentials and endpoints.
         budget_seconds: The longest time for a value that has no budget of its own.
+        source: Where values come from; None for AWS.
         limit_seconds: What API_TIMEOUT allows for every value; None if it is not set.
     """
 
@@ -42,6 +44,7 @@ class SecretReader:
         budget_seconds: float,
         limit_seconds: float | None = None,
         clock: Clock,
+        source: OpenableSource | None = None,
     ) -> None:
         self._cache = cache
         self._names = index_names(listed)
@@ -49,6 +52,7 @@ class SecretReader:
         self._budget_seconds = budget_seconds
         self._limit_seconds = limit_seconds
         self._clock = clock
+        self._source = source
         self._sources: dict[float, AwsSource] = {}
         self._stack = AsyncExitStack()
         self._tasks: dict[Wanted, asyncio.Task[bytes]] = {}
@@ -118,7 +122,9 @@ class SecretReader:
         secret = result.secret
         return None if secret.parameter is not None or secret.members is not None else secret.value
 
-    async def _open_source(self, wanted: Wanted) -> AwsSource:
+    async def _open_source(self, wanted: Wanted) -> OpenableSource:
+        if self._source is not None:
+            return self._source
         # One second more, so that the time-out in `_fetch` comes first: it names the setting.
         budget = self._budget_seconds if wanted.budget_seconds is None else wanted.budget_seconds + 1
         if budget not in self._sources:

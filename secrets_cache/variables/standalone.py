@@ -5,6 +5,7 @@ from asyncio import SelectorEventLoop
 from collections.abc import Mapping
 
 from secrets_cache.config import Config
+from secrets_cache.core.source import OpenableSource
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.loading import parse_config, start_log
 from secrets_cache.system.clock import SystemClock
@@ -26,13 +27,22 @@ def resolve_standalone(environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
     """
     config = parse_config(read_config(environ), environ)
     start_log(config)
+    return resolve_configured(config, environ)
+
+
+def resolve_configured(
+    config: Config, environ: Mapping[str, str], source: OpenableSource | None = None
+) -> dict[bytes, bytes | None]:
+    """As `resolve_standalone`, with a configuration that has been read; without `source`, values come from AWS."""
     if config.strict and config.problems:
         raise VariablesFailed("the configuration has problems, and SECRETS_CACHE_STRICT is set")
     # Not asyncio.run: its end waits for threads.
-    return SelectorEventLoop().run_until_complete(_resolve(config, environ))
+    return SelectorEventLoop().run_until_complete(_resolve(config, environ, source))
 
 
-async def _resolve(config: Config, environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
+async def _resolve(
+    config: Config, environ: Mapping[str, str], source: OpenableSource | None
+) -> dict[bytes, bytes | None]:
     present = {os.fsencode(name) for name in environ}
     async with SecretReader(
         cache=None,
@@ -41,5 +51,6 @@ async def _resolve(config: Config, environ: Mapping[str, str]) -> dict[bytes, by
         budget_seconds=config.fetch_timeout,
         limit_seconds=read_limit(environ),
         clock=SystemClock(),
+        source=source,
     ) as reader:
         return await resolve(config.env, environ, present, reader)

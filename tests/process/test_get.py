@@ -66,6 +66,16 @@ def test_a_running_server_answers_from_its_cache(server, served):
     assert before == served.count("db")
 
 
+def test_a_server_gives_several(server, config_file):
+    """As `get` prints them without a server; a failure is named."""
+    arguments = ("get", "--config", str(config_file), "--format", "json", "db")
+
+    assert {"db": json.loads(VALUE), "pin": f"{CANARY}é"} == json.loads(run(*arguments, "pin", **server)[1])
+    code, out, err = run(*arguments, "nowhere", **server)
+    assert (1, b"") == (code, out)
+    assert "'nowhere' is not listed" in err
+
+
 def test_a_server_with_a_token_is_asked_with_it(filled, tmp_path):
     """A wrong token is refused. `health` ends with 0 if the server can serve everything."""
     file = tmp_path / "config.yaml"

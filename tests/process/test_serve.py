@@ -5,6 +5,7 @@ import functools
 import http.client
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -22,6 +23,7 @@ from tests.support import processes
 from tests.support.extension import get
 from tests.support.fakes import CANARY
 from tests.support.processes import Process, config
+from tests.support.terminals import AtTerminal
 from tests.support.upstream import HANG
 from tools.emulator import free_port
 
@@ -84,6 +86,65 @@ def test_serve_on_a_taken_port_ends_with_1(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other, serve(tmp_path, "", port=other.getsockname()[1]) as process:
         assert 1 == process.exit_code()
         assert "Address already in use" == process.event("server.not_listening")["reason"]
+
+
+def test_a_taken_port_can_be_changed_on_the_command_line(upstream, tmp_path):
+    """The log names all that sets a port; the option beats the variable and the file."""
+    upstream.put("db", CANARY)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken, free = other.getsockname()[1], free_port()
+        with serve(tmp_path, "secrets: [db]", port=taken) as process:
+            advice = "choose another port: --port, SECRETS_CACHE_PORT or server.port"
+            assert advice == process.event("server.not_listening")["advice"]
+        with serve(tmp_path, "secrets: [db]", "--port", str(free), port=taken) as process:
+            assert free == process.event("serve.ready")["port"]
+            assert (200, CANARY) == get(f"http://localhost:{free}/cache/db")
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path):
+    """Else it would serve nothing, for ever."""
+    with processes.serve(tmp_path / "nope.yaml") as process:
+        assert 1 == process.exit_code()
+        process.log.join()
+
+        assert f"secrets-cache: --config {tmp_path}/nope.yaml: no such file" == process.log.text
+
+
+def test_on_a_terminal_it_says_in_words_what_it_serves_and_where(upstream, tmp_path):
+    """And everything that would be logged, with what to do; no line is JSON."""
+    upstream.put("prod/db", CANARY)
+    file = config(tmp_path, 'secrets: [prod/db, missing]\nallow: ["other/*"]\ntll: 1m')["SECRETS_CACHE_CONFIG"]
+    port = free_port()
+    with AtTerminal("serve", "--config", file, "--port", str(port), columns=200) as terminal:
+        terminal.wait_for("Press Ctrl-C to stop.")
+        assert (200, CANARY) == get(f"http://localhost:{port}/cache/prod/db")
+        terminal.process.send_signal(signal.SIGINT)
+        assert 0 == terminal.end()
+
+    shown = terminal.shown
+    assert f"Fetching 2 secrets and parameters listed in {file}" in shown
+    assert re.search(r"^prod/db +secret +fresh ", shown, re.MULTILINE)
+    assert re.search(r"^missing +secret +failed +ResourceNotFoundException", shown, re.MULTILINE)
+    assert f"Serving at http://localhost:{port}/cache/prod/db" in shown
+    assert "On demand, at /cache/NAME: other/*" in shown
+    assert "error: config.invalid: " in shown
+    assert "error: secret.fetch_failed: secret 'missing' was not found" in shown
+    assert "info: serve.stopped (hits: 1" in shown
+    assert "serve.ready" not in shown
+    assert not [line for line in shown.splitlines() if line.startswith("{")]
+
+
+def test_on_a_terminal_it_says_that_it_serves_nothing_and_why_a_port_is_not_free(tmp_path):
+    """In one line each."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = str(other.getsockname()[1])
+        with AtTerminal("serve", "--port", taken, columns=200, LAMBDA_TASK_ROOT=str(tmp_path)) as terminal:
+            assert 1 == terminal.end()
+    reason, advice = "Address already in use", "choose another port: --port, SECRETS_CACHE_PORT or server.port"
+    assert f"error: server.not_listening: {reason} (port: {taken}); {advice}\n" == terminal.shown
+    with AtTerminal("serve", "--port", str(free_port()), columns=200, LAMBDA_TASK_ROOT=str(tmp_path)) as terminal:
+        terminal.wait_for("Press Ctrl-C")
+    assert f"No secret and no parameter is listed in {tmp_path}/config.yaml (no such file)" in terminal.shown
 
 
 def test_serve_speaks_the_protocol_of_awss_own_layer_too(upstream, tmp_path):

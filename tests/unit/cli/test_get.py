@@ -1,8 +1,10 @@
 """`secrets-cache get` without a server. With one: tests/process/test_get.py."""
 
+import json
+
 import pytest
 
-from tests.support.command_line import FAILURES, GOT, command
+from tests.support.command_line import FAILURES, GOT, VALUE, command
 from tests.support.fakes import CANARY
 from tools.emulator import free_port
 
@@ -47,3 +49,34 @@ def test_a_server_that_was_named_must_be_there(filled, config_file):
     assert (1, b"") == (code, out)
     assert "Connection refused" in err
     assert [] == filled.calls
+
+
+def get_all(config_file, *arguments: str) -> tuple[int, bytes, str]:
+    """Get several values, without a server."""
+    return command("get", "--config", str(config_file), *arguments, port=free_port())
+
+
+def test_several_values_come_in_one_format(filled, config_file):
+    """By the names that were asked for; a key is chosen of each."""
+    code, out, err = get_all(config_file, "db", "/prod/app/flag", "--format", "json")
+    assert (0, {"db": json.loads(VALUE), "/prod/app/flag": CANARY}, "") == (code, json.loads(out), err)
+    assert f"export DB='{CANARY}'\n".encode() == get_all(config_file, "db", "--key", "user", "--format", "shell")[1]
+    assert f"DB={VALUE}\nPIN={CANARY}é\n".encode() == get_all(config_file, "db", "pin", "--format", "env")[1]
+
+
+def test_one_that_is_missing_leaves_nothing(filled, config_file):
+    """Each is named, and standard output is empty."""
+    code, out, err = get_all(config_file, "missing", "db", "nowhere", "--format", "shell")
+
+    assert (1, b"") == (code, out)
+    assert ["'missing'", "'nowhere'"] == [
+        line.partition("'")[1] + line.split("'")[1] + "'" for line in err.splitlines()
+    ]
+
+
+def test_text_is_for_one_value(filled, config_file):
+    """Two values next to each other would be neither."""
+    code, _, err = get_all(config_file, "db", "pin")
+
+    assert 2 == code
+    assert "--format text is for one NAME; allowed for several: json, env, shell" in err

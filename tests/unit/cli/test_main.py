@@ -19,7 +19,11 @@ from tests.support.command_line import commands_of
         (["serve", "--conf", "x"], "unrecognized arguments: --conf x"),
         (["serve", "--grace", "-1"], "--grace: "),
         (["serve", "--grace", "soon"], "--grace: found 'soon'; allowed: 0 to 86400 seconds"),
+        (["serve", "--port", "0"], "--port: found '0'; allowed: 1 to 65535"),
+        (["serve", "--port", "http"], "--port: found 'http'; allowed: 1 to 65535"),
         (["get"], "required: NAME"),
+        (["run"], "required: COMMAND"),
+        (["run", "psql", "--port", "1"], "unrecognized arguments: --port"),
         (["completion", "tcsh"], "invalid choice: 'tcsh'"),
     ],
 )
@@ -48,7 +52,7 @@ def test_every_command_has_its_module():
     """The parser knows no command that cannot run."""
     names = commands_of(make_parser())
 
-    assert {"serve", "check", "policy", "get", "health", "version", "completion"} == set(names)
+    assert {"serve", "check", "policy", "get", "run", "health", "schema", "version", "completion"} == set(names)
     for name in names:
         assert callable(importlib.import_module(f"secrets_cache.cli.{name}").run)
 

@@ -1,0 +1,54 @@
+"""
+`serve` reads its configuration again, on SIGHUP.
+
+Rules
+-----
+1. A file that is gone, cannot be read or is not YAML changes nothing; nor does any problem in strict mode.
+2. What only a new process can change is named in the log, and stays as it was.
+"""
+
+import argparse
+import logging
+from collections.abc import Mapping
+
+from secrets_cache.app import Application
+from secrets_cache.cli.inputs import read_configuration
+from secrets_cache.config import Config
+from secrets_cache.loading import log_problems
+from secrets_cache.system.files import ConfigFile
+
+logger = logging.getLogger(__name__)
+
+# By its name in `Config`: the key of a setting under `server:`.
+SERVER_KEYS = {"port": "port", "aws_port": "aws_port", "tokens": "token"}
+
+
+async def reload(given: argparse.Namespace, environ: Mapping[str, str], app: Application) -> Config | None:
+    """Serve what the configuration says now; return it once its new secrets were tried. None if nothing changes."""
+    file, config = read_configuration(given, environ)
+    log_problems(config)
+    reason = _find_obstacle(given, file, config)
+    if reason:
+        logger.error("config.not_reloaded", {"file": file.path, "reason": reason})
+        return None
+    # The environment of a process stays: only the file can make `aws_layer` differ, along with the port.
+    names = [name for name in await app.reconfigure(config) if name != "aws_layer"]
+    unchanged = [f"server.{SERVER_KEYS[name]}" if name in SERVER_KEYS else name for name in names]
+    if unchanged:
+        logger.warning("config.restart_needed", {"settings": unchanged})
+    reports = app.cache.report()
+    failed = sum(report.error is not None for report in reports)
+    logger.info("config.reloaded", {"file": file.path, "secrets": len(reports), "failed": failed})
+    return config
+
+
+def _find_obstacle(given: argparse.Namespace, file: ConfigFile, config: Config) -> str:
+    """Return why the configuration must not be used; empty if it may be."""
+    if given.config and not file.exists:
+        return "there is no such file any more; the configuration stays as it was"
+    # Only what is wrong with the file as a whole names no key.
+    if any(problem.file == file.path and not problem.key for problem in config.problems):
+        return "the file cannot be read; the configuration stays as it was"
+    if config.strict and config.problems:
+        return "it has problems, and SECRETS_CACHE_STRICT is set; the configuration stays as it was"
+    return ""

@@ -1,0 +1,80 @@
+"""`secrets-cache run`: a command with secrets in its environment. The rules are the wrapper's: test_wrapper.py."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import PATIENCE_SECONDS
+from tests.support.fakes import CANARY
+from tests.support.wrapper import RUNTIME, environ_in, plain
+from tools.emulator import ROOT
+
+VALUE = f"{CANARY}\n 'quotes\" $HOME `id` \\ | é\t"
+
+
+def run(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[bytes]":
+    """Run `secrets-cache run`, in an environment without Lambda."""
+    variables = {name: value for name, value in plain(**environ).items() if name != b"AWS_LAMBDA_EXEC_WRAPPER"}
+    command = [sys.executable, "-m", "secrets_cache", "run", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, check=False, timeout=PATIENCE_SECONDS)
+
+
+@pytest.mark.shows_secrets("the command's environment is what is tested")
+def test_the_command_gets_the_values_exactly_and_everything_else_unchanged(upstream, tmp_path):
+    """From `env:` of the file that was named, and from references; its own options and -- are left to it."""
+    upstream.put("db", VALUE)
+    file = tmp_path / "config.yaml"
+    file.write_text("env: [{secret: db, as: PASSWORD}]", encoding="utf-8")
+    options = ("--config", str(file), "--", sys.executable, "-I", "-c", RUNTIME, "--config", "--", "x")
+    done = run(*options, AWS_ENDPOINT_URL=upstream.url, COPY="secretsmanager://db", OTHER="stays")
+
+    found = environ_in(done.stdout)
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert done.stdout.endswith(b"\0--config\0--\0x")
+    assert [VALUE.encode()] * 2 == [found[b"PASSWORD"], found[b"COPY"]]
+    assert plain(AWS_ENDPOINT_URL=upstream.url, OTHER="stays").items() - found.items() == {
+        (b"AWS_LAMBDA_EXEC_WRAPPER", b"/opt/get-secrets-layer")
+    }
+    assert {b"PASSWORD", b"COPY"} == found.keys() - plain(AWS_ENDPOINT_URL="", OTHER="").keys()
+
+
+def test_the_process_becomes_the_command():
+    """Nothing stays in between: the process id, the signals and the exit code are the command's."""
+    command = [sys.executable, "-m", "secrets_cache", "run", "--", "/bin/sh", "-c", "echo $$; exit 42"]
+    with subprocess.Popen(command, cwd=ROOT, env=plain(), stdout=subprocess.PIPE, text=True) as process:
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert (42, f"{process.pid}\n") == (process.returncode, out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "said"),
+    [
+        (["--", "sh"], {"X": "secretsmanager://missing"}, "X: secret 'missing' was not found in AWS Secrets Manager"),
+        (["--", "/no/such/program"], {}, "'/no/such/program' cannot be run: No such file or directory"),
+        (["--", "no-such-program"], {}, "'no-such-program' cannot be run: No such file or directory"),
+        (["--config", "nope.yaml", "--", "sh"], {}, "--config nope.yaml: no such file"),
+    ],
+)
+def test_a_failure_is_one_line_and_the_code_is_1(upstream, arguments, environ, said):
+    """The command is not started."""
+    done = run(*arguments, AWS_ENDPOINT_URL=upstream.url, PATH="/usr/bin:/bin", **environ)
+    (line,) = done.stderr.decode().splitlines()
+
+    assert (1, b"") == (done.returncode, done.stdout)
+    assert line.startswith(f"secrets-cache: {said}")
+
+
+def test_what_is_left_out_is_said_on_standard_error(upstream, tmp_path):
+    """Standard output belongs to the command: a pipe gets nothing else."""
+    upstream.put("db", '{"LD_PRELOAD": "x", "GOOD": "y"}')
+    file = tmp_path / "config.yaml"
+    file.write_text("tll: 1m", encoding="utf-8")
+    done = run("--config", str(file), "--", "/bin/echo", "out", AWS_ENDPOINT_URL=upstream.url, SECRET_ARN="db")
+    problem, refused = done.stderr.decode().splitlines()
+
+    assert (0, b"out\n") == (done.returncode, done.stdout)
+    assert "'tll'" in problem
+    assert "warning: variable.refused: the name is reserved" in refused
+    assert "LD_PRELOAD" in refused

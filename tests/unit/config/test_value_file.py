@@ -1,0 +1,63 @@
+"""The file of names and values that stands for AWS."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secrets_cache.config.nodes import DocumentError
+from secrets_cache.config.value_file import read_value_file
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(values=st.dictionaries(st.text(min_size=1), JSON))
+def test_json_is_read_as_it_is(values):
+    """Text bare, everything else as JSON."""
+    found = read_value_file(json.dumps(values).encode())
+
+    expected = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        is_text = isinstance(values[name], str)
+        assert found[name].decode() == value if is_text else json.loads(found[name]) == json.loads(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("db: 0123", b"0123"),
+        ("db: yes", b"yes"),
+        ('db: "1"', b"1"),
+        ("db: |\n  a\n  b\n", b"a\nb\n"),
+        ('db: {user: anika, port: 5432, rate: 1.50, on: true, "n": null, pin: "1", date: 2026-01-01, zip: 0123}',
+         b'{"user":"anika","port":5432,"rate":1.50,"on":true,"n":null,"pin":"1","date":"2026-01-01","zip":"0123"}'),
+        ("db: [1, a, {b: c}]", b'[1,"a",{"b":"c"}]'),
+    ],
+)  # fmt: skip
+def test_yaml_keeps_what_was_written(text, value):
+    """A number is a number only inside of JSON, with its digits."""
+    assert {"db": value} == read_value_file(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "found"),
+    [
+        (b"", None, "no mapping"),
+        (b"[1]", None, "no mapping"),
+        (b"- a\n", 1, "no mapping"),
+        (b"a: 1\na: 2\n", 2, "a name that is there already"),
+        (b"[a]: 2\n", 1, "a name that is no text"),
+        (b"\xff: 1", 1, "byte 0xff, which is not UTF-8"),
+    ],
+)
+def test_what_is_no_mapping_is_refused(data, line, found):
+    """With its line, and without any value."""
+    with pytest.raises(DocumentError) as caught:
+        read_value_file(data)
+
+    assert (line, found) == (caught.value.line, caught.value.found)
