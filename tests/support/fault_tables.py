@@ -23,7 +23,7 @@ def matrix() -> str:
         told = _told(expected(fault, Moment.PREFETCH).told)
         rows.setdefault((code, told, fault.speed.value), []).append(fault.what)
     head = ["fault", "code", "without a value to serve", "attempts"]
-    return table(head, *([", ".join(whats), *row] for row, whats in rows.items()))
+    return table(head, *([", ".join(names), *row] for row, names in rows.items()))
 
 
 def outcomes() -> str:
