@@ -4,14 +4,13 @@ from tests.support.fault_matrix import FAULTS, Kind, Moment, Told, expected, mom
 from tests.support.pages import ROOT, table, with_tables
 
 PAGE = ROOT / "docs" / "reliability.md"
+# A batch has no row: a caller gets what a first request gets, or does not notice.
 MOMENTS = {
-    Moment.PREFETCH: "prefetch",
-    Moment.FIRST: "first request",
-    Moment.AHEAD: "refresh ahead",
-    Moment.EXPIRED: "expired",
-    Moment.FORCED: "forced refresh",
-    Moment.BATCH: "batch",
-    Moment.BATCH_ALONE: "batch alone",
+    Moment.PREFETCH: "first fetch of a listed secret",
+    Moment.FIRST: "first request for a secret that `allow` covers",
+    Moment.AHEAD: "refresh ahead, in the background",
+    Moment.EXPIRED: "request past the ttl",
+    Moment.FORCED: "`?refresh=true` on a fresh value",
 }
 
 
@@ -23,7 +22,7 @@ def matrix() -> str:
         told = _told(expected(fault, Moment.PREFETCH).told)
         rows.setdefault((code, told, fault.speed.value), []).append(fault.what)
     head = ["fault", "code", "without a value to serve", "attempts"]
-    return table(head, *([", ".join(whats), *row] for row, whats in rows.items()))
+    return table(head, *([", ".join(names), *row] for row, names in rows.items()))
 
 
 def outcomes() -> str:
@@ -32,7 +31,7 @@ def outcomes() -> str:
     for moment, name in MOMENTS.items():
         rows.setdefault(_outcome(moment), []).append(name)
     return table(
-        ["moment", "passing", "definite", "logged"], *([", ".join(names), *row] for row, names in rows.items())
+        ["moment", "passing", "definite", "logged"], *(["; ".join(names), *row] for row, names in rows.items())
     )
 
 
