@@ -109,7 +109,7 @@ class SecretNotFound(SecretError):
 
     Attributes:
         aws_message: AWS's own message, shortened; empty if there was none.
-        region: The region that was asked; empty for the function's own.
+        region: The region that was asked; empty if it is not known.
         role_arn: The role that was used; empty for the function's own.
         place: What was searched, if it was not AWS.
     """

@@ -15,6 +15,7 @@ Rules
 Longer than most modules here: everything that knows aiobotocore and botocore is in one place.
 """
 
+import re
 import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -38,6 +39,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
+    ProfileNotFound,
     ProxyConnectionError,
     ReadTimeoutError,
     SSLError,
@@ -57,6 +59,7 @@ from secrets_cache.aws.trust import UnusableBundle
 from secrets_cache.core.clock import elapsed
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.single_flight import SingleFlight
+from secrets_cache.core.text import shorten
 from secrets_cache.errors import SecretError, SecretUnavailable
 from secrets_cache.http1.connections import MAX_BODY, BadResponse
 
@@ -312,11 +315,24 @@ def classify_opening(name: str, error: Exception) -> RetryableError:
 
 
 def _misconfigured_client(name: str, error: Exception) -> RetryableError:
-    cause = (
+    cause = _explain_setting(error) or (
         f"the AWS client could not be created ({type(error).__name__}); "
         "check AWS_REGION, AWS_PROFILE and the AWS_ENDPOINT_URL variables"
     )
     return RetryableError(SecretUnavailable(name, code="client-misconfigured", cause=cause))
+
+
+def _explain_setting(error: Exception) -> str:
+    """Return what is wrong with a setting, in words; empty if the exception does not tell."""
+    if isinstance(error, ProfileNotFound):
+        profile = shorten(str(error.kwargs.get("profile", "")))
+        return f"the AWS profile {profile!r} is in neither ~/.aws/config nor ~/.aws/credentials; check AWS_PROFILE"
+    # As botocore words it. A URL with a user's name and password in it is not shown.
+    found = re.fullmatch(r"Invalid endpoint: ([^@]*)", str(error)) if isinstance(error, ValueError) else None
+    if found is None:
+        return ""
+    remedy = "" if "://" in found[1] else f", with a scheme, such as http://{shorten(found[1])}"
+    return f"{shorten(found[1])!r} is no URL of an endpoint; set AWS_ENDPOINT_URL to one{remedy}"
 
 
 # The HTTP session: rule 5.

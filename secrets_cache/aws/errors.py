@@ -86,9 +86,12 @@ _LOG_IN = "log in again, for example with `aws sso login`, or replace the tempor
 _ADVICE = {
     "no-credentials": (
         "give the function an execution role",
-        "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; a container or an instance needs a role",
+        (
+            "run `aws configure`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; "
+            "a container or an instance needs a role"
+        ),
     ),
-    "no-region": ("", "set it, or give the profile a region"),
+    "no-region": ("", "set it, or give the profile a region with `aws configure`"),
     "connection-failed": (
         "in a VPC, add a NAT gateway or an endpoint for this service",
         "check the network, the proxy and AWS_ENDPOINT_URL",

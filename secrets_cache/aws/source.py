@@ -171,7 +171,8 @@ class AwsSource:
             return self.create_timeout(ref, error.budget_seconds, setting)
         if isinstance(error, SecretNotFound):
             context = self._find_key(ref).context
-            error.region, error.role_arn = context.region, context.role_arn
+            own = self._environ.get("AWS_REGION") or self._environ.get("AWS_DEFAULT_REGION", "")
+            error.region, error.role_arn = context.region or own, context.role_arn
         return advise(error, in_lambda=is_in_lambda(self._environ))
 
     def _find_key(self, ref: Ref) -> Place:

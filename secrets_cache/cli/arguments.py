@@ -107,6 +107,9 @@ def _add_get(commands: Commands) -> None:
         "--version-stage", metavar="STAGE", help="a staging label such as AWSPREVIOUS; or a parameter's label"
     )
     get.add_argument("--version-id", metavar="ID", help="the id of a version; or a parameter's version number")
+    get.add_argument(
+        "--parameter", action="store_true", help="NAME is a parameter, and AWS is asked, not a running server"
+    )
     get.add_argument("--refresh", action="store_true", help="fetch the value again, even if it is cached")
     _add_config(get)
     _add_from_file(get)

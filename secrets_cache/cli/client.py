@@ -90,7 +90,7 @@ def _exchange(host: str, port: int, target: str, headers: dict[str, str]) -> Ans
         greeting = connection.getresponse()
         _read(greeting)
         if greeting.headers.get("Server") != SERVER:
-            return NoServer(f"{host}:{port} is used by another program")
+            return NoServer(f"another program answers at {host}:{port}, not secrets-cache")
         connection.request("GET", target, headers=headers)
         response = connection.getresponse()
         return Answer(response.status, _read(response))

@@ -23,7 +23,9 @@ from secrets_cache.cli.client import OK, Answer, NoServer, ask
 from secrets_cache.cli.get_formats import FORMATTERS
 from secrets_cache.cli.inputs import read_existing_configuration, silence_logs
 from secrets_cache.cli.terminal import print_error
-from secrets_cache.config import Config
+from secrets_cache.config import Config, ListedSecret
+from secrets_cache.core.arn import split_selector
+from secrets_cache.core.secret import Ref
 from secrets_cache.system.files import ConfigFile
 
 TEXT = FORMATS[0]
@@ -34,13 +36,16 @@ def run(given: argparse.Namespace) -> int:
     silence_logs()
     if given.format == TEXT and len(given.names) > 1:
         raise Usage("--format text is for one NAME; allowed for several: json, env, shell")
-    if given.from_file and given.url:
-        raise Usage("--from-file and --url name two places; allowed: one of them")
+    if given.url and (given.from_file or given.parameter):
+        other = "--from-file" if given.from_file else "--parameter"
+        raise Usage(f"{other} and --url name two places; allowed: one of them")
     file, config = read_existing_configuration(given, os.environ)
     answers = _ask_for_all(given, file, config)
     failed = {name: answer for name, answer in answers.items() if answer.status != OK}
     for name, answer in failed.items():
-        detail = _read_detail(answer)
+        detail = _read_detail(answer).replace("not listed in config.yaml", f"not listed in {file.path}")
+        if name.startswith("/") and f"secret {name!r} was not found" in detail:
+            detail += "; if it is a parameter, use --parameter"
         print_error(detail if len(answers) == 1 or repr(name) in detail else f"{name!r}: {detail}")
     if failed:
         return 1
@@ -60,8 +65,8 @@ def _ask_for_all(given: argparse.Namespace, file: ConfigFile, config: Config) ->
     """Return the answer for each name: from the server that runs, else as it would answer."""
     targets = {name: _make_target(given, name) for name in given.names}
     try:
-        # A running server has the values of AWS.
-        if not given.from_file:
+        # A running server has the values of AWS, and knows what it lists.
+        if not (given.from_file or given.parameter):
             return {name: ask(given.url, target, config) for name, target in targets.items()}
     except NoServer as reason:
         if given.url:
@@ -70,7 +75,7 @@ def _ask_for_all(given: argparse.Namespace, file: ConfigFile, config: Config) ->
         print_error(str(problem))
     from secrets_cache.cli.event_loop import run_to_end  # noqa: PLC0415 - slow to import, as `_fetch_all`
 
-    return run_to_end(_fetch_all(_narrow(config, file, given.names), targets, given.from_file))
+    return run_to_end(_fetch_all(_narrow(config, file, given), targets, given.from_file))
 
 
 def _make_target(given: argparse.Namespace, name: str) -> str:
@@ -84,8 +89,13 @@ def _make_target(given: argparse.Namespace, name: str) -> str:
     return f"/cache/{quote(name, safe='', errors='surrogateescape')}{'?' if query else ''}{query}"
 
 
-def _narrow(config: Config, file: ConfigFile, names: Collection[str]) -> Config:
-    """Return the configuration with only the items that `names` may mean, so that nothing else is fetched."""
+def _narrow(config: Config, file: ConfigFile, given: argparse.Namespace) -> Config:
+    """Return the configuration with only the items that the names may mean, so that nothing else is fetched."""
+    names: Collection[str] = given.names
+    if file.data is None and file.unreadable is None and given.parameter:
+        listed = ((name, split_selector(name)) for name in names)
+        refs = {name: Ref(plain, version, label, is_parameter=True) for name, (plain, version, label) in listed}
+        return config._replace(parameters=tuple(ListedSecret(ref, name) for name, ref in refs.items()))
     if file.data is None and file.unreadable is None:
         # Without a configuration, IAM alone decides: there is no other caller to protect anything from.
         return config._replace(allow=("*",))

@@ -1,12 +1,15 @@
 """`secrets-cache health`: the probe for orchestrators, since the server listens on loopback only."""
 
 import argparse
+import json
 import os
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from secrets_cache.cli.client import OK, NoServer, ask
 from secrets_cache.cli.inputs import read_existing_configuration
-from secrets_cache.cli.terminal import print_error
+from secrets_cache.cli.terminal import Cell, Screen, Style, print_error
 
 
 def run(given: argparse.Namespace) -> int:
@@ -17,5 +20,37 @@ def run(given: argparse.Namespace) -> int:
     except NoServer as reason:
         print_error(str(reason))
         return 1
-    sys.stdout.buffer.write(answer.body + b"\n")
+    if not (sys.stdout.isatty() and _show(answer.body)):
+        sys.stdout.buffer.write(answer.body + b"\n")
     return 0 if answer.status == OK else 1
+
+
+def _show(body: bytes) -> bool:
+    """Show the answer in words; return whether it could be read."""
+    try:
+        found = json.loads(body)
+        status, problems = found["status"], found["problems"]
+        rows = [_make_cells(secret) for secret in found["secrets"]]
+    except (ValueError, KeyError, TypeError):
+        # A problem document, such as that of a missing token.
+        return False
+    screen = Screen(sys.stdout)
+    screen.line(str(status), Style.GOOD if status == "ok" else Style.BAD)
+    for problem in problems:
+        screen.line(f"  {problem}")
+    if rows:
+        screen.line()
+        screen.table(rows)
+    return True
+
+
+def _make_cells(secret: Mapping[str, Any]) -> dict[str, Cell]:
+    age = secret["age_seconds"]
+    return {
+        "NAME": Cell(str(secret["name"])),
+        "KIND": Cell(str(secret["kind"])),
+        "STATE": Cell(str(secret["state"]), Style.GOOD if secret["state"] == "fresh" else Style.BAD),
+        "AGE": Cell("" if age is None else f"{age:.0f} s"),
+        "VERSION": Cell(secret["version_id"] or "", Style.FAINT),
+        "ERROR": Cell(secret["error"] or "", Style.BAD),
+    }

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+# What a table goes without first where the terminal is too narrow; and what is never cut.
+LEAST_USEFUL = ("VERSION", "TOOK", "TTL")
+WHOLE = frozenset({"ERROR", "STATE", "KIND"})
+MIN_COLUMN = 8
+
+
 class Style(Enum):
     """How a text looks on a terminal; the values are rich's."""
 
@@ -50,12 +56,19 @@ class Screen:
             self._console.print(make_printable(text), style=style.value, soft_wrap=True)
 
     def table(self, rows: Sequence[Mapping[str, Cell]]) -> None:
-        """Write a table of cells by heading, without the columns that are empty in every row."""
+        """
+        Write a table of cells by heading, without the columns that are empty in every row.
+
+        A terminal that is too narrow loses the least useful columns first; then long texts lose their middle.
+        """
         headings = [heading for heading in rows[0] if any(row[heading].text for row in rows)]
-        lines = [[Cell(make_printable(row[name].text), row[name].style) for name in headings] for row in rows]
+        texts = {name: [make_printable(row[name].text) for row in rows] for name in headings}
         if self._console is None:
-            self._write_columns([headings, *([cell.text for cell in line] for line in lines)])
+            self._write_columns([headings, *zip(*texts.values(), strict=True)])
             return
+        texts = fit_columns(texts, self._console.width)
+        headings = list(texts)
+        lines = [[Cell(texts[name][i], row[name].style) for name in headings] for i, row in enumerate(rows)]
         from rich.table import Table  # noqa: PLC0415 - only on a terminal
         from rich.text import Text  # noqa: PLC0415
 
@@ -83,6 +96,40 @@ class Screen:
         with Progress(what, BarColumn(), MofNCompleteColumn(), console=self._console, transient=True) as progress:
             task = progress.add_task(what, total=None)
             yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def fit_columns(texts: Mapping[str, Sequence[str]], width: int) -> dict[str, list[str]]:
+    """
+    Return the columns of a table, by heading, so that it fits a width if it can. The texts of ERROR stay whole.
+
+    First the columns that matter least are left out, then the longest texts are cut in the middle: names often differ
+    only at their ends.
+    """
+    columns = {name: list(column) for name, column in texts.items()}
+    for name in LEAST_USEFUL:
+        if _measure(columns) > width:
+            columns.pop(name, None)
+    limits = {name: max(map(len, column)) for name, column in columns.items() if name not in WHOLE}
+    limits = {name: limit for name, limit in limits.items() if limit > max(MIN_COLUMN, len(name))}
+    while (excess := _measure(columns) - width) > 0 and limits:
+        longest = max(limits, key=lambda name: limits[name])
+        # Down to the next longest, so that long columns share what is missing.
+        others = [limit for name, limit in limits.items() if name != longest]
+        step = min(excess, max(1, limits[longest] - max(others, default=0)))
+        limits[longest] = limit = max(limits[longest] - step, MIN_COLUMN, len(longest))
+        columns[longest] = [_cut_middle(text, limit) for text in texts[longest]]
+        if limit == max(MIN_COLUMN, len(longest)):
+            del limits[longest]
+    return columns
+
+
+def _measure(columns: Mapping[str, Sequence[str]]) -> int:
+    return sum(max(len(name), *map(len, column)) for name, column in columns.items()) + 2 * (len(columns) - 1)
+
+
+def _cut_middle(text: str, length: int) -> str:
+    head = length // 2
+    return text if len(text) <= length else f"{text[:head]}…{text[len(text) - (length - head - 1) :]}"
 
 
 def _open_console(stream: TextIO) -> "Console | None":

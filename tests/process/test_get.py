@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from tests.support import upstream as stub
 from tests.support.command_line import BINARY, FAILURES, GOT, VALUE, command, fill, run
 from tests.support.fakes import CANARY
 from tests.support.processes import serve
+from tests.support.terminals import AtTerminal
 from tools.emulator import ROOT, free_port
 
 
@@ -114,3 +116,19 @@ def test_only_a_terminal_gets_a_line_end(filled, config_file):
 
     assert f"{CANARY}\r\n" == read_all(ours)
     assert 0 == process.wait(PATIENCE_SECONDS)
+
+
+def test_health_is_in_words_on_a_terminal(filled, config_file):
+    """What a script reads stays JSON."""
+    with serve(config_file) as process:
+        process.event("serve.ready")
+        arguments = ("health", "--url", process.url)
+        with AtTerminal(*arguments, columns=120) as terminal:
+            code = terminal.end()
+        _, out, _ = command(*arguments, port=1)
+
+    assert 1 == code
+    assert "failing" == terminal.shown.splitlines()[0]
+    assert re.search(r"^db +secret +fresh +\d+ s ", terminal.shown, re.MULTILINE)
+    assert re.search(r"^denied +secret +failed .*AccessDeniedException", terminal.shown, re.MULTILINE)
+    assert "failing" == json.loads(out)["status"]

@@ -364,9 +364,7 @@ FAILURES = {
     f"a parameter that does not exist | {OPAQUE} | - | {ERROR}": Row(
         PARAMETER + "nobody",
         400,
-        error(
-            "ParameterNotFound", "parameter 'nobody' was not found in Parameter Store in this region and this account"
-        ),
+        error("ParameterNotFound", "parameter 'nobody' was not found in Parameter Store in eu-west-1 and this account"),
         why="the layer's status, plus the reason",
     ),
     f"a secret that the role may not read | {OPAQUE} | {ERROR} | as the agent": Row(

@@ -36,7 +36,7 @@ GOT = [
 ]
 # And what is said of a failure.
 FAILURES = [
-    (["nowhere"], "'nowhere' is not listed in config.yaml, and no pattern under allow covers it"),
+    (["nowhere"], "/config.yaml, and no pattern under allow covers it"),
     (["missing"], "secret 'missing' was not found in AWS Secrets Manager"),
     (["denied"], "AWS refused secret 'denied' with AccessDeniedException"),
     (["db", "--key", "nope"], "'db' has no key 'nope'"),

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from aiohttp import web
+from botocore.exceptions import ProfileNotFound
 
 from secrets_cache.aws.aiobotocore import _read_timestamp, _Response, classify_exception, classify_opening
 from secrets_cache.aws.client import ClientSettings
@@ -109,6 +110,30 @@ def test_of_an_unknown_exception_only_the_type_shows(classify):
     text = str(classify("db", ZeroDivisionError(CANARY)).error)
 
     assert "(ZeroDivisionError)" in text
+    assert CANARY not in text
+
+
+def test_a_profile_that_is_missing_is_named():
+    """By the name that was looked for."""
+    text = str(classify_opening("db", ProfileNotFound(profile="dev")).error)
+
+    assert "the AWS profile 'dev' is in neither ~/.aws/config nor ~/.aws/credentials; check AWS_PROFILE" in text
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("localhost:15777", "'localhost:15777' is no URL of an endpoint; set AWS_ENDPOINT_URL to one, with a scheme"),
+        ("localhost:15777", "such as http://localhost:15777"),
+        ("http://", "'http://' is no URL of an endpoint; set AWS_ENDPOINT_URL to one"),
+        (f"user:{CANARY}@host", "the AWS client could not be created (ValueError)"),
+    ],
+)  # fmt: skip
+async def test_a_url_that_is_none_is_shown_with_what_it_lacks(monkeypatch, url, said):
+    """Unless it may hold a password."""
+    text = str(classify_opening("db", ValueError(f"Invalid endpoint: {url}")).error)
+
+    assert said in text
     assert CANARY not in text
 
 

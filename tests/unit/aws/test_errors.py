@@ -188,7 +188,7 @@ def test_what_to_do_is_about_where_this_runs(code):
     ("code", "in_lambda", "said"),
     [
         ("no-credentials", True, "no AWS credentials were found; give the function an execution role"),
-        ("no-credentials", False, "no AWS credentials were found; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"),
+        ("no-credentials", False, "no AWS credentials were found; run `aws configure`, or set AWS_PROFILE, or"),
         ("connection-failed", True, "could not connect to AWS; in a VPC, add a NAT gateway or an endpoint"),
         ("connection-failed", False, "could not connect to AWS; check the network, the proxy and AWS_ENDPOINT_URL"),
         ("expired-credentials", False, "there are no newer ones; log in again"),

@@ -167,9 +167,9 @@ async def test_a_role_that_is_refused_is_what_the_error_names(upstream, together
 @pytest.mark.parametrize(
     ("context", "place"),
     [
-        (AwsContext(), "this region and this account"),
+        (AwsContext(), "eu-west-1 and this account"),
         (AwsContext("us-west-2"), "us-west-2 and this account"),
-        (AwsContext(role_arn=ROLE), f"this region and the account of {ROLE}"),
+        (AwsContext(role_arn=ROLE), f"eu-west-1 and the account of {ROLE}"),
     ],
 )
 async def test_where_there_is_none_is_told(upstream, context, place, together):

@@ -50,7 +50,7 @@ def test_the_token_is_sent_only_to_secrets_cache(filled, config_file):
         _, out, _ = command("get", "--config", str(config_file), "db", port=port, SECRETS_CACHE_TOKEN="t")
         code, _, err = command("health", "--config", str(config_file), port=port)
 
-    assert (1, f"secrets-cache: 127.0.0.1:{port} is used by another program\n") == (code, err)
+    assert (1, f"secrets-cache: another program answers at 127.0.0.1:{port}, not secrets-cache\n") == (code, err)
     assert VALUE.encode() == out
     assert [("/ping", None)] * 2 == seen
 

@@ -80,3 +80,23 @@ def test_text_is_for_one_value(filled, config_file):
 
     assert 2 == code
     assert "--format text is for one NAME; allowed for several: json, env, shell" in err
+
+
+def test_a_parameter_needs_no_configuration(filled, tmp_path):
+    """A name that looks like one says how to ask for it."""
+    environ = {"LAMBDA_TASK_ROOT": str(tmp_path)}
+    hint = "; if it is a parameter, use --parameter"
+
+    assert hint in command("get", "/prod/app/flag", port=free_port(), **environ)[2]
+    assert hint not in command("get", "missing", port=free_port(), **environ)[2]
+    assert (0, CANARY.encode(), "") == command("get", "--parameter", "/prod/app/flag", port=free_port(), **environ)
+    assert 2 == command("get", "--parameter", "--url", "http://localhost:1", "/x", port=free_port(), **environ)[0]
+
+
+def test_what_is_not_listed_is_said_of_the_file_that_was_read(filled, tmp_path):
+    """Whatever its name."""
+    file = tmp_path / "other.yml"
+    file.write_text("secrets: [db]", encoding="utf-8")
+    _, _, err = command("get", "--config", str(file), "nowhere", port=free_port())
+
+    assert f"'nowhere' is not listed in {file}, and no pattern under allow covers it" in err

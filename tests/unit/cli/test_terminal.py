@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from secrets_cache.cli.terminal import Cell, Screen, Style, print_error
+from secrets_cache.cli.terminal import Cell, Screen, Style, fit_columns, print_error
 
 WHOLE = "long/" * 100
 ROWS = [
@@ -94,3 +94,47 @@ def test_a_text_cannot_control_the_terminal(stream, monkeypatch, capfd):
     written = out.getvalue() + "".join(capfd.readouterr())
     assert not [char for char in written if not char.isprintable() and char != "\n"]
     assert 4 == written.count("\n")
+
+
+COLUMNS = {
+    "NAME": ["prod/orders/database/primary", "prod/orders/database/replica"],
+    "TTL": ["10m", "10m"],
+    "STATE": ["failed", "fresh"],
+    "VERSION": ["", "00000001-0000-4000-8000-000000000000"],
+    "TOOK": ["31 ms", "12 ms"],
+    "ERROR": ["ResourceNotFoundException", ""],
+}
+
+
+@pytest.mark.parametrize(
+    ("width", "headings"),
+    [
+        (200, ["NAME", "TTL", "STATE", "VERSION", "TOOK", "ERROR"]),
+        (80, ["NAME", "TTL", "STATE", "TOOK", "ERROR"]),
+        (72, ["NAME", "TTL", "STATE", "ERROR"]),
+        (66, ["NAME", "STATE", "ERROR"]),
+    ],
+)
+def test_a_narrow_terminal_loses_whole_columns_first(width, headings):
+    """Those that matter least; what is left is whole."""
+    found = fit_columns(COLUMNS, width)
+
+    assert headings == list(found)
+    assert all(COLUMNS[name] == found[name] for name in headings)
+
+
+def test_then_names_lose_their_middle_and_errors_nothing():
+    """Their ends tell them apart."""
+    found = fit_columns(COLUMNS, 56)
+
+    assert ["prod/order…se/primary", "prod/order…se/replica"] == found["NAME"]
+    assert COLUMNS["ERROR"] == found["ERROR"]
+
+
+@pytest.mark.parametrize("width", range(1, 120))
+def test_what_can_fit_does(width):
+    """And a terminal that is far too narrow gets what cannot be cut any more."""
+    found = fit_columns(COLUMNS, width)
+    taken = sum(max(map(len, (name, *texts))) for name, texts in found.items()) + 2 * (len(found) - 1)
+
+    assert taken <= max(width, 8 + 2 + 6 + 2 + 25)
