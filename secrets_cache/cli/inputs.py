@@ -11,12 +11,13 @@ from pathlib import Path
 from secrets_cache.cli.arguments import Usage
 from secrets_cache.config import Config
 from secrets_cache.loading import parse_config
-from secrets_cache.system.files import ConfigFile, read_config
+from secrets_cache.system.files import ConfigFile, read_config_file, read_config_variable
 
 
 def read_configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:
-    """Return the file, and the configuration that the file and `environ` give together."""
-    file = read_config(os.environ, given.config)
+    """Return the file, or the variable in its place, and the configuration that it and `environ` give together."""
+    # A path in the function's variables is one of Lambda's machine.
+    file = read_config_variable(environ) or read_config_file(os.environ, given.config)
     return file, parse_config(file, environ)
 
 
