@@ -53,6 +53,17 @@ def uses_fast_paths(environ: Mapping[str, str]) -> bool:
     return environ.get("SECRETS_CACHE_LANES", "").strip() != "0"
 
 
+def combine_unknown(problem: Problem, environ: Mapping[str, str]) -> Config:
+    """
+    Return the configuration where nothing is known of the file, because of `problem`.
+
+    The file may hold a token. Without one in the environment, what the environment lists is served to nobody.
+    """
+    if not environ.get("SECRETS_CACHE_TOKEN", "").strip():
+        environ = {name: value for name, value in environ.items() if name not in LIST_VARIABLES}
+    return combine({}, [problem], environ)
+
+
 def combine(of_file: Mapping[str, Any], problems_of_file: Sequence[Problem], environ: Mapping[str, str]) -> Config:
     """
     Return the configuration from both sources; what the environment sets wins.

@@ -198,6 +198,8 @@ class Config(NamedTuple):
         strict: Whether the init phase fails if there is a problem.
         problems: Everything that is wrong with the file and the environment.
         adjusted: The numbers that were taken as others. They are no problems.
+        missing_file: The path where no file was; empty if there was one, or a variable in its place.
+        is_unconfigured: Whether there is no file, nobody named one, and nothing else says what the process is for.
     """
 
     secrets: tuple[ListedSecret, ...] = ()
@@ -221,6 +223,8 @@ class Config(NamedTuple):
     strict: bool = False
     problems: tuple[Problem, ...] = ()
     adjusted: tuple[Adjusted, ...] = ()
+    missing_file: str = ""
+    is_unconfigured: bool = False
 
     @property
     def is_port_shared(self) -> bool:

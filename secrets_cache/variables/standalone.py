@@ -24,7 +24,7 @@ def resolve_standalone(environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
     Raises:
         VariablesFailed: A required value could not be read; or strict mode is on and the configuration has problems.
     """
-    config = parse_config(read_config(environ), environ)
+    config = parse_config(read_config(environ), environ, sets_variables=True)
     start_log(config)
     if config.strict and config.problems:
         raise VariablesFailed("the configuration has problems, and SECRETS_CACHE_STRICT is set")

@@ -3,7 +3,7 @@
 import pytest
 
 from secrets_cache.aws.client import MAX_CONNECTIONS
-from secrets_cache.config import Adjusted, AwsLayer, Metrics, Token
+from secrets_cache.config import Adjusted, AwsLayer, Metrics, Token, parse
 from tests.support.configuration import find_problem, read, read_valid
 from tests.support.fakes import CANARY
 
@@ -248,3 +248,17 @@ def test_a_wrong_item_of_a_list_names_its_variable_and_costs_only_itself(variabl
     assert f"environment: {variable}: " in str(find_problem(config))
     assert expected in str(find_problem(config))
     assert ("a" in {item.name for item in config.secrets}) is text.startswith("a,")
+
+
+@pytest.mark.parametrize("text", ["secrets: [", None])
+def test_lists_of_variables_do_not_count_without_a_token_if_nothing_is_known_of_the_file(text):
+    """The file may hold a token; its mistake must not open what the variables list."""
+    environ = {"SECRETS_CACHE_SECRETS": "a", "SECRETS_CACHE_PARAMETERS": "/b"}
+
+    def list_all(**more: str) -> list[str]:
+        data, unreadable = (text.encode(), None) if text else (None, "no such file")
+        config = parse(data, file="config.yaml", environ={**environ, **more}, unreadable=unreadable)
+        return [item.name for item in config.listed]
+
+    assert [] == list_all()
+    assert ["a", "/b"] == list_all(SECRETS_CACHE_TOKEN="t")
