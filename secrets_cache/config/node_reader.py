@@ -107,7 +107,7 @@ class NodeReader:
         if self._note_tag(node, key) or node.is_null:
             return []
         if not isinstance(node, nodes.Sequence):
-            self.note_problem(node, key, "a list")
+            self.note_problem(node, key, "a list, with a dash before each item")
             return []
         return [(item, f"{key}[{number}]") for number, item in enumerate(self._take(node, key))]
 
