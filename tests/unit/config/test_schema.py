@@ -39,6 +39,8 @@ from tests.support.configuration import FILE, find_problem, list_names, read, re
         ),
         ("env:\n- as: X", 2, "env[0]", "neither secret nor parameter", "either secret or parameter"),
         ("env:\n- {secret: a, parameter: b, as: X}", 2, "env[0]", "both", "either secret or parameter"),
+        ("env:\n- {secret: a, key: b}", 2, "env[0].as", "key, and no name for its variable", "the name of a variable"),
+        ("env:\n- {secret: a, key: '', as: X}", 2, "env[0].key", "nothing", "a key of a JSON value"),
         (
             "env:\n- {secret: a, as: X, upper: true}",
             2,
@@ -128,6 +130,13 @@ def test_a_key_behind_an_arn_is_the_only_one(name):
     config = read(f"env: [{{secret: '{ARN}:password::', {name}: [a]}}]")
 
     assert f'found both, with "{name}"; allowed: either the key behind the ARN' in str(find_problem(config))
+
+
+def test_a_key_behind_an_arn_and_a_key_are_one_too_many():
+    """It is not certain which one is meant."""
+    config = read(f"env: [{{secret: '{ARN}:password::', key: user, as: X}}]")
+
+    assert 'found both, with "key"; allowed: either the key behind the ARN' in str(find_problem(config))
     assert () == config.env
 
 
