@@ -21,7 +21,7 @@ from tests.support.fakes import CANARY
         ("ttl: soon", "ttl: found 'soon';"),
         ("ttl: 5x", "ttl: found '5x';"),
         ("fetch_timeout: 5sec", "fetch_timeout: found '5sec' (did you mean 5s?)"),
-        ("batch: allways", "batch: found 'allways' (did you mean always?)"),
+        ("batch: alwayz", "batch: found 'alwayz' (did you mean always?)"),
         ("batch: 17", "batch: found '17';"),
         ("refresh_ahead: 10", "refresh_ahead: found '10';"),
         ("server: {host: 0.0.0.0}", "server.host: found unknown key 'host'; allowed: the keys port, aws_port, token"),
