@@ -169,7 +169,13 @@ def _suggest_key(name: str, known: Iterable[str]) -> str:
 
 def _is_plain_key(name: str, value: Node) -> bool:
     """Return whether a key with a value looks like the name of a setting, and so cannot be, or hold, a token."""
-    return not value.is_null and len(name) <= MAX_SETTING and name.replace("_", "").isalpha() and name.islower()
+    return (
+        not value.is_null
+        and len(name) <= MAX_SETTING
+        and name.isascii()
+        and name.replace("_", "").isalpha()
+        and name.islower()
+    )
 
 
 def show_key(name: str) -> str:
