@@ -157,7 +157,12 @@ def _build_native_handler(config: Config, application: Application, clock: Clock
     page = _build_metrics_page(config, clock) if metrics else None
     tokens = None if config.tokens is None else [token.text for token in config.tokens]
     return NativeHandler(
-        cache=application.cache, tokens=tokens, list_problems=application.list_problems, clock=clock, metrics=page
+        cache=application.cache,
+        tokens=tokens,
+        list_problems=application.list_problems,
+        clock=clock,
+        missing_file=config.missing_file,
+        metrics=page,
     )
 
 

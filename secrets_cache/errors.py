@@ -77,11 +77,25 @@ class SecretError(SecretsCacheError):
 
 
 class SecretNotConfigured(SecretError):
-    """The secret is not listed in config.yaml, and no `allow` pattern matches it."""
+    """
+    The secret is not listed in config.yaml, and no `allow` pattern matches it.
+
+    Attributes:
+        missing_file: The path where no config.yaml was; empty if there was one.
+    """
 
     code = "secret-not-configured"
 
+    def __init__(self, name: str, missing_file: str = "") -> None:
+        super().__init__(name)
+        self.missing_file = missing_file
+
     def __str__(self) -> str:
+        if self.missing_file:
+            return (
+                f"{self.name!r} is not listed: there is no config.yaml (looked for {self.missing_file}), "
+                "and no variable lists it"
+            )
         return f"{self.name!r} is not listed in config.yaml, and no pattern under allow covers it"
 
 

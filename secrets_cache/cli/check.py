@@ -13,10 +13,11 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from secrets_cache.cli import check_report
+from secrets_cache.cli.check_findings import find_nothing, find_unknown_regions, find_wrong_schemes
 from secrets_cache.cli.check_report import Row
-from secrets_cache.cli.inputs import read_configuration, read_function_variables, silence_logs
+from secrets_cache.cli.inputs import UnusableVariables, read_configuration, read_function_variables, silence_logs
 from secrets_cache.cli.terminal import Cell, Screen, Style
-from secrets_cache.config import Config
+from secrets_cache.config import Config, Problem
 from secrets_cache.core.arn import SecretReference
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.variables.rules import Rule, index_names, make_rules
@@ -27,14 +28,25 @@ STATES = {"fresh": Style.GOOD, "fetched": Style.GOOD, "stale": Style.BAD, "faile
 def run(given: argparse.Namespace) -> int:
     """Check, and print what was found; return 0 if nothing is wrong."""
     silence_logs()
-    variables = read_function_variables(given.environment) if given.environment else dict(os.environ)
+    problems: list[Row] = []
+    variables = dict(os.environ)
+    if given.environment:
+        try:
+            variables = read_function_variables(given.environment)
+        except UnusableVariables as error:
+            variables = {}
+            problems.append(check_report.make_problem_row(Problem(given.environment, None, "", str(error), "")))
     file, config = read_configuration(given, variables)
-    problems = [check_report.make_problem_row(problem) for problem in config.problems]
+    problems += [check_report.make_problem_row(problem) for problem in config.problems]
     rules: Sequence[Rule] = []
     try:
         rules = make_rules(config.env, {**variables, "AWS_REGION": _find_own_region(variables)})
     except VariablesFailed as error:
         problems.append(check_report.make_failure_row(error))
+    if not problems:
+        problems += map(check_report.make_problem_row, find_nothing(file, config, rules))
+    problems += map(check_report.make_problem_row, find_unknown_regions(file, config, variables))
+    problems += map(check_report.make_problem_row, find_wrong_schemes(variables))
     listed = [check_report.make_listed_row(config, item) for item in config.listed]
     wanted = [check_report.make_rule_row(rule, index_names(config.listed)) for rule in rules]
     if given.fetch:

@@ -13,7 +13,7 @@ from secrets_cache.core.results import EntryKind
 from secrets_cache.core.secret import Ref
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.variables.assignments import name_variable
-from secrets_cache.variables.rules import Names, Rule, Wanted, find_ref
+from secrets_cache.variables.rules import Names, Rule, Wanted, find_ref, matches
 
 Row = dict[str, Any]
 
@@ -72,4 +72,4 @@ def _list_patterns(rule: Rule) -> Sequence[str]:
     if env_item.as_name:
         return [env_item.as_name]
     keys = [*env_item.include, *env_item.rename] if env_item.include else ["*", *env_item.rename]
-    return [name_variable(rule, key) for key in dict.fromkeys(keys) if key not in env_item.exclude]
+    return [name_variable(rule, key) for key in dict.fromkeys(keys) if not matches(key, env_item.exclude)]

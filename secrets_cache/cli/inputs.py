@@ -11,16 +11,21 @@ from pathlib import Path
 from secrets_cache.cli.arguments import CannotRun, Usage
 from secrets_cache.config import Config
 from secrets_cache.loading import parse_config
-from secrets_cache.system.files import ConfigFile, read_config
+from secrets_cache.system.files import ConfigFile, read_config_file, read_config_variable
+
+
+class UnusableVariables(Usage):
+    """What should hold a function's variables was read, and holds none."""
 
 
 def read_configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:
-    """Return the file, and the configuration that the file and `environ` give together."""
-    file = read_config(os.environ, given.config)
+    """Return the file, or the variable in its place, and the configuration that it and `environ` give together."""
+    # A path in the function's variables is one of Lambda's machine.
+    file = read_config_variable(environ) or read_config_file(os.environ, given.config)
     config = parse_config(file, environ)
     if getattr(given, "from_file", "") and not (file.exists or config.listed or config.allow):
         # A file for development needs no second one that lists its names.
-        config = config._replace(allow=("*",))
+        config = config._replace(allow=("*",), is_unconfigured=False)
     return file, config
 
 
@@ -41,6 +46,7 @@ def read_function_variables(name: str) -> dict[str, str]:
 
     Raises:
         Usage: The file cannot be read.
+        UnusableVariables: It is empty, holds something else, or AWS's answer that it could not read the variables.
     """
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
@@ -49,8 +55,13 @@ def read_function_variables(name: str) -> dict[str, str]:
     text = os.fsdecode(data)
     if text.lstrip()[:1] in {"{", "n"} and (found := _parse_json(text)) is not None:
         return found
+    if not text.strip():
+        raise UnusableVariables(f"--environment {name}: the input is empty: no variables were checked")
     entries = (entry.partition("=") for entry in text.split("\0" if "\0" in text else "\n"))
-    return {name.strip(): value for name, equals, value in entries if equals and not name.lstrip().startswith("#")}
+    parts = [entry for entry in entries if entry[0].strip() and not entry[0].lstrip().startswith("#")]
+    if parts and not any(equals for _, equals, _ in parts):
+        raise UnusableVariables(f"--environment {name}: the input is neither JSON nor NAME=value entries")
+    return {name.strip(): value for name, equals, value in parts if equals}
 
 
 def _parse_json(text: str) -> dict[str, str] | None:
@@ -58,6 +69,12 @@ def _parse_json(text: str) -> dict[str, str] | None:
         parsed = json.loads(text)
     except ValueError:
         return None
+    environment = parsed.get("Environment", parsed) if isinstance(parsed, dict) else None
+    error = environment.get("Error") if isinstance(environment, dict) else None
+    if isinstance(error, dict):
+        raise UnusableVariables(
+            f"--environment: AWS could not read the variables: {error.get('ErrorCode')}: {error.get('Message')}"
+        )
     # The whole of `get-function-configuration`, its Environment, or its Variables; null means none.
     for key in ("Environment", "Variables"):
         if isinstance(parsed, dict) and isinstance(parsed.get(key), dict):

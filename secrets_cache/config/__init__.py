@@ -20,7 +20,7 @@ Rules
 from collections.abc import Mapping
 
 from secrets_cache.config.document import compose
-from secrets_cache.config.environment import combine, uses_fast_paths
+from secrets_cache.config.environment import combine, combine_unknown, uses_fast_paths
 from secrets_cache.config.model import (
     Adjusted,
     AwsLayer,
@@ -60,11 +60,11 @@ def parse(data: bytes | None, *, file: str, environ: Mapping[str, str], unreadab
         unreadable: Why the file could not be read; None if it could, or if there is none.
     """
     if unreadable is not None:
-        return combine({}, [Problem(file, None, "", f"cannot be read: {unreadable}", "")], environ)
+        return combine_unknown(Problem(file, None, "", f"cannot be read: {unreadable}", ""), environ)
     if data is None:
         return combine({}, [], environ)
     try:
         root = compose(data, is_fast=uses_fast_paths(environ))
     except DocumentError as error:
-        return combine({}, [Problem(file, error.line, "", error.found, error.allowed)], environ)
+        return combine_unknown(Problem(file, error.line, "", error.found, error.allowed), environ)
     return combine(*read_document(root, file), environ)

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from secrets_cache.config import values
-from secrets_cache.config.model import HIDDEN, INVALID_TOKEN, Adjusted, AwsLayer, Config, Problem, Token
-from secrets_cache.config.values import InvalidValue, Limited, ValueType
+from secrets_cache.config.model import HIDDEN, INVALID_TOKEN, Adjusted, AwsLayer, Config, ListedSecret, Problem, Token
+from secrets_cache.config.values import InvalidValue, Limited, ValueType, ask_for
+from secrets_cache.core.arn import split_selector
+from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.core.text import shorten
 
 Variables = Mapping[str, tuple[str, ValueType[Any]]]
@@ -20,6 +22,11 @@ VARIABLES: Variables = {
     "SECRETS_CACHE_METRICS": ("metrics", values.METRICS),
     "SECRETS_CACHE_TOKEN": ("token", values.TOKEN),
     "SECRETS_CACHE_STRICT": ("strict", values.FLAG_VARIABLE),
+}
+# By variable: the setting that its names and ARNs are added to.
+LIST_VARIABLES: Variables = {
+    "SECRETS_CACHE_SECRETS": ("secrets", values.SECRET_ID),
+    "SECRETS_CACHE_PARAMETERS": ("parameters", values.PARAMETER_ID),
 }
 # The variables of AWS's own layer. They count only if `aws_port` is set.
 # https://docs.aws.amazon.com/secretsmanager/latest/userguide/retrieving-secrets_lambda.html
@@ -46,6 +53,17 @@ def uses_fast_paths(environ: Mapping[str, str]) -> bool:
     return environ.get("SECRETS_CACHE_LANES", "").strip() != "0"
 
 
+def combine_unknown(problem: Problem, environ: Mapping[str, str]) -> Config:
+    """
+    Return the configuration where nothing is known of the file, because of `problem`.
+
+    The file may hold a token. Without one in the environment, what the environment lists is served to nobody.
+    """
+    if not environ.get("SECRETS_CACHE_TOKEN", "").strip():
+        environ = {name: value for name, value in environ.items() if name not in LIST_VARIABLES}
+    return combine({}, [problem], environ)
+
+
 def combine(of_file: Mapping[str, Any], problems_of_file: Sequence[Problem], environ: Mapping[str, str]) -> Config:
     """
     Return the configuration from both sources; what the environment sets wins.
@@ -56,8 +74,9 @@ def combine(of_file: Mapping[str, Any], problems_of_file: Sequence[Problem], env
         environ: The environment variables.
     """
     of_environment, problems_of_environment = _read(VARIABLES, environ)
-    settings = {**of_file, **of_environment}
-    problems = [*problems_of_file, *problems_of_environment]
+    of_lists, problems_of_lists = _read_lists(of_file, environ)
+    settings = {**of_file, **of_lists, **of_environment}
+    problems = [*problems_of_file, *problems_of_environment, *problems_of_lists]
     if settings.get("aws_port"):
         of_layer, problems_of_layer = _read_layer(environ)
         settings = {**of_layer, **settings}
@@ -80,6 +99,39 @@ def combine(of_file: Mapping[str, Any], problems_of_file: Sequence[Problem], env
     elif token:
         settings["tokens"] = (Token(token),)
     return Config(**settings, problems=tuple(problems))
+
+
+def _read_lists(of_file: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
+    """Return all listed items, those of the file and those that variables add to them, and the variables' problems."""
+    listed: dict[str, list[ListedSecret]] = {name: [*of_file.get(name, ())] for name, _ in LIST_VARIABLES.values()}
+    names = {item.name for items in listed.values() for item in items}
+    problems: list[Problem] = []
+    for variable, (name, value_type) in LIST_VARIABLES.items():
+        # What the file lists already keeps the file's region, role and ttl.
+        known = {item.ref._replace(context=AwsContext()) for item in listed[name]}
+        for text in filter(None, map(str.strip, environ.get(variable, "").replace("\n", ",").split(","))):
+            found, allowed = repr(shorten(text)), value_type.allowed
+            try:
+                ref = _make_ref(value_type.parse(text), is_parameter=name == "parameters")
+            except InvalidValue as error:
+                problems.append(Problem("environment", None, variable, found, str(error) or allowed))
+                continue
+            if ref in known:
+                continue
+            if text in names:
+                problems.append(Problem("environment", None, variable, f"a second {found}", "each name only once"))
+                continue
+            known.add(ref)
+            names.add(text)
+            listed[name].append(ListedSecret(ref, text))
+    return {name: tuple(items) for name, items in listed.items()}, problems
+
+
+def _make_ref(text: str, *, is_parameter: bool) -> Ref:
+    if not is_parameter:
+        return Ref(text)
+    plain, version, label = split_selector(text)
+    return Ref(plain, version, label, is_parameter=True)
 
 
 def _read_layer(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
@@ -117,7 +169,7 @@ def _read(variables: Variables, environ: Mapping[str, str]) -> tuple[dict[str, A
         except InvalidValue:
             if name == "token":
                 settings[name] = INVALID_TOKEN
-            found = HIDDEN if name == "token" else repr(shorten(text))
+            found = HIDDEN if name == "token" else repr(shorten(text)) + ask_for(value_type, text)
             problems.append(
                 Problem(file="environment", line=None, key=variable, found=found, allowed=value_type.allowed)
             )

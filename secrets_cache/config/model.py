@@ -124,9 +124,10 @@ class VariablesFrom(NamedTuple):
         id: Name or ARN.
         is_parameter: Whether it is a parameter of Parameter Store; else a secret of Secrets Manager.
         as_name: The variable for the whole value; empty for one variable for each key.
+        key: The key or JSON pointer whose value the variable `as_name` gets; empty for the whole value.
         prefix: The text before each key in the variable's name.
-        include: The keys to use; empty for all.
-        exclude: The keys to leave out.
+        include: Patterns of the keys to use; empty for all.
+        exclude: Patterns of the keys to leave out.
         rename: The variable's whole name, by key.
         upper: Whether names become upper case, except those of `rename`.
         override: Whether a variable that exists already is replaced.
@@ -137,6 +138,7 @@ class VariablesFrom(NamedTuple):
     id: str
     is_parameter: bool = False
     as_name: str = ""
+    key: str = ""
     prefix: str = ""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -198,6 +200,8 @@ class Config(NamedTuple):
         strict: Whether the init phase fails if there is a problem.
         problems: Everything that is wrong with the file and the environment.
         adjusted: The numbers that were taken as others. They are no problems.
+        missing_file: The path where no file was; empty if there was one, or a variable in its place.
+        is_unconfigured: Whether there is no file, nobody named one, and nothing else says what the process is for.
     """
 
     secrets: tuple[ListedSecret, ...] = ()
@@ -221,6 +225,8 @@ class Config(NamedTuple):
     strict: bool = False
     problems: tuple[Problem, ...] = ()
     adjusted: tuple[Adjusted, ...] = ()
+    missing_file: str = ""
+    is_unconfigured: bool = False
 
     @property
     def is_port_shared(self) -> bool:

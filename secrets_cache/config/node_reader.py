@@ -7,16 +7,18 @@ Rules
 2. The work is bounded, however much a few aliases repeat in a small file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from secrets_cache.config import nodes
 from secrets_cache.config.model import HIDDEN, Problem
 from secrets_cache.config.nodes import Node
-from secrets_cache.config.values import InvalidValue, ValueType
+from secrets_cache.config.values import InvalidValue, ValueType, ask_for
 from secrets_cache.core.text import shorten
 
 MAX_ITEMS = 20_000
+# No setting of `server` has a longer name.
+MAX_SETTING = 12
 
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
@@ -90,7 +92,9 @@ class NodeReader:
             if self._note_tag(name_node, at if known is None or name in known else key, hidden=hidden):
                 continue
             if known is not None and name not in known:
-                place, found = (key, "an unknown key") if hidden else (at, f"unknown key {shown}")
+                place, found = (at, f"unknown key {shown}{_suggest_key(name, known)}")
+                if hidden and not _is_plain_key(name, value):
+                    place, found = key, "an unknown key"
                 self.note_problem(name_node, place, f"the keys {', '.join(known)}", found)
             elif name in parts:
                 self.note_problem(name_node, at, "each key only once", found=f"a second key {shown}")
@@ -103,7 +107,7 @@ class NodeReader:
         if self._note_tag(node, key) or node.is_null:
             return []
         if not isinstance(node, nodes.Sequence):
-            self.note_problem(node, key, "a list")
+            self.note_problem(node, key, "a list, with a dash before each item")
             return []
         return [(item, f"{key}[{number}]") for number, item in enumerate(self._take(node, key))]
 
@@ -133,14 +137,16 @@ class NodeReader:
         """Return the value of a scalar; None after a problem, since no value is None."""
         if self._note_tag(node, key, hidden=hidden):
             return None
-        allowed = value_type.allowed
+        allowed, found = value_type.allowed, HIDDEN if hidden else _describe(node)
         # `token: null` is not a token with the text "null".
         if isinstance(node, nodes.Scalar) and not (hidden and node.is_null):
             try:
                 return value_type.parse(node.value)
             except InvalidValue as error:
                 allowed = str(error) or allowed
-        self.note_problem(node, key, allowed, found=HIDDEN if hidden else "")
+                if not hidden and node.value:
+                    found += ask_for(value_type, node.value)
+        self.note_problem(node, key, allowed, found)
         return None
 
     def read_values(
@@ -153,6 +159,23 @@ class NodeReader:
             if name in parts
         }
         return {name: value for name, value in found.items() if value is not None}
+
+
+def _suggest_key(name: str, known: Iterable[str]) -> str:
+    from secrets_cache.config.suggestions import ask, suggest_word  # noqa: PLC0415 - for problems only
+
+    return ask(suggest_word(name, known))
+
+
+def _is_plain_key(name: str, value: Node) -> bool:
+    """Return whether a key with a value looks like the name of a setting, and so cannot be, or hold, a token."""
+    return (
+        not value.is_null
+        and len(name) <= MAX_SETTING
+        and name.isascii()
+        and name.replace("_", "").isalpha()
+        and name.islower()
+    )
 
 
 def show_key(name: str) -> str:

@@ -1,13 +1,9 @@
 """All of YAML, through PyYAML. Imported only for text that `plain_yaml` leaves to it."""
 
-import re
-
 import yaml
 
 from secrets_cache.config.nodes import DocumentError, Mapping, Node, Scalar, Sequence
 
-# Parts of the text that PyYAML quotes in its messages: anchors, aliases and tags, but not its own <tokens>.
-_QUOTED = re.compile(r"""'(?!<)[^']{2,}'|"(?!<)[^"]{2,}\"""")
 _STANDARD = "tag:yaml.org,2002:"
 _NULL = f"{_STANDARD}null"
 
@@ -23,9 +19,9 @@ def compose(text: str) -> Node | None:
         line = text.count("\n", 0, error.position) + 1
         raise DocumentError(line, f"character U+{ord(text[error.position]):04X}", "printable characters") from None
     except yaml.MarkedYAMLError as error:
-        where = error.problem_mark.line + 1 if error.problem_mark else None
-        what = _QUOTED.sub("'...'", error.problem or error.context or "")
-        raise DocumentError(where, f"broken YAML ({what})", "one YAML document") from None
+        from secrets_cache.config.diagnosis import diagnose  # noqa: PLC0415 - for problems only
+
+        raise diagnose(text, error) from None
     except (ValueError, OverflowError):
         # PyYAML does not check the numbers in escapes and in %YAML: large ones fail in Python's own functions.
         raise DocumentError(None, "broken YAML (a number out of range)", "one YAML document") from None

@@ -66,6 +66,7 @@ VARIABLES: Mapping[str, ValueType[Any]] = {
     "parameter": values.PARAMETER_ID,
     "prefix": values.Text(r"[^=\0]*", "text without = and NUL"),
     "as": values.Text(r"[^=\0]+", "the name of a variable, without = and NUL"),
+    "key": values.Text(r"(?s).+", "a key of a JSON value, or a JSON pointer such as /user/name"),
     "upper": values.FLAG,
     "override": values.FLAG,
     "required": values.FLAG,
@@ -74,7 +75,7 @@ VARIABLES_LISTS = ("include", "exclude", "allow_reserved")
 # The keys that make no sense where the whole value becomes one variable.
 NEEDS_KEYS = ("prefix", "include", "exclude", "rename", "upper")
 # The keys that choose keys of the value, as a key behind the secret's ARN does.
-CHOOSE_KEYS = ("include", "exclude")
+CHOOSE_KEYS = ("include", "exclude", "key")
 
 
 def read_document(root: Node | None, file: str) -> tuple[dict[str, Any], list[Problem]]:
@@ -216,6 +217,8 @@ class _Schema(NodeReader):
         if "as" in parts and (needs_keys := [name for name in NEEDS_KEYS if name in parts]):
             allowed = f'"as" alone, or any of {_quote(NEEDS_KEYS)}'
             self.note_problem(node, key, allowed, found=f'"as" and {_quote(needs_keys)}')
+        if "key" in parts and "as" not in parts:
+            self.note_problem(node, f"{key}.as", VARIABLES["as"].allowed, found="key, and no name for its variable")
         if SecretReference.parse(parsed.get("secret", "")).key and (
             chosen := [name for name in CHOOSE_KEYS if name in parts]
         ):

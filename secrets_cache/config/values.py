@@ -38,6 +38,22 @@ class ValueType(Protocol[V_co]):
         ...
 
 
+def ask_for(value_type: ValueType[object], text: str) -> str:
+    """Return the question whether a value was meant that is like an invalid `text`; empty if none is."""
+    from secrets_cache.config import suggestions  # noqa: PLC0415 - for problems only
+
+    meant = ""
+    if isinstance(value_type, Choice):
+        meant = suggestions.suggest_word(text, value_type.words)
+    elif isinstance(value_type, Duration):
+        meant = suggestions.suggest_duration(text)
+        try:
+            value_type.parse(meant)
+        except InvalidValue:
+            meant = ""
+    return suggestions.ask(meant)
+
+
 class _Number:
     """A number between two bounds; by default it is more than 0."""
 
@@ -138,6 +154,7 @@ class Choice(Generic[V_co]):
 
     def __init__(self, meanings: Mapping[str, V_co]) -> None:
         self.allowed = "one of " + ", ".join(meanings)
+        self.words = tuple(meanings)
         self.meanings = {word.lower(): meaning for word, meaning in meanings.items()}
 
     def parse(self, text: str) -> V_co:

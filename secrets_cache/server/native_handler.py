@@ -6,6 +6,7 @@ Our own protocol: `/cache/<name>`, `/health`, `/metrics` and `/ping`, as docs/ht
 """
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from secrets_cache.core.clock import Clock
 from secrets_cache.core.freshness import State
 from secrets_cache.core.results import EntryReport
 from secrets_cache.core.text import shorten
-from secrets_cache.errors import SecretsCacheError
+from secrets_cache.errors import SecretNotConfigured, SecretsCacheError
 from secrets_cache.server import access, problems, representation
 from secrets_cache.server.handler import Handler
 from secrets_cache.server.message import Request, Response
@@ -24,6 +25,10 @@ from secrets_cache.server.target import split_target
 if TYPE_CHECKING:
     from secrets_cache.server.metrics_page import MetricsPage
 
+logger = logging.getLogger(__name__)
+
+# So many different names that are asked for and not listed are logged.
+MAX_UNLISTED_NAMES = 50
 METHODS = ("GET", "HEAD")
 # Of a method that is not allowed, this much is shown.
 MAX_METHOD = 20
@@ -36,6 +41,7 @@ class NativeHandler(Handler):
     Args:
         tokens: The tokens that callers may send; None if no token is needed.
         list_problems: Returns what `/health` lists: problems of the configuration, required secrets that are missing.
+        missing_file: The path where no config.yaml was; empty if there was one.
         metrics: The page at `/metrics`; None for no page, where the path is unknown like any other.
     """
 
@@ -46,15 +52,29 @@ class NativeHandler(Handler):
         tokens: Sequence[str] | None,
         list_problems: Callable[[], Sequence[str]],
         clock: Clock,
+        missing_file: str = "",
         metrics: "MetricsPage | None" = None,
     ) -> None:
         super().__init__(cache, clock)
         self._tokens = tokens
         self._list_problems = list_problems
+        self._missing_file = missing_file
         self._metrics = metrics
+        self._unlisted_names: set[str] = set()
 
     def _build_error_response(self, error: SecretsCacheError) -> Response:
+        if isinstance(error, SecretNotConfigured):
+            error = SecretNotConfigured(error.name, self._missing_file)
+            self._log_unlisted(error)
         return problems.build_error_response(error)
+
+    def _log_unlisted(self, error: SecretNotConfigured) -> None:
+        """Log a name that is not listed, once. Shortened: callers choose it."""
+        name = shorten(error.name)
+        if name not in self._unlisted_names and len(self._unlisted_names) < MAX_UNLISTED_NAMES:
+            self._unlisted_names.add(name)
+            file = {"file": self._missing_file} if self._missing_file else {}
+            logger.warning("secret.not_configured", {"secret": name, **file})
 
     def _build_failure_response(self) -> Response:
         return problems.INTERNAL_ERROR.build_response(

@@ -13,7 +13,7 @@ from collections.abc import Container
 from secrets_cache.core.json_text import NoSuchKey, NotJson, read_members, select
 from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.errors import KeyNotFound, VariablesFailed
-from secrets_cache.variables.rules import Rule
+from secrets_cache.variables.rules import Rule, has_star, matches
 
 EXEC_WRAPPER = b"AWS_LAMBDA_EXEC_WRAPPER"
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
@@ -94,11 +94,16 @@ def _select(value: bytes, key: str) -> str | None:
 def _choose(rule: Rule, value: bytes) -> list[tuple[str, str | None]]:
     """Return the keys that the rule chooses, with their values."""
     found, env_item = read_members(_decode(value)), rule.env_item
-    for key in (*env_item.include, *env_item.rename):
-        if key not in found:
-            raise KeyNotFound("", key)
-    wanted = {*env_item.include, *env_item.rename} if env_item.include else found.keys()
-    return [(key, item) for key, item in found.items() if key in wanted and key not in env_item.exclude]
+    named = [pattern for pattern in env_item.include if not has_star(pattern)]
+    for pattern in (*named, *env_item.rename):
+        if pattern not in found and (pattern in env_item.rename or not any(matches(key, (pattern,)) for key in found)):
+            raise KeyNotFound("", pattern)
+    return [
+        (key, item)
+        for key, item in found.items()
+        if (not env_item.include or key in env_item.rename or matches(key, env_item.include))
+        and not matches(key, env_item.exclude)
+    ]
 
 
 def _decode(value: bytes) -> str:

@@ -5,6 +5,7 @@ Which variables to set, and from which values. Three kinds of source; a later on
 """
 
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 
 from secrets_cache.config import ListedSecret, VariablesFrom, values
 from secrets_cache.config.values import InvalidValue
@@ -145,17 +146,32 @@ def _read_secret_arn(environ: Mapping[str, str]) -> Iterable[Rule]:
         _check("SECRET_ARN", secret_id, values.SECRET_REFERENCE)
         wanted, key = _parse_reference(secret_id)
         wanted = wanted._replace(region=region, role_arn=role, budget_seconds=_read_budget(environ))
-        yield Rule(wanted, VariablesFrom(wanted.id, include=(key,) if key else ()), "", "SECRET_ARN")
+        yield Rule(wanted, VariablesFrom(wanted.id, include=(_escape(key),) if key else ()), "", "SECRET_ARN")
 
 
 def _make_env_rule(item: VariablesFrom) -> Rule:
     origin = f"env: {item.id}"
     if item.is_parameter:
-        return Rule(Wanted(item.id, is_parameter=True), item, "", origin)
+        return Rule(Wanted(item.id, is_parameter=True), item, item.key, origin)
     wanted, key = _parse_reference(item.id)
     if key and not item.as_name:
-        item, key = item._replace(include=(key,)), ""
-    return Rule(wanted, item._replace(id=wanted.id), key, origin)
+        item, key = item._replace(include=(_escape(key),)), ""
+    return Rule(wanted, item._replace(id=wanted.id), item.key or key, origin)
+
+
+def _escape(key: str) -> str:
+    """Return the pattern that matches this key alone."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in key)
+
+
+def has_star(pattern: str) -> bool:
+    """Return whether a pattern may match nothing: it holds a `*` that is no character of the key itself."""
+    return "*" in pattern.replace("[*]", "")
+
+
+def matches(key: str, patterns: Iterable[str]) -> bool:
+    """Return whether a key is one of these, or matches one of them, as a name does under `allow`."""
+    return any(key == pattern or fnmatchcase(key, pattern) for pattern in patterns)
 
 
 def _parse_reference(text: str) -> tuple[Wanted, str]:

@@ -25,7 +25,7 @@ def resolve_standalone(environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
     Raises:
         VariablesFailed: A required value could not be read; or strict mode is on and the configuration has problems.
     """
-    config = parse_config(read_config(environ), environ)
+    config = parse_config(read_config(environ), environ, sets_variables=True)
     start_log(config)
     return resolve_configured(config, environ)
 

@@ -76,7 +76,11 @@ def list_value_types() -> Iterator[tuple[str, ValueType[Any]]]:
         yield f"secrets[].{key}", kind
     for key in ("id", *sorted(schema.PARAMETER.keys() - schema.SECRET.keys())):
         yield f"parameters[].{key}", schema.PARAMETER[key]
-    for variable, (_, kind) in {**environment.VARIABLES, **environment.LAYER_VARIABLES}.items():
+    for variable, (_, kind) in {
+        **environment.VARIABLES,
+        **environment.LIST_VARIABLES,
+        **environment.LAYER_VARIABLES,
+    }.items():
         yield variable, kind
 
 

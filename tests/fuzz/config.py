@@ -95,6 +95,12 @@ def _with_other_tokens(data: bytes) -> Iterator[bytes]:
             yield (text[:start] + other + text[end:]).encode()
 
 
+def _is_setting(name: yaml.Node, setting: yaml.Node) -> bool:
+    """Return whether a key is one of the server's, or looks like one and has a value: it cannot be a token."""
+    is_word = isinstance(name.value, str) and re.fullmatch(r"_*[a-z][a-z_]{0,11}", name.value) and len(name.value) <= 12
+    return name.value in ("port", "aws_port", "token") or bool(is_word and not setting.tag.endswith(":null"))
+
+
 def _parted(root: yaml.Node | None) -> tuple[list[yaml.ScalarNode], set[int]]:
     """Return the scalars that must not show, and the ids of those that may."""
     if not isinstance(root, yaml.MappingNode):
@@ -107,7 +113,7 @@ def _parted(root: yaml.Node | None) -> tuple[list[yaml.ScalarNode], set[int]]:
             plain.append(key)
             continue
         for name, setting in value.value:
-            (plain if name.value in {"port", "aws_port", "token"} else hidden).append(name)
+            (plain if _is_setting(name, setting) else hidden).append(name)
             (plain if name.value in {"port", "aws_port"} else hidden).append(setting)
     return [node for node in _scalars(hidden) if node.style in {None, "'", '"'}], {id(n) for n in _scalars(plain)}
 

@@ -154,3 +154,32 @@ def test_under_snapstart_it_is_ready_without_having_fetched(api, start, upstream
         assert 0 == len(upstream.calls)
         assert (200, CANARY) == get(f"{extension.url}/cache/db")
         shut_down(api, extension)
+
+
+def test_without_a_configuration_it_is_logged_where_the_file_was_looked_for(api, start, tmp_path):
+    """One warning, and one for a name that is asked for; the response names the path, and health stays good."""
+    path = f"{tmp_path}/none/config.yaml"
+    with start(SECRETS_CACHE_CONFIG="", LAMBDA_TASK_ROOT=f"{tmp_path}/none") as extension:
+        assert next_is_open(api)
+        (status, body), _ = (get(f"{extension.url}/cache/db") for _ in range(2))
+        assert 200 == get(f"{extension.url}/health")[0]
+        shut_down(api, extension)
+        logged = [line for line in extension.log.events() if line["level"] == "WARNING"]
+
+    assert [("config.missing", path), ("secret.not_configured", path)] == [
+        (line["event"], line["file"]) for line in logged
+    ]
+    assert (404, True) == (status, f"there is no config.yaml (looked for {path})" in json.loads(body)["detail"])
+
+
+def test_the_configuration_may_be_all_in_variables(api, start, tmp_path):
+    """No file, and no warning."""
+    environ = {"SECRETS_CACHE_CONFIG": "", "LAMBDA_TASK_ROOT": f"{tmp_path}/none"}
+    text = "secrets: [{id: db, name: mine}]"
+    with start(**environ, SECRETS_CACHE_CONFIG_YAML=text, SECRETS_CACHE_SECRETS="other") as extension:
+        assert next_is_open(api)
+        assert (200, CANARY) == get(f"{extension.url}/cache/mine")
+        assert 404 == get(f"{extension.url}/cache/other")[0]
+        shut_down(api, extension)
+
+    assert "config.missing" not in extension.log.text

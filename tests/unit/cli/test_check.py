@@ -69,7 +69,7 @@ def test_every_problem_is_one_line_and_the_code_is_1(capfd, file):
 
     assert (1, f"{file}: 2 problems") == (code, lines[0])
     assert lines[1].startswith(f"  {file}:1: ttl: found 'soon'; allowed: a duration such as 30s")
-    assert lines[2].startswith(f"  {file}:2: secretes: found unknown key 'secretes'; allowed: the keys secrets")
+    assert lines[2].startswith(f"  {file}:2: secretes: found unknown key 'secretes' (did you mean secrets?); allowed: ")
     assert ["pin", "secret", "pin", "10m"] in split_cells(out)
 
 
@@ -110,14 +110,86 @@ def test_a_version_is_shown_as_the_user_wrote_it(capfd, file, monkeypatch):
     assert ["THREE", "reference", "parameter", "/limit:best", "yes"] in table
 
 
-def test_no_configuration_is_no_problem_unless_it_was_named(capfd, tmp_path, monkeypatch):
-    """As for the extension."""
+def test_no_configuration_is_a_problem_that_names_where_it_was_looked_for(capfd, tmp_path, monkeypatch):
+    """Nothing is checked then; a config.yaml in the current folder is mentioned."""
     monkeypatch.setenv("LAMBDA_TASK_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path.parent)
 
-    assert 0 == main(["check"])
-    assert f"{tmp_path}/config.yaml (no such file): no problems\n" == capfd.readouterr().out
+    assert 1 == main(["check"])
+    out = capfd.readouterr().out
+    assert f"{tmp_path}/config.yaml (no such file): 1 problem\n" in out
+    assert f"{tmp_path}/config.yaml: no such file, and no variable lists anything: nothing is served\n" in out
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "config.yaml").write_text("secrets: [a]")
+    monkeypatch.chdir(tmp_path / "here")
+    assert 1 == main(["check"])
+    assert "there is a config.yaml in this folder: --config config.yaml checks it" in capfd.readouterr().out
     assert 1 == main(["check", "--config", str(tmp_path / "nope")])
     assert "nope: cannot be read: no such file" in capfd.readouterr().out
+    monkeypatch.setenv("SECRETS_CACHE_SECRETS", "a")
+    assert 0 == main(["check"])
+
+
+@pytest.mark.parametrize("text", ["", "# nothing", "secrets: []", "ttl: 5m"])
+def test_a_file_that_serves_nothing_is_a_problem(capfd, file, text):
+    """It is valid, and hardly meant."""
+    code, out = check(capfd, file, text)
+
+    assert 1 == code
+    assert "found nothing that is served; allowed: at least one item under secrets, parameters, allow or env" in out
+
+
+@pytest.mark.parametrize(
+    ("region", "suggestion"),
+    [
+        ("eu-wst-1", " (did you mean eu-west-1?)"),
+        ("ue-west-1", None),
+        ("us-gov-wst-1", " (did you mean us-gov-west-1?)"),
+    ],
+)
+def test_a_region_of_no_known_form_is_a_problem_of_check_alone(capfd, file, region, suggestion):
+    """A new region has a known form; the extension goes on."""
+    code, out = check(capfd, file, f"secrets: [{{id: a, region: {region}}}, {{id: b, region: eu-west-9}}]")
+
+    assert 1 == code
+    assert f"{file}: a: found {region!r}" in out
+    assert suggestion is None or suggestion in out
+    assert "eu-west-9'" not in out
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("secretmanager://prod/db", "found 'secretmanager://' (did you mean secretsmanager://?)"),
+        ("SSM:/prod/db", "found 'SSM:/' (did you mean ssm://?)"),
+        ("https://example.com", None),
+        ("ssh://host", None),
+    ],
+)
+def test_a_mistyped_scheme_is_a_problem(capfd, file, monkeypatch, value, expected):
+    """The wrapper takes it as text, which the function then gets."""
+    monkeypatch.setenv("KEY", value)
+    code, out = check(capfd, file, "secrets: [a]")
+
+    assert (0 if expected is None else 1) == code
+    assert expected is None or f"environment: KEY: {expected}" in out
+
+
+def test_an_input_without_variables_is_a_problem(capfd, file, tmp_path):
+    """It might have held references, and nothing of that was checked."""
+    (tmp_path / "empty").write_text("")
+    code, out = check(capfd, file, "secrets: [a]", "--environment", str(tmp_path / "empty"))
+
+    assert 1 == code
+    assert "the input is empty: no variables were checked" in out
+
+
+def test_a_tag_of_a_template_is_said_in_plain_words(capfd, file):
+    """In a list of names, and alone."""
+    code, out = check(capfd, file, "- !Ref Foo")
+
+    assert 1 == code
+    assert "config.yaml is no CloudFormation template" in out
 
 
 def test_a_file_that_cannot_be_read_is_not_a_missing_one(capfd, tmp_path):

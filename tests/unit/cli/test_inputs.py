@@ -3,13 +3,13 @@
 import pytest
 
 from secrets_cache.cli.arguments import Usage
-from secrets_cache.cli.inputs import read_function_variables
+from secrets_cache.cli.inputs import UnusableVariables, read_function_variables
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", {}),
+        ("# nothing\n", {}),
         ("A=1\n# B=2\n\nC=x=y\nno\n", {"A": "1", "C": "x=y"}),
         ("A=1\0B=two\nlines\0", {"A": "1", "B": "two\nlines"}),
         ('{"A": "1"}', {"A": "1"}),
@@ -32,3 +32,27 @@ def test_variables_that_cannot_be_read_are_wrong_usage(tmp_path):
     """The message gives the reason."""
     with pytest.raises(Usage, match="No such file"):
         read_function_variables(str(tmp_path / "nope"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "the input is empty"),
+        (" \n", "the input is empty"),
+        ("garbage\n", "neither JSON nor NAME=value entries"),
+        ("{broken", "neither JSON nor NAME=value entries"),
+        ("[1, 2]", "neither JSON nor NAME=value entries"),
+        (
+            '{"Environment": {"Error": {"ErrorCode": "AccessDeniedException", "Message": "kms"}}}',
+            "AWS could not read the variables: AccessDeniedException: kms",
+        ),
+        ('{"Error": {"ErrorCode": "A", "Message": "b"}}', "AWS could not read the variables: A: b"),
+    ],
+)
+def test_an_input_without_variables_is_not_taken_as_none(tmp_path, text, expected):
+    """An empty pipe, a broken command, or an answer of AWS that holds an error."""
+    file = tmp_path / "variables"
+    file.write_text(text, encoding="utf-8")
+
+    with pytest.raises(UnusableVariables, match=expected):
+        read_function_variables(str(file))

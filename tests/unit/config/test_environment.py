@@ -3,7 +3,7 @@
 import pytest
 
 from secrets_cache.aws.client import MAX_CONNECTIONS
-from secrets_cache.config import Adjusted, AwsLayer, Metrics, Token
+from secrets_cache.config import Adjusted, AwsLayer, Metrics, Token, parse
 from tests.support.configuration import find_problem, read, read_valid
 from tests.support.fakes import CANARY
 
@@ -200,3 +200,65 @@ def test_the_setting_that_bounds_a_fetch_is_known(secret, parameter, setting):
     timeouts = {"SECRETS_MANAGER_TIMEOUT_MILLIS": secret, "SSM_PARAMETER_STORE_TIMEOUT_MILLIS": parameter}
 
     assert setting == read_valid("", **LAYER | timeouts).fetch_budget_setting
+
+
+def test_variables_list_secrets_and_parameters_besides_the_file():
+    """Commas and line ends separate names; blanks and empty parts do not count; the file's own items come first."""
+    config = read_valid(
+        "secrets: [a]\nparameters: [/p]",
+        SECRETS_CACHE_SECRETS=" b , c/d,\n\n arn:aws:secretsmanager:eu-west-1:123456789012:secret:e-AbCdEf\r\n",
+        SECRETS_CACHE_PARAMETERS="/app/,/x:3",
+    )
+
+    assert ["a", "b", "c/d", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:e-AbCdEf"] == [
+        item.name for item in config.secrets
+    ]
+    assert [("/p", None), ("/app/", None), ("/x", "3")] == [
+        (item.ref.secret_id, item.ref.version_id) for item in config.parameters
+    ]
+    assert all(item.ref.is_parameter for item in config.parameters)
+
+
+def test_what_the_file_lists_already_keeps_its_settings():
+    """A name in both, or twice in the variable, is one item: the file's, with its region and its ttl."""
+    config = read_valid(
+        "secrets: [{id: prod/db, name: db, region: eu-west-1, ttl: 1m}]", SECRETS_CACHE_SECRETS="prod/db,api,api"
+    )
+
+    assert [("db", 60.0), ("api", None)] == [(item.name, item.ttl_seconds) for item in config.secrets]
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("SECRETS_CACHE_SECRETS", "a,b c", "found 'b c'; allowed: the name or ARN of a secret"),
+        ("SECRETS_CACHE_PARAMETERS", "/a b", "found '/a b'; allowed: the name, path or ARN of a parameter"),
+        ("SECRETS_CACHE_PARAMETERS", "db", "found a second 'db'; allowed: each name only once"),
+        (
+            "SECRETS_CACHE_SECRETS",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:e-AbCdEf:key::",
+            "the ARN alone, arn:aws:secretsmanager:eu-west-1:123456789012:secret:e-AbCdEf",
+        ),
+    ],
+)
+def test_a_wrong_item_of_a_list_names_its_variable_and_costs_only_itself(variable, text, expected):
+    """The others of the list are served."""
+    config = read("secrets: [{id: prod/db, name: db}]", **{variable: text})
+
+    assert f"environment: {variable}: " in str(find_problem(config))
+    assert expected in str(find_problem(config))
+    assert ("a" in {item.name for item in config.secrets}) is text.startswith("a,")
+
+
+@pytest.mark.parametrize("text", ["secrets: [", None])
+def test_lists_of_variables_do_not_count_without_a_token_if_nothing_is_known_of_the_file(text):
+    """The file may hold a token; its mistake must not open what the variables list."""
+    environ = {"SECRETS_CACHE_SECRETS": "a", "SECRETS_CACHE_PARAMETERS": "/b"}
+
+    def list_all(**more: str) -> list[str]:
+        data, unreadable = (text.encode(), None) if text else (None, "no such file")
+        config = parse(data, file="config.yaml", environ={**environ, **more}, unreadable=unreadable)
+        return [item.name for item in config.listed]
+
+    assert [] == list_all()
+    assert ["a", "/b"] == list_all(SECRETS_CACHE_TOKEN="t")

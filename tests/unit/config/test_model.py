@@ -81,3 +81,9 @@ def test_a_problem_is_one_line_and_the_fields_of_a_log_event():
     assert "f.yaml: found more; allowed: less" == str(problem)
     assert {"file": "f.yaml", "found": "more", "allowed": "less", "text": str(problem)} == problem.as_fields()
     assert "f.yaml:3: ttl: found x; allowed: y" == str(Problem("f.yaml", 3, "ttl", "x", "y"))
+
+
+def test_one_port_for_both_protocols_is_shared():
+    """The same number twice means one port that speaks both."""
+    assert Config(port=1, aws_port=1).is_port_shared
+    assert not Config(port=1, aws_port=2).is_port_shared

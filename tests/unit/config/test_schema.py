@@ -39,6 +39,8 @@ from tests.support.configuration import FILE, find_problem, list_names, read, re
         ),
         ("env:\n- as: X", 2, "env[0]", "neither secret nor parameter", "either secret or parameter"),
         ("env:\n- {secret: a, parameter: b, as: X}", 2, "env[0]", "both", "either secret or parameter"),
+        ("env:\n- {secret: a, key: b}", 2, "env[0].as", "key, and no name for its variable", "the name of a variable"),
+        ("env:\n- {secret: a, key: '', as: X}", 2, "env[0].key", "nothing", "a key of a JSON value"),
         (
             "env:\n- {secret: a, as: X, upper: true}",
             2,
@@ -46,7 +48,7 @@ from tests.support.configuration import FILE, find_problem, list_names, read, re
             '"as" and "upper"',
             '"as" alone, or any of "prefix", "include", "exclude", "rename", "upper"',
         ),
-        ("a: *supersecret", 1, "", "broken YAML (found undefined alias '...')", "one YAML document"),
+        ("a: *supersecret", 1, "", "a text that begins with *", "quotes around it"),
         ("ttl: 0", 1, "ttl", "'0'", "at least 1 s, at most 2592000 s"),
         ("ttl: 0.999", 1, "ttl", "'0.999'", "at least 1 s, at most 2592000 s"),
         ("ttl: -5", 1, "ttl", "'-5'", "a duration"),
@@ -71,10 +73,10 @@ from tests.support.configuration import FILE, find_problem, list_names, read, re
         ("CacheManager: secret_now", 1, "CacheManager", "'secret_now'", "a list"),
         ("CacheManager: [secret_now]", 1, "CacheManager[0]", "'secret_now'", "the keys secrets"),
         ("- secret_now", 1, "[0]", "'secret_now'", "the keys secrets, parameters"),
-        ("a: [", 1, "", "broken YAML (", "one YAML document"),
-        ("a\n---\nb", 2, "", "broken YAML (", "one YAML document"),
-        ("a: b: c", 1, "", "broken YAML (mapping values are not allowed here)", "one YAML document"),
-        ("a: *b", 1, "", "broken YAML (found undefined alias", "one YAML document"),
+        ("a: [", 1, "", "a bracket that is not closed", "] or } at the end"),
+        ("a\n---\nb", 2, "", "a second document after ---", "one YAML document"),
+        ("a: b: c", 1, "", "a second colon in one line", "quotes around"),
+        ("a: *b", 1, "", "a text that begins with *", "quotes around it"),
         (b"ttl: 5m\nx: \xff", 2, "", "byte 0xff, which is not UTF-8", "UTF-8"),
         (b"ttl: 5m\nx: \x07", 2, "", "character U+0007", "printable characters"),
         ('a: "\\U00110000"', None, "", "broken YAML (a number out of range)", "one YAML document"),
@@ -128,6 +130,13 @@ def test_a_key_behind_an_arn_is_the_only_one(name):
     config = read(f"env: [{{secret: '{ARN}:password::', {name}: [a]}}]")
 
     assert f'found both, with "{name}"; allowed: either the key behind the ARN' in str(find_problem(config))
+
+
+def test_a_key_behind_an_arn_and_a_key_are_one_too_many():
+    """It is not certain which one is meant."""
+    config = read(f"env: [{{secret: '{ARN}:password::', key: user, as: X}}]")
+
+    assert 'found both, with "key"; allowed: either the key behind the ARN' in str(find_problem(config))
     assert () == config.env
 
 

@@ -226,3 +226,16 @@ def test_whether_a_port_can_be_named_is_judged_without_the_parser(tmp_path, data
 
     assert expected is may_set_port(read_config({}, str(file)))
     assert not may_set_port(read_config({}, str(tmp_path / "none")))
+
+
+def test_a_port_in_the_variable_counts_as_one_in_the_file(client, make):
+    """SECRETS_CACHE_CONFIG_YAML replaces the file, and is parsed early if it may set a port."""
+    port, aws_port = free_port(), free_port()
+    text = f"server: {{port: {port}, aws_port: {aws_port}}}"
+    startup = make("server: {aws_port: 1}", SECRETS_CACHE_PORT="", SECRETS_CACHE_CONFIG_YAML=text)
+    startup.bind_and_register(client)
+
+    assert (port, aws_port) == (startup.port, startup.aws_port)
+    assert is_open(port)
+    assert may_set_port(read_config({"SECRETS_CACHE_CONFIG_YAML": text}))
+    assert not may_set_port(read_config({"SECRETS_CACHE_CONFIG_YAML": "secrets: [a]"}))

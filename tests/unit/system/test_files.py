@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from secrets_cache.system.files import MAX_BYTES, read_config
+from secrets_cache.system.files import MAX_BYTES, read_config, read_config_file
 
 
 def test_the_file_is_the_named_one_else_the_variables_else_the_functions(tmp_path):
@@ -61,3 +61,17 @@ def test_a_file_that_may_not_be_read(tmp_path):
         pytest.skip("this user may read everything")
 
     assert "Permission denied" == read_config({}, str(file)).unreadable
+
+
+def test_the_text_in_a_variable_replaces_the_file(tmp_path):
+    """The file need not exist, and none is read, also where one is named; a blank variable is none."""
+    (tmp_path / "config.yaml").write_bytes(b"file")
+    task = {"LAMBDA_TASK_ROOT": str(tmp_path)}
+    variable = {**task, "SECRETS_CACHE_CONFIG_YAML": "secrets: [\u00fc\udcff]"}
+    file = read_config(variable, "nowhere")
+
+    assert ("SECRETS_CACHE_CONFIG_YAML", b"secrets: [\xc3\xbc\xff]", True) == (file.path, file.data, file.exists)
+    assert b"file" == read_config({**task, "SECRETS_CACHE_CONFIG_YAML": " \n"}).data
+    assert b"file" == read_config_file(variable).data
+    too_large = read_config({"SECRETS_CACHE_CONFIG_YAML": "#" * (MAX_BYTES + 1)})
+    assert (None, f"it is larger than {MAX_BYTES} bytes") == (too_large.data, too_large.unreadable)

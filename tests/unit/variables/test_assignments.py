@@ -142,3 +142,34 @@ def test_the_next_wrapper_is_no_reserved_name_and_keeps_its_own():
     present = [b"AWS_LAMBDA_EXEC_WRAPPER"]
     expected = {b"AWS_LAMBDA_EXEC_WRAPPER": b"/opt/next"}
     assert expected == assigned_by(value, prefix="X_", upper=True, override=False, present=present)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"include": ("user*",)}, {"user", "user_id"}),
+        ({"include": ("u*", "host")}, {"user", "user_id", "host"}),
+        ({"include": ("none*", "host")}, {"host"}),
+        ({"include": ("hos?",)}, {"host"}),
+        ({"include": ("[gh]ost",)}, {"host"}),
+        ({"include": ("a[0]",)}, {"a[0]"}),
+        ({"include": ("[*]",)}, {"*"}),
+        ({"include": ("USER*",)}, set()),
+        ({"exclude": ("user*", "[*]", "a[0]")}, {"host"}),
+        ({"include": ("*",), "exclude": ("user",)}, {"user_id", "host", "a[0]", "*"}),
+        ({"exclude": ("nothing",)}, {"user", "user_id", "host", "a[0]", "*"}),
+    ],
+)
+def test_include_and_exclude_take_patterns(keys, expected):
+    """As `allow` does; a key that looks like a pattern is still itself."""
+    value = dict.fromkeys(["user", "user_id", "host", "a[0]", "*"], "x")
+
+    assert expected == {name.decode() for name in assigned_by(value, **keys)}
+
+
+@pytest.mark.parametrize("pattern", ["use?", "[xy]", "[*]", "USER"])
+def test_a_pattern_without_a_star_must_match(pattern):
+    """Only a star may stand for no key at all."""
+    with pytest.raises(KeyNotFound) as caught:
+        assigned_by({"host": 1}, include=(pattern,))
+    assert pattern == caught.value.key

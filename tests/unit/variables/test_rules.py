@@ -175,3 +175,22 @@ def test_a_reference_may_select_a_version_or_a_label(listed, reference, ref):
     names = index_names(read_valid(f"parameters: [{listed}]").listed)
 
     assert ref == find_ref(wanted(DB=reference)[0], names)
+
+
+def test_one_key_of_an_item_becomes_one_variable():
+    """Of a secret and of a parameter; a key behind an ARN is that key alone, whatever characters it holds."""
+    env = read_valid(
+        f"""env:
+  - {{secret: prod/db, key: password, as: DB_PASSWORD}}
+  - {{parameter: /x, key: /a/0, as: X}}
+  - {{secret: '{ARN}:pass*::', prefix: DB_}}
+"""
+    ).env
+    rules = make_rules(env, {"SECRET_ARN": f"{ARN}:a[b]::"})
+
+    assert [
+        ("", "", ("a[[]b]",)),
+        ("password", "DB_PASSWORD", ()),
+        ("/a/0", "X", ()),
+        ("", "", ("pass[*]",)),
+    ] == [(rule.key, rule.env_item.as_name, rule.env_item.include) for rule in rules]
