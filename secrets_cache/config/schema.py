@@ -66,7 +66,7 @@ VARIABLES: Mapping[str, ValueType[Any]] = {
     "parameter": values.PARAMETER_ID,
     "prefix": values.Text(r"[^=\0]*", "text without = and NUL"),
     "as": values.Text(r"[^=\0]+", "the name of a variable, without = and NUL"),
-    "key": values.Text(r"(?s).+", "a key of a JSON value, or a JSON pointer such as /user/name"),
+    "key": values.Text(r"[\s\S]+", "a key of a JSON value, or a JSON pointer such as /user/name"),
     "upper": values.FLAG,
     "override": values.FLAG,
     "required": values.FLAG,
