@@ -45,9 +45,7 @@ def test_the_wrong_example_is_followed_by_its_problems() -> None:
     assert [str(problem) for problem in found] == shown.text.splitlines()
 
 
-@pytest.mark.parametrize(
-    ("language", "name"), [("python", "lambda_function.py"), ("javascript", "index.mjs"), ("yaml", "config.yaml")]
-)
+@pytest.mark.parametrize(("language", "name"), [("python", "lambda_function.py"), ("yaml", "config.yaml")])
 def test_the_readme_shows_the_example_files(language: str, name: str) -> None:
     """What the README shows is what the demo runs."""
     (block,) = blocks_of(README, language)
