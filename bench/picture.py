@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 RESULTS = Path(__file__).resolve().parent / "results"
 # The segments of a start: the mark each ends at, what it is, its colour.
 SEGMENTS = (
-    ("bound", "until the port is bound", "#2e3440"),
+    ("bound", "until the port is bound", "#7b88a1"),
     ("registered", "until registered", "#b48ead"),
     ("connects to AWS", "until it connects to AWS (imports)", "#5e81ac"),
     ("first byte from AWS", "until AWS's first byte", "#d08770"),
@@ -36,21 +36,26 @@ STYLE = {
     "axes.titlesize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
 }
+# For pages with a light and with a dark background: the colour of all texts and lines.
+INKS = {"latest.svg": "#1f2328", "latest-dark.svg": "#e6edf3"}
 
 
 def main() -> None:
-    """Draw the newest results."""
+    """Draw the newest results, once for each kind of page."""
     results = json.loads((RESULTS / "latest.json").read_text(encoding="utf-8"))
-    target = RESULTS / "latest.svg"
-    draw(results, target)
-    print(f"Drawn: {target.relative_to(RESULTS.parent.parent)}")
+    for name, ink in INKS.items():
+        draw(results, RESULTS / name, ink)
+        print(f"Drawn: {(RESULTS / name).relative_to(RESULTS.parent.parent)}")
 
 
-def draw(results: dict[str, Any], target: Path) -> None:
-    """Draw results into the file `target`."""
+def draw(results: dict[str, Any], target: Path, ink: str) -> None:
+    """Draw results into the file `target`, texts and lines in the colour `ink`."""
     rows = {row["key"]: row for row in results["rows"]}
-    with mpl.rc_context(STYLE):
+    inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    with mpl.rc_context({**STYLE, **dict.fromkeys(inked, ink)}):
         figure = Figure(figsize=(9, 6), layout="constrained")
         axes = figure.subplot_mosaic([["start", "start"], ["rate", "latency"]], height_ratios=[1.25, 1])
         _start(axes["start"], results["cold_start"])
@@ -101,7 +106,14 @@ def _start(axes: Any, cold_start: dict[str, Any] | None) -> None:  # noqa: ANN40
             width = max(moments[mark] - began, 0)
             axes.barh(2.4 * place, width, 0.8, left=began, color=colour, label=None if place else label)
             began = max(began, moments[mark])
-        axes.plot(moments["ready"], 2.4 * place, "k|", markersize=14, label=None if place else "ready")
+        axes.plot(
+            moments["ready"],
+            2.4 * place,
+            "|",
+            color=mpl.rcParams["text.color"],
+            markersize=14,
+            label=None if place else "ready",
+        )
         axes.text(moments["ready"], 2.4 * place, f"   ready at {moments['ready']:.0f}", va="center")
         left = moments["registered"]
         beside = None if place else "the function's runtime, until it can be invoked"
