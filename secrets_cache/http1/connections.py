@@ -149,8 +149,12 @@ async def _look_up(name: bytes, port: int) -> list[tuple[str, int]]:
     except socket.gaierror:
         look_up = functools.partial(socket.getaddrinfo, name, port, type=socket.SOCK_STREAM)
         found = await asyncio.get_running_loop().run_in_executor(None, look_up)
-    # An address of IPv6 may be one of an interface alone: the number in its fourth and last part.
-    return [(f"{address[0]}%{address[-1]}" if address[3:] > (0,) else str(address[0]), port) for *_, address in found]
+    return [(_write_address(*address), port) for *_, address in found]
+
+
+def _write_address(host: object, _port: object, _flow: object = 0, interface: object = 0) -> str:
+    """Return the text of an address; one of IPv6 may be valid for one interface alone."""
+    return f"{host}%{interface}" if interface else str(host)
 
 
 class _Connection(asyncio.Protocol):
