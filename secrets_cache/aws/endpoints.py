@@ -36,7 +36,9 @@ _URL_VARIABLES = {
 }
 # As all partitions form them: a prefix of the partition, a direction, a number. Together shorter than a host's label.
 _REGION = r"([a-z-]{1,20})-[a-z0-9]{1,20}-[0-9]{1,20}"
-_URL = r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?"
+# As botocore takes names: other ones it refuses, and names the setting.
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_URL = rf"(https?)://({_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::([0-9]{{1,5}}))?/?"
 _MAX_PORT = 65535
 
 

@@ -19,8 +19,9 @@ else:
     class _NamedTupleMeta(type):
         def __new__(mcs, name, bases, namespace):
             cls = super().__new__(mcs, name, bases, {"__slots__": (), **namespace})
-            if bases != (tuple,):
-                cls._fields = tuple(cls.__annotations__)
+            # Whatever else a class derives from has its fields already.
+            if bases[0].__bases__ == (tuple,):
+                cls._fields = cls.__match_args__ = tuple(cls.__annotations__)
                 cls._field_defaults = {field: namespace[field] for field in cls._fields if field in namespace}
                 for index, field in enumerate(cls._fields):
                     setattr(cls, field, _tuplegetter(index, None))

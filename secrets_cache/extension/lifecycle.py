@@ -16,6 +16,7 @@ import contextlib
 import gc
 import logging
 import os
+import select
 import signal
 import time
 from asyncio import SelectorEventLoop
@@ -74,7 +75,8 @@ class Lifecycle:
         loop = SelectorEventLoop()
         main_task = loop.create_task(self._main())
         # Not loop.add_signal_handler: it imports `inspect`.
-        signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(self._terminate, main_task))
+        _wake_on_signals(loop)
+        signal.signal(signal.SIGTERM, lambda *_: self._receive_sigterm(main_task))
         survive_signals(lambda number, _: loop.call_soon_threadsafe(self._note_signal, number))
         while True:
             try:
@@ -96,6 +98,13 @@ class Lifecycle:
         recent = [moment for moment in self._loop_failures_at if now - moment < LOOP_FAILURES_SECONDS]
         self._loop_failures_at = [*recent, now]
         return len(self._loop_failures_at) > MAX_LOOP_FAILURES
+
+    def _receive_sigterm(self, main_task: "asyncio.Task[int]") -> None:
+        """End in the event loop's next turn; at once where no loop runs, or there is no memory for that."""
+        try:
+            asyncio.get_running_loop().call_soon_threadsafe(self._terminate, main_task)
+        except (RuntimeError, MemoryError):
+            os._exit(0)
 
     def _terminate(self, main_task: "asyncio.Task[int]") -> None:
         self._stop("SIGTERM")
@@ -188,6 +197,14 @@ class Lifecycle:
         self._exit_code = 1
         loop = asyncio.get_running_loop()
         loop.call_later(CLOSING_SECONDS, loop.stop)
+
+
+def _wake_on_signals(loop: SelectorEventLoop) -> None:
+    """Let each signal end the loop's wait: one right before it, or in another thread, does not interrupt it."""
+    # Never closed: a handler might write to what gets the same number.
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    loop.add_reader(reading, os.read, reading, select.PIPE_BUF)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
 
 
 async def _run_exchange(steps: Generator[Wait, None, T]) -> T:

@@ -82,6 +82,7 @@ def run(api: ExtensionsApi, environ: Mapping[str, str]) -> int:
         except BaseException as error:  # noqa: BLE001 - rule 2; a library may raise SystemExit
             reported = _report("internal.error", error, reported)
         # The connections of an event loop that failed are closed with it: their callers must not wait for ever.
+        _forget_handlers()
         gc.unfreeze()
         gc.collect()
     _run_fallback(api, startup)
@@ -144,9 +145,7 @@ def _run_fallback(api: ExtensionsApi, startup: Startup) -> None:
 def _prepare_fallback(api: ExtensionsApi, startup: Startup) -> Callable[[], object]:
     """Return what answers all callers until SHUTDOWN."""
     startup.close_channel()
-    # An event loop that failed may have left handlers that need it.
-    _exit_on_signals()
-    _forget_other_signals()
+    _forget_handlers()
     from secrets_cache.extension.fallback import answer_until_shutdown  # noqa: PLC0415 - not before the registration
 
     sockets = startup.open_fallback_sockets()
@@ -159,14 +158,14 @@ def _prepare_waiting(api: ExtensionsApi) -> Callable[[], object]:
 
 
 def _exit_on_signals() -> None:
-    import signal  # noqa: PLC0415 - too slow before the registration
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(0))
+    for number in (_signal.SIGTERM, _signal.SIGINT):
+        _signal.signal(number, lambda *_: os._exit(0))
 
 
-def _forget_other_signals() -> None:
+def _forget_handlers() -> None:
+    """Replace the handlers of signals that an attempt has left: they need its event loop, and keep it alive."""
     try:
+        _exit_on_signals()
         from secrets_cache.system.signals import survive_signals  # noqa: PLC0415 - perhaps what failed
 
         survive_signals(_do_nothing)

@@ -121,6 +121,9 @@ class Connections:
         for host, port in await _look_up(name, self.endpoint.port):
             try:
                 _, connection = await asyncio.get_running_loop().create_connection(_Connection, host, port, **tls)
+            except ssl.SSLError:
+                # It has answered; what another address says must not hide this.
+                raise
             except OSError as error:
                 failure = error
             else:
@@ -146,7 +149,12 @@ async def _look_up(name: bytes, port: int) -> list[tuple[str, int]]:
     except socket.gaierror:
         look_up = functools.partial(socket.getaddrinfo, name, port, type=socket.SOCK_STREAM)
         found = await asyncio.get_running_loop().run_in_executor(None, look_up)
-    return [(str(address[0]), port) for *_, address in found]
+    return [(_write_address(*address), port) for *_, address in found]
+
+
+def _write_address(host: object, _port: object, _flow: object = 0, interface: object = 0) -> str:
+    """Return the text of an address; one of IPv6 may be valid for one interface alone."""
+    return f"{host}%{interface}" if interface else str(host)
 
 
 class _Connection(asyncio.Protocol):

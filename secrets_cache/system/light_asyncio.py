@@ -12,9 +12,10 @@ Rules
 """
 
 import sys
+from _thread import RLock
 from collections.abc import Mapping
 from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 # Of the names that this package uses: the modules that define them.
@@ -54,10 +55,15 @@ class _LazyModule(ModuleType):
         return getattr(_import(self.__name__), name)
 
 
+# Threads import the libraries.
+_taking_away = RLock()
+
+
 def _import(name: str) -> ModuleType:
     """Return a module itself, where there may be a `_LazyModule` in its place."""
-    if isinstance(sys.modules.get(name), _LazyModule):
-        del sys.modules[name]
+    with _taking_away:
+        if isinstance(sys.modules.get(name), _LazyModule):
+            del sys.modules[name]
     # Not importlib.import_module: `-X importtime` does not see it.
     return __import__(name, fromlist=["*"])
 
@@ -66,9 +72,19 @@ def _extract_stack(*args: Any, **kwargs: Any) -> object:  # noqa: ANN401 - as it
     return _import("traceback").extract_stack(*args, **kwargs)
 
 
-# With the attributes that asyncio's modules read as they are imported; each is what it is in the module, or calls it.
+def _unwrap(function: object, **kwargs: Any) -> object:  # noqa: ANN401 - as it is called
+    wraps = kwargs or hasattr(function, "__wrapped__")
+    return _import("inspect").unwrap(function, **kwargs) if wraps else function
+
+
+def _is_function(thing: object) -> bool:
+    return isinstance(thing, FunctionType)
+
+
+# With the attributes that asyncio's modules read as they are imported, and those that report the failure of a callback,
+# which must not fail itself for want of memory. Each does what it does in the module.
 LAZY: dict[str, dict[str, object]] = {
-    "inspect": {},
+    "inspect": {"unwrap": _unwrap, "isfunction": _is_function},
     "subprocess": {"PIPE": -1},
     "traceback": {"extract_stack": _extract_stack},
 }
@@ -84,7 +100,7 @@ class _Asyncio(ModuleType):
         self._homes = {name: module for module, names in HOMES.items() for name in names}
 
     def __getattr__(self, name: str) -> object:
-        if name.startswith("__"):
+        if name.startswith("__") and name != "__all__":
             raise AttributeError(name)
         if name in self._homes:
             value = getattr(_import(f"asyncio.{self._homes[name]}"), name)

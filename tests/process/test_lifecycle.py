@@ -153,6 +153,45 @@ def test_an_api_that_hangs_does_not_hold_up_the_callers(start):
             assert 5 > time.monotonic() - began
 
 
+# While there is a file, the event loop's wait fails, as often as it takes until the loop is given up.
+FAILING = """
+import os, selectors
+real, failures = selectors.EpollSelector.select, []
+def select(self, timeout=None):
+    if len(failures) < 11 and os.path.exists({!r}):
+        failures.append(timeout)
+        raise OSError(12, "Cannot allocate memory")
+    return real(self, timeout)
+selectors.EpollSelector.select = select
+"""
+
+
+def test_a_caller_of_a_loop_that_was_given_up_does_not_wait_for_ever(api, start, tmp_path):
+    """Its connection is closed with the loop; the next loop serves as ever."""
+    flag = tmp_path / "flag"
+    with start(before=FAILING.format(str(flag))) as extension:
+        assert next_is_open(api)
+        with socket.create_connection(("127.0.0.1", extension.port), PATIENCE_SECONDS) as caller:
+            caller.sendall(b"GET /cache/db HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert caller.recv(65536).startswith(b"HTTP/1.1 200 ")
+            flag.touch()
+            extension.process.send_signal(signal.SIGUSR1)
+            assert b"" == caller.recv(1)
+        assert (200, CANARY) == get(f"{extension.url}/cache/db")
+        shut_down(api, extension)
+
+
+def test_sigterm_between_two_loops_ends_it_too(api, start, tmp_path):
+    """The one that was given up handles nothing any more."""
+    flag = tmp_path / "flag"
+    before = "import gc, os\ngc.collect = lambda: os.kill(os.getpid(), 15)\n"
+    with start(before=before + FAILING.format(str(flag))) as extension:
+        assert next_is_open(api)
+        flag.touch()
+        extension.process.send_signal(signal.SIGUSR1)
+        assert 0 == extension.exit_code()
+
+
 def test_a_thread_that_hangs_does_not_hold_the_end(api, start):
     """A name server that does not answer holds a thread, and that must not hold the process."""
     with start(before="import threading; threading.Thread(target=threading.Event().wait).start()") as extension:

@@ -1,5 +1,6 @@
 """Signals: only SIGTERM, SIGINT and SIGKILL end the extension and `serve`."""
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -52,6 +53,27 @@ def test_no_other_signal_ends_the_extension(api, start):
         assert len(set(logged)) == len(logged) >= len(LOGGED)
         assert 200 == get(f"{extension.url}/health")[0]
         shut_down(api, extension)
+
+
+# It waits until a file is opened for writing.
+IN_A_THREAD = """
+import signal, threading
+def receive():
+    open({!r}).close()
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+threading.Thread(target=receive, daemon=True).start()
+"""
+
+
+def test_sigterm_in_another_thread_ends_the_extension(api, start, tmp_path):
+    """The kernel chooses the thread, and may choose a moment right before the event loop waits: no wait ends by it."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with start(before=IN_A_THREAD.format(str(fifo))) as extension:
+        assert next_is_open(api)
+        fifo.write_text("")
+        assert 0 == extension.exit_code()
+        assert "SIGTERM" == extension.event("extension.stopped")["reason"]
 
 
 # The process sends itself signals right after its first step, which blocks them.

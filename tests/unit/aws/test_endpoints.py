@@ -159,6 +159,7 @@ URLS: list[Mapping[str, str]] = [
     {"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_STS": "http://[::1]:80/"},
     {"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_STS": ""},
     {"AWS_ENDPOINT_URL_SSM": "http://one"},
+    {"AWS_ENDPOINT_URL": f"http://{'a' * 63}.b-1.c."},
 ]
 VALUES = ("true", "True", "TRUE", "false", "1", "yes", "", " true")
 
@@ -210,6 +211,10 @@ def test_the_global_endpoint_of_sts_is_botocores(mode):
         {"AWS_ENDPOINT_URL": "https://host:99999"},
         {"AWS_ENDPOINT_URL": "https://host:0"},
         {"AWS_ENDPOINT_URL": "host"},
+        {"AWS_ENDPOINT_URL": "http://a..b"},
+        {"AWS_ENDPOINT_URL": "http://.host"},
+        {"AWS_ENDPOINT_URL": "http://-host"},
+        {"AWS_ENDPOINT_URL": f"http://{'a' * 64}.b"},
         *({name: "x"} for name in BOTOCORE_VARIABLES),
     ],
     ids=str,

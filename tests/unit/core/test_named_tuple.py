@@ -66,6 +66,33 @@ def test_it_is_a_tuple_with_fields_and_members():
     assert Theirs._fields == Ours._fields
 
 
+class More(Ours):
+    """Adds a member, and nothing to the fields."""
+
+    other: str
+
+    @property
+    def tripled(self) -> int:
+        """Thrice the size."""
+        return self.size * 3
+
+
+def test_a_class_of_it_has_the_same_fields():
+    """So may its own subclasses."""
+    value = More("a", 2)
+
+    assert ("a", 2, (), 4, 6) == (value.name, value.size, value.tags, value.doubled, value.tripled)
+    assert Ours._fields == More._fields
+    assert isinstance(value._replace(size=3), More)
+
+
+def test_it_is_matched_by_position():
+    """As type checkers say."""
+    match Ours("a", 2):
+        case Ours(name, size, tags):
+            assert ("a", 2, ()) == (name, size, tags)
+
+
 def test_it_is_changed_in_a_copy_alone():
     """No field, and nothing else, can be set."""
     value = Ours("a")

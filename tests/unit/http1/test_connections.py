@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator
 
@@ -214,3 +215,39 @@ async def test_a_name_without_an_address_that_answers_is_an_error(clock, looked_
             await connections.request("POST", "/", {}, b"")
 
     assert addresses or str(raised.value) == "the host has no address"
+
+
+async def test_what_an_address_says_in_tls_is_not_hidden_by_the_next_one(clock, looked_up):
+    """Nothing listens there, but that is not what is wrong."""
+    looked_up[0].extend(["127.0.0.1", "127.0.0.2"])
+
+    def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    endpoint = Endpoint("aws.invalid", server.sockets[0].getsockname()[1], is_secure=True)
+    connections = Connections(endpoint, ssl.create_default_context, keepalive_seconds=10, clock=clock)
+    async with server:
+        with pytest.raises(ssl.SSLError):
+            await connections.request("POST", "/", {}, b"")
+    await connections.aclose()
+
+
+async def test_an_address_of_an_interface_keeps_the_interface(clock, monkeypatch):
+    """As a link-local one of IPv6 does: without it there is no way there."""
+    real = socket.getaddrinfo
+    asked = []
+
+    def look_up(host, port, *rest, **details):
+        asked.append(host)
+        if host == b"aws.invalid" and not details.get("flags"):
+            return [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", port, 0, 7))]
+        return real(host, port, *rest, **details)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    endpoint = Endpoint("aws.invalid", 1, is_secure=False)
+    connections = Connections(endpoint, ssl.create_default_context, keepalive_seconds=10, clock=clock)
+    with contextlib.suppress(OSError):
+        await connections.request("POST", "/", {}, b"")
+    assert "fe80::1%7" in asked

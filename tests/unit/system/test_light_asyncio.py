@@ -57,6 +57,7 @@ def test_any_other_name_imports_the_whole_package():
 
     assert run(f"asyncio.TaskGroup\n{names}") == whole
     assert run(f"from asyncio import TaskGroup\n{names}") == whole
+    assert run(f"from asyncio import *\n{names}") == whole
     assert run("print(type(asyncio.run).__name__, type(asyncio).__name__)") == "function module"
 
 
@@ -81,6 +82,66 @@ loop.set_debug(True)
 print(len(loop.create_future()._source_traceback) > 0, sys.modules['traceback'] is not traceback)
 """
     assert run(code).splitlines() == ["RuntimeError: no running event loop True", "True True"]
+
+
+def test_a_callback_that_fails_is_reported_where_nothing_can_be_imported():
+    """The loop goes on; the failure of an import would be its own, and hide what happened."""
+    code = """
+import functools
+loop = asyncio.SelectorEventLoop()
+class NoMemory:
+    @staticmethod
+    def find_spec(name, *_):
+        raise MemoryError
+sys.meta_path.insert(0, NoMemory)
+seen = []
+def fail():
+    raise KeyError
+loop.set_exception_handler(lambda _, context: seen.append(type(context["exception"]).__name__))
+for callback in (fail, functools.partial(fail), [].index):
+    loop.call_soon(callback)
+loop.call_soon(loop.stop)
+loop.run_forever()
+print(*seen)
+"""
+    assert run(code) == "KeyError KeyError TypeError"
+
+
+def test_what_stands_in_for_a_module_does_as_it_does():
+    """Also with a function that wraps another one."""
+    code = """
+import functools, inspect
+light = inspect.unwrap, inspect.isfunction
+inspect.signature
+import inspect
+wrapped = functools.wraps(run := lambda: 1)(lambda: 2)
+for thing in (run, wrapped, int, len, asyncio.Event().set, functools.partial(run), functools.partial(wrapped)):
+    assert inspect.unwrap(thing) is light[0](thing), thing
+    assert inspect.unwrap(thing, stop=callable) is light[0](thing, stop=callable), thing
+    assert inspect.isfunction(thing) is light[1](thing), thing
+print(light[0] is not inspect.unwrap)
+"""
+    assert run(code) == "True"
+
+
+def test_threads_may_need_the_same_module_at_once():
+    """Whoever is first takes the other one away, and the rest find it."""
+    code = """
+import threading
+sys.setswitchinterval(1e-6)
+found, failed = [], []
+threading.excepthook = failed.append
+for _ in range(100):
+    for name in ("subprocess", "traceback"):
+        lazy = sys.modules[name] = light_asyncio._LazyModule(name, {})
+        threads = [threading.Thread(target=lambda lazy=lazy: found.append(lazy.__all__)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+print(len(found), failed)
+"""
+    assert run(code) == "800 []"
 
 
 @pytest.mark.parametrize("library", ["aiohttp.web", "aiobotocore.session"])
