@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 # What a running process can change. Ports and tokens belong to the servers, time limits of fetches to the source.
 CHANGEABLE = (
-    *("secrets", "parameters", "env", "allow", "strict", "problems", "adjusted"),
+    *("secrets", "parameters", "env", "allow", "strict", "problems", "adjusted", "missing_file", "is_unconfigured"),
     *("ttl", "refresh_ahead", "stale_while_revalidate", "stale_if_error"),
 )
 # After an internal error in the timer, which may come again at once.
@@ -72,6 +72,10 @@ class Application:
     def list_problems(self) -> list[str]:
         """Return one sentence for each problem of the configuration, and for each required secret that is missing."""
         return [*map(str, self._config.problems), *self.list_missing()]
+
+    def find_missing_file(self) -> str:
+        """Return the path where no configuration file was; empty if there was one."""
+        return self._config.missing_file
 
     async def reconfigure(self, config: Config) -> list[str]:
         """
@@ -161,7 +165,7 @@ def _build_native_handler(config: Config, application: Application, clock: Clock
         tokens=tokens,
         list_problems=application.list_problems,
         clock=clock,
-        missing_file=config.missing_file,
+        missing_file=application.find_missing_file,
         metrics=page,
     )
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 from secrets_cache.aws.choice import Clients
 from secrets_cache.aws.client import MAX_CONNECTIONS
+from secrets_cache.aws.endpoints import read_region
 from secrets_cache.aws.errors import NO_CREDENTIALS, advise, is_in_lambda
 from secrets_cache.aws.merge import merge
 from secrets_cache.aws.secretsmanager import BATCH_THRESHOLD, SecretsManager
@@ -171,8 +172,7 @@ class AwsSource:
             return self.create_timeout(ref, error.budget_seconds, setting)
         if isinstance(error, SecretNotFound):
             context = self._find_key(ref).context
-            own = self._environ.get("AWS_REGION") or self._environ.get("AWS_DEFAULT_REGION", "")
-            error.region, error.role_arn = context.region or own, context.role_arn
+            error.region, error.role_arn = context.region or read_region(self._environ), context.role_arn
         return advise(error, in_lambda=is_in_lambda(self._environ))
 
     def _find_key(self, ref: Ref) -> Place:

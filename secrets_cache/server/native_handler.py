@@ -41,7 +41,7 @@ class NativeHandler(Handler):
     Args:
         tokens: The tokens that callers may send; None if no token is needed.
         list_problems: Returns what `/health` lists: problems of the configuration, required secrets that are missing.
-        missing_file: The path where no config.yaml was; empty if there was one.
+        missing_file: Returns the path where no config.yaml was; empty if there was one.
         metrics: The page at `/metrics`; None for no page, where the path is unknown like any other.
     """
 
@@ -52,7 +52,7 @@ class NativeHandler(Handler):
         tokens: Sequence[str] | None,
         list_problems: Callable[[], Sequence[str]],
         clock: Clock,
-        missing_file: str = "",
+        missing_file: Callable[[], str] = str,
         metrics: "MetricsPage | None" = None,
     ) -> None:
         super().__init__(cache, clock)
@@ -64,7 +64,7 @@ class NativeHandler(Handler):
 
     def _build_error_response(self, error: SecretsCacheError) -> Response:
         if isinstance(error, SecretNotConfigured):
-            error = SecretNotConfigured(error.name, self._missing_file)
+            error = SecretNotConfigured(error.name, self._missing_file())
             self._log_unlisted(error)
         return problems.build_error_response(error)
 
@@ -73,7 +73,7 @@ class NativeHandler(Handler):
         name = shorten(error.name)
         if name not in self._unlisted_names and len(self._unlisted_names) < MAX_UNLISTED_NAMES:
             self._unlisted_names.add(name)
-            file = {"file": self._missing_file} if self._missing_file else {}
+            file = {"file": error.missing_file} if error.missing_file else {}
             logger.warning("secret.not_configured", {"secret": name, **file})
 
     def _build_failure_response(self) -> Response:

@@ -41,6 +41,21 @@ def test_what_is_new_is_fetched_what_is_gone_is_dropped_and_the_rest_is_kept(ups
         assert 0 == process.exit_code()
 
 
+def test_a_file_that_was_not_there_at_the_start_is_read(upstream, tmp_path):
+    """Nothing asks for a new process, and no answer says any longer that there is no file."""
+    upstream.put("db", CANARY)
+    with Process(("-m", "secrets_cache", "serve"), {"LAMBDA_TASK_ROOT": str(tmp_path)}) as process:
+        process.event("serve.ready")
+        (tmp_path / "config.yaml").write_text("secrets: [db]")
+        hang_up(process, "config.reloaded")
+
+        assert (200, CANARY) == get(f"{process.url}/cache/db")
+        assert "there is no config.yaml" not in get(f"{process.url}/cache/other")[1]
+        assert "config.restart_needed" not in {line["event"] for line in process.log.events()}
+        process.process.send_signal(signal.SIGTERM)
+        assert 0 == process.exit_code()
+
+
 @pytest.mark.parametrize(
     ("text", "strict", "said"),
     [

@@ -165,7 +165,11 @@ async def test_a_file_that_is_missing_is_named(setup, caplog):
     """The caller learns that there is no config.yaml, and where it was looked for."""
     setup.open_cache()
     handler = NativeHandler(
-        cache=setup.cache, tokens=None, list_problems=tuple, clock=setup.clock, missing_file="/var/task/config.yaml"
+        cache=setup.cache,
+        tokens=None,
+        list_problems=tuple,
+        clock=setup.clock,
+        missing_file=lambda: "/var/task/config.yaml",
     )
     response = await handler.handle(Request(method="GET", target=f"/cache/{'n' * 80}", hosts=["localhost"]))
     await setup.cache.aclose()
