@@ -10,6 +10,7 @@ Rules
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,44 +41,50 @@ STYLE = {
     "axes.facecolor": "none",
 }
 # For pages with a light and with a dark background: the colour of all texts and lines.
-INKS = {"latest.svg": "#1f2328", "latest-dark.svg": "#e6edf3"}
+INKS = {"": "#1f2328", "-dark": "#e6edf3"}
+INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
 
 
 def main() -> None:
-    """Draw the newest results, once for each kind of page."""
-    results = json.loads((RESULTS / "latest.json").read_text(encoding="utf-8"))
-    for name, ink in INKS.items():
-        draw(results, RESULTS / name, ink)
-        print(f"Drawn: {(RESULTS / name).relative_to(RESULTS.parent.parent)}")
+    """Draw the newest results."""
+    draw_both("latest", draw)
 
 
-def draw(results: dict[str, Any], target: Path, ink: str) -> None:
-    """Draw results into the file `target`, texts and lines in the colour `ink`."""
+def draw_both(name: str, drawing: Callable[[dict[str, Any]], Figure]) -> None:
+    """Draw the results `name`.json as `name`.svg for light pages, and as `name`-dark.svg for dark ones."""
+    results = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    for suffix, ink in INKS.items():
+        target = RESULTS / f"{name}{suffix}.svg"
+        with mpl.rc_context({**STYLE, **dict.fromkeys(INKED, ink)}):
+            drawing(results).savefig(target, metadata={"Date": None, "Creator": None})
+        # The backend ends lines with blanks.
+        lines = target.read_text(encoding="utf-8").splitlines()
+        target.write_text("\n".join(line.rstrip() for line in lines) + "\n", encoding="utf-8")
+        print(f"Drawn: {target.relative_to(RESULTS.parent.parent)}")
+
+
+def draw(results: dict[str, Any]) -> Figure:
+    """Return the picture of one run of the benchmarks."""
     rows = {row["key"]: row for row in results["rows"]}
-    inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    with mpl.rc_context({**STYLE, **dict.fromkeys(inked, ink)}):
-        figure = Figure(figsize=(9, 6), layout="constrained")
-        axes = figure.subplot_mosaic([["start", "start"], ["rate", "latency"]], height_ratios=[1.25, 1])
-        _start(axes["start"], results["cold_start"])
-        _bars(
-            axes["rate"],
-            f"Hits a second, 16 connections ({MORE})",
-            _values(rows, "hits_per_second", "hits_per_second_echo"),
-        )
-        _bars(
-            axes["latency"],
-            f"Median latency of a hit, us ({LESS})",
-            _values(rows, "hit_latency_application", "hit_latency"),
-        )
-        about = results["machine"]
-        quick = "; a quick run" if results["is_quick"] else ""
-        figure.suptitle(_message(results), fontsize=12, fontweight="bold", x=0.01, ha="left")
-        machine = f"{about['processor']}, {about['cores']} cores, Python {about['python']}{quick}"
-        figure.supxlabel(machine, fontsize=8)
-        figure.savefig(target, metadata={"Date": None, "Creator": None})
-    # The backend ends lines with blanks.
-    lines = target.read_text(encoding="utf-8").splitlines()
-    target.write_text("\n".join(line.rstrip() for line in lines) + "\n", encoding="utf-8")
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    axes = figure.subplot_mosaic([["start", "start"], ["rate", "latency"]], height_ratios=[1.25, 1])
+    _start(axes["start"], results["cold_start"])
+    _bars(
+        axes["rate"],
+        f"Hits a second, 16 connections ({MORE})",
+        _values(rows, "hits_per_second", "hits_per_second_echo"),
+    )
+    _bars(
+        axes["latency"],
+        f"Median latency of a hit, us ({LESS})",
+        _values(rows, "hit_latency_application", "hit_latency"),
+    )
+    about = results["machine"]
+    quick = "; a quick run" if results["is_quick"] else ""
+    figure.suptitle(_message(results), fontsize=12, fontweight="bold", x=0.01, ha="left")
+    machine = f"{about['processor']}, {about['cores']} cores, Python {about['python']}{quick}"
+    figure.supxlabel(machine, fontsize=8)
+    return figure
 
 
 def _message(results: dict[str, Any]) -> str:
@@ -114,16 +121,21 @@ def _start(axes: Any, cold_start: dict[str, Any] | None) -> None:  # noqa: ANN40
             markersize=14,
             label=None if place else "ready",
         )
-        axes.text(moments["ready"], 2.4 * place, f"   ready at {moments['ready']:.0f}", va="center")
+        _label(axes, moments["ready"], 2.4 * place, f"ready at {moments['ready']:.0f}")
         left = moments["registered"]
         beside = None if place else "the function's runtime, until it can be invoked"
         axes.barh(2.4 * place + 0.9, runtime, 0.7, left=left, color=RUNTIME, label=beside)
-        axes.text(left + runtime, 2.4 * place + 0.9, f"   the function starts at {left:.0f}", va="center")
+        _label(axes, left + runtime, 2.4 * place + 0.9, f"the function starts at {left:.0f}")
         names += [name, "the function"]
     axes.set_yticks([0, 0.9, 2.4, 3.3], names)
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.1), ncols=3, frameon=False, fontsize=8)
+
+
+def _label(axes: Any, end: float, place: float, text: str) -> None:  # noqa: ANN401 - as above
+    """Write text a little to the right of a bar's end."""
+    axes.annotate(text, (end, place), xytext=(6, 0), textcoords="offset points", va="center")
 
 
 def _values(rows: dict[str, Any], application: str, echo: str) -> list[tuple[str, float, str]]:
@@ -144,7 +156,7 @@ def _bars(axes: Any, title: str, values: list[tuple[str, float, str]]) -> None: 
         return
     for place, (_, value, colour) in enumerate(values):
         axes.barh(place, value, 0.7, color=colour)
-        axes.text(value, place, f"  {value:,.0f}", va="center", fontsize=8)
+        _label(axes, value, place, f"{value:,.0f}")
     axes.set_yticks(range(len(values)), [name for name, _, _ in values])
     axes.invert_yaxis()
     axes.margins(x=0.15)

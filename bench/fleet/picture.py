@@ -6,16 +6,18 @@ The picture of a fleet of 50,000, at its start, its first refresh, and after an 
 Rule: the same results give the same bytes.
 """
 
-import json
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from bench.picture import RESULTS, STYLE
+from bench.picture import draw_both
 
-COLOURS = {"our defaults": "#5e81ac", "without jitter": "#d08770", "plain": "#8f9bb3"}
+# Each design as the legend names it, and its colour.
+DESIGNS = {
+    "our defaults": ("secrets-cache", "#5e81ac"),
+    "without jitter": ("secrets-cache without jitter", "#d08770"),
+    "plain": ("plain: functions fetch by themselves, without an extension", "#8f9bb3"),
+}
 QUOTA = "#bf616a"
 # A logarithm has no place for none.
 LEAST = 100
@@ -23,36 +25,39 @@ LEAST = 100
 
 def main() -> None:
     """Draw the newest results."""
-    results = json.loads((RESULTS / "fleet.json").read_text(encoding="utf-8"))
-    target = RESULTS / "fleet.svg"
-    draw(results, target)
-    print(f"Drawn: {target.relative_to(RESULTS.parent.parent)}")
+    draw_both("fleet", draw)
 
 
-def draw(results: dict[str, Any], target: Path) -> None:
-    """Draw results into the file `target`."""
+def draw(results: dict[str, Any]) -> Figure:
+    """Return the picture of the moments when a fleet asks most."""
     quota = results["quotas"]["GetSecretValue"]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 3.4), layout="constrained")
-        panels = figure.subplots(1, len(results["windows"]), sharey=True)
-        for axes, (window, (first, end)) in zip(panels, results["windows"].items(), strict=True):
-            axes.set_title(window, loc="left")
-            for key, lines in results["timelines"].items():
-                design = results["rows"][key]["design"]
-                if window in lines:
-                    calls = [max(count, LEAST) for count in lines[window]]
-                    axes.plot(range(first, end), calls, color=COLOURS[design], linewidth=1.2, label=design)
-            axes.axhline(quota, color=QUOTA, linestyle="--", linewidth=1, label=f"quota, {quota:,}/s")
-            axes.set_yscale("log")
-            axes.set_ylim(LEAST, 300_000)
-            axes.set_xlabel("seconds")
-        panels[0].set_ylabel("calls a second, all environments")
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
-        figure.savefig(target, metadata={"Date": None, "Creator": None})
-    # The backend ends lines with blanks.
-    lines = target.read_text(encoding="utf-8").splitlines()
-    target.write_text("\n".join(line.rstrip() for line in lines) + "\n", encoding="utf-8")
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    panels = figure.subplots(1, len(results["windows"]), sharey=True)
+    for axes, (window, (first, end)) in zip(panels, results["windows"].items(), strict=True):
+        axes.set_title(f"{window}, {_compared(results)['secrets']} secrets each", loc="left")
+        for key, lines in results["timelines"].items():
+            label, colour = DESIGNS[results["rows"][key]["design"]]
+            if window in lines:
+                calls = [max(count, LEAST) for count in lines[window]]
+                axes.plot(range(first, end), calls, color=colour, linewidth=1.2, label=label)
+        axes.axhline(quota, color=QUOTA, linestyle="--", linewidth=1, label=f"AWS's quota, {quota:,} a second")
+        axes.set_yscale("log")
+        axes.set_ylim(LEAST, 300_000)
+        axes.set_xlabel("seconds since the first start")
+    panels[0].set_ylabel("calls a second, logarithmic scale")
+    row = _compared(results)
+    message = (
+        f"Refreshes of {row['environments']:,} environments peak at {row['figures']['peak_later']:,} calls a second"
+    )
+    figure.suptitle(message, fontsize=12, fontweight="bold", x=0.01, ha="left")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def _compared(results: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of the defaults where all environments start together."""
+    return next(row for key, row in results["rows"].items() if key in results["timelines"])
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ NO_EVENTS = re.compile(r".*\.(pem|yaml)|aio\w+\.\w+|server\.token")
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
-    """The file that a link names exists, and an anchor is that of a heading in it."""
-    for link in re.findall(r"\]\(([^)\s]+)\)", prose_of(page)):
+    """The file that a link or a picture names exists, and an anchor is that of a heading in it."""
+    for link in re.findall(r"(?<=\]\()[^)\s]+(?=\))|(?<=src=\")[^\"]+|(?<=srcset=\")[^\"]+", prose_of(page)):
         if re.match(r"[a-z]+:", link):
             continue
         name, _, anchor = link.partition("#")
@@ -54,6 +54,12 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
         assert target.exists(), link
         assert not anchor or anchor in map(make_anchor, sections_of(target)), link
+
+
+@pytest.mark.parametrize("block", [block for page in PAGES for block in blocks_of(page, "mermaid")], ids=str)
+def test_no_picture_holds_a_semicolon(block: Block) -> None:
+    """In Mermaid a semicolon ends the statement: the rest of a sentence would be a syntax error, shown as such."""
+    assert ";" not in block.text
 
 
 def make_anchor(heading: str) -> str:
