@@ -28,7 +28,8 @@ TESTED := .cache/layer
 WORKERS ?= 4
 PYTEST_ARGUMENTS = --numprocesses=$(WORKERS) $(PYTEST)
 SOURCES := $(shell find secrets_cache extensions wrapper tools/layer requirements/runtime.txt -type f -not -name '*.pyc')
-KEPT = $(wildcard .cache/python/cpython-*-$(shell uname -m)-gnu)
+# The folders in them: a link that leads nowhere (the clone was moved) is no interpreter, and no rule makes one.
+KEPT = $(wildcard .cache/python/cpython-*-$(shell uname -m)-gnu/bin)
 # actionlint is a Go program, locked in requirements/go.mod. Without Go, `make workflows` does without it, but not in CI.
 GO ?= $(shell command -v go 2> /dev/null)
 ACTIONLINT := .cache/actionlint

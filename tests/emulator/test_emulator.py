@@ -216,7 +216,7 @@ def test_make_demo():
 
 @pytest.mark.shows_secrets("the example's handler prints what it got")
 def test_make_demo_where_there_can_be_no_namespace(tmp_path):
-    """It says so, and shows the server and the handler without Lambda, through the same rotation and outage."""
+    """It says so, and shows server, handler and variables without Lambda, through the same rotation and outage."""
     (tmp_path / "unshare").write_text("#!/bin/sh\necho 'unshare: Operation not permitted' >&2\nexit 1\n")
     (tmp_path / "unshare").chmod(0o755)
     found = demo(f"{tmp_path}:{os.environ['PATH']}")
@@ -224,6 +224,7 @@ def test_make_demo_where_there_can_be_no_namespace(tmp_path):
     assert "The emulator cannot run here: unshare: Operation not permitted" in found
     assert 2 == found.count("Response from cache: ")
     assert ROTATED == shown_requests(found)
+    assert "    EXAMPLE_AUTH_TOKEN=rotated-2\n    EXAMPLE_TENANT=anika\n" in found
 
 
 @pytest.mark.shows_secrets("the demo's handler prints what it got")

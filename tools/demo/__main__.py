@@ -22,6 +22,12 @@ EXAMPLE = ROOT / "example_function"
 VARIABLES_EXAMPLE = EXAMPLE / "environment"
 CREDENTIALS = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo"}
 WRAPPER, SECOND_WRAPPER = "/opt/get-secrets-layer", "/opt/second-example-layer"
+REFERENCES = {
+    "EXAMPLE_AUTH_TOKEN": "secretsmanager://secret_now#password",
+    "EXAMPLE_TENANT": "secretsmanager://secret_now#username",
+}
+# What they are once the password was rotated twice.
+VALUES = {"EXAMPLE_AUTH_TOKEN": "rotated-2", "EXAMPLE_TENANT": "anika"}
 PYTHON_RUNTIME = [sys.executable, "-m", "awslambdaric", "lambda_function.lambda_handler"]
 
 
@@ -112,6 +118,7 @@ def _with_serve() -> None:
             expect(said.stdout == f"Response from cache: {SECRET}\n" * 2, "the handler did not get the secret")
             row("one cached GET", f"{Cache(port).median_request_ms():.1f} ms")
             Cache(port).show(aws)
+            _show_run(environ)
         except (DemoError, EmulatorError):
             print(log.text)
             raise
@@ -120,7 +127,18 @@ def _with_serve() -> None:
             serve.wait()
             log.join()
             serve.stdout.close()
-    print("\nVariables from secrets need the emulator here: README.md has them under 'Or without code'.")
+
+
+def _show_run(environ: dict[str, str]) -> None:
+    title("5. Without code: `secrets-cache run` sets variables, and becomes the command")
+    _print_variables("The environment:", REFERENCES)
+    code = f"import json, os; print(json.dumps({{name: os.environ[name] for name in {[*REFERENCES]}}}))"
+    command = [sys.executable, "-m", "secrets_cache", "run", "--", sys.executable, "-c", code]
+    said = subprocess.run(
+        command, cwd=EXAMPLE, env={**environ, **REFERENCES}, capture_output=True, text=True, check=False
+    )
+    expect(said.returncode == 0, f"the command did not get its variables: {said.stderr}")
+    _print_found("What the command sees:", json.loads(said.stdout), VALUES)
 
 
 @contextlib.contextmanager
@@ -136,14 +154,8 @@ def _explained(function: Emulator) -> Iterator[Emulator]:
 
 def _show_the_variables(aws: SecretsManager) -> None:
     title("6. Without code: the exec wrapper sets variables, and the wrapper of a second layer sets one more")
-    variables = {
-        "AWS_LAMBDA_EXEC_WRAPPER": WRAPPER,
-        "SECRETS_CACHE_NEXT_WRAPPER": SECOND_WRAPPER,
-        "EXAMPLE_AUTH_TOKEN": "secretsmanager://secret_now#password",
-        "EXAMPLE_TENANT": "secretsmanager://secret_now#username",
-    }
-    print("  The function's configuration:")
-    print(*(f"    {name}={value}" for name, value in variables.items()), sep="\n")
+    variables = {"AWS_LAMBDA_EXEC_WRAPPER": WRAPPER, "SECRETS_CACHE_NEXT_WRAPPER": SECOND_WRAPPER, **REFERENCES}
+    _print_variables("The function's configuration:", variables)
     function = Emulator(
         opt=Path(os.environ["DEMO_OPT"]),
         task=VARIABLES_EXAMPLE,
@@ -154,10 +166,17 @@ def _show_the_variables(aws: SecretsManager) -> None:
         result = function.invoke({})
         expect(isinstance(result, dict), f"the function returned {result!r}")
         found = {**result.get("layer", {}), **result.get("secondLayer", {})}
-        expected = {"EXAMPLE_AUTH_TOKEN": "rotated-2", "EXAMPLE_TENANT": "anika", "SECOND_LAYER_EXECUTE": "true"}
-        print("  What the function sees:")
-        print(*(f"    {name}={paint(found.get(name, '?'), GREEN)}" for name in expected), sep="\n")
-        expect(expected.items() <= found.items(), "the function did not get its variables")
+        _print_found("What the function sees:", found, {**VALUES, "SECOND_LAYER_EXECUTE": "true"})
+
+
+def _print_variables(heading: str, variables: dict[str, str]) -> None:
+    print(f"  {heading}", *(f"    {name}={value}" for name, value in variables.items()), sep="\n")
+
+
+def _print_found(heading: str, found: dict[str, str], expected: dict[str, str]) -> None:
+    """Print the expected variables as they were found; they must be what is expected."""
+    _print_variables(heading, {name: paint(found.get(name, "?"), GREEN) for name in expected})
+    expect(expected.items() <= found.items(), "the variables are not set")
 
 
 def _invoke(function: Emulator) -> float:
