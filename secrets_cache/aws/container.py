@@ -22,6 +22,7 @@ from typing import Any
 from secrets_cache.aws.client import KEEPALIVE_SECONDS
 from secrets_cache.aws.credentials import MAX_TOKEN, Credentials
 from secrets_cache.aws.renewal import Grant, RenewedCredentials
+from secrets_cache.config.values import MAX_PORT
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.retry import timeout_unless_frozen
 from secrets_cache.http1.connections import Connections, Endpoint
@@ -33,7 +34,6 @@ OK = 200
 # Of ECS; of EKS; of Lambda and of others.
 _HOSTS = r"169\.254\.170\.2|169\.254\.170\.23|\[fd00:ec2::23\]|127\.0\.0\.1|\[::1\]|localhost"
 _URL = re.compile(rf"http://({_HOSTS})(?::([0-9]{{1,5}}))?(/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*)")
-_MAX_PORT = 65535
 _TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - a variable's name
 
 
@@ -48,7 +48,7 @@ def find_container(
         return None
     port = int(plain[2] or 80)
     endpoint = Endpoint(plain[1].strip("[]"), port, is_secure=False)
-    return ContainerCredentials(endpoint, plain[3], environ, clock, sleep) if 0 < port <= _MAX_PORT else None
+    return ContainerCredentials(endpoint, plain[3], environ, clock, sleep) if 0 < port <= MAX_PORT else None
 
 
 class ContainerCredentials(RenewedCredentials):

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from secrets_cache.aws.client import Service
 from secrets_cache.aws.endpoint_table import EXCEPTIONS, PARTITIONS, PREFIXES, REGIONS
+from secrets_cache.config.values import MAX_PORT
 from secrets_cache.core.named_tuple import NamedTuple
 from secrets_cache.http1.connections import Endpoint
 
@@ -39,7 +40,6 @@ _REGION = r"([a-z-]{1,20})-[a-z0-9]{1,20}-[0-9]{1,20}"
 # As botocore takes names: other ones it refuses, and names the setting.
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _URL = rf"(https?)://({_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::([0-9]{{1,5}}))?/?"
-_MAX_PORT = 65535
 
 
 class SignedEndpoint(NamedTuple):
@@ -116,4 +116,4 @@ def _parse_url(url: str) -> Endpoint | None:
     scheme, host, port = plain.groups()
     is_secure = scheme == "https"
     number = int(port) if port else 443 if is_secure else 80
-    return Endpoint(host.strip("[]"), number, is_secure=is_secure) if 0 < number <= _MAX_PORT else None
+    return Endpoint(host.strip("[]"), number, is_secure=is_secure) if 0 < number <= MAX_PORT else None

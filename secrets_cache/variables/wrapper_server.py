@@ -16,12 +16,11 @@ from secrets_cache.config import Config
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.errors import VariablesFailed
+from secrets_cache.loading import EXEC_WRAPPER
 from secrets_cache.variables.wrapper_protocol import Channel
 
 if TYPE_CHECKING:
     from secrets_cache.variables.reader import SecretReader
-
-WRAPPER = "get-secrets-layer"
 
 
 class VariablesServer:
@@ -92,7 +91,7 @@ def expects_wrapper(environ: Mapping[str, str]) -> bool:
     if is_snapstart(environ):
         return False
     paths = [environ.get("AWS_LAMBDA_EXEC_WRAPPER", ""), *environ.get("SECRETS_CACHE_NEXT_WRAPPER", "").split(":")]
-    return any(os.path.basename(path) == WRAPPER for path in paths)  # noqa: PTH119 - no pathlib on the start path
+    return any(os.path.basename(path) == EXEC_WRAPPER for path in paths)  # noqa: PTH119 - no pathlib on the start path
 
 
 def is_snapstart(environ: Mapping[str, str]) -> bool:
