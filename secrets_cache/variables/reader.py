@@ -97,16 +97,14 @@ class SecretReader:
 
     async def _read_cached(self, wanted: Wanted, seconds: float) -> bytes | None:
         """Return the value that the cache holds or fetches under this name; None if it does not serve the name."""
-        if self._cache is None or wanted.region or wanted.role_arn:
+        listed = find_listed(wanted, self._names)
+        if self._cache is None or wanted.role_arn or (listed is None and (wanted.region or wanted.is_parameter)):
             return None
-        if wanted.is_parameter:
-            ref = find_listed(wanted, self._names)
-            if ref is None:
-                return None
-            return _find_value((await self._cache.get_any(ref, timeout_seconds=seconds)).secret, wanted)
+        if listed is not None and wanted.is_parameter:
+            return _find_value((await self._cache.get_any(listed, timeout_seconds=seconds)).secret, wanted)
         # A name that the configuration does not list is an id, and means the current version.
         stage = wanted.version_stage
-        if not wanted.selects_version and find_listed(wanted, self._names) is None:
+        if not wanted.selects_version and listed is None:
             stage = "AWSCURRENT"
         try:
             result = await self._cache.get(

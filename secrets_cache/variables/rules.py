@@ -113,9 +113,12 @@ def _name_stage(wanted: Wanted) -> str | None:
 
 def find_listed(wanted: Wanted, names: Names) -> Ref | None:
     """Return the ref of the listed item with this name, or of a parameter below a listed path; None for neither."""
-    if wanted.region or wanted.role_arn:
+    # A region that is not the ARN's own was given with the id: such an id is nobody's name.
+    if wanted.role_arn or wanted.region not in {"", find_region(wanted.id)}:
         return None
     named, direct = names.get((wanted.is_parameter, wanted.id)), _make_ref(wanted)
+    if wanted.region:
+        return named
     is_version = direct.version_id is not None or direct.version_stage is not None
     # The same version may be listed in the long form, under another name.
     if named is not None or (is_version and direct in names.values()):

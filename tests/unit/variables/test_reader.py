@@ -54,6 +54,18 @@ async def test_a_secret_is_never_a_parameter_of_the_same_name(upstream, name):
     await cache.aclose()
 
 
+async def test_a_listed_arn_of_another_region_is_read_from_the_cache():
+    """One fetch serves both: AWS is not asked again, and the entry's role counts."""
+    arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf"
+    config, clock, source = read_valid(f"secrets: ['{arn}']"), FakeClock(), FakeSource()
+    source.values[arn], source.arns[arn] = 1, arn
+    cache = build_cache(config, source, clock)
+    reader = SecretReader(cache=cache, listed=config.listed, environ={}, budget_seconds=5, clock=clock)
+    async with reader:
+        assert f"{CANARY} db 1 None None".encode() == await reader.read(Wanted(arn, region="us-east-1"))
+    await cache.aclose()
+
+
 @pytest.mark.parametrize(
     ("limit_seconds", "setting"), [(0.1, "API_TIMEOUT"), (None, "the default; API_TIMEOUT sets it")]
 )

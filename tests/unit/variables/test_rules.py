@@ -125,6 +125,22 @@ def test_a_version_in_a_reference_is_read_as_the_list_says():
 
 
 @pytest.mark.parametrize(
+    ("more", "role"),
+    [({}, ROLE), ({"SECRET_REGION": "us-east-1"}, ROLE), ({"SECRET_REGION": "us-west-2"}, "")],
+)
+def test_the_arn_of_another_region_means_its_entry(more, role):
+    """In every source; unless SECRET_REGION says that it is read in a region that is not the ARN's."""
+    names = listed(ELSEWHERE)
+    of_secret_arn, of_env, of_reference = wanted(
+        [VariablesFrom(ELSEWHERE)], SECRET_ARN=ELSEWHERE, R=f"secretsmanager://{ELSEWHERE}", **more
+    )
+
+    assert role == find_ref(of_secret_arn, names).context.role_arn
+    assert [ROLE, ROLE] == [find_ref(one, names).context.role_arn for one in (of_env, of_reference)]
+    assert AwsContext("us-east-1", "") == find_ref(of_env, listed(ARN)).context
+
+
+@pytest.mark.parametrize(
     ("environ", "said"),
     [
         ({"DB": "secretsmanager://"}, "DB: found ''; allowed: the name or ARN of a secret"),
