@@ -27,7 +27,7 @@ async def reload(given: argparse.Namespace, environ: Mapping[str, str], app: App
     """Serve what the configuration says now; return it once its new secrets were tried. None if nothing changes."""
     file, config = read_configuration(given, environ)
     log_problems(config)
-    reason = _find_obstacle(given, file, config)
+    reason = _find_obstacle(file, config, was_there=bool(given.config) or not app.find_missing_file())
     if reason:
         logger.error("config.not_reloaded", {"file": file.path, "reason": reason})
         return None
@@ -42,9 +42,9 @@ async def reload(given: argparse.Namespace, environ: Mapping[str, str], app: App
     return config
 
 
-def _find_obstacle(given: argparse.Namespace, file: ConfigFile, config: Config) -> str:
+def _find_obstacle(file: ConfigFile, config: Config, *, was_there: bool) -> str:
     """Return why the configuration must not be used; empty if it may be."""
-    if given.config and not file.exists:
+    if was_there and not file.exists:
         return "there is no such file any more; the configuration stays as it was"
     # Only what is wrong with the file as a whole names no key.
     if any(problem.file == file.path and not problem.key for problem in config.problems):

@@ -42,7 +42,7 @@ def test_what_is_new_is_fetched_what_is_gone_is_dropped_and_the_rest_is_kept(ups
 
 
 def test_a_file_that_was_not_there_at_the_start_is_read(upstream, tmp_path):
-    """Nothing asks for a new process, and no answer says any longer that there is no file."""
+    """Nothing asks for a new process, no answer says that there is no file; and once read, it must not be missing."""
     upstream.put("db", CANARY)
     with Process(("-m", "secrets_cache", "serve"), {"LAMBDA_TASK_ROOT": str(tmp_path)}) as process:
         process.event("serve.ready")
@@ -51,6 +51,9 @@ def test_a_file_that_was_not_there_at_the_start_is_read(upstream, tmp_path):
 
         assert (200, CANARY) == get(f"{process.url}/cache/db")
         assert "there is no config.yaml" not in get(f"{process.url}/cache/other")[1]
+        (tmp_path / "config.yaml").unlink()
+        assert "no such file any more" in str(hang_up(process, "config.not_reloaded")["reason"])
+        assert (200, CANARY) == get(f"{process.url}/cache/db")
         assert "config.restart_needed" not in {line["event"] for line in process.log.events()}
         process.process.send_signal(signal.SIGTERM)
         assert 0 == process.exit_code()
