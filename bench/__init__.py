@@ -1,1 +1,1 @@
-"""The benchmarks: what docs/benchmarks.md describes, each beside what it is compared with, in one run."""
+"""The benchmarks: what docs/benchmarks.md describes, each together with what it is compared with, in one run."""

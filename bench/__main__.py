@@ -55,7 +55,7 @@ def _measure(folder: Path, *, is_quick: bool, only: str | None) -> None:
     about = this_machine()
     print(f"{about['processor']}, {about['cores']} cores, load {about['load_before']}; Python {about['python']}")
     if len(CORES) == 1:
-        print("There is one core only: whoever measures takes time from what is measured.")
+        print("There is only one core: measuring takes time from what is measured.")
     rows: list[Row] = []
     timeline: list[cold_start.ColdStart] = []
 

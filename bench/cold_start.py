@@ -1,5 +1,5 @@
 """
-The start of the extension, mark by mark; beside it the plain extension, a raw registration, a bare interpreter.
+The start of the extension, mark by mark; compared with the plain extension, a raw registration, a bare interpreter.
 
     spawn -> port bound -> registered -> first connection to AWS -> first byte from AWS -> ready
                  a request, sent when the port is bound, waits -> first secret served

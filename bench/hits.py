@@ -1,5 +1,5 @@
 """
-Hits: our server beside a plain aiohttp application and a raw echo of the same bytes, all in the bundled interpreter.
+Hits: our server, a plain aiohttp application and a raw echo of the same bytes, all in the bundled interpreter.
 
 Each has one core to itself while it is asked; the others wait. Also: the tail of the latency while everything is being
 refreshed, and what memory a hundred thousand hits leave behind.
@@ -172,7 +172,7 @@ def _tails(setting: Setting) -> list[Row]:
 
 
 def _memory(setting: Setting) -> Row:
-    """Measure what is resident after many hits, beside what was resident before them."""
+    """Measure what is resident after many hits, and what was resident before them."""
     before: list[float] = []
     after: list[float] = []
     for _ in setting.rounds(5, 1):

@@ -82,7 +82,7 @@ def _invoked(setting: Setting, cases: Sequence[tuple[str, str]]) -> list[list[fl
 
 
 def _wrapped(setting: Setting) -> list[Row]:
-    """Measure what the exec wrapper adds where the extension is beside it, and what it adds alone."""
+    """Measure what the exec wrapper adds with the extension, and what it adds alone."""
     cases = (("layer", False), ("layer", True), ("empty", False), ("wrapper", True))
     took: dict[tuple[str, bool], list[float]] = {case: [] for case in cases}
     bare: list[float] = []
@@ -97,11 +97,11 @@ def _wrapped(setting: Setting) -> list[Row]:
                 raise NotMeasuredError(f"the function with {opt} answered {str(answer)[:200]}")
             if number > 0:  # the first round is the warm-up
                 took[opt, is_wrapped].append(milliseconds)
-    beside, layer, alone, nothing = (took[cases[place]] for place in (1, 0, 3, 2))
+    together, layer, alone, nothing = (took[cases[place]] for place in (1, 0, 3, 2))
     return [
         measured(
-            "cold_invocation_wrapper", "added to a cold invocation by the exec wrapper beside the extension",
-            added(beside, layer), bare[1:], against="the bare interpreter, exec to exit", budget=at_most(3.5),
+            "cold_invocation_wrapper", "added to a cold invocation by the exec wrapper, with the extension",
+            added(together, layer), bare[1:], against="the bare interpreter, exec to exit", budget=at_most(3.5),
         ),
         measured("cold_invocation_wrapper_alone", "for scale: by the exec wrapper alone", added(alone, nothing)),
     ]  # fmt: skip

@@ -1,5 +1,5 @@
 """
-The rows of the table: one measured thing each, beside what it is compared with and what was promised.
+The rows of the table: one measured thing each, what it is compared with, and the budget.
 
 Rules
 -----

@@ -1,5 +1,5 @@
 """
-The setting of one run: the built layer at /opt, the baselines beside it, the stubs, and how often to repeat.
+The setting of one run: the built layer at /opt, the baselines, the stubs, and how often to repeat.
 
     python -m bench -> lay_out -> a sandbox with that /opt and a loopback of its own -> entered -> the rows
 """
@@ -103,7 +103,7 @@ def _listing(key: str, names: Sequence[str], each: str = "") -> str:
 
 
 def lay_out(folder: Path) -> Path:
-    """Lay out in `folder` whatever /opt will be; return what it is for most: the layer, and /opt/bench beside it."""
+    """Lay out in `folder` what /opt will be for most: the layer, and /opt/bench; return it."""
     layer, plain = folder / "layer", folder / "plain"
     unpack(built_layer(), layer)
     (layer / "bench").mkdir()

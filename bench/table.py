@@ -5,7 +5,7 @@ from collections.abc import Container, Sequence
 from bench.rows import Bound, Row, Verdict
 from bench.stats import Summary
 
-HEADINGS = ("what", "ratio", "budget", "", "ours (p10..p90)", "compared with (p10..p90)", "which is")
+HEADINGS = ("what", "ratio", "budget", "", "secrets-cache (p10..p90)", "compared with (p10..p90)", "which is")
 NUMBERS = (1, 4, 5)
 
 

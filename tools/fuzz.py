@@ -57,7 +57,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10, help="for all of it (default: 10)")
     parser.add_argument("--targets", nargs="*", default=list(TARGETS), choices=list(TARGETS), help="default: all")
     parser.add_argument("--times", type=int, default=10, help="how many times the usual examples a round has")
-    parser.add_argument("--seed", type=int, help="of the first round; by chance")
+    parser.add_argument("--seed", type=int, help="of the first round; default: random")
     given = parser.parse_args()
     until = time.monotonic() + given.minutes * 60
     outcomes = []

@@ -5,7 +5,7 @@ Rules
 -----
 1. Ours is the real core: what is fetched when, what is served, what waits and what fails is `secrets_cache`'s word.
 2. An environment is frozen between two invocations. Its timer acts when it thaws, and so does whatever is asked.
-3. Invocations come by chance, at an even rate, one at a time. Those that would find everything as the one before did
+3. Invocations come at random, at an even rate, one at a time. Those that would find everything as the one before did
    are counted, not made: as chance has no memory, the next one that matters comes an ordinary interval after the moment
    from which it matters.
 4. An invocation asks for each secret in turn, and fails with the first that it cannot have. It lasts until the fetches
@@ -34,7 +34,7 @@ class Environment(Protocol):
 
 class WithCache:
     """
-    A function with the extension beside it. The function asks for all its secrets while it starts.
+    A function with the extension. The function asks for all its secrets while it starts.
 
     Args:
         cache: The real one.

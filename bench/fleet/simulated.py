@@ -17,7 +17,7 @@ from secrets_cache.core.clock import Instant
 
 T = TypeVar("T")
 
-# What one turn of the loop takes: whoever waits in tiny steps for a moment to come must see it come.
+# What one turn of the loop takes: code that waits in tiny steps for a moment must see it come.
 TURN_SECONDS = 1e-9
 
 

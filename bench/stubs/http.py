@@ -74,6 +74,6 @@ _SERVERS: list[asyncio.Server] = []
 
 
 async def announce_and_stay(**ports: Any) -> None:  # noqa: ANN401 - whatever is JSON
-    """Say on standard output where to find us, and live until standard input ends: whoever started us is gone."""
+    """Say on standard output where to find us, and live until standard input ends, when the parent is gone."""
     print(json.dumps(ports), flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

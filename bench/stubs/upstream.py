@@ -78,7 +78,7 @@ class Aws:
         self.seen.first_answer = self.seen.first_answer or self.seen.last_answer
 
     def control(self, connection: Connection, head: bytes, _body: bytes) -> None:
-        """Do what whoever measures asks for."""
+        """Do what the measuring process asks for."""
         target = urllib.parse.urlsplit(head.split(b" ", 2)[1].decode("latin-1"))
         if target.path == "/set":
             given = dict(urllib.parse.parse_qsl(target.query))

@@ -31,7 +31,7 @@ class Bundle:
         try:
             with open(self._file, "rb") as opened:  # noqa: PTH123 - no pathlib on the start path
                 self._data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-            version, index = marshal.loads(self._data)  # noqa: S302 - as trusted as the byte code beside it
+            version, index = marshal.loads(self._data)  # noqa: S302 - as trusted as the byte code next to it
         except (OSError, ValueError, EOFError, TypeError):
             return
         if version == sys.hexversion:

@@ -67,7 +67,7 @@ async def _import_in_thread(name: str) -> ModuleType:
     def work() -> None:
         try:
             future.set_result(importlib.import_module(name))
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the import gets it
+        except BaseException as error:  # noqa: BLE001 - the thread that waits for the import gets it
             future.set_exception(error)
 
     thread = threading.Thread(target=work, daemon=True)

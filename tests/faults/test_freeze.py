@@ -308,7 +308,7 @@ def ask_all(extension: Process, paths: list[str]) -> list[tuple[int, str | None,
 
 
 def test_those_that_waited_for_a_connection_in_a_freeze_are_not_told_of_a_time_out(start, upstream):
-    """There are twenty connections; whoever waits for one has not waited for AWS while all were frozen."""
+    """There are twenty connections; a caller that waits for one has not waited for AWS while all were frozen."""
     text, paths = many(upstream, 45)
     dead: set[int] = set()
 

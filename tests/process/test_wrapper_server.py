@@ -283,10 +283,10 @@ def test_a_role_is_assumed_once_and_reads_in_its_region(running, script, monkeyp
         variables = {"HERE": "secretsmanager://db#WHERE", "FLAG": "ssm:///flag"}
         role = {"SECRET_ARN": "db", "SECRET_REGION": "us-east-1", "ASSUME_ROLE_ARN": ROLE, "API_TIMEOUT": "60000"}
         with running(AWS_ENDPOINT_URL=url, **variables, **role) as (_, environ):
-            beside = environ_in(run(script, environ).stdout)
+            with_extension = environ_in(run(script, environ).stdout)
         alone = environ_in(run(script, environ).stdout)
 
-    for found in (beside, alone):
+    for found in (with_extension, alone):
         assert (b"us-east-1", b"eu-west-1", b"on") == (found[b"WHERE"], found[b"HERE"], found[b"FLAG"])
 
 

@@ -1,4 +1,4 @@
-"""What AWS, or whoever answers in its place, cannot put into our answers and our log: from its bytes to ours."""
+"""What AWS, or a server in its place, cannot put into our answers and our log: from its bytes to ours."""
 
 import contextlib
 import json

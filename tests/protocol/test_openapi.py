@@ -68,7 +68,7 @@ def operations(document: Document) -> Iterator[tuple[str, str, Document]]:
             yield path, method, item[method]
 
 
-# By itself, and beside the code.
+# By itself, and compared with the code.
 
 
 def test_it_is_valid_openapi() -> None:
@@ -197,7 +197,7 @@ request-timeout = {PATIENCE_SECONDS}
 max-examples = {MAX_EXAMPLES * EXAMPLES}
 deterministic = {"true" if EXAMPLES == 1 else "false"}
 database = "none"
-# What AWS does is an answer, and no error of ours: only 500 is.
+# What AWS does is an answer: only 500 is an internal error.
 [checks.not_a_server_error]
 expected-statuses = ["2xx", "3xx", "4xx", 502, 503, 504]
 """

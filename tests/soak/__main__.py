@@ -20,7 +20,7 @@ def main() -> int:
     """Soak; return 0 if nothing was broken."""
     parser = argparse.ArgumentParser(prog="make soak")
     parser.add_argument("--minutes", type=float, default=10, help="for how long there is load (default: 10)")
-    parser.add_argument("--seed", type=int, help="of everything that is left to chance; by chance")
+    parser.add_argument("--seed", type=int, help="of everything that is random; default: random")
     parser.add_argument("--layer", action="store_true", help="run the built layer instead of the source tree")
     given = parser.parse_args()
     seed = secrets.randbelow(2**32) if given.seed is None else given.seed

@@ -112,7 +112,7 @@ class Environment:
         return (option, f"{BEFORE}\n{code}", name)
 
     def _deck(self) -> list[Kind]:
-        """Return the kinds of fault in an order by chance, which each policy begins elsewhere: all come soon."""
+        """Return the kinds of fault in a random order, which each policy begins elsewhere: all come soon."""
         kinds = random.Random(f"{self._seed}/kinds").sample(KINDS, len(KINDS))
         first = POLICIES.index(self.policy) * len(kinds) // len(POLICIES)
         return kinds[first:] + kinds[:first]

@@ -1,4 +1,4 @@
-"""What callers ask, drawn by chance: every request that the contract describes, and some that it refuses."""
+"""What callers ask, drawn at random: every request that the contract describes, and some that it refuses."""
 
 import random
 from urllib.parse import quote

@@ -75,7 +75,7 @@ class Episode:
     Faults for a while.
 
     Attributes:
-        kinds: Each call has one of them, by chance; the good one may be among them.
+        kinds: Each call has one of them, at random; the good one may be among them.
         secrets: Whose calls are meant; empty for all.
     """
 

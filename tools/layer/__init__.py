@@ -5,7 +5,7 @@
 
 Rules
 -----
-1. Nothing under /opt/python: that is on the function's own import path. Everything of ours is under /opt/secrets-cache.
+1. Nothing under /opt/python: that is on the function's own import path. All files are under /opt/secrets-cache.
 2. What the tree is made of is locked: wheels by hash, the interpreter by its version. uv checks the sum of what it
    downloads; what is in its folder already is trusted.
 3. What cannot run where it is meant to run is refused, not shipped. The build ends by running what it built.

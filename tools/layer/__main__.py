@@ -75,7 +75,7 @@ def choose(
 
 def build(bundled: Interpreter, arch: str, archive: Path) -> list[str]:
     """
-    Build the zip, with the tree that it is made of beside it; return what is worth knowing of it.
+    Build the zip next to the tree that it is made of; return what is worth knowing of it.
 
     Raises:
         BuildError: It cannot be built, could not run in Lambda, or does not run here.

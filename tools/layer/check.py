@@ -38,7 +38,7 @@ def run(opt: Path, arch: str) -> str:
     """
     Run the tree's interpreter: it starts, imports every module, loads every shared object, and writes no error.
 
-    Returns a line that says so, or that this machine cannot run programs for `arch`.
+    Returns a line: that it runs, or that this machine cannot run programs for `arch`.
 
     Raises:
         BuildError: It does not.

@@ -187,7 +187,7 @@ def _require_running(program: Path, version: str) -> None:
 
 def libraries_of(executable: Path) -> tuple[Path, ...]:
     """
-    Return the shared libraries that a program loads from the lib folder beside it.
+    Return the shared libraries that a program loads from its own lib folder.
 
     Builds of 2026 are linked statically and load none: their libpython is for other programs. Those of 2024 name it by
     a path, $ORIGIN/../lib/libpython3.11.so.1.0.
@@ -195,8 +195,8 @@ def libraries_of(executable: Path) -> tuple[Path, ...]:
     binary = elf.read(executable)
     if binary is None:
         raise NoInterpreterError(f"{executable} is not a program for Linux; remove its folder to fetch it again")
-    beside = (executable.parent.parent / "lib" / Path(name).name for name in binary.needed)
-    return tuple(sorted(path for path in beside if path.exists()))
+    candidates = (executable.parent.parent / "lib" / Path(name).name for name in binary.needed)
+    return tuple(sorted(path for path in candidates if path.exists()))
 
 
 def local(arch: str) -> Interpreter:
@@ -225,8 +225,8 @@ def local(arch: str) -> Interpreter:
 
 def uv() -> str:
     """Return uv's program: $UV, else the one in the project's environment, else the one in the PATH."""
-    beside = Path(sys.executable).with_name("uv")
-    found = os.environ.get("UV") or (str(beside) if beside.exists() else shutil.which("uv"))
+    installed = Path(sys.executable).with_name("uv")
+    found = os.environ.get("UV") or (str(installed) if installed.exists() else shutil.which("uv"))
     if found is None:
         raise BuildError("uv is missing: run `make layer`, which sets it up")
     return found

@@ -5,7 +5,7 @@ https://cyclonedx.org/docs/1.6/json/
 
 Rules
 -----
-1. The same inputs give the same text: no date, no number by chance.
+1. The same inputs give the same text: no date, no random number.
 2. What is linked into the interpreter counts as a part: a scanner must find the OpenSSL.
 """
 

@@ -3,7 +3,7 @@ The tree that becomes /opt: what is needed and nothing else, compiled.
 
 Rules
 -----
-1. Byte code only, without source beside it: half the files to open and to ship. It is never checked against a source
+1. Byte code only, without its source: half the files to open and to ship. It is never checked against a source
    (PEP 552, unchecked hash), so that the dates that a zip loses mean nothing.
 2. Paths in the byte code are those in Lambda, and no file says where or when it was built.
 """
@@ -125,7 +125,7 @@ def _wheel_files(wheels: Path) -> Iterable[Path]:
             continue
         if TESTS & set(parts) or _is_one_of(WHEELS_LEFT_OUT, relative):
             continue
-        # botocore/data/<service>/<version>/...: a folder a service, and files of its own beside them.
+        # botocore/data/<service>/<version>/...: a folder for each service, and files of its own.
         if parts[:2] == ("botocore", "data") and len(parts) > 3 and parts[2] not in BOTOCORE_SERVICES:
             continue
         yield file

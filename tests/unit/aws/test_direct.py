@@ -470,7 +470,7 @@ def test_a_connection_that_fails_means_the_same(compare, fault, operation):
 
 
 async def test_a_redirect_is_not_followed(upstream):
-    """AWS never sends one: whoever does must not get the request, which is signed and may be answered elsewhere."""
+    """AWS never sends one: the server that it names must not get a signed request."""
     upstream.put("db", CANARY)
     with stub.Upstream(fault=stub.Answer(307, headers=(f"Location: {upstream.url}/",))) as redirecting:
         with mock.patch.dict(os.environ, {"AWS_ENDPOINT_URL": redirecting.url}):

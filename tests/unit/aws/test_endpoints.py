@@ -119,7 +119,7 @@ def test_a_new_form_of_regions_is_not_guessed():
 
 @pytest.mark.parametrize("partition", endpoints.read_partitions(), ids=lambda partition: partition["id"])
 def test_each_region_is_where_botocore_finds_it(partition):
-    """Every service and variant; where botocore finds none, it says so itself."""
+    """Every service and variant; where botocore finds none, the error is its own."""
     for region in partition["regions"]:
         for found, expected, case in list_variants(region):
             assert found == expected or (found is None and region.endswith("-global")), case

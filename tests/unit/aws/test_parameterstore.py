@@ -137,7 +137,7 @@ async def test_what_no_batch_gives_is_asked_for_singly():
 
 
 async def test_what_ten_together_do_not_give_is_asked_for_singly(caplog):
-    """A role may lack GetParameters; one that it may not read fails all ten. One line says so, and once is enough."""
+    """A role may lack GetParameters; one that it may not read fails all ten. One line is logged, once."""
     client = FakeClient(**{"/a": CANARY, "/b": CANARY})
     client.fault = lambda operation, ids: fakes.DENIED if operation == "get_parameters" or ids == ["/b"] else None
     parameters = store(client)
@@ -228,7 +228,7 @@ async def test_a_parameter_that_another_account_shares_is_not_taken_for_the_own_
 
 
 async def test_a_path_with_nothing_below_it_is_not_found():
-    """It is no empty success: whoever lists a path expects parameters there."""
+    """It is no empty success: a listed path is expected to hold parameters."""
     client = FakeClient()
     client.fault = lambda *_: {"Parameters": []}
     with pytest.raises(SecretNotFound) as caught:
@@ -273,7 +273,7 @@ async def test_a_path_of_slow_pages_is_given_up(budget_seconds, bound):
 
 
 async def test_a_path_never_has_an_empty_value_for_what_has_none():
-    """A reference to a binary secret is not below a path; an answer that says so is no answer."""
+    """A reference to a binary secret is not below a path; an answer with one is malformed."""
     client = FakeClient()
     nothing = {"Name": "/p/x", "Value": None}
     for source_result in ("{}", '{"SecretBinary": "/w=="}'):

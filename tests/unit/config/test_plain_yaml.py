@@ -168,7 +168,7 @@ flows = st.recursive(
 
 
 def lines_of(depth: int) -> st.SearchStrategy[list[str]]:
-    """Give the lines of a collection in block style, indented by chance."""
+    """Give the lines of a collection in block style, indented at random."""
     if depth == 0:
         return flows.map(lambda flow: [flow])
     inner, indents = lines_of(depth - 1), st.integers(0, 3)

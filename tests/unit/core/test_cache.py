@@ -187,7 +187,7 @@ async def test_a_forced_refresh_brings_a_new_value(setup):
 
 
 async def test_forced_refreshes_are_shared_and_at_most_one_a_second(setup):
-    """Whoever forces within a second of another gets what that one brought."""
+    """A caller that forces within a second of another gets what that one brought."""
     cache = await setup.prefetched()
 
     answers = await asyncio.gather(*(cache.get("db", refresh=True) for _ in range(100)))
@@ -219,7 +219,7 @@ async def test_a_forced_refresh_that_fails_in_passing_gives_the_held_value(setup
 
 
 async def test_a_forced_refresh_that_is_refused_tells_who_asked_and_nobody_else(setup):
-    """Whoever wanted AWS's word gets it; the fresh value remains for the others."""
+    """The caller that forced it gets AWS's answer; the fresh value remains for the others."""
     cache = await setup.prefetched()
     setup.source.error[""] = REFUSED
 

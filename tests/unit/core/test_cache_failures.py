@@ -43,7 +43,7 @@ async def test_a_definite_refusal_is_never_masked_once_expired(setup, error):
 
 
 async def test_a_definite_refusal_stands_until_aws_gives_the_value_again(setup):
-    """That AWS cannot be asked afterwards unsays nothing: no staleness that is allowed brings the old value back."""
+    """A later outage does not bring the old value back, whatever staleness is allowed."""
     cache = await setup.prefetched(listed("db", stale_while_revalidate_seconds=100, stale_if_error_seconds=100))
     setup.source.error[""] = REFUSED
     setup.clock.tick(TTL)

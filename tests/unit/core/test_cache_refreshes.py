@@ -28,7 +28,7 @@ async def test_the_prefetch_asks_for_everything_listed_at_once_and_only_once(set
 
 
 async def test_a_request_before_the_prefetch_has_ended_joins_it(setup):
-    """Whoever comes first waits for the prefetch's own call; there is no second one."""
+    """The first caller waits for the prefetch's own call; there is no second one."""
     cache = setup.cache()
     setup.source.gate.clear()
     cache.start_prefetch()

@@ -216,13 +216,13 @@ def test_the_arn_of_a_parameter_may_have_a_selector():
 
 
 def test_a_listed_parameter_answers_to_the_name_that_its_arn_has():
-    """Once it is fetched; before that, whoever asks waits for it."""
+    """Once it is fetched; before that, callers wait for it."""
     found = entries(ListedEntry(ref=Ref(f"{PARAMETER_ARN}/a/b", is_parameter=True), names=("p",), policy=policy()))
 
     assert [Ref(f"{PARAMETER_ARN}/a/b", is_parameter=True)] == found.list_candidates("/a/b")
 
 
-# For whoever may ask for anything.
+# For callers that may ask for anything.
 
 
 def test_anything_shares_what_is_listed_under_its_id():

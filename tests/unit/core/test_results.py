@@ -47,7 +47,7 @@ def test_what_has_no_value_cannot_be_served(clock):
 
 
 def test_an_answer_is_neither_pickled_nor_taken_apart():
-    """Either would show the value to whoever reads the bytes, or the loop."""
+    """Either would show the value to a reader of the bytes, or the loop."""
     with pytest.raises(TypeError, match="a CacheResult holds a secret"):
         pickle.dumps(result())
     with pytest.raises(TypeError):

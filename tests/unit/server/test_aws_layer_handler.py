@@ -91,7 +91,7 @@ async def test_each_of_the_tokens_is_accepted(aws, name):
 
 
 async def test_with_no_token_to_be_had_everything_but_ping_is_refused(aws, caplog):
-    """Whatever is sent, an empty token too; and the log says so."""
+    """Whatever is sent, an empty token too; and the log has it."""
     async with listeners(variables=dict.fromkeys(TOKENS, "")) as running:
         for headers in ((), GOOD, ("X-Aws-Parameters-Secrets-Token: ",)):
             for target in (SECRET + "db", PARAMETER + "plain", "/v1/db", "/nothing"):

@@ -234,7 +234,7 @@ async def test_a_caller_that_does_not_read_is_not_read_from(clock):
     """Responses do not pile up in memory."""
 
     class Transport(asyncio.Transport):
-        """A transport whose buffer is full when it says so."""
+        """A transport whose buffer is full when the test wants it."""
 
         reads = True
 

@@ -34,7 +34,7 @@ from tests.support.fakes import CANARY
     ],
 )
 async def test_what_aws_did_is_told_apart(running, error, status, code, aws_code):
-    """A refusal, no answer, no answer in time: each its status, with AWS's code beside it."""
+    """A refusal, no answer, no answer in time: each its status, with AWS's code."""
     running.source.error["allowed"] = error
 
     for _ in range(2):

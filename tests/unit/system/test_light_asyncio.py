@@ -125,7 +125,7 @@ print(light[0] is not inspect.unwrap)
 
 
 def test_threads_may_need_the_same_module_at_once():
-    """Whoever is first takes the other one away, and the rest find it."""
+    """The first thread replaces the light one, and the others find the whole one."""
     code = """
 import threading
 sys.setswitchinterval(1e-6)
