@@ -111,13 +111,12 @@ def parameter_store(call: Call) -> Answer | None:
 @dataclass(frozen=True)
 class Row:
     """
-    One request. In the tables its key says, in Markdown: what is asked | what the layer | the agent | ours answers.
+    One request. Its key has the cells of its row: the request, and the answers of layer, agent and secrets-cache.
 
     Attributes:
         target: What is sent.
         status: What comes back.
         body: The same: text, or what the JSON means; None if it does not matter.
-        why: Why our answer is another one.
         calls: What AWS is asked with, if that is what the row is about.
         fault: What AWS answers.
         asked: The first cell of the key.
@@ -126,7 +125,6 @@ class Row:
     target: str
     status: int = 200
     body: object = None
-    why: str = ""
     method: str = "GET"
     headers: tuple[str, ...] = GOOD
     calls: Mapping[str, object] = field(default_factory=dict)
@@ -134,8 +132,8 @@ class Row:
     asked: str = ""
 
 
-OPAQUE = "400, one text for all failures"
-ERROR = "400, AWS's error as JSON"
+OPAQUE = "400"
+ERROR = "400, AWS's error"
 
 
 def error(code: str, message: str) -> dict[str, str]:
@@ -145,12 +143,12 @@ def error(code: str, message: str) -> dict[str, str]:
 
 SECRETS = {
     "`/secretsmanager/get?secretId=db` | "
-    "200, the JSON of its SDK: missing fields are null, `CreatedDate` in ISO 8601, `ResultMetadata` | "
-    "200, JSON: missing fields are left out, `CreatedDate` as seconds in a string | as the layer": Row(
+    "its SDK's JSON: missing fields are null, `CreatedDate` in ISO 8601, `ResultMetadata` | "
+    "JSON: missing fields left out, `CreatedDate` as seconds in a string | as the layer": Row(
         SECRET + "db",
         200,
         secret("db"),
-        why="the layer's clients expect every field; the agent's clients accept it",
+        # The layer's clients expect every field, and the agent's accept it.
     ),
     "a binary secret | `SecretBinary` in Base64, `SecretString` null | `SecretBinary` in Base64 | as the layer": Row(
         SECRET + "certificate",
@@ -162,9 +160,9 @@ SECRETS = {
             VersionId=VERSION_ID[:7] + "2" + VERSION_ID[8:],
         ),
     ),
-    "a name with `/` as it is | 200 | 200 | the same": Row(SECRET + "prod/api"),
-    "a name with `%2F` | 200 | 200 | the same": Row(SECRET + "prod%2Fapi"),
-    "an ARN with `:` as it is, or as `%3A` | 200 | 200 | the same": Row(
+    "`/` in a name | 200 | 200 | the same": Row(SECRET + "prod/api"),
+    "`%2F` in a name | 200 | 200 | the same": Row(SECRET + "prod%2Fapi"),
+    "`:` or `%3A` in an ARN | 200 | 200 | the same": Row(
         SECRET + arn_of("db").replace(":", "%3A", 3), 200, secret("db")
     ),
     "`&versionStage=AWSPREVIOUS` | that version | that version | the same": Row(
@@ -177,15 +175,17 @@ SECRETS = {
         SECRET + "db&versionStage=AWSCURRENT&versionId=" + "0" * 32,
         calls={"SecretId": "db", "VersionId": "0" * 32, "VersionStage": "AWSCURRENT"},
     ),
-    "a parameter twice | ? | the last one counts | as the agent": Row(SECRET + "nobody&secretId=db"),
-    "`/v1/prod/api`, the agent's other path | - | 200 | the same": Row("/v1/prod/api"),
-    "`/v1/prod%2Fapi` | - | asks AWS for a name with `%2F` in it | 200": Row(
-        "/v1/prod%2Fapi", why="no secret's name contains a percent sign"
+    "a query parameter twice | ? | the last one counts | as the agent": Row(SECRET + "nobody&secretId=db"),
+    "`/v1/prod/api` | - | 200 | the same": Row("/v1/prod/api"),
+    "`/v1/prod%2Fapi` | - | asks AWS for a name with `%2F` in it | 200, the secret `prod/api`": Row(
+        "/v1/prod%2Fapi"  # no secret's name contains a percent sign
     ),
     "`/v1/` | - | 400 `missing secret ID` | the same": Row("/v1/", 400, "missing secret ID"),
-    "`&refreshNow=true`, `1` or `TRUE` | - | after a new fetch | "
-    "the same, but at most once a second per secret, and not in the back-off after a failure": Row(
-        SECRET + "db&refreshNow=TRUE", 200, secret("db"), why="[one rule](http.md#a-new-fetch) for both listeners"
+    "`&refreshNow=true`, `1` or `TRUE` | - | a new fetch | "
+    "a new fetch, at most [once a second](http.md#a-new-fetch), and none in the back-off after a failure": Row(
+        SECRET + "db&refreshNow=TRUE",
+        200,
+        secret("db"),
     ),
     "`&refreshNow=maybe` | - | 400 `invalid refreshNow value` | the same": Row(
         SECRET + "db&refreshNow=maybe", 400, "invalid refreshNow value"
@@ -194,41 +194,42 @@ SECRETS = {
     "an invalid `&roleArn=` | - | 400 `invalid roleArn format, ...` | the same": Row(
         SECRET + "db&roleArn=reader", 400, "invalid roleArn format, expected arn:<partition>:iam::<account>:role/<name>"
     ),
-    "no `secretId`, or an empty one | ? | 400 `missing parameter secretId` | as the agent": Row(
-        SECRET, 400, "missing parameter secretId"
-    ),
     "an empty `&roleArn=` | - | 400 `invalid roleArn format, ...` | the same": Row(
         SECRET + "db&roleArn=", 400, "invalid roleArn format, expected arn:<partition>:iam::<account>:role/<name>"
+    ),
+    "a missing or empty `secretId` | ? | 400 `missing parameter secretId` | as the agent": Row(
+        SECRET, 400, "missing parameter secretId"
     ),
     "`&withDecryption=true`, `&abc=%z` | ? | 400 `unknown parameter: ...` | 200": Row(
         SECRET + "db&withDecryption=true&abc=%z",
         200,
         secret("db"),
-        why="programs with one function for secrets and parameters send it; the layer documents no error",
+        # Programs with one function for secrets and parameters send it; the layer documents no error.
     ),
     "`/v1/prod/api?abc=1` | - | 400 `unknown parameter: abc` | the same": Row(
         "/v1/prod/api?abc=1", 400, "unknown parameter: abc"
     ),
-    "`//secretsmanager//get/`, doubled slashes | ? | 404 `Not found` | 200": Row(
+    "doubled slashes | ? | 404 `Not found` | 200": Row(
         "//secretsmanager//get/?secretId=db",
         200,
         secret("db"),
-        why="programs that join an address and a path send it; the layer documents no error",
+        # Programs that join an address and a path send it; the layer documents no error.
     ),
     f"a name that no secret can have | {OPAQUE} | {ERROR} | as the agent": Row(
         SECRET + "a%20b", 400, error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
     ),
-    "an ARN whose region is not a region's name | ? | ? | 400, without asking AWS": Row(
+    "an ARN with an invalid region | ? | ? | 400, without asking AWS": Row(
         SECRET + "arn:aws:secretsmanager:example.org%2F:123456789012:secret:db",
         400,
         "Invalid name. Must be a valid name or ARN of a secret",
-        why="the region becomes part of the endpoint's name",
+        # The region becomes part of the endpoint's name.
     ),
 }
 
 STORE = {
-    "`/systemsmanager/parameters/get?name=/app/plain`, slashes raw or as `%2F` | "
-    "200, the JSON of its SDK | - | as the layer": Row(PARAMETER + "%2Fapp/plain", 200, parameter("/app/plain")),
+    "`/systemsmanager/parameters/get?name=/app/plain`, also with `%2F` | its SDK's JSON | - | the same": Row(
+        PARAMETER + "%2Fapp/plain", 200, parameter("/app/plain")
+    ),
     "`/systemsmanager/parameters/get/?name=plain` | 200 | - | the same": Row(
         "/systemsmanager/parameters/get/?name=plain", 200, parameter("plain")
     ),
@@ -250,7 +251,7 @@ STORE = {
     "`&label=Dev` | that version; `Selector` is `:Dev` | - | the same": Row(
         PARAMETER + "/app/plain&label=Dev", 200, parameter("/app/plain", Selector=":Dev")
     ),
-    "`&label=Dev&version=3`, in either order | the first one counts | - | the same": Row(
+    "`&label=Dev&version=3` (the first one counts) | the first one counts | - | the same": Row(
         PARAMETER + "/app/plain&label=Dev&version=3", 200, parameter("/app/plain", Selector=":Dev")
     ),
     "`/aws/reference/secretsmanager/db`, with decryption | the secret's value; `Version` 0, `SourceResult` | - | "
@@ -272,43 +273,42 @@ STORE = {
         PARAMETER + "/app/plain:3",
         200,
         parameter("/app/plain", Selector=":3"),
-        why="SSM's own API accepts it",
+        # SSM's own API accepts it.
     ),
     "`name=/app/plain:Dev` | ? | - | that version, named in `Selector`": Row(
         PARAMETER + "%2Fapp%2Fplain%3ADev",
         200,
         parameter("/app/plain", Selector=":Dev"),
-        why="SSM's own API accepts it",
+        # SSM's own API accepts it.
     ),
     "an ARN with `:3` | ? | - | that version, named in `Selector`": Row(
         PARAMETER + "arn:aws:ssm:eu-west-1:123456789012:parameter/app/plain:3",
         200,
         parameter("/app/plain", Selector=":3"),
-        why="SSM's own API accepts it",
+        # SSM's own API accepts it.
     ),
-    f"`&version=0`, or another version that does not exist | {OPAQUE} | - | {ERROR}": Row(
+    f"a version that does not exist | {OPAQUE} | - | {ERROR}": Row(
         PARAMETER + "plain&version=0",
         400,
         error("ParameterVersionNotFound", "Systems Manager could not find version 0 of plain."),
-        why="the layer's status, plus the reason",
     ),
     f"a name that no parameter can have | {OPAQUE} | - | {ERROR}": Row(PARAMETER + "a%20b&label=x%20y", 400),
     "`&withDecryption=maybe` | ? | - | as `false`": Row(
         PARAMETER + "/app/secure&withDecryption=maybe",
         200,
         parameter("/app/secure", Type="SecureString", Value=CIPHERTEXT),
-        why="the layer documents no error",
+        # The layer documents no error.
     ),
     "an unknown query parameter, doubled slashes | ? | - | 200": Row(
         "//systemsmanager/parameters//get?name=plain&secretId=x&abc=1",
         200,
         parameter("plain"),
-        why="programs send both; the layer documents no error",
+        # Programs send both; the layer documents no error.
     ),
 }
 
 CALLERS = {
-    "the token's header in another case | 200 | 200 | the same": Row(
+    "the token's header in upper or lower case | 200 | 200 | the same": Row(
         SECRET + "db", headers=(f"x-aws-parameters-SECRETS-token: {TOKEN}",)
     ),
     "the token in `X-Vault-Token` | ? | 200 | as the agent": Row(SECRET + "db", headers=(f"X-Vault-Token: {TOKEN}",)),
@@ -321,35 +321,32 @@ CALLERS = {
         403,
         "Bad Token",
         headers=GOOD * 2,
-        why="a proxy and a server may disagree about which one counts",
+        # A proxy and a server may disagree about which one counts.
     ),
-    "`X-Forwarded-For` | ? | 400 `Forwarded` | the same, also for `Forwarded` and `Via`, and for `/ping`": Row(
+    "`X-Forwarded-For` | ? | 400 `Forwarded` | the same, also for `Forwarded`, `Via` and `/ping`": Row(
         SECRET + "db",
         400,
         "Forwarded",
         headers=(*GOOD, "X-Forwarded-For: 192.0.2.1"),
-        why="[one rule](security.md#what-forged-requests-cannot-reach) for both listeners",
     ),
     "another `Host` | ? | 200 | 403 `Forbidden`": Row(
         SECRET + "db",
         403,
         "Forbidden",
         headers=(*GOOD, "Host: example.org"),
-        why="[one rule](security.md#what-forged-requests-cannot-reach) for both listeners",
     ),
-    "a web page | ? | 200 | 403 `Forbidden`": Row(
+    "a request from a web page | ? | 200 | 403 `Forbidden`": Row(
         SECRET + "db",
         403,
         "Forbidden",
         headers=(*GOOD, "Origin: https://example.org"),
-        why="[one rule](security.md#what-forged-requests-cannot-reach) for both listeners",
     ),
     **{
         f"`{method}` | ? | 405 `Not allowed` | as the agent": Row(SECRET + "db", 405, body, method=method)
         for method, body in (("POST", "Not allowed"), ("PUT", "Not allowed"), ("DELETE", "Not allowed"), ("HEAD", ""))
     },
     "another path | ? | 404 `Not found` | as the agent": Row("/cache/db", 404, "Not found"),
-    "`/ping` | ? | 200 `healthy`, without a token | as the agent": Row("/ping", 200, "healthy", headers=()),
+    "`/ping` without a token | ? | 200 `healthy` | as the agent": Row("/ping", 200, "healthy", headers=()),
     "`POST /ping` | ? | 405 `Not allowed` | as the agent": Row("/ping", 405, "Not allowed", method="POST"),
     "a percent sign without two digits | ? | ? | 400": Row(SECRET + "d%b", 400),
 }
@@ -359,20 +356,17 @@ FAILURES = {
         SECRET + "nobody",
         400,
         error("ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
-        why="the layer's status, plus the reason",
     ),
     f"a parameter that does not exist | {OPAQUE} | - | {ERROR}": Row(
         PARAMETER + "nobody",
         400,
         error("ParameterNotFound", "parameter 'nobody' was not found in Parameter Store in eu-west-1 and this account"),
-        why="the layer's status, plus the reason",
     ),
     f"a secret that the role may not read | {OPAQUE} | {ERROR} | as the agent": Row(
         SECRET + "db",
         400,
         error("AccessDeniedException", "User: arn:aws:sts::1:role is not authorized"),
         fault=ACCESS_DENIED,
-        why="the layer's status, plus the reason",
     ),
     "a role that may not be assumed | - | 403, `AccessDeniedException` as JSON | the same": Row(
         f"{SECRET}db&roleArn={ROLE}",
@@ -383,34 +377,30 @@ FAILURES = {
             headers=("Content-Type: text/xml",),
         ),
     ),
-    f"AWS throttles | {OPAQUE} | {ERROR} | as the agent, with `Retry-After`": Row(
+    f"AWS throttles | {OPAQUE} | {ERROR} | as the agent": Row(
         SECRET + "db",
         400,
         error("ThrottlingException", "Rate exceeded"),
         fault=THROTTLED,
-        why="the layer's status, plus the reason; an old value is served instead, if there is one",
     ),
-    f"AWS fails (status 500) | {OPAQUE} | AWS's status, and its error as JSON | as the agent, with `Retry-After`": Row(
+    f"AWS fails (status 500) | {OPAQUE} | AWS's status and error | as the agent": Row(
         SECRET + "db",
         500,
         error("InternalServiceError", "AWS answered with status 500"),
         fault=INTERNAL,
-        why="an old value is served instead, if there is one",
     ),
-    f"the connection to AWS breaks | {OPAQUE} | 502, `ConnectionError` as JSON | as the agent, with `Retry-After`": Row(
+    f"the connection to AWS breaks | {OPAQUE} | 502, `ConnectionError` as JSON | as the agent": Row(
         SECRET + "db",
         502,
         error("ConnectionError", "secret 'db' is unavailable: AWS closed the connection before it answered"),
         fault=RESET,
-        why="an old value is served instead, if there is one",
     ),
     f"AWS does not answer | {OPAQUE} | 504, `TimeoutError` as JSON | "
-    "the same, after [`fetch_timeout`](configuration.md#fetch_timeout), with `Retry-After`": Row(
+    "the same, after [`fetch_timeout`](configuration.md#fetch_timeout)": Row(
         SECRET + "db",
         504,
         error("TimeoutError", "Timeout"),
         fault=HANG,
-        why="an old value is served instead, if there is one",
     ),
 }
 
@@ -418,83 +408,82 @@ GROUPS = {"secrets": SECRETS, "parameters": STORE, "callers": CALLERS, "failures
 ROWS = tuple(replace(row, asked=key.split(" | ")[0]) for group in GROUPS.values() for key, row in group.items())
 
 
-# What is no single request: the same cells, and the tests that prove ours.
+# What no single request shows: the cells, and the tests that prove the last one.
 
 RULES: dict[str, tuple[str, ...]] = {
-    "a request during initialisation | "
-    "400 `not ready to serve traffic, please wait`, until the first invocation | "
-    "in AWS's example it starts with the first invocation | the request waits until the value is there": (
+    "a request during the init | 400 `not ready to serve traffic, please wait` | "
+    "AWS's example starts the agent with the first invocation | waits until the value is there": (
         "test_asked_at_import_the_listener_answers",
         "test_a_request_during_the_prefetch_waits_for_it",
     ),
-    "where it listens | port 2773 of 127.0.0.1; `PARAMETERS_SECRETS_EXTENSION_HTTP_PORT` | "
-    "port 2773 of 127.0.0.1; `http_port` | "
-    "off unless that variable or `server.aws_port` is set; then 127.0.0.1 and [::1]": (
+    "listens on | port 2773 of 127.0.0.1 | port 2773 of 127.0.0.1 | "
+    "the port that you set, of 127.0.0.1 and [::1]; none by default": (
         "test_without_the_variable_nobody_listens",
         "test_serve_speaks_it_too",
     ),
     "the token | `AWS_SESSION_TOKEN` | "
-    "the first that is set of `AWS_TOKEN`, `AWS_SESSION_TOKEN`, `AWS_CONTAINER_AUTHORIZATION_TOKEN`; `file://` | "
-    "any of these, or `server.token`; without any, only `/ping` is answered": (
+    "the first set of `AWS_TOKEN`, `AWS_SESSION_TOKEN`, `AWS_CONTAINER_AUTHORIZATION_TOKEN`; `file://` | "
+    "any of these, or `server.token`; if none is set, only `/ping` is answered": (
         "test_each_of_the_tokens_is_accepted",
         "test_with_no_token_to_be_had_everything_but_ping_is_refused",
     ),
-    "allowed names | any; IAM decides | any; IAM decides | any here; on the other port only listed and allowed ones": (
+    "names a caller may request | any; IAM decides | any; IAM decides | "
+    "any; on the other port only listed and allowed ones": (
         "test_what_was_fetched_on_demand_is_not_served_on_the_other_port",
     ),
     "listed secrets | - | fetched once, after the start; found only by name | "
-    "one cache for both ports; found by name, ARN or alias; prefetched and refreshed": (
+    "fetched at the start and refreshed; found by name, ARN or alias; one cache for both ports": (
         "test_what_one_listener_has_the_other_serves",
         "test_a_listed_parameter_is_shared_unless_its_ciphertext_is_wanted",
     ),
-    "many callers of one secret at once | ? | one call each | one call in all": ("test_many_callers_share_one_call",),
-    "the ttl is over and AWS cannot be reached | ? | "
+    "calls to AWS for many callers at once | ? | one each | one in all": ("test_many_callers_share_one_call",),
+    "the ttl is over, and AWS fails | ? | "
     "the old value, unmarked, without limit; an error if AWS throttles or refuses | "
     "the old value, marked in `Cache-Status`, for `stale_if_error`; an error if AWS refuses": (
         "test_an_old_value_is_served_while_aws_cannot_be_asked",
     ),
-    "roles | - | at most 20, then 400 `MaxRolesExceeded` | "
-    "the same; each other region counts too, but roles and regions that could not be used do not": (
+    "roles that callers name | - | at most 20, then 400 `MaxRolesExceeded` | "
+    "the same; other regions count too; roles and regions that do not work do not count": (
         "test_more_than_twenty_roles_and_regions_are_refused",
         "test_a_role_that_cannot_be_assumed_keeps_no_place",
     ),
-    "the content type | `text/plain` | none | `text/plain` on the layer's two paths; JSON as `application/json` on "
-    "`/v1/`": ("test_each_row_of_the_table_is_so", "test_a_recorded_exchange_is_the_same_here"),
-    "passing failures | not marked | not marked | `Retry-After`": ("test_what_may_pass_says_when_to_ask_again",),
+    "the content type | `text/plain` | none | `text/plain`; for JSON on `/v1/` `application/json`": (
+        "test_each_row_of_the_table_is_so",
+        "test_a_recorded_exchange_is_the_same_here",
+    ),
 }
 
 VARIABLES: dict[str, tuple[str, ...]] = {
     "`SECRETS_MANAGER_TTL`, `SSM_PARAMETER_STORE_TTL` | 0 to 300 s, default 300; 0: no caching; more is 300 | "
-    "`ttl_seconds` | "
-    "the same, with a warning `config.adjusted`; listed secrets keep their own ttl unless the "
-    "variable is set. A shorter general `ttl` wins": (
+    "the same, with a warning `config.adjusted`; if it is not set, listed secrets keep their own ttl; a shorter "
+    "`ttl` wins": (
         "test_the_ttl_is_300_seconds_unless_the_variable_says_otherwise",
         "test_a_ttl_of_0_keeps_nothing",
         "test_what_is_listed_keeps_its_ttl_unless_the_variable_is_set",
         "test_what_awss_layer_allows_and_we_do_not_is_one_warning_and_no_problem",
     ),
-    "`PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED` | `FALSE`: no caching | - | the same, on this port only": (
+    "`PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED` | `FALSE`: no caching | the same, on this port only": (
         "test_a_cache_that_is_off_keeps_nothing_for_this_listener",
     ),
-    "`PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE` | 0 to 1000, default 1000; 0: no caching | `cache_size` | "
+    "`PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE` | 0 to 1000, default 1000; 0: no caching | "
     "the same; listed secrets do not count, unless it is 0; the least recently used goes first": (
         "test_only_so_many_are_kept",
         "test_a_cache_that_is_off_keeps_nothing_for_this_listener",
     ),
     "`PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS` | connections to AWS per service; default 3, no maximum | "
-    "- | the same, per service, region and role; default 20; more is 20, with a warning `config.adjusted`": (
+    "per service, region and role; default and maximum 20; more is 20, with a warning `config.adjusted`": (
         "test_no_more_calls_at_once_than_connections",
         "test_what_awss_layer_allows_and_we_do_not_is_one_warning_and_no_problem",
     ),
-    "`SECRETS_MANAGER_TIMEOUT_MILLIS`, `SSM_PARAMETER_STORE_TIMEOUT_MILLIS` | default 0: none | - | "
-    "how long a caller waits: then the old value if `stale_if_error` covers it, else 504; 0: "
-    "`fetch_timeout`. A longer time extends `fetch_timeout`, up to 60 s": (
+    "`SECRETS_MANAGER_TIMEOUT_MILLIS`, `SSM_PARAMETER_STORE_TIMEOUT_MILLIS` | default 0: none | "
+    "how long a caller waits: then the old value if `stale_if_error` covers it, else 504; 0 means `fetch_timeout`; "
+    "a longer time extends `fetch_timeout`, up to 60 s": (
         "test_a_timeout_ends_the_wait_with_504",
         "test_a_timeout_ends_the_wait_with_the_old_value",
         "test_a_timeout_that_is_longer_than_ours_counts",
     ),
     "`PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL` | `DEBUG`, `INFO`, `WARN`, `ERROR`, `NONE`; default `INFO` | "
-    "`log_level` | the same, unless `SECRETS_CACHE_LOG_LEVEL` is set; `NONE` means `ERROR`": (
+    "the same, unless `SECRETS_CACHE_LOG_LEVEL` is set; `NONE` means `ERROR`": (
         "test_the_log_level_is_the_layers_unless_ours_is_set",
     ),
 }
@@ -506,24 +495,32 @@ VARIABLES: dict[str, tuple[str, ...]] = {
 def tables() -> dict[str, str]:
     """Return the tables by their names."""
     head = ("AWS's layer", "AWS's agent", "secrets-cache")
-    found = {name: _group(rows, ("request", *head, "why")) for name, rows in GROUPS.items()}
-    for name, about, rules in (("rules", "what", RULES), ("variables", "variable", VARIABLES)):
-        found[name] = table((about, *head), *(key.split(" | ") for key in rules))
-    return found
+    return {
+        **{name: _group(rows, ("request", *head)) for name, rows in GROUPS.items()},
+        "rules": table(("what", *head), *(key.split(" | ") for key in RULES)),
+        "variables": table(("variable", head[0], head[-1]), *(key.split(" | ") for key in VARIABLES)),
+    }
 
 
 def _group(rows: Mapping[str, Row], head: tuple[str, ...]) -> str:
-    """Return the requests that are answered differently as a table, and the others as a sentence."""
+    """Return the requests that are answered differently as a table, and the others as sentences."""
     same: list[str] = []
+    as_agent: dict[str, list[str]] = {}
     different: dict[tuple[str, ...], list[str]] = {}
-    for key, row in rows.items():
-        request, *answers = key.split(" | ")
-        if answers[-1] == "the same" and not row.why:
+    for key in rows:
+        request, of_layer, of_agent, answer = key.split(" | ")
+        if answer == "the same":
             same.append(request)
+        elif answer == "as the agent" and of_layer == "?":
+            as_agent.setdefault(of_agent, []).append(request)
         else:
-            different.setdefault((*answers, row.why), []).append(request)
-    sentence = f"The same as AWS's products, where they offer it: {'; '.join(same)}."
-    return table(head, *(["; ".join(requests), *cells] for cells, requests in different.items())) + f"\n{sentence}\n"
+            different.setdefault((of_layer, of_agent, answer), []).append(request)
+    sentences = [f"No difference, where a product offers it: {'; '.join(same)}."]
+    if as_agent:
+        found = (f"{', '.join(requests)} ({answer})" for answer, requests in as_agent.items())
+        sentences.append(f"As the agent, the layer's answer being unknown: {'; '.join(found)}.")
+    made = table(head, *(["; ".join(requests), *cells] for cells, requests in different.items()))
+    return "\n".join([made, "\n\n".join(sentences), ""])
 
 
 def written(text: str) -> str:
