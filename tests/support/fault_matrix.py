@@ -110,8 +110,8 @@ GROUPS: dict[str, tuple[Fault, ...]] = {
         Fault("connection refused", _P, "connection-failed", 0, 0, Speed.PAUSES, Network.REFUSES),
         Fault("DNS failure", _P, "connection-failed", 0, 0, Speed.PAUSES, Network.NO_SUCH_NAME, Route.NAMED),
         Fault("TLS failure", _P, "tls-failed", 0, 0, Speed.PAUSES, Network.CERTIFICATE, Route.SECURE),
-        Fault("proxy refusing the connection", _P, "proxy-failed", 0, 0, Speed.PAUSES, Network.REFUSES, Route.PROXY),
-        Fault("proxy refusing CONNECT", _P, "proxy-failed", 0, 0, Speed.PAUSES, Network.NO_TUNNEL, Route.TUNNEL),
+        Fault("proxy refused", _P, "proxy-failed", 0, 0, Speed.PAUSES, Network.REFUSES, Route.PROXY),
+        Fault("CONNECT refused", _P, "proxy-failed", 0, 0, Speed.PAUSES, Network.NO_TUNNEL, Route.TUNNEL),
         Fault("proxy answering 403", _P, "malformed-answer", 3, 1, Speed.PAUSES, PROXY_SAYS_NO, Route.PROXY),
     ),
     "No answer in time": (
@@ -151,7 +151,7 @@ GROUPS: dict[str, tuple[Fault, ...]] = {
     ),
     "AWS refuses": (
         Fault("access denied", _R, "AccessDeniedException", 1, 1, Speed.ONCE, stub.ACCESS_DENIED),
-        Fault("access denied by KMS", _R, "AccessDeniedException", 1, 1, Speed.ONCE, KMS_DENIED),
+        Fault("denied by KMS", _R, "AccessDeniedException", 1, 1, Speed.ONCE, KMS_DENIED),
         Fault("decryption failure", _R, "DecryptionFailure", 1, 1, Speed.ONCE, UNDECRYPTED),
         Fault("pending deletion", _R, "InvalidRequestException", 1, 1, Speed.ONCE, DELETED),
         Fault("not found", Kind.MISSING, "ResourceNotFoundException", 1, 1, Speed.ONCE, NOT_FOUND),

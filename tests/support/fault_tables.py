@@ -7,7 +7,7 @@ PAGE = ROOT / "docs" / "reliability.md"
 # A batch has no row: a caller gets what a first request gets, or does not notice.
 MOMENTS = {
     Moment.PREFETCH: "first fetch of a listed secret",
-    Moment.FIRST: "first request for a secret that `allow` covers",
+    Moment.FIRST: "first request for an allowed one",
     Moment.AHEAD: "refresh ahead, in the background",
     Moment.EXPIRED: "request past the ttl",
     Moment.FORCED: "`?refresh=true` on a fresh value",
@@ -15,35 +15,34 @@ MOMENTS = {
 
 
 def matrix() -> str:
-    """Return every fault: its code, what a caller without a usable value gets, and how long the attempts take."""
-    rows: dict[tuple[str, ...], list[str]] = {}
+    """Return the faults and their codes, by the status without a value to serve and how long the attempts take."""
+    rows: dict[tuple[str, str], dict[str, list[str]]] = {}
     for fault in FAULTS:
-        code = f"`{fault.code}`" if fault.code else ""
-        told = _told(expected(fault, Moment.PREFETCH).told)
-        rows.setdefault((code, told, fault.speed.value), []).append(fault.what)
-    head = ["fault", "code", "without a value to serve", "attempts"]
-    return table(head, *([", ".join(names), *row] for row, names in rows.items()))
-
-
-def outcomes() -> str:
-    """Return what comes of a failure at each moment: of one that may pass, and of a definite one."""
-    rows: dict[tuple[str, ...], list[str]] = {}
-    for moment, name in MOMENTS.items():
-        rows.setdefault(_outcome(moment), []).append(name)
+        if fault.kind is not Kind.HARMLESS:
+            status = str(expected(fault, Moment.PREFETCH).told.status)
+            codes = rows.setdefault((status, fault.speed.value), {})
+            codes.setdefault(fault.code, []).append(fault.what)
+    faults = ("; ".join(f"{', '.join(names)} (`{code}`)" for code, names in codes.items()) for codes in rows.values())
     return table(
-        ["moment", "passing", "definite", "logged"], *(["; ".join(names), *row] for row, names in rows.items())
+        ["status", "attempts", "fault (code)"], *([*row, text] for row, text in zip(rows, faults, strict=True))
     )
 
 
-def _outcome(moment: Moment) -> tuple[str, ...]:
+def outcomes() -> str:
+    """Return what callers get at each moment: after a failure that may pass, and after a definite one."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for moment, name in MOMENTS.items():
+        rows.setdefault(_outcome(moment), []).append(name)
+    return table(["moment", "passing", "definite"], *(["; ".join(names), *row] for row, names in rows.items()))
+
+
+def _outcome(moment: Moment) -> tuple[str, str]:
     passing, definite = (_merged(moment, is_passing=is_passing) for is_passing in (True, False))
-    levels = [_levels(moment, is_passing=is_passing) for is_passing in (True, False)]
-    logged = levels[0] if levels[0] == levels[1] else f"{levels[0]}; definite: {levels[1]}"
-    return passing, definite if definite != passing else "the same", logged
+    return passing, definite if definite != passing else "the same"
 
 
 def _merged(moment: Moment, *, is_passing: bool) -> str:
-    """Return what callers get from all such faults: texts that differ only in status and code, as one."""
+    """Return what callers get from all such faults: texts that differ only in the status, as one."""
     kinds = [kind for kind in Kind if kind.is_passing is is_passing and kind is not Kind.HARMLESS]
     texts = dict.fromkeys(
         _told(expected(fault, moment).told)
@@ -55,18 +54,7 @@ def _merged(moment: Moment, *, is_passing: bool) -> str:
 
 
 def _told(told: Told) -> str:
-    if told.code:
-        return f"{told.status} `{told.code}`"
-    return f"200, the {told.value} value, `{told.cache_status}`"
-
-
-def _levels(moment: Moment, *, is_passing: bool) -> str:
-    fault = next(
-        fault
-        for fault in FAULTS
-        if fault.kind.is_passing is is_passing and fault.kind is not Kind.HARMLESS and moment in moments_of(fault)
-    )
-    return ", ".join(dict.fromkeys(f"{line.level} `{line.event}`" for line in expected(fault, moment).logged))
+    return str(told.status) if told.code else f"200, the {told.value} value, `{told.cache_status}`"
 
 
 def written(text: str) -> str:

@@ -16,7 +16,7 @@ class Promise(NamedTuple):
     One promise.
 
     Attributes:
-        text: What is promised.
+        text: What is promised. Several may share a text, of which each breaks a part.
         mutation: What breaks the promise in the package.
         tests: The names of the tests that prove it; each must fail. `module:test` where several modules define one.
     """
@@ -29,24 +29,24 @@ class Promise(NamedTuple):
 CACHE = (
     # Fresh, and how old.
     Promise(
-        "A fresh value is answered from memory: AWS is not asked.",
+        "A fresh value comes from memory, without a call to AWS.",
         Mutation("Cache._answer", "is_young and entry.is_fresh(now)", "False"),
         ["test_a_fresh_value_is_answered_from_memory"],
     ),
     Promise(
-        "Age counts time by the wall clock, and so the time that the process was frozen.",
+        "Age counts from when the fetch was sent, by the clock that shows more; time frozen counts.",
         Mutation(
             "elapsed", "max(wall, now.monotonic - since.monotonic, 0.0)", "max(now.monotonic - since.monotonic, 0.0)"
         ),
         ["test_time_frozen_counts_as_age", "TestCacheAgainstModel"],
     ),
     Promise(
-        "Age counts time by the monotonic clock too: the larger of the two.",
+        "Age counts from when the fetch was sent, by the clock that shows more; time frozen counts.",
         Mutation("elapsed", "max(wall, now.monotonic - since.monotonic, 0.0)", "max(wall, 0.0)"),
         ["test_monotonic_time_alone_counts_as_age"],
     ),
     Promise(
-        "Age counts from when the fetch was sent.",
+        "Age counts from when the fetch was sent, by the clock that shows more; time frozen counts.",
         Mutation(
             "Fetcher._keep_value",
             "CachedValue(secret, sent, now.wall, entry.policy.pick_refresh_age_seconds(random))",
@@ -55,7 +55,7 @@ CACHE = (
         ["test_age_counts_from_when_the_fetch_was_sent"],
     ),
     Promise(
-        "A wall clock that went backwards counts as expired.",
+        "A value expires if the wall clock goes backwards.",
         Mutation(
             "CachedValue.age",
             "max(since.seconds, ttl_seconds) if since.backwards else since.seconds",
@@ -74,7 +74,7 @@ CACHE = (
         ["test_serving_an_old_value_never_makes_it_younger"],
     ),
     Promise(
-        "An expired value is served only if `stale_while_revalidate` or `stale_if_error` covers its age.",
+        "An expired value is served only within `stale_while_revalidate` or `stale_if_error`, and marked.",
         Mutation("Entry.is_fresh", "self.age(now) < self.policy.ttl_seconds", "self.held is not None"),
         [
             "test_time_frozen_counts_as_age",
@@ -83,7 +83,7 @@ CACHE = (
         ],
     ),
     Promise(
-        "A value served past its ttl is always marked as stale.",
+        "An expired value is served only within `stale_while_revalidate` or `stale_if_error`, and marked.",
         Mutation(
             "Cache._answer_after_failure", "CacheStatus.HIT if is_fresh else CacheStatus.STALE", "CacheStatus.HIT"
         ),
@@ -94,12 +94,12 @@ CACHE = (
     ),
     # Refresh ahead.
     Promise(
-        "Refreshes ahead are spread by jitter, so environments do not refresh at the same moment.",
+        "Refreshes ahead have jitter, and no caller waits for them.",
         Mutation("FreshnessPolicy.pick_refresh_age_seconds", "0.5 + random() / 2", "1"),
         ["test_refresh_ahead_is_spread", "test_a_refresh_is_due_in_the_earlier_half_of_the_window"],
     ),
     Promise(
-        "During a refresh ahead, callers get the fresh value at once.",
+        "Refreshes ahead have jitter, and no caller waits for them.",
         Mutation(
             "Cache._answer",
             "if failure is None and entry.is_refresh_due(now): self._start_fetch(entry)",
@@ -109,12 +109,12 @@ CACHE = (
         ["test_refresh_ahead_serves_the_fresh_value_and_refreshes_behind_it"],
     ),
     Promise(
-        "Parameters fetched by one call are refreshed together.",
+        "Parameters that were fetched, are due, or failed together share one call.",
         Mutation("Fetcher._fetch_round", "functools.cache(self._random)", "self._random"),
         ["test_parameters_that_came_together_are_due_together"],
     ),
     Promise(
-        "Parameters that are due, or have failed, together are fetched by one call.",
+        "Parameters that were fetched, are due, or failed together share one call.",
         Mutation("Cache._start_fetch", "self._registry.list_due_with(entry, self._clock.now())", "[]"),
         [
             "test_parameters_that_are_soon_due_are_refreshed_together",
@@ -123,18 +123,18 @@ CACHE = (
         ],
     ),
     Promise(
-        "If AWS throttles or cannot answer a call for ten parameters, ten single calls do not follow.",
+        "After a throttled or unanswered call for ten parameters, ten single calls do not follow.",
         Mutation("Store._yield_batch", "self._share_failure(ref, error)", "None"),
         ["test_what_may_pass_is_the_failure_of_all_ten"],
     ),
     # After a failure.
     Promise(
-        "After a passing failure the old value is served for `stale_if_error`, and no longer.",
+        "An expired value is served only within `stale_while_revalidate` or `stale_if_error`, and marked.",
         Mutation("Entry.may_serve_after", "self.age(now) < self.policy.ttl_seconds + bridged", "self.held is not None"),
         ["test_a_passing_failure_is_bridged_by_the_old_value", "test_what_each_age_allows"],
     ),
     Promise(
-        "An expired value never hides a refusal.",
+        "Neither `stale_if_error` nor `stale_while_revalidate` hides a refusal.",
         Mutation(
             "Entry.may_serve_after",
             "isinstance(failure.error, SecretUnavailable) and self.age(now) < self.policy.ttl_seconds + bridged",
@@ -143,22 +143,22 @@ CACHE = (
         ["test_a_definite_refusal_is_never_masked_once_expired", "TestCacheAgainstModel"],
     ),
     Promise(
-        "`stale_while_revalidate` does not hide a refusal either.",
+        "Neither `stale_if_error` nor `stale_while_revalidate` hides a refusal.",
         Mutation("Entry.may_serve_while_revalidating", "self.failure is not None and self.failure.refused", "False"),
         ["test_stale_while_revalidate_does_not_mask_a_definite_refusal"],
     ),
     Promise(
-        "A refusal stands until AWS returns the value again: a later time-out does not bring the expired value back.",
+        "A refusal counts until AWS returns the value: a later time-out does not end it.",
         Mutation("Failure.after", "earlier is not None and earlier.refused", "False"),
         ["test_a_definite_refusal_stands_until_aws_gives_the_value_again"],
     ),
     Promise(
-        "After a failure, AWS is not asked for a while (the back-off).",
+        "Every failed fetch starts a back-off, in which AWS is not asked: at most 60 s, with jitter.",
         Mutation("Failure.is_active", "since.seconds < self.backoff_seconds", "False"),
         ["test_after_a_failure_nobody_asks_for_a_while"],
     ),
     Promise(
-        "The back-off is at most 60 s.",
+        "Every failed fetch starts a back-off, in which AWS is not asked: at most 60 s, with jitter.",
         Mutation("_compute_backoff", "MAX_BACKOFF_SECONDS / (1 + JITTER)", "1e9"),
         [
             "test_after_a_failure_nobody_asks_for_a_while",
@@ -166,7 +166,7 @@ CACHE = (
         ],
     ),
     Promise(
-        "The back-off has jitter.",
+        "Every failed fetch starts a back-off, in which AWS is not asked: at most 60 s, with jitter.",
         Mutation(
             "Failure.after",
             "_compute_backoff(in_a_row) * (1 - JITTER + 2 * JITTER * random())",
@@ -175,7 +175,7 @@ CACHE = (
         ["test_the_back_off_is_spread"],
     ),
     Promise(
-        "Once AWS answers for one secret, the others that failed with it are fetched within two seconds.",
+        "Once AWS answers for one secret, others that failed with it are fetched within two seconds.",
         Mutation("Recovery._share", "failure.shorten(now, share, is_alone=len(failing) == 1)", "failure"),
         [
             "test_what_failed_with_it_is_asked_again_within_two_seconds",
@@ -183,18 +183,18 @@ CACHE = (
         ],
     ),
     Promise(
-        "A secret that keeps failing alone, or is throttled, still has growing pauses.",
+        "A secret that fails alone, or is throttled, keeps growing pauses.",
         Mutation("Failure.shorten", "min(alone, 16)", "0"),
         ["test_what_fails_alone_is_not_asked_all_the_time"],
     ),
     Promise(
-        "Every failed fetch is followed by a back-off, whatever ended it.",
+        "Every failed fetch starts a back-off, in which AWS is not asked: at most 60 s, with jitter.",
         Mutation("Fetcher._fetch_one", "BaseException", "Exception"),
         ["test_whatever_ends_a_fetch_is_a_failure"],
     ),
     # Single flight.
     Promise(
-        "Any number of callers of one secret share one call to AWS.",
+        "All callers that wait for a secret share one call, even one longer than the ttl.",
         Mutation("SingleFlight.wait", "self._flights[key]", "self._flights.pop(key)"),
         ["test_callers_of_an_expired_secret_share_one_call", "test_callers_at_the_same_time_share_one_call"],
     ),
@@ -204,18 +204,18 @@ CACHE = (
         ["test_a_caller_that_goes_away_harms_no_other", "test_single_flight:test_a_caller_that_leaves_harms_no_other"],
     ),
     Promise(
-        "A forced refresh is made at most once a second for each secret.",
+        "A secret has at most one forced refresh a second.",
         Mutation("Entry.may_force_refresh", "since.backwards or since.seconds >= FORCED_INTERVAL_SECONDS", "True"),
         ["test_forced_refreshes_are_shared_and_at_most_one_a_second"],
     ),
     Promise(
-        "A fetch that takes longer than the ttl is shared too.",
+        "All callers that wait for a secret share one call, even one longer than the ttl.",
         Mutation("CachedValue.had_expired", "max(ttl_seconds, fetch_timeout_seconds)", "ttl_seconds"),
         ["test_a_slow_fetch_is_shared_by_those_who_come_after_its_ttl"],
     ),
     # Attempts and batches.
     Promise(
-        "A call broken by a freeze is repeated; the caller does not notice.",
+        "A call broken by a freeze or an expired signature is repeated; no caller notices.",
         Mutation("retry_within_budget", "was_frozen and thaws < MAX_THAWS", "False"),
         [
             "test_an_attempt_that_was_frozen_is_made_again_at_once_with_the_whole_budget",
@@ -223,7 +223,7 @@ CACHE = (
         ],
     ),
     Promise(
-        "An expired signature is replaced at once.",
+        "A call broken by a freeze or an expired signature is repeated; no caller notices.",
         Mutation(
             "_find_meaning",
             'cause = "AWS rejected the signature as too old or too new; check the clock"; '
@@ -234,17 +234,17 @@ CACHE = (
         ["test_an_old_signature_or_connection_costs_no_pause"],
     ),
     Promise(
-        "An attempt for one secret never outlives `fetch_timeout`.",
+        "No attempt for a secret outlives `fetch_timeout`.",
         Mutation("retry_within_budget", "_wait_for(task, left, clock)", "_wait_for(task, math.inf, clock)"),
         ["test_an_attempt_that_hangs_ends_with_the_budget"],
     ),
     Promise(
-        "A batch has at most 20 secrets.",
+        "A batch has at most 20 secrets; those missing from it are fetched one by one.",
         Mutation("secretsmanager:BATCH_SIZE", "20", "21"),
         ["test_above_the_limit_secrets_are_asked_for_twenty_at_a_time"],
     ),
     Promise(
-        "Secrets that a batch does not return are fetched one by one.",
+        "A batch has at most 20 secrets; those missing from it are fetched one by one.",
         Mutation("Store._yield_batch", "(self._yield_single(ref, left) for ref in batch if ref not in found)", "()"),
         [
             "test_what_a_batch_refuses_is_asked_for_one_by_one",
@@ -268,7 +268,7 @@ CACHE = (
         ["test_a_name_that_is_neither_listed_nor_allowed"],
     ),
     Promise(
-        "Secrets with the same name, as in two accounts, are never confused.",
+        "Secrets of one name in two accounts are never confused.",
         Mutation("Registry._find_learned", "first if first in having else None", "next(iter(having), None)"),
         ["test_one_name_in_two_accounts_belongs_to_the_first_listed"],
     ),
@@ -282,17 +282,17 @@ HTTP = (
         ["test_both_loopbacks_listen_on_one_port_and_nothing_else_does"],
     ),
     Promise(
-        "A forwarded request is never answered with a secret.",
+        "A request that is forwarded, for another host or from a web page gets no secret.",
         Mutation("FORWARDING_HEADERS", '("X-Forwarded-For", "Forwarded", "Via")', "()"),
         ["test_forwarded_requests_are_refused"],
     ),
     Promise(
-        "A request for another host is never answered with a secret.",
+        "A request that is forwarded, for another host or from a web page gets no secret.",
         Mutation("find_refusal", "not is_local(request.hosts[0])", "False"),
         ["test_a_request_for_another_host_is_refused"],
     ),
     Promise(
-        "A request from a web page is never answered with a secret.",
+        "A request that is forwarded, for another host or from a web page gets no secret.",
         Mutation("find_refusal", "request.origins", "()"),
         ["test_what_a_page_in_a_browser_asks_is_refused"],
     ),
@@ -302,12 +302,12 @@ HTTP = (
         ["test_anything_shares_what_is_listed_under_its_id"],
     ),
     Promise(
-        "With a token configured, only `/ping` is answered without it.",
+        "A configured token is needed for all but `/ping`, and compared in constant time.",
         Mutation("NativeHandler._handle", "self._tokens is not None", "self._tokens"),
         ["test_without_a_token_that_can_be_right_nobody_is_served"],
     ),
     Promise(
-        "Tokens are compared in constant time.",
+        "A configured token is needed for all but `/ping`, and compared in constant time.",
         Mutation(
             "accepts_token",
             'hmac.compare_digest(given, token.encode("utf-8", "surrogateescape"))',
@@ -316,18 +316,18 @@ HTTP = (
         ["test_a_guess_is_compared_with_every_token_in_constant_time"],
     ),
     Promise(
-        "An unknown parameter is refused, never ignored.",
+        "Unknown parameters are refused.",
         Mutation("parse_native_request", "name not in PARAMETERS", "False"),
         ["test_requests_that_cannot_be_meant"],
     ),
     # What is answered.
     Promise(
-        "A caller that does not read its responses takes a bounded amount of memory.",
+        "Callers that never read take bounded memory; so do remembered responses.",
         Mutation("_Connection._regulate_reading", "self._is_writing_paused or self._waiting", "self._waiting"),
         ["test_a_caller_that_never_reads_costs_a_bounded_amount_of_memory"],
     ),
     Promise(
-        "Remembered responses are bounded in bytes.",
+        "Callers that never read take bounded memory; so do remembered responses.",
         Mutation(
             "RememberedResponses.remember",
             "len(self._responses) >= MAX_RESPONSES or self._bytes + size > MAX_BYTES",
@@ -336,12 +336,12 @@ HTTP = (
         ["test_the_bytes_of_what_is_remembered_are_bounded"],
     ),
     Promise(
-        "When `serve` stops, callers are told to close their connections.",
+        "A stopping `serve` tells callers to close their connections.",
         Mutation("_Connection._respond", "is_last or self._listener.is_draining", "is_last"),
         ["test_a_caller_that_keeps_its_connection_loses_no_request"],
     ),
     Promise(
-        "A value arrives byte for byte as AWS stored it.",
+        "Values arrive byte for byte.",
         Mutation(
             "represent",
             "Representation(JSON if is_document(secret.value.decode()) else TEXT, secret.value)",
@@ -355,7 +355,7 @@ HTTP = (
         ["test_an_answer_says_which_version_how_old_and_where_from"],
     ),
     Promise(
-        "`Date` is when AWS returned the value, not when the answer was sent.",
+        "`Date` is when AWS returned the value.",
         Mutation("build_headers", "format_http_date(held.received_at)", "format_http_date(held.sent.wall)"),
         ["test_date_says_when_the_value_was_had"],
     ),
@@ -365,12 +365,12 @@ HTTP = (
         ["test_health_is_degraded_by_stale_values_and_failing_without_any"],
     ),
     Promise(
-        "Status 503 always has `Retry-After`.",
+        "Errors 503 and 504 have `Retry-After`.",
         Mutation("build_error_response", "isinstance(error, SecretUnavailable)", "False"),
         ["test_retry_after_says_when_there_will_be_another_try"],
     ),
     Promise(
-        "The text of an internal error reveals nothing of its cause.",
+        "An internal error reveals nothing of its cause.",
         Mutation(
             "Handler.handle",
             "response = self._build_failure_response()",
@@ -380,7 +380,7 @@ HTTP = (
     ),
     # When.
     Promise(
-        "A request that arrives before the first fetch has ended waits for it.",
+        "An early request waits for the first fetch.",
         Mutation("Cache.get", "self.start_prefetch()", "pass"),
         ["test_the_first_request_starts_the_prefetch_if_nobody_did"],
     ),
@@ -390,12 +390,12 @@ HTTP = (
         ["test_a_new_version_is_served_from_the_moment_it_is_there"],
     ),
     Promise(
-        "A connection that waits for an answer is never closed to make room.",
+        "A flood of connections closes none that awaits an answer, and other callers are served.",
         Mutation("Listener.mark_busy", "self._idle.pop(connection, None)", "pass"),
         ["test_a_connection_that_waits_for_an_answer_is_never_ended"],
     ),
     Promise(
-        "A flood of connections does not stop other callers from being answered.",
+        "A flood of connections closes none that awaits an answer, and other callers are served.",
         Mutation("Listener._accept", "min(at_most, self._max_connections - self._open)", "self._max_connections"),
         ["test_a_caller_that_connects_without_end_leaves_the_others_their_turn"],
     ),
@@ -409,7 +409,7 @@ PROCESS = (
         ["test_registering_is_for_shutdown_only_under_the_files_name"],
     ),
     Promise(
-        "The port accepts connections before the extension registers.",
+        "The port is open before the registration, and nothing slow is imported until then.",
         Mutation(
             "Startup.bind_and_register",
             "self._bind()",
@@ -418,12 +418,12 @@ PROCESS = (
         ["test_the_port_is_open_when_the_registration_arrives"],
     ),
     Promise(
-        "Nothing slow is imported before the extension registers.",
+        "The port is open before the registration, and nothing slow is imported until then.",
         Mutation("MAX_RETRY_SECONDS", "60.0", '__import__("json") and 60.0'),
         ["test_nothing_heavy_is_imported_before_the_registration"],
     ),
     Promise(
-        "Lambda's init phase waits for the prefetch, at most 2 s after the registration.",
+        "The init phase waits at most 2 s for secrets, except in strict mode.",
         Mutation("Lifecycle._wait_for_prefetch", "None if is_required else seconds_left", "None"),
         ["test_a_prefetch_that_hangs_does_not_hold_the_init"],
     ),
@@ -436,17 +436,17 @@ PROCESS = (
         ],
     ),
     Promise(
-        "`/event/next` has no time-out.",
+        "`/event/next` has no time-out; each failure doubles the pause before the next try.",
         Mutation("ExtensionsApi._call", "path != NEXT", "True"),
         ["test_the_next_event_has_no_time_out"],
     ),
     Promise(
-        "After each failure of `/event/next` the pause before the next try doubles.",
+        "`/event/next` has no time-out; each failure doubles the pause before the next try.",
         Mutation("ExtensionsApi.wait_for_shutdown", "min(pause * 2, MAX_RETRY_SECONDS)", "first_pause"),
         ["test_the_pause_between_two_tries_doubles"],
     ),
     Promise(
-        "The process never ends before SHUTDOWN, whatever fails.",
+        "Whatever fails, the process stays until SHUTDOWN, except in strict mode.",
         Mutation("extension.start:run", "_run_fallback(api, startup)", "return 1"),
         [
             "test_what_cannot_be_imported_leaves_the_fallback",
@@ -469,7 +469,7 @@ PROCESS = (
         ["test_serve_ends_at_once_where_nobody_waits_for_an_answer"],
     ),
     Promise(
-        "`API_TIMEOUT` bounds the exec wrapper, even if the extension is stopped.",
+        "`API_TIMEOUT` bounds the exec wrapper, even if the extension hangs.",
         Mutation(
             "wrapper:_ask_extension",
             "max(moment - time.monotonic(), 0.001)",
@@ -479,28 +479,28 @@ PROCESS = (
     ),
     # Meanwhile.
     Promise(
-        "Expired credentials are fetched again.",
+        "Credentials are renewed when botocore would, by one request; expired or rotated ones at once.",
         Mutation("SignedCalls.make", "not self._provider.reject(credentials)", "True"),
         ["test_container_credentials_that_expired_are_asked_for_again"],
     ),
     Promise(
-        "Credentials are renewed when botocore would renew them, by one request.",
+        "Credentials are renewed when botocore would, by one request; expired or rotated ones at once.",
         Mutation("RenewedCredentials._get_valid", "left < ADVISORY_SECONDS", "left < 0"),
         ["test_they_are_renewed_when_botocore_renews_them", "test_many_callers_cause_one_request"],
     ),
     Promise(
-        "Rotated credentials are read again at once; the caller does not notice.",
+        "Credentials are renewed when botocore would, by one request; expired or rotated ones at once.",
         Mutation("SignedCalls.make", "newer == credentials", "True"),
         ["test_credentials_that_were_rotated_are_read_again_at_once"],
     ),
     Promise(
-        "The timer refreshes what is due without a request, and survives any error.",
+        "The timer needs no requests, and survives any error.",
         Mutation("refresh_when_due", "cache.refresh_due()", "pass"),
         ["test_a_refresh_comes_by_itself_before_the_value_expires", "test_the_timer_survives_an_error_of_ours"],
     ),
     # What shows.
     Promise(
-        "At INFO, a refresh is logged only if it changed the version.",
+        "At INFO, a refresh is logged only after a change or a failure.",
         Mutation("Fetcher._keep_value", "logging.INFO if changed or recovered else logging.DEBUG", "logging.INFO"),
         ["test_only_what_matters_is_logged_at_info"],
     ),
@@ -510,12 +510,12 @@ PROCESS = (
         ["test_no_line_names_a_secret_unless_asked_for"],
     ),
     Promise(
-        "No Python `repr` shows the value of a secret.",
+        "No Python `repr` shows a value.",
         Mutation("Confidential.__repr__", "name != self.HIDDEN", "True"),
         ["test_repr_shows_everything_but_the_value"],
     ),
     Promise(
-        "Of an unexpected error, only the type and the place are logged.",
+        "Unexpected errors are logged by type and place only.",
         Mutation(
             "describe_error",
             '{"error": type(error).__name__, "at": place}',
@@ -529,12 +529,12 @@ PROCESS = (
         ["test_a_pipe_that_nobody_empties_is_not_waited_for"],
     ),
     Promise(
-        "Only root can read the memory of the process.",
+        "Only root can read the process's memory, and no core dump is written.",
         Mutation("set_limits", "_make_undumpable()", "pass"),
         ["test_the_functions_own_code_cannot_look_into_the_extension"],
     ),
     Promise(
-        "No core dump is written.",
+        "Only root can read the process's memory, and no core dump is written.",
         Mutation("set_limits", "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))", "pass"),
         ["test_a_server_that_cannot_start_leaves_the_fallback"],
     ),
@@ -546,4 +546,5 @@ PROMISES = [promise for part in PARTS.values() for promise in part]
 
 def table() -> str:
     """Return the promises as the lists of docs/reliability.md."""
-    return "\n".join(f"{part}:\n\n" + "".join(f"- {promise.text}\n" for promise in PARTS[part]) for part in PARTS)
+    texts = {part: dict.fromkeys(promise.text for promise in promises) for part, promises in PARTS.items()}
+    return "\n".join(f"{part}:\n\n" + "".join(f"- {text}\n" for text in texts[part]) for part in PARTS)
