@@ -76,7 +76,7 @@ def refuse_denied(call: Call) -> Answer | None:
 
 @contextlib.contextmanager
 def serving(command: str) -> Iterator[int]:
-    """Run a command of the README that serves, against a stub of Secrets Manager; give its port."""
+    """Run a command that serves, against a stub of Secrets Manager; give its port."""
     with Upstream(fault=refuse_denied) as upstream:
         for name, value in SERVED_SECRETS.items():
             upstream.put(name, value)
@@ -106,7 +106,7 @@ def find_serve_command() -> str:
 def _pages_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     config = tmp_path_factory.mktemp("docs") / "config.yaml"
     config.write_text(blocks_of(HTTP, "yaml")[0].text, encoding="utf-8")
-    with serving(find_serve_command().replace("example_function/config.yaml", str(config))) as port:
+    with serving(f".venv/bin/secrets-cache serve --config {config}") as port:
         yield port
 
 

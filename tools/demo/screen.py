@@ -8,8 +8,8 @@ NEXT = """
 What next:
   make layer                                        build the layer for your functions
   ./deploy.sh --grant config.yaml my-function       put it on one, with the permission to read what config.yaml lists
-  .venv/bin/secrets-cache serve --config example_function/config.yaml
-                                                    the same server outside Lambda, with your AWS credentials
+  .venv/bin/secrets-cache serve --from-file example_function/values.yaml
+                                                    the same server outside Lambda, with values of your own
 README.md has the code that you put into your function; docs/README.md lists everything else."""
 
 
