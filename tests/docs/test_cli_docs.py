@@ -85,7 +85,7 @@ def test_the_pod_has_a_native_sidecar():
     assert sidecar["securityContext"]["readOnlyRootFilesystem"]
     assert {mount["name"] for mount in sidecar["volumeMounts"]} <= volumes
     (mount,) = sidecar["volumeMounts"]
-    assert f"ENV SECRETS_CACHE_CONFIG={mount['mountPath']}/config.yaml\n" in DOCKERFILE
+    assert f"ENV LAMBDA_TASK_ROOT={mount['mountPath']}\n" in DOCKERFILE
     assert f"USER {sidecar['securityContext']['runAsUser']}:" in DOCKERFILE
 
 

@@ -221,15 +221,14 @@ class Container:
         self._prepare = f"""
 mount -t tmpfs -o mode=755 none /usr/local/bin
 install -m 755 {FOLDER / "secrets-cache"} {entry}
-cat {folder / "config.yaml"} > /usr/local/bin/config
+test ! -e {folder / "config.yaml"} || cp {folder / "config.yaml"} /usr/local/bin/config
 mount -t tmpfs -o mode=755 none /usr/local/lib
 mkdir {LIBRARY}
 cp -R {folder / "packages"}/. {LIBRARY}
 mount -t tmpfs -o mode=755 none /etc
 echo 127.0.0.1 localhost > /etc/hosts
 mkdir /etc/secrets-cache
-cp /usr/local/bin/config /etc/secrets-cache/config.yaml
-rm /usr/local/bin/config
+test ! -e /usr/local/bin/config || mv /usr/local/bin/config /etc/secrets-cache/config.yaml
 cd /
 """
 
@@ -246,15 +245,19 @@ cd /
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="to become the image's user takes root")
-def test_the_image_serves_as_its_user_and_its_health_check_agrees(opt, upstream, tmp_path, instructions):
+@pytest.mark.parametrize("has_file", [True, False])
+def test_the_image_serves_as_its_user_and_its_health_check_agrees(opt, upstream, tmp_path, instructions, has_file):
     """
-    Entry point and command serve what /etc/secrets-cache/config.yaml lists; the process is not root.
+    Entry point and command serve what /etc/secrets-cache/config.yaml or a variable lists; the process is not root.
 
     The image's own health check and that of the page for ECS pass; SIGTERM, which ends a container, ends it with 0.
     """
     upstream.put("db", CANARY)
     port = free_port()
-    (tmp_path / "config.yaml").write_text(f"secrets: [db]\nserver: {{port: {port}}}\n")
+    listed = {"SECRETS_CACHE_SECRETS": "db", "SECRETS_CACHE_PORT": str(port)}
+    if has_file:
+        (tmp_path / "config.yaml").write_text(f"secrets: [db]\nserver: {{port: {port}}}\n")
+        listed = {}
     said = dict(instructions)
     lay_out(tmp_path, [])
     container = Container(
@@ -266,6 +269,7 @@ def test_the_image_serves_as_its_user_and_its_health_check_agrees(opt, upstream,
             "AWS_REGION": "eu-west-1",
             "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "x" * 40,
+            **listed,
         },
     )
     process = container.start([*json.loads(said["ENTRYPOINT"]), *json.loads(said["CMD"])])
