@@ -23,6 +23,7 @@ from secrets_cache.errors import VariablesFailed
 from secrets_cache.variables.rules import Rule, index_names, make_rules
 
 STATES = {"fresh": Style.GOOD, "fetched": Style.GOOD, "stale": Style.BAD, "failed": Style.BAD, "pending": Style.BAD}
+FAILED = frozenset({"failed", "pending"})
 
 
 def run(given: argparse.Namespace) -> int:
@@ -51,7 +52,7 @@ def run(given: argparse.Namespace) -> int:
     wanted = [check_report.make_rule_row(rule, index_names(config.listed)) for rule in rules]
     if given.fetch:
         _fetch(config, rules, variables, listed, wanted)
-    failed = [row for row in (*listed, *wanted) if row.get("state") in {"failed", "pending"}]
+    failed = [row for row in (*listed, *wanted) if row.get("state") in FAILED]
     found: Row = {
         "ok": not problems and not failed,
         "file": file.path,
@@ -92,8 +93,11 @@ def _fetch(
 
 def _show(found: Row, screen: Screen) -> None:
     name = found["file"] if found["file_exists"] else f"{found['file']} (no such file)"
-    count = len(found["problems"])
-    screen.line(f"{name}: {count or 'no'} problem{'' if count == 1 else 's'}", Style.BAD if count else Style.GOOD)
+    count, rows = len(found["problems"]), [*found["listed"], *found["variables"]]
+    failed = sum(row.get("state") in FAILED for row in rows)
+    fetched = f"{', and' if count else ', but'} {failed} of {len(rows)} could not be fetched" if failed else ""
+    heading = f"{name}: {count or 'no'} problem{'' if count == 1 else 's'}{fetched}"
+    screen.line(heading, Style.GOOD if found["ok"] else Style.BAD)
     for problem in found["problems"]:
         screen.line(f"  {problem['text']}")
     for rows, make_cells in ((found["listed"], _make_listed_cells), (found["variables"], _make_variables_cells)):

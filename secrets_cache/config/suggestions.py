@@ -16,6 +16,9 @@ def suggest_word(word: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 - slow to import
 
     words = {one.lower(): one for one in known}
+    # Two letters in the wrong order are the commonest slip, and another word may look more alike.
+    if swapped := [one for one in words if sorted(one) == sorted(word.lower())]:
+        return words[swapped[0]]
     # Longer words cannot be meant, and comparing them takes long.
     close = get_close_matches(word.lower()[:60], words, n=1, cutoff=0.65)
     return words[close[0]] if close else ""
