@@ -82,6 +82,7 @@ class NodeReader:
             return {}
         if not isinstance(node, nodes.Mapping):
             names = "any keys with values" if known is None else f"the keys {', '.join(known)}"
+            names += ", each with a colon and a space" if isinstance(node, nodes.Scalar) else ""
             self.note_problem(node, key, names, found=HIDDEN if hidden else "")
             return {}
         parts: dict[str, Node] = {}
@@ -107,7 +108,7 @@ class NodeReader:
         if self._note_tag(node, key) or node.is_null:
             return []
         if not isinstance(node, nodes.Sequence):
-            self.note_problem(node, key, "a list, with a dash before each item")
+            self.note_problem(node, key, "a list, with a dash and a space before each item")
             return []
         return [(item, f"{key}[{number}]") for number, item in enumerate(self._take(node, key))]
 
@@ -162,9 +163,9 @@ class NodeReader:
 
 
 def _suggest_key(name: str, known: Iterable[str]) -> str:
-    from secrets_cache.config.suggestions import ask, suggest_word  # noqa: PLC0415 - for problems only
+    from secrets_cache.config.suggestions import ask, suggest_key  # noqa: PLC0415 - for problems only
 
-    return ask(suggest_word(name, known))
+    return ask(suggest_key(name, known))
 
 
 def _is_plain_key(name: str, value: Node) -> bool:

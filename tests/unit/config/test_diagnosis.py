@@ -27,8 +27,11 @@ CASES = [
     ("b: c\n- a\n", 2, "a dash where a key is expected"),
     ("a: b: c", 1, "a second colon in one line"),
     ("a: b:", 1, "a second colon in one line"),
-    ("ttl 5m\nsecrets: [a]\n", 1, "text without a colon where a key is expected"),
-    ("secrets: [a]\nttl 5m\nbatch: auto\n", 2, "text without a colon where a key is expected"),
+    ("secrets:\n  - id:\ta\n", 2, "a tab within a line"),
+    ("<<<<<<< HEAD\nttl: 5m\n=======\nttl: 6m\n>>>>>>> x\n", 1, "a mark that a merge left"),
+    ("secrets: [a]\nttl:5m\n", 2, "text without a colon and a space, where a key is expected"),
+    ("ttl 5m\nsecrets: [a]\n", 1, "text without a colon and a space, where a key is expected"),
+    ("secrets: [a]\nttl 5m\nbatch: auto\n", 2, "text without a colon and a space, where a key is expected"),
     ("a: *b", 1, "a text that begins with *"),
     ("allow:\n  - *\n", 2, "a text that begins with *"),
     ("a: &", 1, "a text that begins with &"),
@@ -97,6 +100,6 @@ def test_an_error_without_a_place_is_one_of_the_whole_text():
 
 def test_a_list_that_is_no_list_is_told_how_to_be_one():
     """Keys with values, or one value, where each item needs a dash."""
-    expected = "found keys with values; allowed: a list, with a dash before each item"
+    expected = "found keys with values; allowed: a list, with a dash and a space before each item"
 
     assert expected in str(find_problem(read("secrets: {a: b}")))
