@@ -13,7 +13,12 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from secrets_cache.cli import check_report
-from secrets_cache.cli.check_findings import find_nothing, find_unknown_regions, find_wrong_schemes
+from secrets_cache.cli.check_findings import (
+    find_nothing,
+    find_unknown_regions,
+    find_unknown_variables,
+    find_wrong_schemes,
+)
 from secrets_cache.cli.check_report import Row
 from secrets_cache.cli.inputs import UnusableVariables, read_configuration, read_function_variables, silence_logs
 from secrets_cache.cli.terminal import Cell, Screen, Style
@@ -36,7 +41,8 @@ def run(given: argparse.Namespace) -> int:
             variables = read_function_variables(given.environment)
         except UnusableVariables as error:
             variables = {}
-            problems.append(check_report.make_problem_row(Problem(given.environment, None, "", str(error), "")))
+            place = "standard input" if given.environment == "-" else given.environment
+            problems.append(check_report.make_problem_row(Problem(place, None, "", error.reason, "")))
     file, config = read_configuration(given, variables)
     problems += [check_report.make_problem_row(problem) for problem in config.problems]
     rules: Sequence[Rule] = []
@@ -46,7 +52,8 @@ def run(given: argparse.Namespace) -> int:
         problems.append(check_report.make_failure_row(error))
     if not problems:
         problems += map(check_report.make_problem_row, find_nothing(file, config, rules))
-    problems += map(check_report.make_problem_row, find_unknown_regions(file, config, variables))
+    problems += map(check_report.make_problem_row, find_unknown_regions(file, config, rules, variables))
+    problems += map(check_report.make_problem_row, find_unknown_variables(variables))
     problems += map(check_report.make_problem_row, find_wrong_schemes(variables))
     listed = [check_report.make_listed_row(config, item) for item in config.listed]
     wanted = [check_report.make_rule_row(rule, index_names(config.listed)) for rule in rules]
