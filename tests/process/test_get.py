@@ -43,11 +43,12 @@ def test_a_server_gives_the_same_value(server, config_file, arguments, value):
 
 @pytest.mark.parametrize(("arguments", "said"), FAILURES)
 def test_a_server_gives_the_same_failure(server, config_file, arguments, said):
-    """The message is the one that `get` prints without a server."""
+    """The message is the one that `get` prints without a server, and names the server, whose file it does not know."""
     code, out, err = run("get", "--config", str(config_file), *arguments, **server)
 
     assert (1, b"", 1) == (code, out, len(err.splitlines()))
-    assert said in err
+    assert said.removeprefix("/") in err
+    assert err.endswith(f"; this is the answer of the server at 127.0.0.1:{server['SECRETS_CACHE_PORT']}\n")
 
 
 def test_a_process_writes_any_bytes(server, config_file):
