@@ -41,6 +41,8 @@ def _show(body: bytes) -> bool:
     if rows:
         screen.line()
         screen.table(rows)
+    elif not problems:
+        screen.line("  No secret and no parameter is listed")
     return True
 
 
