@@ -28,7 +28,7 @@ TESTED := .cache/layer
 WORKERS ?= 4
 PYTEST_ARGUMENTS = --numprocesses=$(WORKERS) $(PYTEST)
 SOURCES := $(shell find secrets_cache extensions wrapper tools/layer requirements/runtime.txt -type f -not -name '*.pyc')
-KEPT = $(wildcard .cache/python/cpython-*-$(shell uname -m)-gnu)
+KEPT = $(wildcard .cache/python/cpython-*-$(shell uname -m)-gnu/.)
 # actionlint is a Go program, locked in requirements/go.mod. Without Go, `make workflows` does without it, but not in CI.
 GO ?= $(shell command -v go 2> /dev/null)
 ACTIONLINT := .cache/actionlint
@@ -178,7 +178,7 @@ $(TESTED)/$(HOST): $(READY) $(SOURCES) $(KEPT) $(TESTED)/version
 	@echo "Building the layer ..."
 	@$(BUILD_LAYER) --interpreter best $(OR_ANOTHER) --quiet --output $(TESTED) > $@
 # The other architecture, for the tests under emulation. Where it cannot be built, they say so.
-$(filter-out $(TESTED)/$(HOST),$(TESTED)/arm64): $(READY) $(SOURCES) $(wildcard .cache/python/cpython-*) $(TESTED)/version
+$(filter-out $(TESTED)/$(HOST),$(TESTED)/arm64): $(READY) $(SOURCES) $(wildcard .cache/python/cpython-*/.) $(TESTED)/version
 	@$(BUILD_LAYER) --arch arm64 --interpreter best --quiet --output $(TESTED) > $@ 2>&1 || { cat $@; exit 1; }
 $(TESTED)/version: FORCE
 	@mkdir -p $(@D); echo '$(PYTHON_VERSION)' | cmp -s - $@ || echo '$(PYTHON_VERSION)' > $@
