@@ -6,9 +6,9 @@ None of it is a problem to the extension, which cannot know what is meant.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from secrets_cache.aws.region_names import is_likely_region, suggest_region
+from secrets_cache.cli.inputs import find_unread_file
 from secrets_cache.config import Config, Problem
 from secrets_cache.config.environment import LIST_VARIABLES, VARIABLES
 from secrets_cache.config.suggestions import ask, suggest_word
@@ -34,8 +34,7 @@ def find_nothing(file: ConfigFile, config: Config, rules: Sequence[Rule]) -> Ite
         allowed = "at least one item under secrets, parameters, allow or env"
         yield Problem(file.path, None, "", "nothing that is served", allowed)
         return
-    here = Path("config.yaml")
-    hint = "; there is a config.yaml in this folder: --config config.yaml checks it" if here.is_file() else ""
+    hint = f"; {unread}" if (unread := find_unread_file()) else ""
     yield Problem(file.path, None, "", f"no such file, and no variable lists anything: nothing is served{hint}", "")
 
 

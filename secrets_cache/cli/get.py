@@ -14,6 +14,7 @@ Rules
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Collection, Mapping
 from contextlib import aclosing
@@ -51,6 +52,10 @@ def run(given: argparse.Namespace) -> int:
             detail = add_advice(detail, f"this is the answer of the server at {server}")
         else:
             detail = detail.replace("not listed in config.yaml", f"not listed in {file.path}")
+        # The server speaks of parameters of a query, which are options here.
+        detail = re.sub("parameter '(key|version_stage|version_id)'", lambda found: _name_option(found[1]), detail)
+        if given.parameter and "/" in name.lstrip("/") and not name.startswith("/"):
+            detail = add_advice(detail, f"did you mean /{name}? A name with slashes begins with one")
         if name.startswith("/") and f"secret {name!r} was not found" in detail:
             detail = add_advice(detail, "if it is a parameter, use --parameter")
         print_error(detail if len(answers) == 1 or repr(name) in detail else f"{name!r}: {detail}")
@@ -58,6 +63,10 @@ def run(given: argparse.Namespace) -> int:
         return 1
     _write({name: answer.body for name, answer in answers.items()}, given.format)
     return 0
+
+
+def _name_option(parameter: str) -> str:
+    return f"--{parameter.replace('_', '-')}"
 
 
 def _write(values: Mapping[str, bytes], form: str) -> None:

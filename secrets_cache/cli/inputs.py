@@ -46,6 +46,12 @@ def read_existing_configuration(given: argparse.Namespace, environ: Mapping[str,
     return file, config
 
 
+def find_unread_file() -> str:
+    """Return a sentence about a configuration in the current folder, which no command looks for; empty for none."""
+    name = "config.yaml"
+    return f"{name} in this folder is not read without --config {name}" if Path(name).is_file() else ""
+
+
 def read_function_variables(name: str) -> dict[str, str]:
     """
     Return the variables in a file: JSON as `aws lambda` prints it, or NAME=value entries that end in a newline or NUL.

@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from secrets_cache.cli.inputs import find_unread_file
 from secrets_cache.cli.log_lines import log_in_words
 from secrets_cache.cli.terminal import Cell, Screen, Style
 from secrets_cache.config import Config
@@ -48,13 +48,8 @@ class ServeScreen:
     def _explain_nothing(self) -> str:
         if self._exists:
             return f"No secret and no parameter is listed in {self._path}"
-        here = "config.yaml"
-        named = (
-            f"{here} in this folder is not read without --config {here}"
-            if Path(here).is_file()
-            else "--config names one"
-        )
-        return f"No secret and no parameter is listed: there is no {self._path}; {named}"
+        hint = find_unread_file() or "--config names one"
+        return f"No secret and no parameter is listed: there is no {self._path}; {hint}"
 
     def show_ready(self, config: Config, reports: Sequence[EntryReport]) -> None:
         """Show what is served, and where."""

@@ -123,7 +123,7 @@ def test_no_configuration_is_a_problem_that_names_where_it_was_looked_for(capfd,
     (tmp_path / "here" / "config.yaml").write_text("secrets: [a]")
     monkeypatch.chdir(tmp_path / "here")
     assert 1 == main(["check"])
-    assert "there is a config.yaml in this folder: --config config.yaml checks it" in capfd.readouterr().out
+    assert "config.yaml in this folder is not read without --config config.yaml" in capfd.readouterr().out
     assert 1 == main(["check", "--config", str(tmp_path / "nope")])
     assert "nope: cannot be read: no such file" in capfd.readouterr().out
     monkeypatch.setenv("SECRETS_CACHE_SECRETS", "a")
