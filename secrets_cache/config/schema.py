@@ -264,7 +264,10 @@ class _Schema(NodeReader):
         if isinstance(value, nodes.Scalar) and not value.is_null and "/" not in name.value:
             return False
         shown = show_key(name.value)
-        self.note_problem(name, key, f"{shown} alone, or id: {shown} and further keys", f"{shown!r} as a key")
+        allowed = f"{shown} alone, or id: {shown} and further keys"
+        if name.value.startswith("arn:"):
+            allowed = "the ARN alone, in quotes if it ends with a colon; or id: with the ARN, and further keys"
+        self.note_problem(name, key, allowed, f"{shown!r} as a key")
         return True
 
 

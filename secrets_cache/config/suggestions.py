@@ -89,11 +89,15 @@ def suggest_region(text: str) -> str:
 
 
 def suggest_id(text: str) -> str:
-    """Return the name or ARN in a reference as variables hold it, or in typed quotes."""
+    """Return the name or ARN in a reference as variables hold it, with a key behind it, or in typed quotes."""
     for scheme in ("secretsmanager://", "ssm://"):
-        if text.startswith(scheme):
-            return text.removeprefix(scheme).partition("#")[0]
-    return text.strip("\u201c\u201d\u2018\u2019\"'` ")
+        text = text.removeprefix(scheme)
+    return text.partition("#")[0].strip("\u201c\u201d\u2018\u2019\"'` ")
+
+
+def suggest_path(text: str) -> str:
+    """Return the path whose parameters a pattern means; empty if it means others."""
+    return text.rstrip("*") if text.rstrip("*").endswith("/") else ""
 
 
 def ask(suggestion: str) -> str:

@@ -50,7 +50,9 @@ def ask_for(value_type: ValueType[object], text: str) -> str:
         other = "secretsmanager" if is_parameter else "ssm"
         if re.match(f"{other}://|arn:[^:]*:{other}:", text):
             return " (a secret, not a parameter)" if is_parameter else " (a parameter, not a secret)"
-        suggest = suggestions.suggest_id
+        if "*" in text and not is_parameter:
+            return " (a pattern, which belongs under allow)"
+        suggest = suggestions.suggest_path if "*" in text else suggestions.suggest_id
     elif value_type is REGION:
         suggest = suggestions.suggest_region
     elif isinstance(value_type, Duration):

@@ -82,6 +82,13 @@ from tests.support.configuration import FILE, find_problem, list_names, read, re
             "prod/db alone, or id: prod/db and further keys",
         ),
         ("secrets:\n- db:\n    ttl: 5m", 2, "secrets[0]", "'db' as a key", "db alone, or id: db and further keys"),
+        (
+            "secrets:\n- arn:aws:x:key::",
+            2,
+            "secrets[0]",
+            "'arn:aws:x:key:' as a key",
+            "in quotes if it ends with a colon",
+        ),
         ("parameters:\n- /x:", 2, "parameters[0]", "'/x' as a key", "/x alone, or id: /x and further keys"),
         ("a: [", 1, "", "a bracket that is not closed", "] or } at the end"),
         ("a\n---\nb", 2, "", "a second document after ---", "one YAML document"),
