@@ -76,4 +76,4 @@ def _name_place(error: SecretUnavailable, region: str, variable: str, url: str) 
     elif region:
         error.cause = f"could not connect to AWS in {region}"
         if not is_likely_region(region):
-            error.advice = f"{region!r} is no region of AWS{ask(suggest_region(region))}"
+            error.advice = f"{region!r} is not an AWS region{ask(suggest_region(region))}"

@@ -335,28 +335,31 @@ def _misconfigured_client(name: str, error: Exception) -> RetryableError:
     return RetryableError(SecretUnavailable(name, code="client-misconfigured", cause=cause))
 
 
+# As in botocore: by variable, the file without it.
+_FILES = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
+
+
 def _explain_setting(error: Exception) -> str:
     """Return what is wrong with a setting, in words; empty if the exception does not tell."""
     if isinstance(error, ProfileNotFound):
         profile = shorten(str(error.kwargs.get("profile", "")))
-        config = os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config"
-        credentials = os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
-        return f"the AWS profile {profile!r} is in neither {config} nor {credentials}; check AWS_PROFILE"
+        files = " nor ".join(os.environ.get(variable) or default for variable, default in _FILES)
+        return f"the AWS profile {profile!r} is in neither {files}; check AWS_PROFILE"
     if isinstance(error, InvalidRegionError):
-        return f"{shorten(str(error.kwargs.get('region_name', '')))!r} is no name of a region; check AWS_REGION"
+        return f"{shorten(str(error.kwargs.get('region_name', '')))!r} is not the name of a region; check AWS_REGION"
     if isinstance(error, ConfigParseError):
-        return f"{shorten(str(error.kwargs.get('path', '')))} is no configuration file of AWS: it cannot be parsed"
+        return f"{shorten(str(error.kwargs.get('path', '')))} cannot be parsed as an AWS configuration file"
     if not isinstance(error, ValueError):
         return ""
     # As botocore and urllib word it. A URL with a user's name and password in it is not shown.
     if re.fullmatch(r"Port (out of range 0-65535|could not be cast to integer value as .*)", str(error)):
-        return "the port of an endpoint or a proxy is no port; check AWS_ENDPOINT_URL and the proxy"
+        return "the port of an endpoint or a proxy is not a port; check AWS_ENDPOINT_URL and the proxy"
     found = re.fullmatch(r"Invalid endpoint: ([^@]*)", str(error))
     if found is None:
         return ""
     lacks_scheme = re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]+)?/?", found[1])
     remedy = f", with a scheme, such as http://{shorten(found[1])}" if lacks_scheme else ""
-    return f"{shorten(found[1])!r} is no URL of an endpoint; set {_find_variable(found[1])} to one{remedy}"
+    return f"{shorten(found[1])!r} is not the URL of an endpoint; set {_find_variable(found[1])} to one{remedy}"
 
 
 def _find_variable(url: str) -> str:

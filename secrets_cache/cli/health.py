@@ -22,7 +22,7 @@ def run(given: argparse.Namespace) -> int:
         where = (
             "check --url"
             if given.url
-            else "start secrets-cache serve, or name its port with SECRETS_CACHE_PORT or --url"
+            else "start `secrets-cache serve`, or name its port with SECRETS_CACHE_PORT or --url"
         )
         print_error(add_advice(str(reason), where))
         return 1

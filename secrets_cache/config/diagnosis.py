@@ -53,8 +53,8 @@ _MEANINGS = (
     ),
     (
         "<block ",
-        "another indentation than that of the lines above it",
-        "the same indentation for all that belongs together",
+        "an indentation that differs from that of the lines above",
+        "the same indentation for everything that belongs together",
     ),
     ("<document start>", "text after the end of the document", _DOCUMENT),
 )
@@ -129,6 +129,6 @@ def _describe_rest(char: str, last: int, lines: list[str]) -> DocumentError:
         return DocumentError(last, _NO_KEY, _KEY)
     return DocumentError(
         last + 1,
-        "a key that is indented more than the line above it, which has a value already",
-        "the same indentation for all that belongs together",
+        "a key that is indented more than the line above, which already has a value",
+        "the same indentation for everything that belongs together",
     )

@@ -120,7 +120,7 @@ class NodeReader:
         # What YAML reads as a tag may be a token that begins with an exclamation mark.
         shown = "a YAML tag" if hidden and not is_of_template else f"the YAML tag {show_key(node.tag)}"
         if is_of_template:
-            allowed = f"what {node.tag} would give, written out: config.yaml is no CloudFormation template"
+            allowed = f"what {node.tag} would give, written out: config.yaml is not a CloudFormation template"
         else:
             allowed = "no tag; text that begins with ! needs quotes"
         self.note_problem(node, key, allowed, found=shown)

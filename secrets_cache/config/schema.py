@@ -115,7 +115,7 @@ class _Schema(NodeReader):
         """Read the older form, which published examples use: a list of groups, each with its own list of secrets."""
         items = node.value if isinstance(node, nodes.Sequence) and not node.tag else ()
         if items and not key and all(isinstance(item, nodes.Scalar) and not item.tag for item in items):
-            self.note_problem(node, key, "secrets: in a line of its own, and the list below it", "a list of names")
+            self.note_problem(node, key, "secrets: on a line of its own, and the list below it", "a list of names")
             return
         for item, at in self.read_items(node, key):
             self.read_lists(self.read_mapping(item, at, ("secrets", "parameters")), f"{at}.")
@@ -246,9 +246,12 @@ class _Schema(NodeReader):
             return {"id": name} if name else None
         if self._note_name_as_key(node, key, value_types):
             return None
+        before = len(self.problems)
         parts = self.read_mapping(node, key, value_types)
         parsed = self.read_values(parts, f"{key}.", value_types)
-        if "id" not in parts and isinstance(node, nodes.Mapping) and not node.tag:
+        # A key that was taken for a mistyped id is a problem already.
+        is_mistyped = any("did you mean id?" in problem.found for problem in self.problems[before:])
+        if "id" not in parts and isinstance(node, nodes.Mapping) and not node.tag and not is_mistyped:
             self.note_problem(node, f"{key}.id", value_types["id"].allowed, found="nothing")
         # Without an invalid selector, another value would be read.
         is_known = "id" in parsed and not any(name in parts and name not in parsed for name in SELECTORS)

@@ -62,8 +62,8 @@ def test_lambda_sets_variables_that_nothing_else_sets(environ, expected):
             {"region": "eu-west-1"},
             "could not connect to AWS in eu-west-1; check the network, the proxy and AWS_ENDPOINT_URL",
         ),
-        ({"region": "eu-wst-1"}, "to AWS in eu-wst-1; 'eu-wst-1' is no region of AWS (did you mean eu-west-1?)"),
-        ({"region": "Ireland"}, "to AWS in Ireland; 'Ireland' is no region of AWS"),
+        ({"region": "eu-wst-1"}, "to AWS in eu-wst-1; 'eu-wst-1' is not an AWS region (did you mean eu-west-1?)"),
+        ({"region": "Ireland"}, "to AWS in Ireland; 'Ireland' is not an AWS region"),
         (
             {"region": "eu-wst-1", "variable": "AWS_ENDPOINT_URL_SSM", "url": "http://localhost:9"},
             "could not connect to http://localhost:9; check AWS_ENDPOINT_URL_SSM and the network",

@@ -136,10 +136,10 @@ def test_a_profile_that_is_missing_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("localhost:15777", "'localhost:15777' is no URL of an endpoint; set AWS_ENDPOINT_URL to one, with a scheme"),
+        ("localhost:15777", "'localhost:15777' is not the URL of an endpoint; set AWS_ENDPOINT_URL to one, with"),
         ("localhost:15777", "such as http://localhost:15777"),
-        ("http//localhost", "'http//localhost' is no URL of an endpoint; set AWS_ENDPOINT_URL to one"),
-        ("http://", "'http://' is no URL of an endpoint; set AWS_ENDPOINT_URL to one"),
+        ("http//localhost", "'http//localhost' is not the URL of an endpoint; set AWS_ENDPOINT_URL to one"),
+        ("http://", "'http://' is not the URL of an endpoint; set AWS_ENDPOINT_URL to one"),
         (f"user:{CANARY}@host", "the AWS client could not be created (ValueError)"),
     ],
 )  # fmt: skip
@@ -163,9 +163,12 @@ def test_the_variable_that_holds_an_invalid_url_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (ValueError("Port out of range 0-65535"), "the port of an endpoint or a proxy is no port; check AWS_ENDPOINT"),
-        (InvalidRegionError(region_name="eu west 1"), "'eu west 1' is no name of a region; check AWS_REGION"),
-        (ConfigParseError(path="~/.aws/config"), "~/.aws/config is no configuration file of AWS: it cannot be parsed"),
+        (
+            ValueError("Port out of range 0-65535"),
+            "the port of an endpoint or a proxy is not a port; check AWS_ENDPOINT",
+        ),
+        (InvalidRegionError(region_name="eu west 1"), "'eu west 1' is not the name of a region; check AWS_REGION"),
+        (ConfigParseError(path="~/.aws/config"), "~/.aws/config cannot be parsed as an AWS configuration file"),
         (
             PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
             "the AWS credentials are incomplete: AWS_SECRET_ACCESS_KEY is missing",

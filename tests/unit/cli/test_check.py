@@ -226,7 +226,7 @@ def test_a_tag_of_a_template_is_said_in_plain_words(capfd, file):
     code, out = check(capfd, file, "- !Ref Foo")
 
     assert 1 == code
-    assert "config.yaml is no CloudFormation template" in out
+    assert "config.yaml is not a CloudFormation template" in out
 
 
 def test_a_file_that_cannot_be_read_is_not_a_missing_one(capfd, tmp_path):

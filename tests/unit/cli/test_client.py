@@ -50,9 +50,7 @@ def test_the_token_is_sent_only_to_secrets_cache(filled, config_file):
         _, out, _ = command("get", "--config", str(config_file), "db", port=port, SECRETS_CACHE_TOKEN="t")
         code, _, err = command("health", "--config", str(config_file), port=port)
 
-    said = (
-        f"secrets-cache: another program answers at 127.0.0.1:{port}, not secrets-cache; start secrets-cache serve, or"
-    )
+    said = f"secrets-cache: another program answers at 127.0.0.1:{port}, not secrets-cache; start `secrets-cache"
     assert (1, True) == (code, err.startswith(said))
     assert VALUE.encode() == out
     assert [("/ping", None)] * 2 == seen

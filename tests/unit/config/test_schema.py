@@ -72,7 +72,7 @@ from tests.support.configuration import FILE, find_problem, list_names, read, re
         ("server: {port: 80.5}", 1, "server.port", "'80.5'", "a whole number"),
         ("CacheManager: secret_now", 1, "CacheManager", "'secret_now'", "a list"),
         ("CacheManager: [secret_now]", 1, "CacheManager[0]", "'secret_now'", "the keys secrets"),
-        ("- secret_now\n- b", 1, "", "a list of names", "secrets: in a line of its own, and the list below it"),
+        ("- secret_now\n- b", 1, "", "a list of names", "secrets: on a line of its own, and the list below it"),
         ("- secret_now\n- secrets: [a]", 1, "[0]", "'secret_now'", "the keys secrets, parameters"),
         (
             "secrets:\n- prod/db: 5m",

@@ -88,3 +88,8 @@ def test_an_item_of_a_list_in_a_variable_is_asked_about_too():
     problem = find_problem(read("", SECRETS_CACHE_SECRETS="ssm:///prod/x"))
 
     assert "SECRETS_CACHE_SECRETS: found 'ssm:///prod/x' (a parameter, not a secret)" in str(problem)
+
+
+def test_a_mistyped_id_is_one_problem():
+    """That there is no id follows from it."""
+    assert "(did you mean id?)" in str(find_problem(read("secrets: [{arn: a, ttl: 5m}]")))
