@@ -73,6 +73,11 @@ class Application:
         """Return one sentence for each problem of the configuration, and for each required secret that is missing."""
         return [*map(str, self._config.problems), *self.list_missing()]
 
+    def list_warnings(self) -> list[str]:
+        """Return one sentence if there is no configuration at all: the server runs, and serves nothing."""
+        missing = f"{self._config.missing_file}: no such file, and no variable lists anything: nothing is served"
+        return [missing] if self._config.is_unconfigured else []
+
     def find_missing_file(self) -> str:
         """Return the path where no configuration file was; empty if there was one."""
         return self._config.missing_file
@@ -166,6 +171,7 @@ def _build_native_handler(config: Config, application: Application, clock: Clock
         list_problems=application.list_problems,
         clock=clock,
         missing_file=application.find_missing_file,
+        list_warnings=application.list_warnings,
         metrics=page,
     )
 

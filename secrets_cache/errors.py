@@ -32,6 +32,11 @@ Longer than most modules here: it is the one tree of all errors.
 FETCH_TIMEOUT = "fetch_timeout"
 
 
+def add_advice(sentence: str, advice: str) -> str:
+    """Return a sentence with what to do behind it. AWS's words end in a full stop, ours do not."""
+    return f"{sentence.rstrip('.')}; {advice}" if advice else sentence
+
+
 class SecretsCacheError(Exception):
     """Any error that this project raises on purpose."""
 
@@ -59,12 +64,14 @@ class SecretError(SecretsCacheError):
         what: "secret", "parameter", or "role": the role that reads it.
         aws_status: The HTTP status of AWS's answer; 0 if AWS did not answer, or not in its own form.
         aws_message: AWS's own message, shortened; empty if there was none.
+        advice: What to do about it where this program runs; empty if nothing is known.
     """
 
     code = "error"
     what = "secret"
     aws_status = 0
     aws_message = ""
+    advice = ""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -206,7 +213,7 @@ class SecretRefused(SecretError):
 
     def __str__(self) -> str:
         said = f": {self.aws_message}" if self.aws_message else ""
-        return f"AWS refused {self.what} {self.name!r} with {self.code}{said}"
+        return add_advice(f"AWS refused {self.what} {self.name!r} with {self.code}{said}", self.advice)
 
 
 class ValueMissing(SecretRefused):
@@ -228,13 +235,11 @@ class SecretUnavailable(SecretError):
     Attributes:
         code: AWS's error code, or a code of this project such as "connection-failed".
         cause: What happened, in words.
-        advice: What to do about it where this program runs; empty if nothing is known.
         is_throttled: Whether AWS is overloaded, or the account's quota is used up: asking again soon makes it worse.
         retry_after_seconds: After how long another attempt makes sense; the cache sets it whenever it raises the error.
     """
 
     retry_after_seconds = 1.0
-    advice = ""
     is_throttled = False
 
     def __init__(self, name: str, *, code: str, cause: str) -> None:
@@ -243,8 +248,7 @@ class SecretUnavailable(SecretError):
         self.cause = cause
 
     def __str__(self) -> str:
-        advice = f"; {self.advice}" if self.advice else ""
-        return f"{self.what} {self.name!r} is unavailable: {self.cause}{advice}"
+        return add_advice(f"{self.what} {self.name!r} is unavailable: {self.cause}", self.advice)
 
 
 class SecretTimeout(SecretUnavailable):

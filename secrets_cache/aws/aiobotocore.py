@@ -15,6 +15,7 @@ Rules
 Longer than most modules here: everything that knows aiobotocore and botocore is in one place.
 """
 
+import os
 import re
 import ssl
 from collections.abc import Mapping
@@ -30,12 +31,14 @@ from aiobotocore.session import get_session
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigParseError,
     ConnectionClosedError,
     ConnectTimeoutError,
     CredentialRetrievalError,
     EndpointConnectionError,
     HTTPClientError,
     InvalidProxiesConfigError,
+    InvalidRegionError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
@@ -43,6 +46,8 @@ from botocore.exceptions import (
     ProxyConnectionError,
     ReadTimeoutError,
     SSLError,
+    SSOError,
+    TokenRetrievalError,
 )
 
 from secrets_cache.aws.client import MAX_CONNECTIONS, ClientSettings, read_text
@@ -275,6 +280,7 @@ def classify_error(name: str, error: ClientError, credentials: Credentials) -> S
 _CODES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((ConnectionClosedError,), "connection-closed"),
     ((NoCredentialsError, PartialCredentialsError, CredentialRetrievalError), NO_CREDENTIALS),
+    ((SSOError, TokenRetrievalError), STILL_EXPIRED),
     ((NoRegionError,), "no-region"),
     ((ProxyConnectionError, InvalidProxiesConfigError), "proxy-failed"),
     ((SSLError,), "tls-failed"),
@@ -294,14 +300,21 @@ def classify_exception(name: str, error: Exception) -> RetryableError:
         return make_unanswered(name, "connection-closed")
     for types, code in _CODES:
         if isinstance(error, types):
-            return make_unanswered(name, code)
+            failure = make_unanswered(name, code)
+            if isinstance(error, PartialCredentialsError):
+                missing = shorten(str(error.kwargs.get("cred_var", "")))
+                failure.error.cause = f"the AWS credentials are incomplete: {missing} is missing"
+            if isinstance(error, CredentialRetrievalError):
+                provider = shorten(str(error.kwargs.get("provider", "")))
+                failure.error.cause = f"the AWS credentials could not be retrieved ({provider})"
+            return failure
     # The last two are how botocore fails on another encoding than UTF-8, and on `null`.
     if isinstance(inner or error, BadResponse | aiohttp.ClientResponseError | UnicodeDecodeError | AttributeError):
         return make_malformed(name)
     if isinstance(error, HTTPClientError):
         cause = f"the request to AWS could not be sent ({type(inner).__name__}); check the proxy and AWS_CA_BUNDLE"
         return RetryableError(SecretUnavailable(name, code="request-failed", cause=cause))
-    if isinstance(error, BotoCoreError):
+    if isinstance(error, BotoCoreError) or _explain_setting(error):
         return _misconfigured_client(name, error)
     cause = f"AWS's answer could not be read ({type(error).__name__})"
     return RetryableError(SecretUnavailable(name, code="malformed-answer", cause=cause))
@@ -322,17 +335,37 @@ def _misconfigured_client(name: str, error: Exception) -> RetryableError:
     return RetryableError(SecretUnavailable(name, code="client-misconfigured", cause=cause))
 
 
+# As in botocore: by variable, the file without it.
+_FILES = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
+
+
 def _explain_setting(error: Exception) -> str:
     """Return what is wrong with a setting, in words; empty if the exception does not tell."""
     if isinstance(error, ProfileNotFound):
         profile = shorten(str(error.kwargs.get("profile", "")))
-        return f"the AWS profile {profile!r} is in neither ~/.aws/config nor ~/.aws/credentials; check AWS_PROFILE"
-    # As botocore words it. A URL with a user's name and password in it is not shown.
-    found = re.fullmatch(r"Invalid endpoint: ([^@]*)", str(error)) if isinstance(error, ValueError) else None
+        files = " nor ".join(os.environ.get(variable) or default for variable, default in _FILES)
+        return f"the AWS profile {profile!r} is in neither {files}; check AWS_PROFILE"
+    if isinstance(error, InvalidRegionError):
+        return f"{shorten(str(error.kwargs.get('region_name', '')))!r} is not the name of a region; check AWS_REGION"
+    if isinstance(error, ConfigParseError):
+        return f"{shorten(str(error.kwargs.get('path', '')))} cannot be parsed as an AWS configuration file"
+    if not isinstance(error, ValueError):
+        return ""
+    # As botocore and urllib word it. A URL with a user's name and password in it is not shown.
+    if re.fullmatch(r"Port (out of range 0-65535|could not be cast to integer value as .*)", str(error)):
+        return "the port of an endpoint or a proxy is not a port; check AWS_ENDPOINT_URL and the proxy"
+    found = re.fullmatch(r"Invalid endpoint: ([^@]*)", str(error))
     if found is None:
         return ""
-    remedy = "" if "://" in found[1] else f", with a scheme, such as http://{shorten(found[1])}"
-    return f"{shorten(found[1])!r} is no URL of an endpoint; set AWS_ENDPOINT_URL to one{remedy}"
+    lacks_scheme = re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]+)?/?", found[1])
+    remedy = f", with a scheme, such as http://{shorten(found[1])}" if lacks_scheme else ""
+    return f"{shorten(found[1])!r} is not the URL of an endpoint; set {_find_variable(found[1])} to one{remedy}"
+
+
+def _find_variable(url: str) -> str:
+    """Return the variable that botocore has a URL from."""
+    names = (name for name, value in os.environ.items() if value == url and name.startswith("AWS_ENDPOINT_URL"))
+    return next(names, "AWS_ENDPOINT_URL")
 
 
 # The HTTP session: rule 5.

@@ -80,7 +80,7 @@ def find_endpoint(service: Service, environ: Mapping[str, str]) -> SignedEndpoin
     region = name.removeprefix("fips-").removesuffix("-fips")
     is_fips = region != name or _is_true(environ, "AWS_USE_FIPS_ENDPOINT")
     found = _find_place(service, region, variant=is_fips + 2 * _is_true(environ, "AWS_USE_DUALSTACK_ENDPOINT"))
-    url = "" if _is_true(environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") else _read_url(service, environ)
+    url = environ[variable] if (variable := find_url_variable(service, environ)) else ""
     if found is None or not url:
         return found
     # As in botocore: a URL goes before FIPS and dual-stack, unless these are refused.
@@ -105,8 +105,14 @@ def _find_place(service: Service, region: str, *, variant: int) -> SignedEndpoin
     return SignedEndpoint(Endpoint(place[0], 443, is_secure=True), place[1]) if place else None
 
 
-def _read_url(service: Service, environ: Mapping[str, str]) -> str:
-    return environ.get(_URL_VARIABLES[service]) or environ.get("AWS_ENDPOINT_URL") or ""
+def find_url_variable(service: Service, environ: Mapping[str, str]) -> str:
+    """Return the variable that holds the URL of a service's endpoint; empty if none does."""
+    names = (
+        ()
+        if _is_true(environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+        else (_URL_VARIABLES[service], "AWS_ENDPOINT_URL")
+    )
+    return next((name for name in names if environ.get(name)), "")
 
 
 def _parse_url(url: str) -> Endpoint | None:

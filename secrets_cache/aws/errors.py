@@ -10,7 +10,7 @@ Rules
 """
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 
 from secrets_cache.aws.trust import UnusableBundle
 from secrets_cache.core.retry import RetryableError
@@ -81,39 +81,6 @@ _CAUSES = {
 }
 
 
-# What to do, by code: in Lambda, and everywhere else. A machine of one's own has no execution role, and no NAT gateway.
-_LOG_IN = "log in again, for example with `aws sso login`, or replace the temporary credentials"
-_ADVICE = {
-    "no-credentials": (
-        "give the function an execution role",
-        (
-            "run `aws configure`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; "
-            "a container or an instance needs a role"
-        ),
-    ),
-    "no-region": ("", "set it, or give the profile a region with `aws configure`"),
-    "connection-failed": (
-        "in a VPC, add a NAT gateway or an endpoint for this service",
-        "check the network, the proxy and AWS_ENDPOINT_URL",
-    ),
-    **dict.fromkeys(("expired-credentials", *EXPIRED_CREDENTIALS), ("", _LOG_IN)),
-}
-# Of these, Lambda sets at least one for whatever it starts.
-LAMBDA_VARIABLES = ("AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_EXEC_WRAPPER")
-
-
-def is_in_lambda(environ: Container[str]) -> bool:
-    """Return whether this program runs in Lambda, given the names of its environment variables."""
-    return any(name in environ for name in LAMBDA_VARIABLES)
-
-
-def advise(error: SecretError, *, in_lambda: bool) -> SecretError:
-    """Return an error with what to do about it where this program runs."""
-    if isinstance(error, SecretUnavailable):
-        error.advice = _ADVICE.get(error.code, ("", ""))[0 if in_lambda else 1]
-    return error
-
-
 def make_unanswered(name: str, code: str) -> RetryableError:
     """Return the failure of a call that AWS did not answer. `code` is one of our own codes."""
     # AWS is well, only the connection was too old.
@@ -182,7 +149,7 @@ def _find_meaning(name: str, status: int, code: str, message: str, said: str) ->
         cause = f"AWS answered with status {status}"
         return RetryableError(SecretUnavailable(name, code=code or str(status), cause=cause))
     if not code or code.isdigit():
-        cause = f"the endpoint answered with status {status}, but not as AWS does; check AWS_ENDPOINT_URL and the proxy"
+        cause = f"the endpoint answered with status {status}, but not as AWS does"
         return RetryableError(SecretUnavailable(name, code="malformed-answer", cause=cause))
     if code in WRONG_SIGNATURE:
         return SecretRefused(name, code=code, aws_message="check AWS_SECRET_ACCESS_KEY")

@@ -17,10 +17,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from typing import TYPE_CHECKING, Self
 
+from secrets_cache.aws.advice import advise, is_in_lambda
 from secrets_cache.aws.choice import Clients
-from secrets_cache.aws.client import MAX_CONNECTIONS
-from secrets_cache.aws.endpoints import read_region
-from secrets_cache.aws.errors import NO_CREDENTIALS, advise, is_in_lambda
+from secrets_cache.aws.client import MAX_CONNECTIONS, Service
+from secrets_cache.aws.endpoints import find_url_variable, read_region
+from secrets_cache.aws.errors import NO_CREDENTIALS
 from secrets_cache.aws.merge import merge
 from secrets_cache.aws.secretsmanager import BATCH_THRESHOLD, SecretsManager
 from secrets_cache.aws.store import Store
@@ -34,6 +35,9 @@ from secrets_cache.system.clock import random_fraction
 
 if TYPE_CHECKING:
     from secrets_cache.aws.sts import Role
+
+# By what an error is about: the service that was asked.
+SERVICES: Mapping[str, Service] = {"secret": "secretsmanager", "parameter": "ssm", "role": "sts"}
 
 
 def choose_batch_threshold(batch: Batch) -> int | None:
@@ -162,6 +166,8 @@ class AwsSource:
         if is_container_silent:
             timeout.code = NO_CREDENTIALS
         timeout.what = "role" if is_of_role else ref.what
+        if not is_container_silent:
+            advise(timeout, in_lambda=is_in_lambda(self._environ))
         return timeout
 
     def _add_facts(self, ref: Ref, error: SecretError) -> SecretError:
@@ -170,10 +176,13 @@ class AwsSource:
             # What is limited below knows the limit, but not where it comes from.
             setting = self._budget_setting if error.setting == FETCH_TIMEOUT else error.setting
             return self.create_timeout(ref, error.budget_seconds, setting)
+        context = self._find_key(ref).context
+        region = context.region or read_region(self._environ)
         if isinstance(error, SecretNotFound):
-            context = self._find_key(ref).context
-            error.region, error.role_arn = context.region or read_region(self._environ), context.role_arn
-        return advise(error, in_lambda=is_in_lambda(self._environ))
+            error.region, error.role_arn = region, context.role_arn
+        variable = find_url_variable(SERVICES[error.what], self._environ)
+        url = self._environ.get(variable, "")
+        return advise(error, in_lambda=is_in_lambda(self._environ), region=region, variable=variable, url=url)
 
     def _find_key(self, ref: Ref) -> Place:
         return find_place(ref, self._environ.get("AWS_REGION", ""))

@@ -13,7 +13,12 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from secrets_cache.cli import check_report
-from secrets_cache.cli.check_findings import find_nothing, find_unknown_regions, find_wrong_schemes
+from secrets_cache.cli.check_findings import (
+    find_nothing,
+    find_unknown_regions,
+    find_unknown_variables,
+    find_wrong_schemes,
+)
 from secrets_cache.cli.check_report import Row
 from secrets_cache.cli.inputs import UnusableVariables, read_configuration, read_function_variables, silence_logs
 from secrets_cache.cli.terminal import Cell, Screen, Style
@@ -23,6 +28,7 @@ from secrets_cache.errors import VariablesFailed
 from secrets_cache.variables.rules import Rule, index_names, make_rules
 
 STATES = {"fresh": Style.GOOD, "fetched": Style.GOOD, "stale": Style.BAD, "failed": Style.BAD, "pending": Style.BAD}
+FAILED = frozenset({"failed", "pending"})
 
 
 def run(given: argparse.Namespace) -> int:
@@ -35,7 +41,8 @@ def run(given: argparse.Namespace) -> int:
             variables = read_function_variables(given.environment)
         except UnusableVariables as error:
             variables = {}
-            problems.append(check_report.make_problem_row(Problem(given.environment, None, "", str(error), "")))
+            place = "standard input" if given.environment == "-" else given.environment
+            problems.append(check_report.make_problem_row(Problem(place, None, "", error.reason, "")))
     file, config = read_configuration(given, variables)
     problems += [check_report.make_problem_row(problem) for problem in config.problems]
     rules: Sequence[Rule] = []
@@ -45,13 +52,14 @@ def run(given: argparse.Namespace) -> int:
         problems.append(check_report.make_failure_row(error))
     if not problems:
         problems += map(check_report.make_problem_row, find_nothing(file, config, rules))
-    problems += map(check_report.make_problem_row, find_unknown_regions(file, config, variables))
+    problems += map(check_report.make_problem_row, find_unknown_regions(file, config, rules, variables))
+    problems += map(check_report.make_problem_row, find_unknown_variables(variables))
     problems += map(check_report.make_problem_row, find_wrong_schemes(variables))
     listed = [check_report.make_listed_row(config, item) for item in config.listed]
     wanted = [check_report.make_rule_row(rule, index_names(config.listed)) for rule in rules]
     if given.fetch:
         _fetch(config, rules, variables, listed, wanted)
-    failed = [row for row in (*listed, *wanted) if row.get("state") in {"failed", "pending"}]
+    failed = [row for row in (*listed, *wanted) if row.get("state") in FAILED]
     found: Row = {
         "ok": not problems and not failed,
         "file": file.path,
@@ -92,8 +100,11 @@ def _fetch(
 
 def _show(found: Row, screen: Screen) -> None:
     name = found["file"] if found["file_exists"] else f"{found['file']} (no such file)"
-    count = len(found["problems"])
-    screen.line(f"{name}: {count or 'no'} problem{'' if count == 1 else 's'}", Style.BAD if count else Style.GOOD)
+    count, rows = len(found["problems"]), [*found["listed"], *found["variables"]]
+    failed = sum(row.get("state") in FAILED for row in rows)
+    fetched = f"{', and' if count else ', but'} {failed} of {len(rows)} could not be fetched" if failed else ""
+    heading = f"{name}: {count or 'no'} problem{'' if count == 1 else 's'}{fetched}"
+    screen.line(heading, Style.GOOD if found["ok"] else Style.BAD)
     for problem in found["problems"]:
         screen.line(f"  {problem['text']}")
     for rows, make_cells in ((found["listed"], _make_listed_cells), (found["variables"], _make_variables_cells)):

@@ -6,17 +6,24 @@ None of it is a problem to the extension, which cannot know what is meant.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
-from secrets_cache.aws.endpoint_table import PREFIXES, REGIONS
+from secrets_cache.aws.region_names import is_likely_region, suggest_region
+from secrets_cache.cli.inputs import find_unread_file
 from secrets_cache.config import Config, Problem
+from secrets_cache.config.environment import LIST_VARIABLES, VARIABLES
 from secrets_cache.config.suggestions import ask, suggest_word
+from secrets_cache.core.arn import Arn
 from secrets_cache.core.text import shorten
 from secrets_cache.system.files import ConfigFile
 from secrets_cache.variables.rules import PARAMETER_STORE, SECRETS_MANAGER, Rule
 
-# The second part of a region's name: eu-west-1.
-DIRECTIONS = ("north", "south", "east", "west", "central", "northeast", "northwest", "southeast", "southwest")
+PREFIX = "SECRETS_CACHE_"
+# By what follows the prefix: every variable of this project.
+NAMES = {name.removeprefix(PREFIX): name for name in (*VARIABLES, *LIST_VARIABLES) if name.startswith(PREFIX)} | {
+    name: PREFIX + name for name in ("CONFIG", "CONFIG_YAML", "NEXT_WRAPPER", "LANES")
+}
+# As CACHE_TIMEOUT has another prefix.
+TIME_TO_LIVE = {"TTL": "CACHE_TIMEOUT", "TIMEOUT": "CACHE_TIMEOUT", "CACHE_TIMEOUT": "CACHE_TIMEOUT"}
 
 
 def find_nothing(file: ConfigFile, config: Config, rules: Sequence[Rule]) -> Iterator[Problem]:
@@ -27,26 +34,45 @@ def find_nothing(file: ConfigFile, config: Config, rules: Sequence[Rule]) -> Ite
         allowed = "at least one item under secrets, parameters, allow or env"
         yield Problem(file.path, None, "", "nothing that is served", allowed)
         return
-    here = Path("config.yaml")
-    hint = "; there is a config.yaml in this folder: --config config.yaml checks it" if here.is_file() else ""
+    hint = f"; {unread}" if (unread := find_unread_file()) else ""
     yield Problem(file.path, None, "", f"no such file, and no variable lists anything: nothing is served{hint}", "")
 
 
-def find_unknown_regions(file: ConfigFile, config: Config, variables: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield a problem for each region that is of no known form."""
-    regions = [(file.path, item.name, item.ref.context.region) for item in config.listed]
-    for path, key, region in [*regions, ("environment", "SECRET_REGION", variables.get("SECRET_REGION", "").strip())]:
-        prefix, _, rest = region.rpartition("-")[0].rpartition("-")
-        if region and region not in REGIONS and not (prefix in PREFIXES and rest in DIRECTIONS):
-            meant = suggest_word(prefix, PREFIXES), suggest_word(rest, DIRECTIONS)
-            suggestion = "-".join([*meant, region.rpartition("-")[2]]) if all(meant) else ""
-            yield Problem(path, None, key, f"{region!r}{ask(suggestion)}", "the name of an AWS region")
+def find_unknown_regions(
+    file: ConfigFile, config: Config, rules: Sequence[Rule], variables: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Yield a problem for each region that is of no known form: where one is given, and in ARNs."""
+    found = [(f"region of {item.name}", item.ref.context.region) for item in config.listed]
+    ids = [*(item.ref.secret_id for item in config.listed), *(rule.wanted.id for rule in rules)]
+    found += {name: arn.region for name in ids if (arn := Arn.parse(name))}.items()
+    for key, region in [*found, ("SECRET_REGION", variables.get("SECRET_REGION", "").strip())]:
+        if region and not is_likely_region(region):
+            line = _find_line(file.data or b"", region)
+            place = "environment" if line is None or key == "SECRET_REGION" else file.path
+            text = f"{region!r}{ask(suggest_region(region))}"
+            yield Problem(place, line if place == file.path else None, shorten(key), text, "the name of an AWS region")
+
+
+def _find_line(data: bytes, text: str) -> int | None:
+    """Return the number of the first line that holds a text; None if none does."""
+    lines = data.decode(errors="replace").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if text in line), None)
+
+
+def find_unknown_variables(variables: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield a problem for each variable whose name is almost that of a setting."""
+    for name in variables:
+        rest = name.removeprefix(PREFIX)
+        if rest != name and rest not in NAMES:
+            meant = TIME_TO_LIVE.get(rest) or NAMES.get(suggest_word(rest, NAMES), "")
+            if meant:
+                yield Problem("environment", None, name, f"an unknown setting{ask(meant)}", "")
 
 
 def find_wrong_schemes(variables: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a problem for each variable that is almost a reference to a secret."""
     for name, value in variables.items():
-        scheme = re.match(r"([A-Za-z-]{2,20}):/+", value)
+        scheme = re.match(r"([A-Za-z-]{2,20}):(?:/+|(?=[a-z]))", value)
         if scheme is None or value.startswith((SECRETS_MANAGER, PARAMETER_STORE)):
             continue
         known = {SECRETS_MANAGER.partition(":")[0]: SECRETS_MANAGER, PARAMETER_STORE.partition(":")[0]: PARAMETER_STORE}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from secrets_cache.app import build_cache, build_source
-from secrets_cache.aws.errors import is_in_lambda
+from secrets_cache.aws.advice import is_in_lambda
 from secrets_cache.cli.check_report import Row
 from secrets_cache.config import Config
 from secrets_cache.core.clock import Clock, Instant, elapsed

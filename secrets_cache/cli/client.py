@@ -98,6 +98,8 @@ def _exchange(host: str, port: int, target: str, headers: dict[str, str]) -> Ans
         return NoServer(f"no server at {host}:{port}: {error}")
     except OSError as error:
         return NoServer(f"no server at {host}:{port}: {error.strerror or error}")
+    except http.client.BadStatusLine:
+        return NoServer(f"another program answers at {host}:{port}, and not over HTTP")
     except Exception as error:  # noqa: BLE001 - what the library raises for the bytes of another program, or a wrong name
         return NoServer(f"no server at {host}:{port}: {type(error).__name__}")
     finally:

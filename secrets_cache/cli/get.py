@@ -7,12 +7,14 @@ Rules
 -----
 1. Standard output gets the value, byte for byte, and nothing else; only on a terminal a newline follows. In the other
    formats, all values or none.
-2. The result is the same with and without a running server: the same code makes the response.
+2. The result is the same with and without a running server: the same code makes the response. A failure names the
+   server.
 """
 
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Collection, Mapping
 from contextlib import aclosing
@@ -26,6 +28,7 @@ from secrets_cache.cli.terminal import print_error
 from secrets_cache.config import Config, ListedSecret
 from secrets_cache.core.arn import split_selector
 from secrets_cache.core.secret import Ref
+from secrets_cache.errors import add_advice
 from secrets_cache.system.files import ConfigFile
 
 TEXT = FORMATS[0]
@@ -40,17 +43,30 @@ def run(given: argparse.Namespace) -> int:
         other = "--from-file" if given.from_file else "--parameter"
         raise Usage(f"{other} and --url name two places; allowed: one of them")
     file, config = read_existing_configuration(given, os.environ)
-    answers = _ask_for_all(given, file, config)
+    answers, server = _ask_for_all(given, file, config)
     failed = {name: answer for name, answer in answers.items() if answer.status != OK}
     for name, answer in failed.items():
-        detail = _read_detail(answer).replace("not listed in config.yaml", f"not listed in {file.path}")
+        detail = _read_detail(answer)
+        if server:
+            # It may have another configuration, region and account than this command.
+            detail = add_advice(detail, f"this is the answer of the server at {server}")
+        else:
+            detail = detail.replace("not listed in config.yaml", f"not listed in {file.path}")
+        # The server speaks of parameters of a query, which are options here.
+        detail = re.sub("parameter '(key|version_stage|version_id)'", lambda found: _name_option(found[1]), detail)
+        if given.parameter and "/" in name.lstrip("/") and not name.startswith("/"):
+            detail = add_advice(detail, f"did you mean /{name}? A name with slashes begins with one")
         if name.startswith("/") and f"secret {name!r} was not found" in detail:
-            detail += "; if it is a parameter, use --parameter"
+            detail = add_advice(detail, "if it is a parameter, use --parameter")
         print_error(detail if len(answers) == 1 or repr(name) in detail else f"{name!r}: {detail}")
     if failed:
         return 1
     _write({name: answer.body for name, answer in answers.items()}, given.format)
     return 0
+
+
+def _name_option(parameter: str) -> str:
+    return f"--{parameter.replace('_', '-')}"
 
 
 def _write(values: Mapping[str, bytes], form: str) -> None:
@@ -61,13 +77,14 @@ def _write(values: Mapping[str, bytes], form: str) -> None:
         sys.stdout.write("\n")
 
 
-def _ask_for_all(given: argparse.Namespace, file: ConfigFile, config: Config) -> dict[str, Answer]:
-    """Return the answer for each name: from the server that runs, else as it would answer."""
+def _ask_for_all(given: argparse.Namespace, file: ConfigFile, config: Config) -> tuple[dict[str, Answer], str]:
+    """Return the answer for each name, and the server that gave them; it is empty if none runs: then as it would."""
     targets = {name: _make_target(given, name) for name in given.names}
     try:
         # A running server has the values of AWS, and knows what it lists.
         if not (given.from_file or given.parameter):
-            return {name: ask(given.url, target, config) for name, target in targets.items()}
+            answers = {name: ask(given.url, target, config) for name, target in targets.items()}
+            return answers, given.url or f"127.0.0.1:{config.port}"
     except NoServer as reason:
         if given.url:
             raise CannotRun(str(reason)) from None
@@ -75,7 +92,7 @@ def _ask_for_all(given: argparse.Namespace, file: ConfigFile, config: Config) ->
         print_error(str(problem))
     from secrets_cache.cli.event_loop import run_to_end  # noqa: PLC0415 - slow to import, as `_fetch_all`
 
-    return run_to_end(_fetch_all(_narrow(config, file, given), targets, given.from_file))
+    return run_to_end(_fetch_all(_narrow(config, file, given), targets, given.from_file)), ""
 
 
 def _make_target(given: argparse.Namespace, name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from secrets_cache.cli.client import OK, NoServer, ask
 from secrets_cache.cli.inputs import read_existing_configuration
 from secrets_cache.cli.terminal import Cell, Screen, Style, print_error
+from secrets_cache.errors import add_advice
 
 
 def run(given: argparse.Namespace) -> int:
@@ -18,7 +19,12 @@ def run(given: argparse.Namespace) -> int:
     try:
         answer = ask(given.url, "/health", config)
     except NoServer as reason:
-        print_error(str(reason))
+        where = (
+            "check --url"
+            if given.url
+            else "start `secrets-cache serve`, or name its port with SECRETS_CACHE_PORT or --url"
+        )
+        print_error(add_advice(str(reason), where))
         return 1
     if not (sys.stdout.isatty() and _show(answer.body)):
         sys.stdout.buffer.write(answer.body + b"\n")
@@ -41,6 +47,8 @@ def _show(body: bytes) -> bool:
     if rows:
         screen.line()
         screen.table(rows)
+    elif not problems:
+        screen.line("  No secret and no parameter is listed")
     return True
 
 

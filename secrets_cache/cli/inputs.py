@@ -15,7 +15,16 @@ from secrets_cache.system.files import ConfigFile, read_config_file, read_config
 
 
 class UnusableVariables(Usage):
-    """What should hold a function's variables was read, and holds none."""
+    """
+    What should hold a function's variables was read, and holds none.
+
+    Attributes:
+        reason: What it holds, in words.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"--environment {name}: {reason}")
+        self.reason = reason
 
 
 def read_configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:
@@ -37,6 +46,12 @@ def read_existing_configuration(given: argparse.Namespace, environ: Mapping[str,
     return file, config
 
 
+def find_unread_file() -> str:
+    """Return a sentence about a configuration in the current folder, which no command looks for; empty for none."""
+    name = "config.yaml"
+    return f"{name} in this folder is not read without --config {name}" if Path(name).is_file() else ""
+
+
 def read_function_variables(name: str) -> dict[str, str]:
     """
     Return the variables in a file: JSON as `aws lambda` prints it, or NAME=value entries that end in a newline or NUL.
@@ -53,18 +68,18 @@ def read_function_variables(name: str) -> dict[str, str]:
     except OSError as error:
         raise Usage(f"--environment {name}: {error.strerror}") from None
     text = os.fsdecode(data)
-    if text.lstrip()[:1] in {"{", "n"} and (found := _parse_json(text)) is not None:
+    if text.lstrip()[:1] in {"{", "n"} and (found := _parse_json(name, text)) is not None:
         return found
     if not text.strip():
-        raise UnusableVariables(f"--environment {name}: the input is empty: no variables were checked")
+        raise UnusableVariables(name, "the input is empty: no variables were checked")
     entries = (entry.partition("=") for entry in text.split("\0" if "\0" in text else "\n"))
     parts = [entry for entry in entries if entry[0].strip() and not entry[0].lstrip().startswith("#")]
     if parts and not any(equals for _, equals, _ in parts):
-        raise UnusableVariables(f"--environment {name}: the input is neither JSON nor NAME=value entries")
+        raise UnusableVariables(name, "the input is neither JSON nor NAME=value entries: no variables were checked")
     return {name.strip(): value for name, equals, value in parts if equals}
 
 
-def _parse_json(text: str) -> dict[str, str] | None:
+def _parse_json(name: str, text: str) -> dict[str, str] | None:
     try:
         parsed = json.loads(text)
     except ValueError:
@@ -72,9 +87,8 @@ def _parse_json(text: str) -> dict[str, str] | None:
     environment = parsed.get("Environment", parsed) if isinstance(parsed, dict) else None
     error = environment.get("Error") if isinstance(environment, dict) else None
     if isinstance(error, dict):
-        raise UnusableVariables(
-            f"--environment: AWS could not read the variables: {error.get('ErrorCode')}: {error.get('Message')}"
-        )
+        reason = f"AWS could not read the variables: {error.get('ErrorCode')}: {error.get('Message')}"
+        raise UnusableVariables(name, reason)
     # The whole of `get-function-configuration`, its Environment, or its Variables; null means none.
     for key in ("Environment", "Variables"):
         if isinstance(parsed, dict) and isinstance(parsed.get(key), dict):
@@ -83,7 +97,7 @@ def _parse_json(text: str) -> dict[str, str] | None:
         return {}
     if not isinstance(parsed, dict):
         return None
-    return {name: value for name, value in parsed.items() if isinstance(value, str)}
+    return {key: value for key, value in parsed.items() if isinstance(value, str)}
 
 
 def silence_logs() -> None:

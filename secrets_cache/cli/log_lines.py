@@ -37,10 +37,12 @@ def log_in_words(level: str, write: Callable[[str], None], *, without: Collectio
 
 
 def describe(line: dict[str, object]) -> str:
-    """Return a line of the log in words: a sentence if it has one, what to do, and the other fields."""
+    """Return a line of the log in words: a sentence if it has one, the fields that it does not hold, and what to do."""
     fields = {name: value for name, value in line.items() if value not in (None, "") and name != "time"}
     level, event, advice = str(fields.pop("level")).lower(), fields.pop("event"), fields.pop(ADVICE, "")
     sentence = next((f": {fields[name]}" for name in SENTENCES if name in fields), "")
-    others = [f"{name}: {value}" for name, value in fields.items() if name not in SENTENCES]
+    others = [
+        f"{name}: {value}" for name, value in fields.items() if name not in SENTENCES and f"{value}" not in sentence
+    ]
     facts = f" ({', '.join(others)})" if others else ""
     return f"{level}: {event}{sentence}{facts}{'; ' if advice else ''}{advice}"

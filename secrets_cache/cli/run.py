@@ -9,7 +9,8 @@ Values go from AWS to `execve`: through no shell, no file, no argument and no lo
 import argparse
 import os
 
-from secrets_cache.cli.inputs import read_existing_configuration
+from secrets_cache.cli.check_findings import find_wrong_schemes
+from secrets_cache.cli.inputs import find_unread_file, read_existing_configuration
 from secrets_cache.cli.log_lines import log_in_words
 from secrets_cache.cli.terminal import print_error
 from secrets_cache.errors import VariablesFailed
@@ -20,9 +21,9 @@ def run(given: argparse.Namespace) -> int:
     """Become the command; return 1 if that fails."""
     environ = read_original_environ()
     decoded = {os.fsdecode(name): os.fsdecode(value) for name, value in environ.items()}
-    _, config = read_existing_configuration(given, decoded)
+    file, config = read_existing_configuration(given, decoded)
     log_in_words("WARNING", print_error)
-    for problem in config.problems:
+    for problem in (*config.problems, *find_wrong_schemes(decoded)):
         print_error(str(problem))
     # Slow to import.
     from secrets_cache.cli.file_source import open_file_source  # noqa: PLC0415
@@ -30,6 +31,8 @@ def run(given: argparse.Namespace) -> int:
 
     try:
         values = resolve_configured(config, decoded, open_file_source(given.from_file))
+        if not (values or file.exists) and (unread := find_unread_file()):
+            print_error(f"no variable is set from a secret: {unread}")
         merged = {name: value for name, value in {**environ, **values}.items() if value is not None}
         execute([os.fsencode(argument) for argument in given.arguments], merged)
     except VariablesFailed as error:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from secrets_cache.cli.inputs import find_unread_file
 from secrets_cache.cli.log_lines import log_in_words
 from secrets_cache.cli.terminal import Cell, Screen, Style
 from secrets_cache.config import Config
@@ -10,8 +11,8 @@ from secrets_cache.core.freshness import State
 from secrets_cache.core.results import EntryReport
 from secrets_cache.system.files import ConfigFile
 
-# The table says it.
-TOLD_OTHERWISE = frozenset({"serve.ready"})
+# The table says it, or the first line.
+TOLD_OTHERWISE = frozenset({"serve.ready", "config.missing"})
 STATES = {State.FRESH: Style.GOOD, State.STALE: Style.BAD, State.FAILED: Style.BAD, State.PENDING: Style.PLAIN}
 
 
@@ -27,7 +28,7 @@ class ServeScreen:
     def __init__(self, file: ConfigFile, from_file: str) -> None:
         self._from_file = from_file
         self._screen = Screen(sys.stdout)
-        self._file = file.path if file.exists else f"{file.path} (no such file)"
+        self._path, self._exists = file.path, file.exists
 
     def start_log(self, config: Config) -> None:
         """Show what is logged as lines."""
@@ -40,9 +41,15 @@ class ServeScreen:
             self._screen.line(f"Values come from {self._from_file}, not from AWS")
         if count:
             kinds = "secret or parameter" if count == 1 else "secrets and parameters"
-            self._screen.line(f"Fetching {count} {kinds} listed in {self._file}")
+            self._screen.line(f"Fetching {count} {kinds} listed in {self._path if self._exists else 'variables'}")
         elif not self._from_file:
-            self._screen.line(f"No secret and no parameter is listed in {self._file}", Style.BAD)
+            self._screen.line(self._explain_nothing(), Style.BAD)
+
+    def _explain_nothing(self) -> str:
+        if self._exists:
+            return f"No secret and no parameter is listed in {self._path}"
+        hint = find_unread_file() or "--config names one"
+        return f"No secret and no parameter is listed: there is no {self._path}; {hint}"
 
     def show_ready(self, config: Config, reports: Sequence[EntryReport]) -> None:
         """Show what is served, and where."""

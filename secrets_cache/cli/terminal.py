@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-# What a table goes without first where the terminal is too narrow; and what is never cut.
+# What a table goes without where the terminal is too narrow: at once, and before names become too short to be read.
 LEAST_USEFUL = ("VERSION", "TOOK", "TTL")
-WHOLE = frozenset({"ERROR", "STATE", "KIND"})
+LESS_USEFUL = ("REQUIRED", "ROLE", "REGION", "KIND")
+# What is never cut; and what is wrapped between its words.
+WHOLE = frozenset({"ERROR", "STATE", "KIND", "VARIABLES"})
+WRAPPED = "VARIABLES"
+READABLE_COLUMN = 20
 MIN_COLUMN = 8
 
 
@@ -60,6 +64,7 @@ class Screen:
         Write a table of cells by heading, without the columns that are empty in every row.
 
         A terminal that is too narrow loses the least useful columns first; then long texts lose their middle.
+        A list of variables is wrapped.
         """
         headings = [heading for heading in rows[0] if any(row[heading].text for row in rows)]
         texts = {name: [make_printable(row[name].text) for row in rows] for name in headings}
@@ -73,8 +78,9 @@ class Screen:
         from rich.text import Text  # noqa: PLC0415
 
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        fits = _measure(texts) <= self._console.width
         for heading in headings:
-            table.add_column(heading, overflow="fold")
+            table.add_column(heading, overflow="fold", no_wrap=fits and heading != WRAPPED)
         for line in lines:
             table.add_row(*(Text(cell.text, cell.style.value) for cell in line))
         self._console.print(table)
@@ -102,29 +108,43 @@ def fit_columns(texts: Mapping[str, Sequence[str]], width: int) -> dict[str, lis
     """
     Return the columns of a table, by heading, so that it fits a width if it can. The texts of ERROR stay whole.
 
-    First the columns that matter least are left out, then the longest texts are cut in the middle: names often differ
-    only at their ends.
+    First the columns that repeat the names or matter least are left out, then the longest texts are cut in the
+    middle: names often differ only at their ends. Where little would be left of them, further columns go first.
     """
     columns = {name: list(column) for name, column in texts.items()}
-    for name in LEAST_USEFUL:
+    repeated = ["ASKED FOR"] if columns.get("NAME") == columns.get("ASKED FOR") else []
+    for name in (*repeated, *LEAST_USEFUL):
         if _measure(columns) > width:
             columns.pop(name, None)
+    for name in LESS_USEFUL:
+        cut = _cut_longest(columns, width, READABLE_COLUMN)
+        if _measure(cut) <= width:
+            return cut
+        columns.pop(name, None)
+    return _cut_longest(columns, width, MIN_COLUMN)
+
+
+def _cut_longest(texts: Mapping[str, list[str]], width: int, least: int) -> dict[str, list[str]]:
+    """Return columns whose longest texts are cut until the table fits, or `least` is left of each."""
+    columns = dict(texts)
     limits = {name: max(map(len, column)) for name, column in columns.items() if name not in WHOLE}
-    limits = {name: limit for name, limit in limits.items() if limit > max(MIN_COLUMN, len(name))}
+    limits = {name: limit for name, limit in limits.items() if limit > max(least, len(name))}
     while (excess := _measure(columns) - width) > 0 and limits:
         longest = max(limits, key=lambda name: limits[name])
         # Down to the next longest, so that long columns share what is missing.
         others = [limit for name, limit in limits.items() if name != longest]
         step = min(excess, max(1, limits[longest] - max(others, default=0)))
-        limits[longest] = limit = max(limits[longest] - step, MIN_COLUMN, len(longest))
+        limits[longest] = limit = max(limits[longest] - step, least, len(longest))
         columns[longest] = [_cut_middle(text, limit) for text in texts[longest]]
-        if limit == max(MIN_COLUMN, len(longest)):
+        if limit == max(least, len(longest)):
             del limits[longest]
     return columns
 
 
 def _measure(columns: Mapping[str, Sequence[str]]) -> int:
-    return sum(max(len(name), *map(len, column)) for name, column in columns.items()) + 2 * (len(columns) - 1)
+    """Return the least width of a table."""
+    pieces = {name: [" ".join(column).split() if name == WRAPPED else column] for name, column in columns.items()}
+    return sum(max(len(name), *map(len, *pieces[name])) for name in columns) + 2 * (len(columns) - 1)
 
 
 def _cut_middle(text: str, length: int) -> str:

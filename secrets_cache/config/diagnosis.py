@@ -16,6 +16,8 @@ from yaml import MarkedYAMLError
 from secrets_cache.config.nodes import DocumentError
 
 _DOCUMENT = "one YAML document"
+_NO_KEY = "text without a colon and a space, where a key is expected"
+_KEY = "a key, a colon, a space and a value, such as ttl: 5m"
 _QUOTES = {"'": "a single quote", '"': "a double quote"}
 # A quoted text that begins where a value or a key may begin, and ends in the same line.
 _OPENING = r"(?:^|(?<=[\s\[{,]))"
@@ -41,7 +43,7 @@ _MEANINGS = (
     ("escape", "an unknown escape with a backslash in double quotes", "single quotes, in which a backslash is itself"),
     ("flow sequence", "a list in [ ] that is not closed, or lacks a comma", "a comma between items, and ] at the end"),
     ("flow mapping", "keys in { } that are not closed, or lack a comma", "a comma between keys, and } at the end"),
-    ("could not find expected ':'", "text without a colon where a key is expected", "a key, a colon and a blank"),
+    ("could not find expected ':'", _NO_KEY, _KEY),
     ("expected a single document", "a second document after ---", _DOCUMENT),
     ("but found '-'", "a dash where a key is expected", "either keys or a list with dashes, in one indentation"),
     (
@@ -51,8 +53,8 @@ _MEANINGS = (
     ),
     (
         "<block ",
-        "another indentation than that of the lines above it",
-        "the same indentation for all that belongs together",
+        "an indentation that differs from that of the lines above",
+        "the same indentation for everything that belongs together",
     ),
     ("<document start>", "text after the end of the document", _DOCUMENT),
 )
@@ -70,8 +72,8 @@ def diagnose(text: str, error: MarkedYAMLError) -> DocumentError:
     last = min(mark.line, len(lines) - 1)
     message = f"{error.context}: {error.problem}"
     for number, line in enumerate(lines[: last + 1], 1):
-        if line.strip() and "\t" in line[: len(line) - len(line.lstrip())]:
-            return DocumentError(number, "a tab as indentation", "spaces")
+        if wrong := _find_wrong_start(line):
+            return DocumentError(number, *wrong)
     if "quoted scalar" in message and "escape" not in message:
         return _describe_quote(text[context.index], context.line + 1)
     # A block of text may hold any quotes.
@@ -86,6 +88,14 @@ def diagnose(text: str, error: MarkedYAMLError) -> DocumentError:
             where = context.line if part in _IN_CONTEXT else last
             return DocumentError(where + 1, found, allowed)
     return _describe_rest(text[mark.index : mark.index + 1], last, lines)
+
+
+def _find_wrong_start(line: str) -> tuple[str, str] | None:
+    """Return what no line may begin with, and what would be right; None if this one does not."""
+    if line.strip() and "\t" in line[: len(line) - len(line.lstrip())]:
+        return "a tab as indentation", "spaces"
+    is_of_merge = line.startswith(("<<<<<<<", "=======", ">>>>>>>"))
+    return ("a mark that a merge left", "the text of one side") if is_of_merge else None
 
 
 def _describe_quote(quote: str, number: int) -> DocumentError:
@@ -104,19 +114,21 @@ def _describe_rest(char: str, last: int, lines: list[str]) -> DocumentError:
     if not char.strip("\0"):
         opened = [number for number, line in enumerate(lines, 1) if line.rstrip().endswith(("[", "{", ","))]
         return DocumentError(opened[-1] if opened else last + 1, "a bracket that is not closed", "] or } at the end")
+    if char == "\t":
+        return DocumentError(last + 1, "a tab within a line", "spaces")
     if char in "%@`":
         return DocumentError(last + 1, f"a text that begins with {char}", "quotes around it")
     if char in ",]}":
         return DocumentError(last + 1, f"a {char} to which nothing belongs", "quotes around text that begins with it")
     if lines[last].count(": ") + lines[last].rstrip().endswith(":") > 1:
         return DocumentError(
-            last + 1, "a second colon in one line", "quotes around text that holds a colon and a blank"
+            last + 1, "a second colon in one line", "quotes around text that holds a colon and a space"
         )
     above = lines[last - 1] if last else ""
     if above.strip() and ":" not in above:
-        return DocumentError(last, "text without a colon where a key is expected", "a key, a colon and a blank")
+        return DocumentError(last, _NO_KEY, _KEY)
     return DocumentError(
         last + 1,
-        "a key that is indented more than the line above it, which has a value already",
-        "the same indentation for all that belongs together",
+        "a key that is indented more than the line above, which already has a value",
+        "the same indentation for everything that belongs together",
     )

@@ -114,6 +114,7 @@ def _read_lists(of_file: Mapping[str, Any], environ: Mapping[str, str]) -> tuple
             try:
                 ref = _make_ref(value_type.parse(text), is_parameter=name == "parameters")
             except InvalidValue as error:
+                found += ask_for(value_type, text)
                 problems.append(Problem("environment", None, variable, found, str(error) or allowed))
                 continue
             if ref in known:

@@ -82,6 +82,7 @@ class NodeReader:
             return {}
         if not isinstance(node, nodes.Mapping):
             names = "any keys with values" if known is None else f"the keys {', '.join(known)}"
+            names += ", each with a colon and a space" if isinstance(node, nodes.Scalar) else ""
             self.note_problem(node, key, names, found=HIDDEN if hidden else "")
             return {}
         parts: dict[str, Node] = {}
@@ -107,7 +108,7 @@ class NodeReader:
         if self._note_tag(node, key) or node.is_null:
             return []
         if not isinstance(node, nodes.Sequence):
-            self.note_problem(node, key, "a list, with a dash before each item")
+            self.note_problem(node, key, "a list, with a dash and a space before each item")
             return []
         return [(item, f"{key}[{number}]") for number, item in enumerate(self._take(node, key))]
 
@@ -119,7 +120,7 @@ class NodeReader:
         # What YAML reads as a tag may be a token that begins with an exclamation mark.
         shown = "a YAML tag" if hidden and not is_of_template else f"the YAML tag {show_key(node.tag)}"
         if is_of_template:
-            allowed = f"what {node.tag} would give, written out: config.yaml is no CloudFormation template"
+            allowed = f"what {node.tag} would give, written out: config.yaml is not a CloudFormation template"
         else:
             allowed = "no tag; text that begins with ! needs quotes"
         self.note_problem(node, key, allowed, found=shown)
@@ -162,9 +163,9 @@ class NodeReader:
 
 
 def _suggest_key(name: str, known: Iterable[str]) -> str:
-    from secrets_cache.config.suggestions import ask, suggest_word  # noqa: PLC0415 - for problems only
+    from secrets_cache.config.suggestions import ask, suggest_key  # noqa: PLC0415 - for problems only
 
-    return ask(suggest_word(name, known))
+    return ask(suggest_key(name, known))
 
 
 def _is_plain_key(name: str, value: Node) -> bool:

@@ -113,6 +113,10 @@ class _Schema(NodeReader):
 
     def read_groups(self, node: Node, key: str) -> None:
         """Read the older form, which published examples use: a list of groups, each with its own list of secrets."""
+        items = node.value if isinstance(node, nodes.Sequence) and not node.tag else ()
+        if items and not key and all(isinstance(item, nodes.Scalar) and not item.tag for item in items):
+            self.note_problem(node, key, "secrets: on a line of its own, and the list below it", "a list of names")
+            return
         for item, at in self.read_items(node, key):
             self.read_lists(self.read_mapping(item, at, ("secrets", "parameters")), f"{at}.")
 
@@ -240,13 +244,34 @@ class _Schema(NodeReader):
         if isinstance(node, nodes.Scalar):
             name = self.read_value(node, key, value_types["id"])
             return {"id": name} if name else None
+        if self._note_name_as_key(node, key, value_types):
+            return None
+        before = len(self.problems)
         parts = self.read_mapping(node, key, value_types)
         parsed = self.read_values(parts, f"{key}.", value_types)
-        if "id" not in parts and isinstance(node, nodes.Mapping) and not node.tag:
+        # A key that was taken for a mistyped id is a problem already.
+        is_mistyped = any("did you mean id?" in problem.found for problem in self.problems[before:])
+        if "id" not in parts and isinstance(node, nodes.Mapping) and not node.tag and not is_mistyped:
             self.note_problem(node, f"{key}.id", value_types["id"].allowed, found="nothing")
         # Without an invalid selector, another value would be read.
         is_known = "id" in parsed and not any(name in parts and name not in parsed for name in SELECTORS)
         return parsed if is_known else None
+
+    def _note_name_as_key(self, node: Node, key: str, value_types: Mapping[str, ValueType[Any]]) -> bool:
+        """Note the problem that an item is `NAME:` with keys below it, or with one value; return whether it is."""
+        if not isinstance(node, nodes.Mapping) or node.tag or len(node.value) != 1:
+            return False
+        name, value = node.value[0]
+        if not isinstance(name, nodes.Scalar) or name.value in value_types or name.tag:
+            return False
+        if isinstance(value, nodes.Scalar) and not value.is_null and "/" not in name.value:
+            return False
+        shown = show_key(name.value)
+        allowed = f"{shown} alone, or id: {shown} and further keys"
+        if name.value.startswith("arn:"):
+            allowed = "the ARN alone, in quotes if it ends with a colon; or id: with the ARN, and further keys"
+        self.note_problem(name, key, allowed, f"{shown!r} as a key")
+        return True
 
 
 def _is_empty(node: Node) -> bool:

@@ -39,18 +39,31 @@ class ValueType(Protocol[V_co]):
 
 
 def ask_for(value_type: ValueType[object], text: str) -> str:
-    """Return the question whether a value was meant that is like an invalid `text`; empty if none is."""
+    """Return what an invalid `text` probably means, as it follows the text; empty if that is unknown."""
     from secrets_cache.config import suggestions  # noqa: PLC0415 - for problems only
 
-    meant = ""
     if isinstance(value_type, Choice):
-        meant = suggestions.suggest_word(text, value_type.words)
+        return suggestions.ask(suggestions.suggest_word(text, value_type.words))
+    suggest = None
+    if value_type in (SECRET_ID, SECRET_REFERENCE, PARAMETER_ID):
+        is_parameter = value_type is PARAMETER_ID
+        other = "secretsmanager" if is_parameter else "ssm"
+        if re.match(f"{other}://|arn:[^:]*:{other}:", text):
+            return " (a secret, not a parameter)" if is_parameter else " (a parameter, not a secret)"
+        if "*" in text and not is_parameter:
+            return " (a pattern, which belongs under allow)"
+        suggest = suggestions.suggest_path if "*" in text else suggestions.suggest_id
+    elif value_type is REGION:
+        suggest = suggestions.suggest_region
     elif isinstance(value_type, Duration):
-        meant = suggestions.suggest_duration(text)
-        try:
-            value_type.parse(meant)
-        except InvalidValue:
-            meant = ""
+        suggest = suggestions.suggest_duration
+    elif isinstance(value_type, Share):
+        suggest = suggestions.suggest_share
+    meant = suggest(text) if suggest else ""
+    try:
+        value_type.parse(meant)
+    except InvalidValue:
+        return ""
     return suggestions.ask(meant)
 
 

@@ -42,6 +42,7 @@ class NativeHandler(Handler):
         tokens: The tokens that callers may send; None if no token is needed.
         list_problems: Returns what `/health` lists: problems of the configuration, required secrets that are missing.
         missing_file: Returns the path where no config.yaml was; empty if there was one.
+        list_warnings: Returns what `/health` lists though it is no failure: that there is no configuration.
         metrics: The page at `/metrics`; None for no page, where the path is unknown like any other.
     """
 
@@ -53,12 +54,14 @@ class NativeHandler(Handler):
         list_problems: Callable[[], Sequence[str]],
         clock: Clock,
         missing_file: Callable[[], str] = str,
+        list_warnings: Callable[[], Sequence[str]] = tuple,
         metrics: "MetricsPage | None" = None,
     ) -> None:
         super().__init__(cache, clock)
         self._tokens = tokens
         self._list_problems = list_problems
         self._missing_file = missing_file
+        self._list_warnings = list_warnings
         self._metrics = metrics
         self._unlisted_names: set[str] = set()
 
@@ -114,15 +117,16 @@ class NativeHandler(Handler):
         return Response(200, headers, represented.body, result)
 
     def _report_health(self) -> Response:
-        reports, found = self.cache.report(), self._list_problems()
+        reports, found, warnings = self.cache.report(), self._list_problems(), self._list_warnings()
         is_servable = all(report.is_servable for report in reports)
         if not is_servable:
             status = "failing"
-        elif found or any(report.state is State.STALE for report in reports):
+        elif found or warnings or any(report.state is State.STALE for report in reports):
             status = "degraded"
         else:
             status = "ok"
-        body = {"status": status, "problems": found, "secrets": [_describe_entry(report) for report in reports]}
+        secrets = [_describe_entry(report) for report in reports]
+        body = {"status": status, "problems": [*found, *warnings], "secrets": secrets}
         return Response(
             200 if is_servable and not found else 503,
             {"Content-Type": representation.JSON, "Cache-Control": "no-store"},

@@ -4,16 +4,17 @@ import logging
 import os
 from collections.abc import Collection, Iterable, Mapping
 
-from secrets_cache.aws.errors import is_about_key, is_about_permission, is_in_lambda
+from secrets_cache.aws.advice import is_in_lambda
+from secrets_cache.aws.errors import is_about_key, is_about_permission
 from secrets_cache.config import VariablesFrom
 from secrets_cache.errors import (
     KeyNotFound,
     SecretError,
     SecretNotFound,
     SecretRefused,
-    SecretUnavailable,
     VariablesFailed,
     VersionNotFound,
+    add_advice,
 )
 from secrets_cache.variables.assignments import assign
 from secrets_cache.variables.reader import SecretReader
@@ -22,7 +23,6 @@ from secrets_cache.variables.rules import Rule, make_rules
 logger = logging.getLogger(__name__)
 
 READ_ACTIONS = {"secret": "secretsmanager:GetSecretValue", "parameter": "ssm:GetParameter"}
-SERVICES = {"secret": "Secrets Manager", "parameter": "Systems Manager", "role": "STS"}
 
 
 async def resolve(
@@ -67,7 +67,7 @@ def explain(rule: Rule, error: SecretError, *, in_lambda: bool) -> str:
         what = "parameter" if rule.wanted.is_parameter else "secret"
         return f"{rule.origin}: {what} {rule.wanted.id!r} has no key {error.key!r}"
     advice = _advise(rule, error, in_lambda=in_lambda)
-    return f"{rule.origin}: {error}{'; ' if advice else ''}{advice}"
+    return f"{rule.origin}: {add_advice(str(error), advice)}"
 
 
 def _advise(rule: Rule, error: SecretError, *, in_lambda: bool) -> str:
@@ -87,8 +87,4 @@ def _advise(rule: Rule, error: SecretError, *, in_lambda: bool) -> str:
         if is_about_permission(error):
             return f"allow the {caller} {READ_ACTIONS[kind]} on this {kind}"
         return ""
-    if isinstance(error, SecretUnavailable) and error.code == "timeout":
-        service = SERVICES[error.what]
-        in_vpc = f"in a VPC, add a NAT gateway or an endpoint for {service}"
-        return in_vpc if in_lambda else "check the network, the proxy and AWS_ENDPOINT_URL"
     return ""

@@ -14,7 +14,7 @@ from tests.process.test_check import read_all
 from tests.support import upstream as stub
 from tests.support.command_line import BINARY, FAILURES, GOT, VALUE, command, fill, run
 from tests.support.fakes import CANARY
-from tests.support.processes import serve
+from tests.support.processes import Process, serve
 from tests.support.terminals import AtTerminal
 from tools.emulator import ROOT, free_port
 
@@ -43,11 +43,12 @@ def test_a_server_gives_the_same_value(server, config_file, arguments, value):
 
 @pytest.mark.parametrize(("arguments", "said"), FAILURES)
 def test_a_server_gives_the_same_failure(server, config_file, arguments, said):
-    """The message is the one that `get` prints without a server."""
+    """The message is the one that `get` prints without a server, and names the server, whose file it does not know."""
     code, out, err = run("get", "--config", str(config_file), *arguments, **server)
 
     assert (1, b"", 1) == (code, out, len(err.splitlines()))
-    assert said in err
+    assert said.removeprefix("/") in err
+    assert err.endswith(f"; this is the answer of the server at 127.0.0.1:{server['SECRETS_CACHE_PORT']}\n")
 
 
 def test_a_process_writes_any_bytes(server, config_file):
@@ -132,3 +133,23 @@ def test_health_is_in_words_on_a_terminal(filled, config_file):
     assert re.search(r"^db +secret +fresh +\d+ s ", terminal.shown, re.MULTILINE)
     assert re.search(r"^denied +secret +failed .*AccessDeniedException", terminal.shown, re.MULTILINE)
     assert "failing" == json.loads(out)["status"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("ttl: 5m", ["ok", "  No secret and no parameter is listed"]),
+        (None, ["degraded", "  FILE: no such file, and no variable lists anything: nothing is served"]),
+    ],
+)
+def test_health_of_a_server_that_serves_nothing_says_so(tmp_path, text, shown):
+    """Every request that it gets is 404. It can do all that it was told to, so the code is 0."""
+    file = tmp_path / "config.yaml"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    with Process(("-m", "secrets_cache", "serve"), {"LAMBDA_TASK_ROOT": str(tmp_path)}) as process:
+        process.event("serve.ready")
+        with AtTerminal("health", "--url", process.url, columns=300) as terminal:
+            code = terminal.end()
+
+    assert (0, [line.replace("FILE", str(file)) for line in shown]) == (code, terminal.shown.splitlines())

@@ -78,3 +78,21 @@ def test_what_is_left_out_is_said_on_standard_error(upstream, tmp_path):
     assert "'tll'" in problem
     assert "warning: variable.refused: the name is reserved" in refused
     assert "LD_PRELOAD" in refused
+
+
+def test_a_mistake_that_sets_nothing_is_said_on_standard_error(tmp_path):
+    """A reference that is none, and a file that is not read. The command runs."""
+    (tmp_path / "config.yaml").write_text("env: [{secret: db, as: PASSWORD}]", encoding="utf-8")
+    environ = {
+        name: value for name, value in plain(X="secretmanager://db").items() if name != b"AWS_LAMBDA_EXEC_WRAPPER"
+    }
+    command = [sys.executable, "-m", "secrets_cache", "run", "--", "/bin/echo", "out"]
+    environ[b"PYTHONPATH"] = str(ROOT).encode()
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, check=False, text=True)
+    scheme, file = done.stderr.splitlines()
+
+    assert (0, "out\n") == (done.returncode, done.stdout)
+    assert "environment: X: found 'secretmanager://' (did you mean secretsmanager://?)" in scheme
+    assert file.endswith(
+        "no variable is set from a secret: config.yaml in this folder is not read without --config config.yaml"
+    )

@@ -135,17 +135,17 @@ def test_on_a_terminal_it_says_in_words_what_it_serves_and_where(upstream, tmp_p
 
 
 def test_on_a_terminal_it_says_that_it_serves_nothing_and_why_a_port_is_not_free(tmp_path):
-    """In one line each, after the one about the file that is not there."""
-    missing = f"warning: config.missing (file: {tmp_path}/config.yaml)\n"
+    """In one line each."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = str(other.getsockname()[1])
         with AtTerminal("serve", "--port", taken, columns=200, LAMBDA_TASK_ROOT=str(tmp_path)) as terminal:
             assert 1 == terminal.end()
     reason, advice = "Address already in use", "choose another port: --port, SECRETS_CACHE_PORT or server.port"
-    assert f"{missing}error: server.not_listening: {reason} (port: {taken}); {advice}\n" == terminal.shown
+    assert f"error: server.not_listening: {reason} (port: {taken}); {advice}\n" == terminal.shown
     with AtTerminal("serve", "--port", str(free_port()), columns=200, LAMBDA_TASK_ROOT=str(tmp_path)) as terminal:
         terminal.wait_for("Press Ctrl-C")
-    assert f"No secret and no parameter is listed in {tmp_path}/config.yaml (no such file)" in terminal.shown
+    assert f"is listed: there is no {tmp_path}/config.yaml; --config names one\n" in terminal.shown
+    assert "config.missing" not in terminal.shown
 
 
 def test_serve_speaks_the_protocol_of_awss_own_layer_too(upstream, tmp_path):

@@ -41,7 +41,7 @@ FAILURES = [
     (["denied"], "AWS refused secret 'denied' with AccessDeniedException"),
     (["db", "--key", "nope"], "'db' has no key 'nope'"),
     (["pin", "--key", "nope"], "needs a secret that is a JSON object"),
-    (["db", "--key", ""], "parameter 'key' is empty"),
+    (["db", "--key", ""], "--key is empty"),
     (["\udcff"], "must be UTF-8"),
 ]
 

@@ -7,7 +7,14 @@ import time
 
 import pytest
 from aiohttp import web
-from botocore.exceptions import ProfileNotFound
+from botocore.exceptions import (
+    ConfigParseError,
+    CredentialRetrievalError,
+    InvalidRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    UnauthorizedSSOTokenError,
+)
 
 from secrets_cache.aws.aiobotocore import _read_timestamp, _Response, classify_exception, classify_opening
 from secrets_cache.aws.client import ClientSettings
@@ -89,6 +96,7 @@ async def test_a_proxy_or_a_certificate_file_that_cannot_be_used(upstream, monke
         ("AWS_PROFILE", "nobody"),
         ("AWS_ENDPOINT_URL", "not a url"),
         ("AWS_ENDPOINT_URL", "http://a..b"),
+        ("AWS_ENDPOINT_URL", "http://localhost:157799"),
         ("AWS_REGION", "eu west 1"),
     ],
 )
@@ -113,19 +121,25 @@ def test_of_an_unknown_exception_only_the_type_shows(classify):
     assert CANARY not in text
 
 
-def test_a_profile_that_is_missing_is_named():
-    """By the name that was looked for."""
+def test_a_profile_that_is_missing_is_named(monkeypatch):
+    """By the name that was looked for, and the files where it was looked for."""
+    monkeypatch.delenv("AWS_CONFIG_FILE", raising=False)
+    monkeypatch.delenv("AWS_SHARED_CREDENTIALS_FILE", raising=False)
     text = str(classify_opening("db", ProfileNotFound(profile="dev")).error)
-
     assert "the AWS profile 'dev' is in neither ~/.aws/config nor ~/.aws/credentials; check AWS_PROFILE" in text
+
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/etc/aws")
+    text = str(classify_opening("db", ProfileNotFound(profile="dev")).error)
+    assert "is in neither /etc/aws nor ~/.aws/credentials" in text
 
 
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("localhost:15777", "'localhost:15777' is no URL of an endpoint; set AWS_ENDPOINT_URL to one, with a scheme"),
+        ("localhost:15777", "'localhost:15777' is not the URL of an endpoint; set AWS_ENDPOINT_URL to one, with"),
         ("localhost:15777", "such as http://localhost:15777"),
-        ("http://", "'http://' is no URL of an endpoint; set AWS_ENDPOINT_URL to one"),
+        ("http//localhost", "'http//localhost' is not the URL of an endpoint; set AWS_ENDPOINT_URL to one"),
+        ("http://", "'http://' is not the URL of an endpoint; set AWS_ENDPOINT_URL to one"),
         (f"user:{CANARY}@host", "the AWS client could not be created (ValueError)"),
     ],
 )  # fmt: skip
@@ -134,7 +148,41 @@ async def test_a_url_that_is_none_is_shown_with_what_it_lacks(monkeypatch, url, 
     text = str(classify_opening("db", ValueError(f"Invalid endpoint: {url}")).error)
 
     assert said in text
+    assert "http://http" not in text
     assert CANARY not in text
+
+
+def test_the_variable_that_holds_an_invalid_url_is_named(monkeypatch):
+    """There are several."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "localhost:9")
+    text = str(classify_opening("db", ValueError("Invalid endpoint: localhost:9")).error)
+
+    assert "set AWS_ENDPOINT_URL_SECRETS_MANAGER to one, with a scheme, such as http://localhost:9" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ValueError("Port out of range 0-65535"),
+            "the port of an endpoint or a proxy is not a port; check AWS_ENDPOINT",
+        ),
+        (InvalidRegionError(region_name="eu west 1"), "'eu west 1' is not the name of a region; check AWS_REGION"),
+        (ConfigParseError(path="~/.aws/config"), "~/.aws/config cannot be parsed as an AWS configuration file"),
+        (
+            PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
+            "the AWS credentials are incomplete: AWS_SECRET_ACCESS_KEY is missing",
+        ),
+        (
+            CredentialRetrievalError(provider="custom-process", error_msg=CANARY),
+            "the AWS credentials could not be retrieved (custom-process)",
+        ),
+        (UnauthorizedSSOTokenError(), "the AWS credentials have expired, and there are no newer ones"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named(error, said):
+    """Where botocore's exception tells it."""
+    assert str(classify_exception("db", error).error).endswith(said) or said in str(classify_opening("db", error).error)
 
 
 # Credentials that change.

@@ -1,17 +1,12 @@
 """What AWS's errors mean."""
 
-import re
-
 import pytest
 
 from secrets_cache.aws.errors import (
-    _CAUSES,
     MAX_MESSAGE,
-    advise,
     classify,
     is_about_key,
     is_about_permission,
-    is_in_lambda,
     make_malformed,
     make_unanswered,
 )
@@ -171,44 +166,3 @@ def test_a_long_message_keeps_its_beginning_and_its_end():
     assert said.startswith("User: xxx")
     assert said.endswith("because no identity-based policy allows it")
     assert "…" in said
-
-
-OF_LAMBDA = re.compile("NAT gateway|VPC|execution role|the function")
-
-
-@pytest.mark.parametrize("code", sorted(_CAUSES))
-def test_what_to_do_is_about_where_this_runs(code):
-    """Neither the cause nor, elsewhere than in Lambda, the advice speaks of Lambda."""
-    error = make_unanswered("db", code).error
-    assert not OF_LAMBDA.search(str(error))
-    assert not OF_LAMBDA.search(str(advise(error, in_lambda=False)))
-
-
-@pytest.mark.parametrize(
-    ("code", "in_lambda", "said"),
-    [
-        ("no-credentials", True, "no AWS credentials were found; give the function an execution role"),
-        ("no-credentials", False, "no AWS credentials were found; run `aws configure`, or set AWS_PROFILE, or"),
-        ("connection-failed", True, "could not connect to AWS; in a VPC, add a NAT gateway or an endpoint"),
-        ("connection-failed", False, "could not connect to AWS; check the network, the proxy and AWS_ENDPOINT_URL"),
-        ("expired-credentials", False, "there are no newer ones; log in again"),
-        ("no-region", False, "AWS_REGION is not set; set it, or give the profile a region"),
-    ],
-)
-def test_advice_for_each_place(code, in_lambda, said):
-    """In Lambda, and everywhere else."""
-    assert said in str(advise(make_unanswered("db", code).error, in_lambda=in_lambda))
-
-
-@pytest.mark.parametrize(
-    ("environ", "expected"),
-    [
-        ({}, False),
-        ({"AWS_REGION": "eu-west-1"}, False),
-        ({"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}, True),
-        ({"AWS_LAMBDA_EXEC_WRAPPER": "/opt/get-secrets-layer"}, True),
-    ],
-)
-def test_lambda_sets_variables_that_nothing_else_sets(environ, expected):
-    """For an extension, a runtime and a wrapper."""
-    assert expected == is_in_lambda(environ)

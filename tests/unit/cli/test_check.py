@@ -123,7 +123,7 @@ def test_no_configuration_is_a_problem_that_names_where_it_was_looked_for(capfd,
     (tmp_path / "here" / "config.yaml").write_text("secrets: [a]")
     monkeypatch.chdir(tmp_path / "here")
     assert 1 == main(["check"])
-    assert "there is a config.yaml in this folder: --config config.yaml checks it" in capfd.readouterr().out
+    assert "config.yaml in this folder is not read without --config config.yaml" in capfd.readouterr().out
     assert 1 == main(["check", "--config", str(tmp_path / "nope")])
     assert "nope: cannot be read: no such file" in capfd.readouterr().out
     monkeypatch.setenv("SECRETS_CACHE_SECRETS", "a")
@@ -152,7 +152,7 @@ def test_a_region_of_no_known_form_is_a_problem_of_check_alone(capfd, file, regi
     code, out = check(capfd, file, f"secrets: [{{id: a, region: {region}}}, {{id: b, region: eu-west-9}}]")
 
     assert 1 == code
-    assert f"{file}: a: found {region!r}" in out
+    assert f"{file}:1: region of a: found {region!r}" in out
     assert suggestion is None or suggestion in out
     assert "eu-west-9'" not in out
 
@@ -164,6 +164,8 @@ def test_a_region_of_no_known_form_is_a_problem_of_check_alone(capfd, file, regi
         ("SSM:/prod/db", "found 'SSM:/' (did you mean ssm://?)"),
         ("https://example.com", None),
         ("ssh://host", None),
+        ("secretsmanager:prod/db", "found 'secretsmanager:' (did you mean secretsmanager://?)"),
+        ("secretsmanager:GetSecretValue", None),
     ],
 )
 def test_a_mistyped_scheme_is_a_problem(capfd, file, monkeypatch, value, expected):
@@ -181,7 +183,42 @@ def test_an_input_without_variables_is_a_problem(capfd, file, tmp_path):
     code, out = check(capfd, file, "secrets: [a]", "--environment", str(tmp_path / "empty"))
 
     assert 1 == code
-    assert "the input is empty: no variables were checked" in out
+    assert f"  {tmp_path}/empty: the input is empty: no variables were checked\n" in out
+
+
+@pytest.mark.parametrize("place", ["file", "variable", "reference"])
+def test_a_region_in_an_arn_counts_too(capfd, file, monkeypatch, place):
+    """Wherever the ARN is; a line is named if the file has it."""
+    arn = "arn:aws:secretsmanager:eu-wst-1:123456789012:secret:db-AbCdEf"
+    if place != "file":
+        monkeypatch.setenv("SECRETS_CACHE_SECRETS" if place == "variable" else "KEY", arn)
+    if place == "reference":
+        monkeypatch.setenv("KEY", f"secretsmanager://{arn}")
+    code, out = check(capfd, file, f"ttl: 5m\nsecrets: [{arn if place == 'file' else 'a'}]")
+
+    start = f"{file}:2" if place == "file" else "environment"
+    assert 1 == code
+    assert f"  {start}: arn:aws:secretsmanager:eu-wst" in out
+    assert "found 'eu-wst-1' (did you mean eu-west-1?)" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SECRETS_CACHE_SECRET", "SECRETS_CACHE_SECRETS"),
+        ("SECRETS_CACHE_LOGLEVEL", "SECRETS_CACHE_LOG_LEVEL"),
+        ("SECRETS_CACHE_TTL", "CACHE_TIMEOUT"),
+        ("SECRETS_CACHE_URL", None),
+        ("SECRETS_CACHE_LANES", None),
+    ],
+)
+def test_a_variable_that_is_almost_a_setting_is_a_problem(capfd, file, monkeypatch, name, meant):
+    """It would be ignored. A variable of the function's own may have any other name."""
+    monkeypatch.setenv(name, "1")
+    code, out = check(capfd, file, "secrets: [a]")
+
+    assert (0 if meant is None else 1) == code
+    assert meant is None or f"environment: {name}: an unknown setting (did you mean {meant}?)" in out
 
 
 def test_a_tag_of_a_template_is_said_in_plain_words(capfd, file):
@@ -189,7 +226,7 @@ def test_a_tag_of_a_template_is_said_in_plain_words(capfd, file):
     code, out = check(capfd, file, "- !Ref Foo")
 
     assert 1 == code
-    assert "config.yaml is no CloudFormation template" in out
+    assert "config.yaml is not a CloudFormation template" in out
 
 
 def test_a_file_that_cannot_be_read_is_not_a_missing_one(capfd, tmp_path):

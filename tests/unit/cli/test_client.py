@@ -50,7 +50,8 @@ def test_the_token_is_sent_only_to_secrets_cache(filled, config_file):
         _, out, _ = command("get", "--config", str(config_file), "db", port=port, SECRETS_CACHE_TOKEN="t")
         code, _, err = command("health", "--config", str(config_file), port=port)
 
-    assert (1, f"secrets-cache: another program answers at 127.0.0.1:{port}, not secrets-cache\n") == (code, err)
+    said = f"secrets-cache: another program answers at 127.0.0.1:{port}, not secrets-cache; start `secrets-cache"
+    assert (1, True) == (code, err.startswith(said))
     assert VALUE.encode() == out
     assert [("/ping", None)] * 2 == seen
 
@@ -123,6 +124,15 @@ def test_an_answer_that_cannot_be_is_a_sentence(head, said, at):
     answer = HEAD + head + b"\r\n\r\n"
     with Bytes(*([answer] if at == "greeting" else [PING, answer])) as server, pytest.raises(NoServer, match=said):
         ask(server.url, "/health", Config(), seconds=PATIENCE_SECONDS)
+
+
+def test_a_program_that_speaks_no_http_is_another_one():
+    """Its first line is not shown: it may be anything."""
+    with Bytes(b"SSH-2.0-OpenSSH\r\n") as server:
+        code, _, err = command("health", "--url", server.url, port=1)
+
+    assert 1 == code
+    assert err.endswith(f"another program answers at {server.url[7:]}, and not over HTTP; check --url\n")
 
 
 def test_an_answer_that_is_cut_is_no_answer():

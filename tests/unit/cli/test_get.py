@@ -90,7 +90,17 @@ def test_a_parameter_needs_no_configuration(filled, tmp_path):
     assert hint in command("get", "/prod/app/flag", port=free_port(), **environ)[2]
     assert hint not in command("get", "missing", port=free_port(), **environ)[2]
     assert (0, CANARY.encode(), "") == command("get", "--parameter", "/prod/app/flag", port=free_port(), **environ)
+    slash = "did you mean /prod/app/flag? A name with slashes begins with one"
+    assert slash in command("get", "--parameter", "prod/app/flag", port=free_port(), **environ)[2]
     assert 2 == command("get", "--parameter", "--url", "http://localhost:1", "/x", port=free_port(), **environ)[0]
+
+
+def test_a_failure_speaks_of_options(filled, config_file):
+    """Not of parameters of a query, which look like those of Parameter Store."""
+    err = command("get", "--config", str(config_file), "pin", "--key", "nope", port=free_port())[2]
+    assert "secrets-cache: --key needs a secret that is a JSON object; this one is not\n" == err
+    err = command("get", "--config", str(config_file), "db", "--version-id", "a b", port=free_port())[2]
+    assert err.startswith("secrets-cache: --version-id must be 1 to 256")
 
 
 def test_what_is_not_listed_is_said_of_the_file_that_was_read(filled, tmp_path):

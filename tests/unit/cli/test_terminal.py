@@ -131,6 +131,52 @@ def test_then_names_lose_their_middle_and_errors_nothing():
     assert COLUMNS["ERROR"] == found["ERROR"]
 
 
+WIDE = {
+    "NAME": ["prod/orders/database/primary", "prod/orders/database/replica"],
+    "KIND": ["secret", "secret"],
+    "ASKED FOR": ["prod/orders/database/primary", "prod/orders/database/replica"],
+    "ROLE": ["arn:aws:iam::123456789012:role/reader", ""],
+    "REQUIRED": ["yes", ""],
+    "STATE": ["failed", "fresh"],
+    "ERROR": ["ResourceNotFoundException", ""],
+}
+
+
+@pytest.mark.parametrize(
+    ("width", "headings"),
+    [
+        (160, ["NAME", "KIND", "ASKED FOR", "ROLE", "REQUIRED", "STATE", "ERROR"]),
+        (120, ["NAME", "KIND", "ROLE", "REQUIRED", "STATE", "ERROR"]),
+        (80, ["NAME", "KIND", "STATE", "ERROR"]),
+        (60, ["NAME", "STATE", "ERROR"]),
+    ],
+)
+def test_names_stay_long_enough_to_be_told_apart(width, headings):
+    """A column that repeats them goes first; others go before the names are cut to a few letters."""
+    found = fit_columns(WIDE, width)
+
+    assert headings == list(found)
+    assert WIDE["ERROR"] == found["ERROR"]
+    assert all(len(name) >= 20 for name in found["NAME"])
+
+
+def test_another_name_in_aws_is_no_repetition():
+    """It is the only place that shows what AWS is asked for."""
+    assert "ASKED FOR" in fit_columns({**WIDE, "ASKED FOR": ["prod/db", "prod/db2"]}, 80)
+
+
+def test_a_list_of_variables_is_wrapped_and_whole(monkeypatch):
+    """Between its names; no other column is."""
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal()
+    names = [f"DATABASE_{number}" for number in range(9)]
+    Screen(terminal).table([{"VARIABLES": Cell(", ".join(names)), "ASKED FOR": Cell("prod/db")}])
+
+    assert names == [word.strip(",") for word in terminal.getvalue().split() if word.startswith("DATABASE")]
+    assert "prod/db" in terminal.getvalue()
+
+
 @pytest.mark.parametrize("width", range(1, 120))
 def test_what_can_fit_does(width):
     """And a terminal that is far too narrow gets what cannot be cut any more."""

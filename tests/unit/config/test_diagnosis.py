@@ -19,16 +19,19 @@ CASES = [
     ('secrets:\n  - "a\n  - "b"\nttl: 5m', 2, "a double quote that is opened here and never closed"),
     ("secrets:\n  - 'a\n  - 'b'\n", 2, "a single quote that is opened here and never closed"),
     ("key: 'x\n---\n", 1, "a single quote that is opened here and never closed"),
-    ("secrets:\n  - a\n - b\n", 3, "another indentation than that of the lines above it"),
-    ("secrets:\n- id: a\n ttl: 5m\n", 3, "another indentation than that of the lines above it"),
-    ("server:\n  port: 1\n   token: x\n", 3, "a key that is indented more than the line above it"),
-    ("secrets:\n  - id: a\n     ttl: 5m\n", 3, "a key that is indented more than the line above it"),
+    ("secrets:\n  - a\n - b\n", 3, "an indentation that differs from that of the lines above"),
+    ("secrets:\n- id: a\n ttl: 5m\n", 3, "an indentation that differs from that of the lines above"),
+    ("server:\n  port: 1\n   token: x\n", 3, "a key that is indented more than the line above"),
+    ("secrets:\n  - id: a\n     ttl: 5m\n", 3, "a key that is indented more than the line above"),
     ("- a\nb: c\n", 2, "a key where a list's next dash is expected"),
     ("b: c\n- a\n", 2, "a dash where a key is expected"),
     ("a: b: c", 1, "a second colon in one line"),
     ("a: b:", 1, "a second colon in one line"),
-    ("ttl 5m\nsecrets: [a]\n", 1, "text without a colon where a key is expected"),
-    ("secrets: [a]\nttl 5m\nbatch: auto\n", 2, "text without a colon where a key is expected"),
+    ("secrets:\n  - id:\ta\n", 2, "a tab within a line"),
+    ("<<<<<<< HEAD\nttl: 5m\n=======\nttl: 6m\n>>>>>>> x\n", 1, "a mark that a merge left"),
+    ("secrets: [a]\nttl:5m\n", 2, "text without a colon and a space, where a key is expected"),
+    ("ttl 5m\nsecrets: [a]\n", 1, "text without a colon and a space, where a key is expected"),
+    ("secrets: [a]\nttl 5m\nbatch: auto\n", 2, "text without a colon and a space, where a key is expected"),
     ("a: *b", 1, "a text that begins with *"),
     ("allow:\n  - *\n", 2, "a text that begins with *"),
     ("a: &", 1, "a text that begins with &"),
@@ -97,6 +100,6 @@ def test_an_error_without_a_place_is_one_of_the_whole_text():
 
 def test_a_list_that_is_no_list_is_told_how_to_be_one():
     """Keys with values, or one value, where each item needs a dash."""
-    expected = "found keys with values; allowed: a list, with a dash before each item"
+    expected = "found keys with values; allowed: a list, with a dash and a space before each item"
 
     assert expected in str(find_problem(read("secrets: {a: b}")))

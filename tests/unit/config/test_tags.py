@@ -42,7 +42,7 @@ def test_a_tag_is_a_problem_that_names_it_and_where_it_is(text, line, key, tag, 
 
     problem = find_problem(config)
     assert (FILE, line, key, f"the YAML tag {tag}") == (problem.file, problem.line, problem.key, problem.found)
-    assert ("no CloudFormation template" in problem.allowed) == (tag in CLOUDFORMATION_TAGS)
+    assert ("not a CloudFormation template" in problem.allowed) == (tag in CLOUDFORMATION_TAGS)
     assert () == (*config.secrets, *config.parameters, *config.allow, *config.env)
     assert (600, 8080) == (config.ttl, config.port)
 

@@ -147,6 +147,17 @@ async def test_health_lists_what_is_wrong_with_the_configuration(setup):
     )
 
 
+async def test_health_tells_of_a_missing_configuration_with_200(setup):
+    """It is no failure: every listed secret can be served."""
+    setup.warnings = ["config.yaml: no such file"]
+    async with setup.running() as running:
+        await running.cache.prefetch()
+        status, _, body = await running.get("/health")
+
+    health = json.loads(body)
+    assert (200, "degraded", setup.warnings) == (status, health["status"], health["problems"])
+
+
 async def test_ping(running):
     """As the Secrets Manager Agent answers it."""
     assert (200, b"healthy") == (await running.get("/ping"))[::2]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from secrets_cache.aws.advice import advise
 from secrets_cache.config import VariablesFrom
 from secrets_cache.errors import (
     SecretError,
@@ -89,7 +90,11 @@ async def test_a_variable_that_is_refused_is_logged_by_name(caplog):
             "allow the role kms:Decrypt on the key that encrypts this secret",
         ),
         (about(SecretRefused("r", code="AccessDenied"), "role"), "which needs sts:AssumeRole on this role"),
-        (SecretTimeout("a", budget_seconds=5), "in a VPC, add a NAT gateway or an endpoint for Secrets Manager"),
+        (SecretNotFound("a", aws_message="Not there."), "Not there; check its name and its region (SECRET_REGION)"),
+        (
+            advise(SecretTimeout("a", budget_seconds=5), in_lambda=True),
+            "add a NAT gateway or an endpoint for Secrets Manager",
+        ),
         (VariablesFailed("as it is"), "as it is"),
     ],
 )
@@ -116,7 +121,6 @@ async def test_a_failure_says_what_to_do(error, said):
             about(SecretRefused("r", code="AccessDenied"), "role"),
             "must allow the user or role of the AWS credentials, which needs sts:AssumeRole on this role",
         ),
-        (SecretTimeout("a", budget_seconds=5), "check the network, the proxy and AWS_ENDPOINT_URL"),
     ],
 )
 async def test_elsewhere_a_failure_does_not_speak_of_lambda(error, said):
