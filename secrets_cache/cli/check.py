@@ -35,7 +35,7 @@ def run(given: argparse.Namespace) -> int:
             variables = read_function_variables(given.environment)
         except UnusableVariables as error:
             variables = {}
-            problems.append(check_report.make_problem_row(Problem(given.environment, None, "", str(error), "")))
+            problems.append(check_report.make_problem_row(Problem(error.source, None, "", error.reason, "")))
     file, config = read_configuration(given, variables)
     problems += [check_report.make_problem_row(problem) for problem in config.problems]
     rules: Sequence[Rule] = []
