@@ -37,9 +37,15 @@ class UnusableVariables(Usage):
 
 
 def read_configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:
-    """Return the file, or the variable in its place, and the configuration that it and `environ` give together."""
+    """
+    Return the file, or the variable in its place, and the configuration that it and `environ` give together.
+
+    No variable takes the place of a file that `--config` names and that does not exist.
+    """
     # A path in the function's variables is one of Lambda's machine.
-    file = read_config_variable(environ) or read_config_file(os.environ, given.config)
+    file = read_config_file(os.environ, given.config)
+    if file.exists or not given.config:
+        file = read_config_variable(environ) or file
     config = parse_config(file, environ)
     if getattr(given, "from_file", "") and not (file.exists or config.listed or config.allow):
         # A file for development needs no second one that lists its names.
