@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection
 
 from secrets_cache.system import logs
 
-# The fields that hold a sentence; the first one that is there is shown.
-SENTENCES = ("text", "reason")
+# The field that holds a sentence with all the others in it, and the one that holds a reason alone.
+WHOLE, REASON = "text", "reason"
 ADVICE = "advice"
 
 
@@ -37,10 +37,10 @@ def log_in_words(level: str, write: Callable[[str], None], *, without: Collectio
 
 
 def describe(line: dict[str, object]) -> str:
-    """Return a line of the log in words: a sentence if it has one, what to do, and the other fields."""
+    """Return a line of the log in words: the sentence that says it all, or the reason and the other fields; advice."""
     fields = {name: value for name, value in line.items() if value not in (None, "") and name != "time"}
     level, event, advice = str(fields.pop("level")).lower(), fields.pop("event"), fields.pop(ADVICE, "")
-    sentence = next((f": {fields[name]}" for name in SENTENCES if name in fields), "")
-    others = [f"{name}: {value}" for name, value in fields.items() if name not in SENTENCES]
-    facts = f" ({', '.join(others)})" if others else ""
-    return f"{level}: {event}{sentence}{facts}{'; ' if advice else ''}{advice}"
+    sentence = fields.get(WHOLE) or fields.pop(REASON, "")
+    others = [] if WHOLE in fields else [f"{name}: {value}" for name, value in fields.items()]
+    parts = [f": {sentence}" if sentence else "", f" ({', '.join(others)})" if others else ""]
+    return f"{level}: {event}{''.join(parts)}{'; ' if advice else ''}{advice}"

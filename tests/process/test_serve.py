@@ -127,7 +127,7 @@ def test_on_a_terminal_it_says_in_words_what_it_serves_and_where(upstream, tmp_p
     assert re.search(r"^missing +secret +failed +ResourceNotFoundException", shown, re.MULTILINE)
     assert f"Serving at http://localhost:{port}/cache/prod/db" in shown
     assert "On demand, at /cache/NAME: other/*" in shown
-    assert "error: config.invalid: " in shown
+    assert re.search(r"^error: config.invalid: .*:3: tll: found .* CacheManager$", shown, re.MULTILINE)
     assert "error: secret.fetch_failed: secret 'missing' was not found" in shown
     assert "info: serve.stopped (hits: 1" in shown
     assert "serve.ready" not in shown
