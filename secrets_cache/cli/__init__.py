@@ -34,8 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader has closed the pipe. The flush at the end of the process must not report that either.
+    except OSError as error:
+        # A reader that has closed the pipe knows that; a disk that is full, or whatever else it is, has to be told.
+        if not isinstance(error, BrokenPipeError):
+            print_error(error.strerror or str(error))
+        # The flush at the end of the process must not report it either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code

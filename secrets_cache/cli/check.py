@@ -41,8 +41,7 @@ def run(given: argparse.Namespace) -> int:
             variables = read_function_variables(given.environment)
         except UnusableVariables as error:
             variables = {}
-            place = "standard input" if given.environment == "-" else given.environment
-            problems.append(check_report.make_problem_row(Problem(place, None, "", error.reason, "")))
+            problems.append(check_report.make_problem_row(Problem(error.source, None, "", error.reason, "")))
     file, config = read_configuration(given, variables)
     problems += [check_report.make_problem_row(problem) for problem in config.problems]
     rules: Sequence[Rule] = []

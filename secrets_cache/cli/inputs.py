@@ -10,8 +10,12 @@ from pathlib import Path
 
 from secrets_cache.cli.arguments import CannotRun, Usage
 from secrets_cache.config import Config
+from secrets_cache.core.text import shorten
 from secrets_cache.loading import parse_config
 from secrets_cache.system.files import ConfigFile, read_config_file, read_config_variable
+
+# What the AWS CLI shows of each function; without variables there is no Environment.
+WITHOUT_VARIABLES = {"FunctionArn", "CodeSha256"}
 
 
 class UnusableVariables(Usage):
@@ -19,18 +23,29 @@ class UnusableVariables(Usage):
     What should hold a function's variables was read, and holds none.
 
     Attributes:
-        reason: What it holds, in words.
+        source: The option, with the file's name.
+        reason: Why, in words.
     """
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"--environment {name}: {reason}")
+        super().__init__(name, reason)
+        self.source = f"--environment {name}"
         self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason}"
 
 
 def read_configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:
-    """Return the file, or the variable in its place, and the configuration that it and `environ` give together."""
+    """
+    Return the file, or the variable in its place, and the configuration that it and `environ` give together.
+
+    No variable takes the place of a file that `--config` names and that does not exist.
+    """
     # A path in the function's variables is one of Lambda's machine.
-    file = read_config_variable(environ) or read_config_file(os.environ, given.config)
+    file = read_config_file(os.environ, given.config)
+    if file.exists or not given.config:
+        file = read_config_variable(environ) or file
     config = parse_config(file, environ)
     if getattr(given, "from_file", "") and not (file.exists or config.listed or config.allow):
         # A file for development needs no second one that lists its names.
@@ -75,29 +90,39 @@ def read_function_variables(name: str) -> dict[str, str]:
     entries = (entry.partition("=") for entry in text.split("\0" if "\0" in text else "\n"))
     parts = [entry for entry in entries if entry[0].strip() and not entry[0].lstrip().startswith("#")]
     if parts and not any(equals for _, equals, _ in parts):
-        raise UnusableVariables(name, "the input is neither JSON nor NAME=value entries: no variables were checked")
+        raise UnusableVariables(name, "the input is neither JSON nor NAME=value entries")
     return {name.strip(): value for name, equals, value in parts if equals}
 
 
 def _parse_json(name: str, text: str) -> dict[str, str] | None:
+    """Return the variables in the AWS CLI's output, or in an object of texts; None if it is neither."""
     try:
         parsed = json.loads(text)
     except ValueError:
         return None
-    environment = parsed.get("Environment", parsed) if isinstance(parsed, dict) else None
-    error = environment.get("Error") if isinstance(environment, dict) else None
+    # The whole of `get-function` or `get-function-configuration`, its Environment, or its Variables.
+    parsed = _find_part(parsed, "Configuration")
+    if isinstance(parsed, dict) and parsed.keys() >= WITHOUT_VARIABLES and "Environment" not in parsed:
+        return {}
+    parsed = _find_part(parsed, "Environment")
+    error = parsed.get("Error") if isinstance(parsed, dict) else None
     if isinstance(error, dict):
         reason = f"AWS could not read the variables: {error.get('ErrorCode')}: {error.get('Message')}"
         raise UnusableVariables(name, reason)
-    # The whole of `get-function-configuration`, its Environment, or its Variables; null means none.
-    for key in ("Environment", "Variables"):
-        if isinstance(parsed, dict) and isinstance(parsed.get(key), dict):
-            parsed = parsed[key]
-    if parsed is None:
-        return {}
+    parsed = _find_part(parsed, "Variables")
     if not isinstance(parsed, dict):
-        return None
-    return {key: value for key, value in parsed.items() if isinstance(value, str)}
+        # With --query, no variables are null.
+        return {} if parsed is None else None
+    for variable, value in parsed.items():
+        if not isinstance(value, str):
+            raise UnusableVariables(name, f"the value of {shorten(variable)!r} is not text: no variables were checked")
+    return parsed
+
+
+def _find_part(parsed: object, key: str) -> object:
+    """Return the object under a key; what was parsed itself if it has none."""
+    part = parsed.get(key) if isinstance(parsed, dict) else None
+    return part if isinstance(part, dict) else parsed
 
 
 def silence_logs() -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,19 @@ def test_a_closed_pipe_causes_no_message():
 
     assert "" == done.stderr
     assert done.returncode in {0, 1}
+
+
+@pytest.mark.parametrize("command", ["schema", "version"])
+def test_a_result_that_cannot_be_written_ends_with_1_and_the_reason(command):
+    """A disk that is full: one line, whether the output is written at once or at the end."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "secrets_cache", command],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+
+    assert (1, "secrets-cache: No space left on device\n") == (done.returncode, done.stderr)

@@ -113,7 +113,7 @@ def test_a_file_that_was_named_must_be_there(tmp_path):
 def test_on_a_terminal_it_says_in_words_what_it_serves_and_where(upstream, tmp_path):
     """And everything that would be logged, with what to do; no line is JSON."""
     upstream.put("prod/db", CANARY)
-    file = config(tmp_path, 'secrets: [prod/db, missing]\nallow: ["other/*"]\ntll: 1m')["SECRETS_CACHE_CONFIG"]
+    file = config(tmp_path, 'secrets: [missing, prod/db]\nallow: ["other/*"]\ntll: 1m')["SECRETS_CACHE_CONFIG"]
     port = free_port()
     with AtTerminal("serve", "--config", file, "--port", str(port), columns=200) as terminal:
         terminal.wait_for("Press Ctrl-C to stop.")
@@ -127,7 +127,7 @@ def test_on_a_terminal_it_says_in_words_what_it_serves_and_where(upstream, tmp_p
     assert re.search(r"^missing +secret +failed +ResourceNotFoundException", shown, re.MULTILINE)
     assert f"Serving at http://localhost:{port}/cache/prod/db" in shown
     assert "On demand, at /cache/NAME: other/*" in shown
-    assert "error: config.invalid: " in shown
+    assert re.search(r"^error: config.invalid: .*:3: tll: found .* CacheManager$", shown, re.MULTILINE)
     assert "error: secret.fetch_failed: secret 'missing' was not found" in shown
     assert "info: serve.stopped (hits: 1" in shown
     assert "serve.ready" not in shown
@@ -146,6 +146,15 @@ def test_on_a_terminal_it_says_that_it_serves_nothing_and_why_a_port_is_not_free
         terminal.wait_for("Press Ctrl-C")
     assert f"is listed: there is no {tmp_path}/config.yaml; --config names one\n" in terminal.shown
     assert "config.missing" not in terminal.shown
+
+
+def test_on_a_terminal_it_says_that_callers_need_the_token(tmp_path):
+    """Else the address that it shows would give 401; the token itself is not shown."""
+    with AtTerminal("serve", "--port", str(free_port()), columns=200, SECRETS_CACHE_TOKEN=CANARY) as terminal:
+        terminal.wait_for("Press Ctrl-C")
+
+    assert "Callers must send the token in X-Aws-Parameters-Secrets-Token" in terminal.shown
+    assert CANARY not in terminal.shown
 
 
 def test_serve_speaks_the_protocol_of_awss_own_layer_too(upstream, tmp_path):

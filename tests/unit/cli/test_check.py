@@ -130,6 +130,18 @@ def test_no_configuration_is_a_problem_that_names_where_it_was_looked_for(capfd,
     assert 0 == main(["check"])
 
 
+def test_no_variable_stands_in_for_a_file_that_is_named_and_not_there(capfd, tmp_path, monkeypatch):
+    """A file that is there gives way to SECRETS_CACHE_CONFIG_YAML, as in Lambda."""
+    monkeypatch.setenv("SECRETS_CACHE_CONFIG_YAML", "secrets: [a]")
+    named = tmp_path / "config.yaml"
+
+    assert 1 == main(["check", "--config", str(named)])
+    assert f"{named}: cannot be read: no such file" in capfd.readouterr().out
+    named.write_text("secrets: [b]")
+    assert 0 == main(["check", "--config", str(named)])
+    assert "SECRETS_CACHE_CONFIG_YAML: no problems" in capfd.readouterr().out
+
+
 @pytest.mark.parametrize("text", ["", "# nothing", "secrets: []", "ttl: 5m"])
 def test_a_file_that_serves_nothing_is_a_problem(capfd, file, text):
     """It is valid, and hardly meant."""
@@ -183,7 +195,7 @@ def test_an_input_without_variables_is_a_problem(capfd, file, tmp_path):
     code, out = check(capfd, file, "secrets: [a]", "--environment", str(tmp_path / "empty"))
 
     assert 1 == code
-    assert f"  {tmp_path}/empty: the input is empty: no variables were checked\n" in out
+    assert f"  --environment {tmp_path}/empty: the input is empty: no variables were checked\n" in out
 
 
 @pytest.mark.parametrize("place", ["file", "variable", "reference"])

@@ -16,7 +16,9 @@ from secrets_cache.cli.inputs import UnusableVariables, read_function_variables
         ('{"Variables": {"A": "1"}}', {"A": "1"}),
         ('{"FunctionName": "f", "Environment": {"Variables": {"A": "1"}}}', {"A": "1"}),
         ("null\n", {}),
-        ('{"A": 1, "B": "2"}', {"B": "2"}),
+        ('{"Configuration": {"FunctionName": "f", "Environment": {"Variables": {"A": "1"}}}, "Code": {}}', {"A": "1"}),
+        ('{"FunctionArn": "arn", "CodeSha256": "x", "MemorySize": 128}', {}),
+        ('{"Environment": "prod", "Variables": "x"}', {"Environment": "prod", "Variables": "x"}),
         ("{=1", {"{": "1"}),
     ],
 )
@@ -47,6 +49,8 @@ def test_variables_that_cannot_be_read_are_wrong_usage(tmp_path):
             "AWS could not read the variables: AccessDeniedException: kms",
         ),
         ('{"Error": {"ErrorCode": "A", "Message": "b"}}', "AWS could not read the variables: A: b"),
+        ('{"A": "1", "CACHE_TIMEOUT": 5}', "the value of 'CACHE_TIMEOUT' is not text"),
+        ('{"orders-api": {"A": "1"}}', "the value of 'orders-api' is not text"),
     ],
 )
 def test_an_input_without_variables_is_not_taken_as_none(tmp_path, text, expected):
