@@ -69,9 +69,8 @@ def diagnose(text: str, error: MarkedYAMLError) -> DocumentError:
     lines = text.splitlines() or [""]
     last = min(mark.line, len(lines) - 1)
     message = f"{error.context}: {error.problem}"
-    for number, line in enumerate(lines[: last + 1], 1):
-        if line.strip() and "\t" in line[: len(line) - len(line.lstrip())]:
-            return DocumentError(number, "a tab as indentation", "spaces")
+    if foreign := _find_foreign(lines[: last + 1], context.line):
+        return foreign
     if "quoted scalar" in message and "escape" not in message:
         return _describe_quote(text[context.index], context.line + 1)
     # A block of text may hold any quotes.
@@ -86,6 +85,19 @@ def diagnose(text: str, error: MarkedYAMLError) -> DocumentError:
             where = context.line if part in _IN_CONTEXT else last
             return DocumentError(where + 1, found, allowed)
     return _describe_rest(text[mark.index : mark.index + 1], last, lines)
+
+
+def _find_foreign(lines: list[str], first: int) -> DocumentError | None:
+    """Return what no YAML has: a tab as indentation in any line; a template or another comment from `first` on."""
+    for number, line in enumerate(lines, 1):
+        if line.strip() and "\t" in line[: len(line) - len(line.lstrip())]:
+            return DocumentError(number, "a tab as indentation", "spaces")
+    for number, line in enumerate(lines[first:], first + 1):
+        if "{{" in line:
+            return DocumentError(number, "{{, as templates have it", "what the template would give, written out")
+        if line.lstrip().startswith(("//", "/*")):
+            return DocumentError(number, "a comment that begins with /", "# at the beginning of comments")
+    return None
 
 
 def _describe_quote(quote: str, number: int) -> DocumentError:
@@ -104,6 +116,8 @@ def _describe_rest(char: str, last: int, lines: list[str]) -> DocumentError:
     if not char.strip("\0"):
         opened = [number for number, line in enumerate(lines, 1) if line.rstrip().endswith(("[", "{", ","))]
         return DocumentError(opened[-1] if opened else last + 1, "a bracket that is not closed", "] or } at the end")
+    if char == "\t":
+        return DocumentError(last + 1, "a tab", "spaces")
     if char in "%@`":
         return DocumentError(last + 1, f"a text that begins with {char}", "quotes around it")
     if char in ",]}":
@@ -113,7 +127,7 @@ def _describe_rest(char: str, last: int, lines: list[str]) -> DocumentError:
             last + 1, "a second colon in one line", "quotes around text that holds a colon and a blank"
         )
     above = lines[last - 1] if last else ""
-    if above.strip() and ":" not in above:
+    if above.strip() and not re.search(r":(?:\s|$)", above):
         return DocumentError(last, "text without a colon where a key is expected", "a key, a colon and a blank")
     return DocumentError(
         last + 1,
