@@ -13,6 +13,7 @@ Rules
 
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ NOT_WRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, err
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code. Ends the process with 2 on wrong usage."""
-    _open_missing_streams()
+    _prepare_streams()
     parser = make_parser()
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -54,9 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _open_missing_streams() -> None:
+def _prepare_streams() -> None:
     """Open what the process was started without, as `>&-` does it; else a file or a socket would take its place."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             # Not inherited: the command of `run` starts without them too.
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open until the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As on standard error: what the locale's encoding lacks is no reason for a traceback.
+        sys.stdout.reconfigure(errors="backslashreplace")

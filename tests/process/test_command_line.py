@@ -104,3 +104,17 @@ def is_served(port: int) -> bool:
     with contextlib.suppress(OSError):
         return get(f"http://127.0.0.1:{port}/cache/a") == (200, "b")
     return False
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_locale_that_lacks_a_character_gets_its_number(tmp_path, encoding):
+    """Names from a file may have any characters, whatever LC_ALL says."""
+    file = tmp_path / "config.yaml"
+    file.write_text("secrets: [\u20ac]\nttl: \u00e9", encoding="utf-8")
+    command = [sys.executable, "-m", "secrets_cache", "check", "--config", str(file)]
+    environ = {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, capture_output=True, env=environ, check=False, cwd=ROOT)
+
+    assert (1, b"") == (done.returncode, done.stderr)
+    assert ("\u20ac" if encoding == "utf-8" else "\\u20ac") in done.stdout.decode(encoding)
+    assert ("\\xe9" if encoding == "ascii" else "\u00e9") in done.stdout.decode(encoding)
