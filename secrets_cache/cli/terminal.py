@@ -63,16 +63,16 @@ class Screen:
         """
         Write a table of cells by heading, without the columns that are empty in every row.
 
-        A terminal that is too narrow loses the least useful columns first; then long texts lose their middle.
-        A list of variables is wrapped.
+        A terminal that is too narrow loses the least useful columns first; then long texts lose their middle. A list of
+        variables is wrapped. An even narrower terminal gets plain text.
         """
         headings = [heading for heading in rows[0] if any(row[heading].text for row in rows)]
         texts = {name: [make_printable(row[name].text) for row in rows] for name in headings}
-        if self._console is None:
+        fitted = {} if self._console is None else fit_columns(texts, self._console.width)
+        if self._console is None or _measure(fitted) > self._console.width:
             self._write_columns([headings, *zip(*texts.values(), strict=True)])
             return
-        texts = fit_columns(texts, self._console.width)
-        headings = list(texts)
+        texts, headings = fitted, list(fitted)
         lines = [[Cell(texts[name][i], row[name].style) for name in headings] for i, row in enumerate(rows)]
         from rich.table import Table  # noqa: PLC0415 - only on a terminal
         from rich.text import Text  # noqa: PLC0415

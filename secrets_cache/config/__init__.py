@@ -32,7 +32,7 @@ from secrets_cache.config.model import (
     Token,
     VariablesFrom,
 )
-from secrets_cache.config.nodes import DocumentError
+from secrets_cache.config.nodes import DocumentError, Scalar
 from secrets_cache.config.schema import read_document
 
 __all__ = [
@@ -67,4 +67,8 @@ def parse(data: bytes | None, *, file: str, environ: Mapping[str, str], unreadab
         root = compose(data, is_fast=uses_fast_paths(environ))
     except DocumentError as error:
         return combine_unknown(Problem(file, error.line, "", error.found, error.allowed), environ)
+    if isinstance(root, Scalar) and not (root.is_null or root.tag):
+        # An .env file, say. Its text is not shown: it may hold a secret.
+        allowed = "keys with values, such as secrets: [prod/db]"
+        return combine_unknown(Problem(file, root.line, "", "text without a key", allowed), environ)
     return combine(*read_document(root, file), environ)

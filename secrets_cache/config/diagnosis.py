@@ -71,9 +71,8 @@ def diagnose(text: str, error: MarkedYAMLError) -> DocumentError:
     lines = text.splitlines() or [""]
     last = min(mark.line, len(lines) - 1)
     message = f"{error.context}: {error.problem}"
-    for number, line in enumerate(lines[: last + 1], 1):
-        if wrong := _find_wrong_start(line):
-            return DocumentError(number, *wrong)
+    if foreign := _find_foreign(lines[: last + 1], context.line):
+        return foreign
     if "quoted scalar" in message and "escape" not in message:
         return _describe_quote(text[context.index], context.line + 1)
     # A block of text may hold any quotes.
@@ -90,12 +89,19 @@ def diagnose(text: str, error: MarkedYAMLError) -> DocumentError:
     return _describe_rest(text[mark.index : mark.index + 1], last, lines)
 
 
-def _find_wrong_start(line: str) -> tuple[str, str] | None:
-    """Return what no line may begin with, and what would be right; None if this one does not."""
-    if line.strip() and "\t" in line[: len(line) - len(line.lstrip())]:
-        return "a tab as indentation", "spaces"
-    is_of_merge = line.startswith(("<<<<<<<", "=======", ">>>>>>>"))
-    return ("a mark that a merge left", "the text of one side") if is_of_merge else None
+def _find_foreign(lines: list[str], first: int) -> DocumentError | None:
+    """Return what no YAML has: in any line a tab as indentation or a merge's mark; from `first` on what others have."""
+    for number, line in enumerate(lines, 1):
+        if line.strip() and "\t" in line[: len(line) - len(line.lstrip())]:
+            return DocumentError(number, "a tab as indentation", "spaces")
+        if line.startswith(("<<<<<<<", "=======", ">>>>>>>")):
+            return DocumentError(number, "a mark that a merge left", "the text of one side")
+    for number, line in enumerate(lines[first:], first + 1):
+        if "{{" in line:
+            return DocumentError(number, "{{, as templates have it", "what the template would give, written out")
+        if line.lstrip().startswith(("//", "/*")):
+            return DocumentError(number, "a comment that begins with /", "# at the beginning of comments")
+    return None
 
 
 def _describe_quote(quote: str, number: int) -> DocumentError:
@@ -125,7 +131,7 @@ def _describe_rest(char: str, last: int, lines: list[str]) -> DocumentError:
             last + 1, "a second colon in one line", "quotes around text that holds a colon and a space"
         )
     above = lines[last - 1] if last else ""
-    if above.strip() and ":" not in above:
+    if above.strip() and not re.search(r":(?:\s|$)", above):
         return DocumentError(last, _NO_KEY, _KEY)
     return DocumentError(
         last + 1,

@@ -28,6 +28,9 @@ LIST_VARIABLES: Variables = {
     "SECRETS_CACHE_SECRETS": ("secrets", values.SECRET_ID),
     "SECRETS_CACHE_PARAMETERS": ("parameters", values.PARAMETER_ID),
 }
+# What shows that other lists were meant: an array as Terraform's jsonencode writes it, YAML, or names between blanks.
+LIST_SIGNS = frozenset("[]\"' ;")
+LIST_FORM = "; several need commas between them, without brackets, quotes or dashes"
 # The variables of AWS's own layer. They count only if `aws_port` is set.
 # https://docs.aws.amazon.com/secretsmanager/latest/userguide/retrieving-secrets_lambda.html
 LAYER_VARIABLES: Variables = {
@@ -115,7 +118,8 @@ def _read_lists(of_file: Mapping[str, Any], environ: Mapping[str, str]) -> tuple
                 ref = _make_ref(value_type.parse(text), is_parameter=name == "parameters")
             except InvalidValue as error:
                 found += ask_for(value_type, text)
-                problems.append(Problem("environment", None, variable, found, str(error) or allowed))
+                form = LIST_FORM if LIST_SIGNS.intersection(text) else ""
+                problems.append(Problem("environment", None, variable, found, (str(error) or allowed) + form))
                 continue
             if ref in known:
                 continue

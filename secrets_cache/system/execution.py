@@ -38,6 +38,8 @@ def read_original_environ() -> dict[bytes, bytes]:
 
 def execute(command: list[bytes], environ: dict[bytes, bytes]) -> None:
     """Replace this process by the command. Raises `VariablesFailed`, with the sizes if the environment is too large."""
+    if not command[0]:
+        raise VariablesFailed("'' cannot be run: the command is empty")
     # Python ignores these signals, and an ignored signal stays ignored through `execve`.
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
         _signal.signal(number, _signal.SIG_DFL)
@@ -56,15 +58,20 @@ def execute(command: list[bytes], environ: dict[bytes, bytes]) -> None:
                 failure = error
             if not isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
                 break
-    raise VariablesFailed(_explain(command, environ, failure))
+    raise VariablesFailed(_explain(command, paths, environ, failure))
 
 
-def _explain(command: list[bytes], environ: Mapping[bytes, bytes], error: OSError) -> str:
+def _explain(command: list[bytes], paths: list[bytes], environ: Mapping[bytes, bytes], error: OSError) -> str:
     import errno  # noqa: PLC0415 - only a failure needs it
 
-    what = os.fsdecode(command[0])
     if error.errno != errno.E2BIG:
-        return f"{what!r} cannot be run: {error.strerror}"
+        reason = str(error.strerror)
+        if error.errno == errno.ENOEXEC:
+            reason += "; a script needs a first line such as #!/bin/sh, and a program must be for this processor"
+        # Linux has the same error for a script's interpreter, which Windows' line ends give another name.
+        elif error.errno == errno.ENOENT and any(map(os.path.exists, paths)):
+            reason = "the file exists, but not its interpreter: the program in its first line, or its loader"
+        return f"{os.fsdecode(command[0])!r} cannot be run: {reason}"
     sizes = {name: len(name) + len(value) + 2 for name, value in environ.items()}
     largest = max(sizes, key=lambda name: sizes[name])
     return (

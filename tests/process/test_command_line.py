@@ -1,5 +1,8 @@
 """The command line as a process: its start, which modules it imports, and a reader that closes the pipe."""
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from secrets_cache import __version__
-from tools.emulator import ROOT
+from tests.support.extension import get
+from tests.support.processes import wait_until
+from tools.emulator import ROOT, free_port
 
 SLOW = (
     "asyncio",
@@ -61,17 +66,55 @@ def test_a_closed_pipe_causes_no_message():
     assert done.returncode in {0, 1}
 
 
-@pytest.mark.parametrize("command", ["schema", "version"])
-def test_a_result_that_cannot_be_written_ends_with_1_and_the_reason(command):
-    """A disk that is full: one line, whether the output is written at once or at the end."""
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "secrets_cache", command],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-            cwd=ROOT,
-        )
+OUTPUTS = [("version", 1), ("schema", 1), ("completion bash", 1), ("get a --from-file {file}", 1), ("check", 1)]
 
-    assert (1, "secrets-cache: No space left on device\n") == (done.returncode, done.stderr)
+
+@pytest.mark.parametrize(("arguments", "code"), [*OUTPUTS, ("run -- no-such-program", 1), ("run -- true", 0)])
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", ">&- 2>&- <&-"])
+def test_standard_output_that_is_full_or_closed_causes_no_traceback(tmp_path, arguments, code, redirection):
+    """A full disk is one line and code 1. What was closed by the caller is missed by nobody."""
+    file = tmp_path / "values.json"
+    file.write_text('{"a": "b"}', encoding="utf-8")
+    command = f"{sys.executable} -m secrets_cache {arguments.format(file=file)} {redirection}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)
+
+    assert "Traceback" not in done.stderr
+    assert done.returncode in {code, *([0] if "&-" in redirection else [])}
+    if redirection == ">/dev/full" and not arguments.startswith("run"):
+        assert "secrets-cache: standard output cannot be written: No space left on device\n" == done.stderr
+
+
+def test_serve_needs_no_standard_streams(tmp_path):
+    """A supervisor may close them all: no socket of the server takes their place."""
+    file = tmp_path / "values.json"
+    file.write_text('{"a": "b"}', encoding="utf-8")
+    port = free_port()
+    command = f"exec {sys.executable} -m secrets_cache serve --from-file {file} --port {port} <&- >&- 2>&-"
+    with subprocess.Popen(["bash", "-c", command], cwd=ROOT, env={"HOME": str(tmp_path)}) as process:
+        wait_until(lambda: is_served(port))
+        opened = [str(Path(f"/proc/{process.pid}/fd/{number}").readlink()) for number in range(3)]
+        process.send_signal(signal.SIGTERM)
+
+    assert [os.devnull] * 3 == opened
+    assert 0 == process.returncode
+
+
+def is_served(port: int) -> bool:
+    """Return whether the file's value is served at this port."""
+    with contextlib.suppress(OSError):
+        return get(f"http://127.0.0.1:{port}/cache/a") == (200, "b")
+    return False
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_locale_that_lacks_a_character_gets_its_number(tmp_path, encoding):
+    """Names from a file may have any characters, whatever LC_ALL says."""
+    file = tmp_path / "config.yaml"
+    file.write_text("secrets: [\u20ac]\nttl: \u00e9", encoding="utf-8")
+    command = [sys.executable, "-m", "secrets_cache", "check", "--config", str(file)]
+    environ = {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, capture_output=True, env=environ, check=False, cwd=ROOT)
+
+    assert (1, b"") == (done.returncode, done.stderr)
+    assert ("\u20ac" if encoding == "utf-8" else "\\u20ac") in done.stdout.decode(encoding)
+    assert ("\\xe9" if encoding == "ascii" else "\u00e9") in done.stdout.decode(encoding)

@@ -54,6 +54,7 @@ def test_the_process_becomes_the_command():
         (["--", "sh"], {"X": "secretsmanager://missing"}, "X: secret 'missing' was not found in AWS Secrets Manager"),
         (["--", "/no/such/program"], {}, "'/no/such/program' cannot be run: No such file or directory"),
         (["--", "no-such-program"], {}, "'no-such-program' cannot be run: No such file or directory"),
+        (["--", ""], {}, "'' cannot be run: the command is empty"),
         (["--config", "nope.yaml", "--", "sh"], {}, "--config nope.yaml: no such file"),
     ],
 )
@@ -96,3 +97,23 @@ def test_a_mistake_that_sets_nothing_is_said_on_standard_error(tmp_path):
     assert file.endswith(
         "no variable is set from a secret: config.yaml in this folder is not read without --config config.yaml"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("#!/no/such/shell\n", "the file exists, but not its interpreter"),
+        ("#!/bin/sh\r\necho\r\n", "the file exists, but not its interpreter"),
+        ("echo\n", "Exec format error; a script needs a first line such as #!/bin/sh"),
+    ],
+)
+@pytest.mark.parametrize("is_path", [True, False])
+def test_a_script_that_cannot_start_is_not_said_to_be_missing(tmp_path, text, said, is_path):
+    """The kernel has the error of a missing file for a missing interpreter, such as one with a carriage return."""
+    script = tmp_path / "own-script"
+    script.write_bytes(text.encode())
+    script.chmod(0o700)
+    done = run("--", str(script) if is_path else "own-script", PATH=f"/no/such/folder:{tmp_path}:/bin")
+
+    assert 1 == done.returncode
+    assert f"cannot be run: {said}" in done.stderr.decode()

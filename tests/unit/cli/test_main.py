@@ -23,7 +23,7 @@ from tests.support.command_line import commands_of
         (["serve", "--port", "http"], "--port: found 'http'; allowed: 1 to 65535"),
         (["get"], "required: NAME"),
         (["run"], "required: COMMAND"),
-        (["run", "psql", "--port", "1"], "unrecognized arguments: --port"),
+        (["run", "psql", "--port", "1"], "--port 1; put -- before the command"),
         (["completion", "tcsh"], "invalid choice: 'tcsh'"),
     ],
 )

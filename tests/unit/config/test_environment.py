@@ -250,7 +250,15 @@ def test_a_wrong_item_of_a_list_names_its_variable_and_costs_only_itself(variabl
     assert ("a" in {item.name for item in config.secrets}) is text.startswith("a,")
 
 
-@pytest.mark.parametrize("text", ["secrets: [", None])
+@pytest.mark.parametrize("text", ['["a"]', "'a'", "[a]", "- a", "a b", "a;b"])
+def test_another_form_of_list_is_told_to_use_commas(text):
+    """Such as that of Terraform's jsonencode."""
+    problem = find_problem(read("", SECRETS_CACHE_SECRETS=text))
+
+    assert problem.allowed.endswith("; several need commas between them, without brackets, quotes or dashes")
+
+
+@pytest.mark.parametrize("text", ["secrets: [", "TOKEN=abc", None])
 def test_lists_of_variables_do_not_count_without_a_token_if_nothing_is_known_of_the_file(text):
     """The file may hold a token; its mistake must not open what the variables list."""
     environ = {"SECRETS_CACHE_SECRETS": "a", "SECRETS_CACHE_PARAMETERS": "/b"}
