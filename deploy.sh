@@ -20,7 +20,7 @@ usage() {
   cat <<'TEXT'
 Adds the secrets-cache layer to Lambda functions. Their other layers and variables stay as they are.
 
-usage: ./deploy.sh [options] FUNCTION [FUNCTION ...]
+usage: bash deploy.sh [options] FUNCTION [FUNCTION ...]
 
 FUNCTION is the name or the ARN of a function. The region and the credentials are those of your AWS CLI.
 
@@ -65,7 +65,7 @@ say() { printf '%s\n' "$*"; }
 complain() { printf 'deploy.sh: %s\n' "$*" >&2; }
 wrong_usage() {
   complain "$*"
-  say "./deploy.sh --help lists the options" >&2
+  say "bash deploy.sh --help lists the options" >&2
   exit 2
 }
 
@@ -267,27 +267,33 @@ download() { # where a message begins, name, where to put it
 
 # Downloads the zip for an architecture, once, and leaves its path in $file. A .part that is still there has failed.
 download_zip() { # function, architecture
-  local name=secrets-cache-layer-$2.zip expected found
+  local name=secrets-cache-layer-$2.zip
   file=$temporary/$name
   [ ! -f "$file" ] || return 0
   if [ -f "$file.part" ]; then
     complain "$1: not changed: the zip for $2 could not be used; the reason is above"
     return 1
   fi
-  : >"$file.part"
+  download_checked "$1" "$name"
+}
+
+# Downloads a file of the release into $temporary, and checks it.
+download_checked() { # where a message begins, name
+  local name=$2 part=$temporary/$2.part expected found
+  : >"$part"
   expected=$(awk -v name="$name" '{ sub(/\r$/, "") } $2 == name || $2 == "*" name { print $1 }' "$temporary/SHA256SUMS")
   if [[ ! $expected =~ $SHA256 ]]; then
     complain "$1: $releases/SHA256SUMS has no SHA-256 of $name, so it was not downloaded; choose another release"
     return 1
   fi
-  download "$1: " "$name" "$file.part" || return 1
-  found=$(sha256_of "$file.part")
+  download "$1: " "$name" "$part" || return 1
+  found=$(sha256_of "$part")
   if [ "$found" != "$expected" ]; then
     complain "$1: $releases/$name is damaged, and was deleted: its SHA-256 is $found, but SHA256SUMS says $expected." \
       "Try again; if that does not help, choose another release"
     return 1
   fi
-  mv "$file.part" "$file"
+  mv "$part" "$temporary/$name"
 }
 
 # --- The layer ---
@@ -308,8 +314,8 @@ find_zip() { # function, architecture
 
 check_choice() { # function, architecture
   if [ ! -f "$file" ] && [ -z "$zip" ]; then
-    complain "$1: there is no $file. Download a release with --release, choose a zip with --zip, or build one with:" \
-      "make layer ARCH=$2"
+    complain "$1: which zip? Download a release's with --release VERSION, such as --release 0.2.0, or choose one with" \
+      "--zip FILE. In a clone, 'make layer ARCH=$2' builds the default, which is not there: $file"
     return 1
   elif [ ! -f "$file" ]; then
     complain "$1: --zip: there is no file '$file'"
@@ -444,23 +450,41 @@ share_layer() { # function
 
 # --- The role ---
 
-# Leaves in $program the command that makes the policy. Another program could have its name.
-program=''
+# Leaves in $program the command that makes the policy: the clone's, the one in PATH, or the release's. Another program
+# could have its name.
+program='' wheel=''
 find_program() {
-  local advice="install ours with: pipx install lambda-secrets-cache (in a clone of the project: make layer)"
-  program=$ROOT/.venv/bin/secrets-cache
-  if [ ! -x "$program" ] && ! program=$(command -v secrets-cache); then
-    complain "--grant needs the command 'secrets-cache', which is not in PATH; $advice"
-    return 1
+  local found advice="install it with 'pipx install FILE', FILE being the .whl of a release, or use --release"
+  [ ! -f "$ROOT/secrets_cache/__init__.py" ] || advice="run 'make layer' or 'pipx install .' in your clone"
+  for program in "$ROOT/.venv/bin/secrets-cache" "$(command -v secrets-cache)"; do
+    ! makes_policies || return 0
+  done
+  found=${program:+", and '$program' is another program or does not run"}
+  if [ -n "$release" ]; then
+    wheel=lambda_secrets_cache-$release-py3-none-any.whl program=run_wheel
+    advice="install Python 3.11 or newer as python3, or the command: pipx install $releases/$wheel"
+    download_checked --grant "$wheel" || return 1
+    ! makes_policies || return 0
   fi
-  case $("$program" policy --help 2>/dev/null </dev/null || true) in
-  *--partition*) ;;
-  *)
-    complain "--grant needs the command 'secrets-cache' of this project, and '$program' is another program or does not" \
-      "run; $advice"
-    return 1
-    ;;
-  esac
+  complain "--grant needs this project's command 'secrets-cache'${found:-, which is not in PATH}; $advice"
+  return 1
+}
+
+makes_policies() {
+  case $("$program" policy --help 2>/dev/null </dev/null || true) in *--partition*) ;; *) return 1 ;; esac
+}
+
+# Runs the command as it is in the wheel: nothing is installed. Python knows -P since 3.11, which this project needs.
+run_wheel() {
+  python3 -P -c 'import sys
+sys.path.insert(0, sys.argv.pop(1))
+address = sys.argv.pop(1)
+try:
+  from secrets_cache.cli import main
+  sys.exit(main())
+except ModuleNotFoundError as error:
+  sys.exit(f"deploy.sh: this python3 has no module {error.name}; install the command: pipx install {address}")
+' "$temporary/$wheel" "$releases/$wheel" "$@"
 }
 
 # Leaves in $grant what is to be done to the role's policy: put, delete, or nothing.
@@ -744,7 +768,6 @@ deploy() { # function
   say "  done: State $state, LastUpdateStatus $update"
 }
 
-if [ -n "$config" ] && [ -z "$remove" ]; then find_program || exit 1; fi
 if [ -n "$release" ]; then
   find_releases && download '' SHA256SUMS "$temporary/SHA256SUMS" || exit 1
 fi
@@ -759,3 +782,4 @@ if [ "$failed" -gt 0 ] && [ "$total" -gt 1 ]; then
   complain "$failed of $total functions failed; $reasons"
 fi
 [ "$failed" -eq 0 ]
+if [ -n "$config" ] && [ -z "$remove" ]; then find_program || exit 1; fi

@@ -533,8 +533,9 @@ def test_a_zip_that_is_not_there_or_not_the_right_one(account):
     for function, architecture in ((name, "x86_64"), (arm, "arm64")):
         done = account.run(function, script=alone)
         assert 1 == done.returncode
-        assert f"there is no {alone.parent}/dist/secrets-cache-layer-{architecture}.zip. Download" in done.stderr
-        assert f"or build one with: make layer ARCH={architecture}" in done.stderr
+        assert "which zip? Download a release's with --release VERSION, such as --release 0.2.0, or " in done.stderr
+        assert f"make layer ARCH={architecture}" in done.stderr
+        assert f"which is not there: {alone.parent}/dist/secrets-cache-layer-{architecture}.zip\n" in done.stderr
     other = account.folder / "other.zip"
     other.write_bytes(zip_of({"python/a.py": "a"}))
     refused(account, "--zip", other, name, said=f"'{other}' is not the zip of a secrets-cache layer")
@@ -773,7 +774,7 @@ def test_the_script_alone_and_a_zip(account, alone):
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        (None, "--grant needs the command 'secrets-cache', which is not in PATH; "),
+        (None, "--grant needs this project's command 'secrets-cache', which is not in PATH; "),
         ("echo secrets-cache 0.2.0", "is another program or does not run; "),
         ("echo no such command >&2; exit 2", "is another program or does not run; "),
     ],
@@ -791,4 +792,10 @@ def test_grant_needs_our_command(account, alone, other, said):
 
     assert (1, "", []) == (done.returncode, done.stdout, account.proxy.asked)
     assert [True] == [said in line for line in done.stderr.splitlines()]
-    assert "install ours with: pipx install lambda-secrets-cache (in a clone of the project: make layer)" in done.stderr
+    assert "; install it with 'pipx install FILE', FILE being the .whl of a release, or use --release" in done.stderr
+
+    (alone.parent / "secrets_cache").mkdir()
+    (alone.parent / "secrets_cache" / "__init__.py").touch()
+    cloned = account.run("--grant=config.yaml", "f", script=alone, PATH=path, bash=(f"{path}/bash",))
+
+    assert cloned.stderr.endswith("; run 'make layer' or 'pipx install .' in your clone\n")
