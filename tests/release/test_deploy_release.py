@@ -23,6 +23,7 @@ from tests.conftest import PATIENCE_SECONDS
 from tests.support.aws_cli import zip_of
 from tests.support.deploying import BASH, PROGRAMS, SCRIPT, Lambda, folder_with
 from tests.support.fakes import CANARY
+from tests.support.pages import MIGRATING
 from tests.support.releases import VERSION, ZIPS, Fault, Releases
 from tests.support.stub_server import Request
 from tests.support.upstream import write_certificate
@@ -115,6 +116,20 @@ def test_a_release_is_deployed_for_both_architectures(account, machine, releases
 
     assert (0, "") == (again.returncode, again.stderr)
     assert [] == account.proxy.changing()
+
+
+def test_the_command_of_the_migration_swaps_the_layers(account, machine):
+    """As docs/migrating.md shows it: AWS's layer goes, this one takes its place, all else stays."""
+    (command,) = re.findall(r"^bash deploy\.sh (.+) my-function$", MIGRATING.read_text("utf-8"), re.MULTILINE)
+    awss = account.publish("AWS-Parameters-and-Secrets-Lambda-Extension", zip_of({"extensions/bootstrap": "AWS's"}))
+    variables = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "2773"}
+    name = account.function(variables, Layers=[awss, account.others[0]])
+
+    done = machine.run("--layer-name=ours", *command.replace("0.2.0", VERSION).split(), name)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert ["arn:aws:lambda:eu-west-1:123456789012:layer:ours:1", account.others[0]] == account.layers(name)
+    assert variables == account.variables(name)
 
 
 def test_a_dry_run_downloads_and_changes_nothing(account, machine, releases):
