@@ -503,7 +503,7 @@ def test_the_page_shows_what_is_printed(account):
     tracing = account.publish("tracing", zip_of({"a": "b"}))
     account.function({"A": "1", "B": "2"}, Layers=[tracing], Role=role, name="orders-api")
     page = PAGE.read_text(encoding="utf-8")
-    commands = re.findall(r"^\./deploy\.sh (?!--release)(.+)$", page, re.MULTILINE)
+    commands = re.findall(r"^bash deploy\.sh (?!--release)(.+)$", page, re.MULTILINE)
     shown = [
         text for text in re.findall(r"^```text\n(.+?)^```$", page, re.MULTILINE | re.DOTALL) if "orders-api" in text
     ]
