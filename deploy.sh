@@ -20,13 +20,14 @@ usage() {
   cat <<'TEXT'
 Adds the secrets-cache layer to Lambda functions. Their other layers and variables stay as they are.
 
-usage: ./deploy.sh [options] FUNCTION [FUNCTION ...]
+usage: bash deploy.sh [options] FUNCTION [FUNCTION ...]
 
 FUNCTION is the name or the ARN of a function. The region and the credentials are those of your AWS CLI.
 
   --release VERSION        download this release of the layer, such as 0.2.0; nothing is built
   --zip FILE               use this zip of the layer; default: dist/secrets-cache-layer-ARCHITECTURE.zip
   --cache-timeout MINUTES  set CACHE_TIMEOUT, how long a value is cached; more than 0, at most 43200, decimals allowed
+  --replace LAYER          take off another layer, given by its name or ARN; may be given several times
   --exec-wrapper           set AWS_LAMBDA_EXEC_WRAPPER to /opt/get-secrets-layer: secrets as environment variables
   --grant CONFIG           let the function's role read what this config.yaml lists, by an inline policy
   --account ID             let this AWS account use the layer version; may be given several times
@@ -51,6 +52,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 MAX_LAYERS=5
 MAX_UNPACKED=262144000 # 250 MB
 WRAPPER=/opt/get-secrets-layer
+LAYER='^(arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:)?[A-Za-z0-9_-]{1,140}(:[0-9]+)?$'
+AWS_LAYER=AWS-Parameters-and-Secrets-Lambda-Extension
 MINUTES='^([0-9]{1,12}(\.[0-9]{1,9})?|\.[0-9]{1,9})$'
 MAX_MINUTES=43200
 VERSION='^v?((0|[1-9][0-9]{0,5})(\.(0|[1-9][0-9]{0,5})){2})$'
@@ -65,13 +68,13 @@ say() { printf '%s\n' "$*"; }
 complain() { printf 'deploy.sh: %s\n' "$*" >&2; }
 wrong_usage() {
   complain "$*"
-  say "./deploy.sh --help lists the options" >&2
+  say "bash deploy.sh --help lists the options" >&2
   exit 2
 }
 
 # --- The command line ---
 
-cache_timeout='' exec_wrapper='' config='' principals='' remove='' dry_run=''
+cache_timeout='' replace='' exec_wrapper='' config='' principals='' remove='' dry_run=''
 layer_name=secrets-cache zip='' release=''
 
 check_text() { # option, value, pattern, what is allowed
@@ -90,6 +93,10 @@ set_option() { # option, value
   --cache-timeout)
     check_minutes "$2"
     cache_timeout=$2
+    ;;
+  --replace)
+    check_text --replace "$2" "$LAYER" "the name or the ARN of a layer"
+    replace="$replace $2"
     ;;
   --grant) config=$2 ;;
   --account)
@@ -113,6 +120,11 @@ set_option() { # option, value
   esac
 }
 
+# What an ARN contains, if a colon follows it, that --replace means.
+part_of() { # name or ARN
+  case $1 in arn:*) say "$1:" ;; *) say ":layer:$1:" ;; esac
+}
+
 functions=''
 only_functions=''
 while [ $# -gt 0 ]; do
@@ -125,12 +137,12 @@ while [ $# -gt 0 ]; do
   --public) principals="$principals *" ;;
   --remove) remove=yes ;;
   --dry-run) dry_run=yes ;;
-  --cache-timeout | --grant | --account | --layer-name | --zip | --release | --region | --profile)
+  --cache-timeout | --replace | --grant | --account | --layer-name | --zip | --release | --region | --profile)
     [ -n "${2-}" ] || wrong_usage "$1 needs a value"
     set_option "$1" "$2"
     shift
     ;;
-  --cache-timeout=?* | --grant=?* | --account=?* | --layer-name=?* | --zip=?* | --release=?* | --region=?* | --profile=?*)
+  --cache-timeout=?* | --replace=?* | --grant=?* | --account=?* | --layer-name=?* | --zip=?* | --release=?* | --region=?* | --profile=?*)
     set_option "${1%%=*}" "${1#*=}"
     ;;
   --) only_functions=' ' ;;
@@ -145,6 +157,13 @@ done
 [ -n "$functions" ] || wrong_usage "no function given"
 [ -z "$remove" ] || [ -z "$principals" ] ||
   wrong_usage "--remove cannot be combined with --account or --public; to stop sharing, see docs/deploy.md"
+[ -z "$remove" ] || [ -z "$replace" ] ||
+  wrong_usage "--remove cannot be combined with --replace: it does not put another layer back"
+for one in $replace; do
+  case "$(part_of "$one")" in
+  *":layer:$layer_name:"*) wrong_usage "--replace: '$one' is this layer, whose other versions are replaced anyway" ;;
+  esac
+done
 [ -z "$release" ] || [ -z "$zip" ] || wrong_usage "--release and --zip cannot be combined: each says which zip to use"
 [ -z "$remove" ] || release=''
 
@@ -267,27 +286,33 @@ download() { # where a message begins, name, where to put it
 
 # Downloads the zip for an architecture, once, and leaves its path in $file. A .part that is still there has failed.
 download_zip() { # function, architecture
-  local name=secrets-cache-layer-$2.zip expected found
+  local name=secrets-cache-layer-$2.zip
   file=$temporary/$name
   [ ! -f "$file" ] || return 0
   if [ -f "$file.part" ]; then
     complain "$1: not changed: the zip for $2 could not be used; the reason is above"
     return 1
   fi
-  : >"$file.part"
+  download_checked "$1" "$name"
+}
+
+# Downloads a file of the release into $temporary, and checks it.
+download_checked() { # where a message begins, name
+  local name=$2 part=$temporary/$2.part expected found
+  : >"$part"
   expected=$(awk -v name="$name" '{ sub(/\r$/, "") } $2 == name || $2 == "*" name { print $1 }' "$temporary/SHA256SUMS")
   if [[ ! $expected =~ $SHA256 ]]; then
     complain "$1: $releases/SHA256SUMS has no SHA-256 of $name, so it was not downloaded; choose another release"
     return 1
   fi
-  download "$1: " "$name" "$file.part" || return 1
-  found=$(sha256_of "$file.part")
+  download "$1: " "$name" "$part" || return 1
+  found=$(sha256_of "$part")
   if [ "$found" != "$expected" ]; then
     complain "$1: $releases/$name is damaged, and was deleted: its SHA-256 is $found, but SHA256SUMS says $expected." \
       "Try again; if that does not help, choose another release"
     return 1
   fi
-  mv "$file.part" "$file"
+  mv "$part" "$temporary/$name"
 }
 
 # --- The layer ---
@@ -308,8 +333,8 @@ find_zip() { # function, architecture
 
 check_choice() { # function, architecture
   if [ ! -f "$file" ] && [ -z "$zip" ]; then
-    complain "$1: there is no $file. Download a release with --release, choose a zip with --zip, or build one with:" \
-      "make layer ARCH=$2"
+    complain "$1: which zip? Download a release's with --release VERSION, such as --release 0.2.0, or choose one with" \
+      "--zip FILE. In a clone, 'make layer ARCH=$2' builds the default, which is not there: $file"
     return 1
   elif [ ! -f "$file" ]; then
     complain "$1: --zip: there is no file '$file'"
@@ -444,23 +469,41 @@ share_layer() { # function
 
 # --- The role ---
 
-# Leaves in $program the command that makes the policy. Another program could have its name.
-program=''
+# Leaves in $program the command that makes the policy: the clone's, the one in PATH, or the release's. Another program
+# could have its name.
+program='' wheel=''
 find_program() {
-  local advice="install ours with: pipx install lambda-secrets-cache (in a clone of the project: make layer)"
-  program=$ROOT/.venv/bin/secrets-cache
-  if [ ! -x "$program" ] && ! program=$(command -v secrets-cache); then
-    complain "--grant needs the command 'secrets-cache', which is not in PATH; $advice"
-    return 1
+  local found advice="install it with 'pipx install FILE', FILE being the .whl of a release, or use --release"
+  [ ! -f "$ROOT/secrets_cache/__init__.py" ] || advice="run 'make layer' or 'pipx install .' in your clone"
+  for program in "$ROOT/.venv/bin/secrets-cache" "$(command -v secrets-cache)"; do
+    ! makes_policies || return 0
+  done
+  found=${program:+", and '$program' is another program or does not run"}
+  if [ -n "$release" ]; then
+    wheel=lambda_secrets_cache-$release-py3-none-any.whl program=run_wheel
+    advice="install Python 3.11 or newer as python3, or the command: pipx install $releases/$wheel"
+    download_checked --grant "$wheel" || return 1
+    ! makes_policies || return 0
   fi
-  case $("$program" policy --help 2>/dev/null </dev/null || true) in
-  *--partition*) ;;
-  *)
-    complain "--grant needs the command 'secrets-cache' of this project, and '$program' is another program or does not" \
-      "run; $advice"
-    return 1
-    ;;
-  esac
+  complain "--grant needs this project's command 'secrets-cache'${found:-, which is not in PATH}; $advice"
+  return 1
+}
+
+makes_policies() {
+  case $("$program" policy --help 2>/dev/null </dev/null || true) in *--partition*) ;; *) return 1 ;; esac
+}
+
+# Runs the command as it is in the wheel: nothing is installed. Python knows -P since 3.11, which this project needs.
+run_wheel() {
+  python3 -P -c 'import sys
+sys.path.insert(0, sys.argv.pop(1))
+address = sys.argv.pop(1)
+try:
+  from secrets_cache.cli import main
+  sys.exit(main())
+except ModuleNotFoundError as error:
+  sys.exit(f"deploy.sh: this python3 has no module {error.name}; install the command: pipx install {address}")
+' "$temporary/$wheel" "$releases/$wheel" "$@"
 }
 
 # Leaves in $grant what is to be done to the role's policy: put, delete, or nothing.
@@ -511,10 +554,11 @@ apply_grant() { # function
 arn='' version='' package='' state='' update='' architecture='' size=0 others_size=0 revision=''
 layers='' timeout_is='' wrapper_is='' unreadable='' variables=0
 look_at() { # function
-  local all="Environment.Variables || \`{}\`" ours=":layer:$layer_name:"
+  local all="Environment.Variables || \`{}\`" goes="contains(Arn, ':layer:$layer_name:')" one
+  for one in $replace; do goes="$goes || contains(join(':', [Arn, '']), '$(part_of "$one")')"; done
   if ! call lambda get-function-configuration --function-name "$1" --output text --query "[FunctionArn, Version,
     PackageType || 'Zip', State || 'Active', LastUpdateStatus || 'Successful', Architectures[0] || 'x86_64', Role,
-    CodeSize, sum((Layers || \`[]\`)[?!contains(Arn, '$ours')].CodeSize), RevisionId,
+    CodeSize, sum((Layers || \`[]\`)[?!($goes)].CodeSize), RevisionId,
     join(' ', (Layers || \`[]\`)[].Arn) || '-', $(state_of CACHE_TIMEOUT "${cache_timeout:-0}"),
     $(state_of AWS_LAMBDA_EXEC_WRAPPER "$WRAPPER"), Environment.Error.ErrorCode, length(keys($all))]"; then
     explain "$1" lambda:GetFunctionConfiguration
@@ -546,22 +590,45 @@ check_function() { # function
   return 1
 }
 
+# Refuses a layer that the function does not have: the name may be misspelt. If this layer is there, an earlier run took
+# the other one off; $missing has it then.
+missing=''
+check_replace() { # function
+  local one
+  missing=''
+  for one in $replace; do
+    case "${layers// /: }:" in
+    *"$(part_of "$one")"*) ;;
+    *":layer:$layer_name:"*) missing="$missing $one" ;;
+    *)
+      complain "$1: --replace: it has no layer '$one'; its layers: ${layers:-none}"
+      return 1
+      ;;
+    esac
+  done
+}
+
+is_taken_off() { # ARN of a layer
+  local one
+  for one in "$layer_name" $replace; do
+    case $1: in *"$(part_of "$one")"*) return 0 ;; esac
+  done
+  return 1
+}
+
 # Leaves the layers as they should be in $wanted, 'new' standing for the version that is to be published.
 wanted='' kept=0 replaced=''
 plan_layers() { # function
   local one
   wanted='' kept=0 replaced=''
   for one in $layers; do
-    case $one in
-    *":layer:$layer_name:"*)
+    if is_taken_off "$one"; then
       [ -n "$remove" ] || [ -n "$replaced" ] || wanted="$wanted $layer"
       replaced="$replaced $one"
-      ;;
-    *)
+    else
       wanted="$wanted $one"
       kept=$((kept + 1))
-      ;;
-    esac
+    fi
   done
   [ -n "$remove" ] || [ -n "$replaced" ] || wanted="$wanted $layer"
   wanted=${wanted# }
@@ -611,9 +678,13 @@ tell_plan() { # function
   for one in $layers; do
     case " $replaced " in
     *" $one "*) if [ "$one" = "$layer" ]; then say "  keep layer $one"; else say "  remove layer $one"; fi ;;
-    *) say "  keep layer $one" ;;
+    *)
+      say "  keep layer $one"
+      [ -n "$remove" ] || warn_of_aws "$one"
+      ;;
     esac
   done
+  for one in $missing; do say "  no layer $one to remove"; done
   if [ -z "$remove" ]; then
     case " $layers " in
     *" $layer "*) ;;
@@ -630,6 +701,17 @@ tell_plan() { # function
   fi
   say "  keep all other variables ($(other_variables))"
   [ -z "$remove" ] || say "  keep the published versions of the layer, which other functions may use"
+}
+
+# AWS's own layer is easily left behind, and then goes on answering the function.
+warn_of_aws() { # ARN of a layer that stays
+  local name=${1%:*}
+  name=${name##*:}
+  case $name in
+  "$AWS_LAYER" | "$AWS_LAYER-Arm64")
+    say "  warning: AWS's layer goes on answering on its port, 2773 by default; --replace $name takes it off"
+    ;;
+  esac
 }
 
 tell_variable() { # add, change or remove; name, value
@@ -716,7 +798,7 @@ wait_for() { # function
 }
 
 deploy() { # function
-  look_at "$1" && check_function "$1" || return 1
+  look_at "$1" && check_function "$1" && check_replace "$1" || return 1
   layer='' unpacked=0 to_share=''
   if [ -z "$remove" ]; then
     find_zip "$1" "$architecture" && find_layer "$1" "$architecture" && find_shares "$1" || return 1
@@ -744,10 +826,10 @@ deploy() { # function
   say "  done: State $state, LastUpdateStatus $update"
 }
 
-if [ -n "$config" ] && [ -z "$remove" ]; then find_program || exit 1; fi
 if [ -n "$release" ]; then
   find_releases && download '' SHA256SUMS "$temporary/SHA256SUMS" || exit 1
 fi
+if [ -n "$config" ] && [ -z "$remove" ]; then find_program || exit 1; fi
 total=0 failed=0
 for function in $functions; do
   total=$((total + 1))

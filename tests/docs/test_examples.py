@@ -66,7 +66,7 @@ def test_every_command_is_of_a_kind_that_is_tested() -> None:
         if program == "make":
             assert {argument for argument in arguments if "=" not in argument and argument[0] not in '"-'} & {*targets}
         else:
-            assert command.startswith(("curl ", ".venv/bin/secrets-cache serve ", "./deploy.sh "))
+            assert command.startswith(("curl ", ".venv/bin/secrets-cache serve ", "bash deploy.sh "))
 
 
 def refuse_denied(call: Call) -> Answer | None:

@@ -103,6 +103,10 @@ def test_help_the_page_and_the_script_have_the_same_options():
         (["a function"], "found 'a function'; allowed: the name or the ARN"),
         (["--remove", "--public", "f"], "--remove cannot be combined with --account or --public"),
         (["--remove", "--account", ACCOUNT, "f"], "--remove cannot be combined with --account or --public"),
+        (["--remove", "--replace", "x", "f"], "--remove cannot be combined with --replace"),
+        (["--replace", "a b", "f"], "found 'a b'; allowed: the name or the ARN of a layer"),
+        (["--replace", "secrets-cache", "f"], "'secrets-cache' is this layer"),
+        (["--layer-name=mine", f"--replace={LAYER}mine:2", "f"], "is this layer, whose other versions are replaced"),
         (["--release", "latest", "f"], "found 'latest'; allowed: a version such as 0.2.0"),
         (["--release=1.2", "f"], "found '1.2'; allowed: a version such as 0.2.0"),
         (["--release", "1.2.3/../../x", "f"], "allowed: a version such as 0.2.0"),
@@ -259,6 +263,75 @@ def test_an_older_version_is_replaced_where_it_stands(account):
     assert 0 == done.returncode
     assert [account.others[0], f"{LAYER}replaced:2", account.others[1]] == account.layers(name)
     assert f"  remove layer {old}" in done.stdout.splitlines()
+
+
+AWS_LAYER = "AWS-Parameters-and-Secrets-Lambda-Extension"
+
+
+@pytest.mark.parametrize("form", [AWS_LAYER, f"{AWS_LAYER}:1", f"{LAYER}{AWS_LAYER}", f"{LAYER}{AWS_LAYER}:1"])
+def test_another_layer_is_replaced_in_one_update(account, form):
+    """By its name or ARN, with a version or without; ours takes its place. Again: nothing is changed."""
+    name = account.function(KEPT, Layers=[account.others[0], awss_layer(account), account.others[1]])
+    options = ("--layer-name=instead", f"--replace={form}")
+
+    tried = account.run("--dry-run", *options, name)
+
+    assert (0, "", []) == (tried.returncode, tried.stderr, account.proxy.changing())
+    assert f"  remove layer {LAYER}{AWS_LAYER}:1" in tried.stdout.splitlines()
+    assert "warning" not in tried.stdout
+
+    done = account.run(*options, name)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert [account.others[0], f"{LAYER}instead:1", account.others[1]] == account.layers(name)
+    assert KEPT == account.variables(name)
+    assert 1 == sum(method == "PUT" for method, _, _ in account.proxy.asked)
+
+    again = account.run(*options, name)
+
+    assert (0, "", []) == (again.returncode, again.stderr, account.proxy.changing())
+    assert f"  no layer {form} to remove" in again.stdout.splitlines()
+    assert "  already up to date: nothing was changed" in again.stdout.splitlines()
+
+
+def awss_layer(account: Lambda, suffix: str = "") -> str:
+    """Return the ARN of a layer with the name of AWS's; there is one version of it."""
+    if not account.versions(AWS_LAYER + suffix):
+        account.publish(AWS_LAYER + suffix, zip_of({"extensions/bootstrap": "AWS's"}))
+    return f"{LAYER}{AWS_LAYER}{suffix}:1"
+
+
+def test_several_layers_are_replaced_by_one(account):
+    """The first one's place is ours, also where ours is already somewhere else."""
+    ours = account.publish("one-for-two", account.layer_zip().read_bytes())
+    name = account.function(Layers=[account.others[0], account.others[1], account.others[2], ours])
+
+    assert 0 == account.run("--layer-name=one-for-two", "--replace=a", "--replace", "c", name).returncode
+    assert [ours, account.others[1]] == account.layers(name)
+
+
+@pytest.mark.parametrize("form", ["a", f"{AWS_LAYER}:2", f"{LAYER}{AWS_LAYER}-Arm64"])
+def test_a_layer_to_replace_that_the_function_does_not_have(account, form):
+    """A name that is nearly right takes nothing off: refused, with the names that are there."""
+    name = account.function(Layers=[awss_layer(account)])
+
+    refused(account, "--replace", form, name, said=f"it has no layer '{form}'; its layers: {LAYER}{AWS_LAYER}:1\n")
+    refused(account, "--replace", form, account.function(), said=f"it has no layer '{form}'; its layers: none\n")
+
+
+@pytest.mark.parametrize("suffix", ["", "-Arm64"])
+def test_awss_layer_that_stays_is_warned_of(account, suffix):
+    """It would go on answering the function unnoticed. A function that loses ours is not warned."""
+    name = account.function(Layers=[awss_layer(account, suffix)])
+    done = account.run(name)
+    removed = account.run("--remove", name)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert (
+        "  warning: AWS's layer goes on answering on its port, 2773 by default; "
+        f"--replace {AWS_LAYER}{suffix} takes it off" in done.stdout.splitlines()
+    )
+    assert (0, False) == (removed.returncode, "warning" in removed.stdout)
 
 
 def test_each_architecture_has_its_own_versions(account):
@@ -430,7 +503,7 @@ def test_the_page_shows_what_is_printed(account):
     tracing = account.publish("tracing", zip_of({"a": "b"}))
     account.function({"A": "1", "B": "2"}, Layers=[tracing], Role=role, name="orders-api")
     page = PAGE.read_text(encoding="utf-8")
-    commands = re.findall(r"^\./deploy\.sh (?!--release)(.+)$", page, re.MULTILINE)
+    commands = re.findall(r"^bash deploy\.sh (?!--release)(.+)$", page, re.MULTILINE)
     shown = [
         text for text in re.findall(r"^```text\n(.+?)^```$", page, re.MULTILINE | re.DOTALL) if "orders-api" in text
     ]
@@ -509,6 +582,9 @@ def test_more_than_250_mb(account):
     refused(account, "--zip", big, "--layer-name=big", name, said="more than 250 MB unpacked")
     write(MAX_UNPACKED - known)
     assert 0 == account.run("--zip", big, "--layer-name=big", "--dry-run", name).returncode
+    write(MAX_UNPACKED - settings["CodeSize"])
+    refused(account, "--zip", big, "--layer-name=big", name, said="more than 250 MB unpacked")
+    assert 0 == account.run("--zip", big, "--layer-name=big", "--replace=a", "--dry-run", name).returncode
 
 
 def test_functions_that_cannot_have_a_layer(account):
@@ -533,8 +609,9 @@ def test_a_zip_that_is_not_there_or_not_the_right_one(account):
     for function, architecture in ((name, "x86_64"), (arm, "arm64")):
         done = account.run(function, script=alone)
         assert 1 == done.returncode
-        assert f"there is no {alone.parent}/dist/secrets-cache-layer-{architecture}.zip. Download" in done.stderr
-        assert f"or build one with: make layer ARCH={architecture}" in done.stderr
+        assert "which zip? Download a release's with --release VERSION, such as --release 0.2.0, or " in done.stderr
+        assert f"make layer ARCH={architecture}" in done.stderr
+        assert f"which is not there: {alone.parent}/dist/secrets-cache-layer-{architecture}.zip\n" in done.stderr
     other = account.folder / "other.zip"
     other.write_bytes(zip_of({"python/a.py": "a"}))
     refused(account, "--zip", other, name, said=f"'{other}' is not the zip of a secrets-cache layer")
@@ -773,7 +850,7 @@ def test_the_script_alone_and_a_zip(account, alone):
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        (None, "--grant needs the command 'secrets-cache', which is not in PATH; "),
+        (None, "--grant needs this project's command 'secrets-cache', which is not in PATH; "),
         ("echo secrets-cache 0.2.0", "is another program or does not run; "),
         ("echo no such command >&2; exit 2", "is another program or does not run; "),
     ],
@@ -791,4 +868,10 @@ def test_grant_needs_our_command(account, alone, other, said):
 
     assert (1, "", []) == (done.returncode, done.stdout, account.proxy.asked)
     assert [True] == [said in line for line in done.stderr.splitlines()]
-    assert "install ours with: pipx install lambda-secrets-cache (in a clone of the project: make layer)" in done.stderr
+    assert "; install it with 'pipx install FILE', FILE being the .whl of a release, or use --release" in done.stderr
+
+    (alone.parent / "secrets_cache").mkdir()
+    (alone.parent / "secrets_cache" / "__init__.py").touch()
+    cloned = account.run("--grant=config.yaml", "f", script=alone, PATH=path, bash=(f"{path}/bash",))
+
+    assert cloned.stderr.endswith("; run 'make layer' or 'pipx install .' in your clone\n")

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +23,11 @@ from tests.conftest import PATIENCE_SECONDS
 from tests.support.aws_cli import zip_of
 from tests.support.deploying import BASH, PROGRAMS, SCRIPT, Lambda, folder_with
 from tests.support.fakes import CANARY
+from tests.support.pages import MIGRATING
 from tests.support.releases import VERSION, ZIPS, Fault, Releases
 from tests.support.stub_server import Request
 from tests.support.upstream import write_certificate
-from tools.emulator import free_port
+from tools.emulator import ROOT, free_port
 
 INTEL, ARM = ZIPS
 # Options that only GNU's tools have, as patterns of the shell.
@@ -116,6 +118,20 @@ def test_a_release_is_deployed_for_both_architectures(account, machine, releases
     assert [] == account.proxy.changing()
 
 
+def test_the_command_of_the_migration_swaps_the_layers(account, machine):
+    """As docs/migrating.md shows it: AWS's layer goes, this one takes its place, all else stays."""
+    (command,) = re.findall(r"^bash deploy\.sh (.+) my-function$", MIGRATING.read_text("utf-8"), re.MULTILINE)
+    awss = account.publish("AWS-Parameters-and-Secrets-Lambda-Extension", zip_of({"extensions/bootstrap": "AWS's"}))
+    variables = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "2773"}
+    name = account.function(variables, Layers=[awss, account.others[0]])
+
+    done = machine.run("--layer-name=ours", *command.replace("0.2.0", VERSION).split(), name)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert ["arn:aws:lambda:eu-west-1:123456789012:layer:ours:1", account.others[0]] == account.layers(name)
+    assert variables == account.variables(name)
+
+
 def test_a_dry_run_downloads_and_changes_nothing(account, machine, releases):
     """What would be published has to be known. A failure that passes is tried again."""
     name = account.function()
@@ -141,6 +157,89 @@ def test_removing_downloads_nothing(account, machine, releases):
     done = machine.run("--remove", "--release", VERSION, name)
 
     assert (0, "", []) == (done.returncode, done.stderr, releases.asked)
+
+
+# The command of the release, for --grant.
+
+WHEEL = f"lambda_secrets_cache-{VERSION}-py3-none-any.whl"
+
+
+@pytest.fixture(name="wheel")
+def _wheel(machine: Machine, releases: Releases) -> None:
+    """Let the release have the package, and the machine a Python without any module but its own."""
+    package = ROOT / "secrets_cache"
+    releases.files[WHEEL] = zip_of({str(p.relative_to(ROOT)): p.read_text("utf-8") for p in package.rglob("*.py")})
+    releases.sum_up()
+    machine.script = stamped(machine.tools.parent / "alone", releases.base)
+    (machine.tools / "python3").write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n', encoding="utf-8")
+    (machine.tools / "python3").chmod(0o755)
+
+
+@pytest.fixture(name="config")
+def _config(tmp_path: Path) -> Path:
+    config = tmp_path / "config.yaml"
+    config.write_text("secrets: [db]", encoding="utf-8")
+    return config
+
+
+@pytest.mark.usefixtures("wheel")
+@pytest.mark.parametrize("other", [None, "echo another program"])
+def test_grant_runs_the_command_of_the_release(account, machine, releases, config, other):
+    """Where none is installed: as it is in the wheel, whose sum is checked. Nothing is installed, or left behind."""
+    name = account.function()
+    if other:
+        (machine.tools / "secrets-cache").write_text(f"#!/bin/sh\n{other}\n", encoding="utf-8")
+        (machine.tools / "secrets-cache").chmod(0o755)
+
+    done = machine.run("--release", VERSION, "--grant", config, name)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert ["SHA256SUMS", WHEEL, INTEL] == releases.downloaded()
+    found = account.iam.get_role_policy(RoleName="reader", PolicyName=f"secrets-cache-{name}")["PolicyDocument"]
+    assert "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-??????" in str(found)
+
+
+@pytest.mark.usefixtures("wheel")
+def test_a_file_that_needs_more_than_python_alone(account, machine, releases, config):
+    """What plain YAML does not have is read by PyYAML: without it, one line says what to install."""
+    config.write_text("secrets: &all [db]\nallow: *all\n", encoding="utf-8")
+    name = account.function()
+
+    done = machine.run("--release", VERSION, "--grant", config, name)
+
+    address = f"{releases.base}/v{VERSION}/{WHEEL}"
+    assert [
+        f"deploy.sh: this python3 has no module yaml; install the command: pipx install {address}",
+        f"deploy.sh: {name}: nothing was granted for {config}; the reason is above",
+    ] == done.stderr.splitlines()
+    assert (1, []) == (done.returncode, account.proxy.changing())
+
+
+@pytest.mark.usefixtures("wheel")
+@pytest.mark.parametrize("python", [None, "exit 2"])
+def test_grant_with_a_release_and_without_a_python_that_knows_it(machine, releases, python):
+    """One line has the address of the file to install: no package index needs to know the project."""
+    (machine.tools / "python3").unlink()
+    if python:
+        (machine.tools / "python3").write_text(f"#!/bin/sh\n{python}\n", encoding="utf-8")
+        (machine.tools / "python3").chmod(0o755)
+
+    address = re.escape(f"{releases.base}/v{VERSION}/{WHEEL}")
+    machine.refused(
+        *("--grant=config.yaml", "f"),
+        said="deploy.sh: --grant needs this project's command 'secrets-cache', which is not in PATH; install "
+        f"Python 3.11 or newer as python3, or the command: pipx install {address}",
+    )
+
+
+@pytest.mark.usefixtures("wheel")
+def test_a_wheel_with_another_sum_is_not_run(machine, releases):
+    """A file that is not the release's is told, and deleted."""
+    releases.faults[WHEEL] = is_damaged
+
+    machine.refused(
+        "--grant=config.yaml", "f", said=rf"deploy\.sh: --grant: \S+/{WHEEL} is damaged, and was deleted: .*"
+    )
 
 
 # What fails.

@@ -143,14 +143,16 @@ def error(code: str, message: str) -> dict[str, str]:
 
 SECRETS = {
     "`/secretsmanager/get?secretId=db` | "
-    "its SDK's JSON: missing fields are null, `CreatedDate` in ISO 8601, `ResultMetadata` | "
-    "JSON: missing fields left out, `CreatedDate` as seconds in a string | as the layer": Row(
+    "the SDK's JSON: missing fields are null, `CreatedDate` in ISO 8601, `ResultMetadata` | "
+    "JSON: missing fields left out, `CreatedDate` as seconds in a string | "
+    "the SDK's JSON: missing fields are null, `CreatedDate` in ISO 8601, `ResultMetadata`": Row(
         SECRET + "db",
         200,
         secret("db"),
         # The layer's clients expect every field, and the agent's accept it.
     ),
-    "a binary secret | `SecretBinary` in Base64, `SecretString` null | `SecretBinary` in Base64 | as the layer": Row(
+    "a binary secret | `SecretBinary` in Base64, `SecretString` null | `SecretBinary` in Base64 | "
+    "`SecretBinary` in Base64, `SecretString` null": Row(
         SECRET + "certificate",
         200,
         secret(
@@ -215,7 +217,7 @@ SECRETS = {
         secret("db"),
         # Programs that join an address and a path send it; the layer documents no error.
     ),
-    f"a name that no secret can have | {OPAQUE} | {ERROR} | as the agent": Row(
+    f"a name that no secret can have | {OPAQUE} | {ERROR} | {ERROR}": Row(
         SECRET + "a%20b", 400, error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
     ),
     "an ARN with an invalid region | ? | ? | 400, without asking AWS": Row(
@@ -323,7 +325,7 @@ CALLERS = {
         headers=GOOD * 2,
         # A proxy and a server may disagree about which one counts.
     ),
-    "`X-Forwarded-For` | ? | 400 `Forwarded` | the same, also for `Forwarded`, `Via` and `/ping`": Row(
+    "`X-Forwarded-For` | ? | 400 `Forwarded` | 400 `Forwarded`, also for `Forwarded`, `Via` and `/ping`": Row(
         SECRET + "db",
         400,
         "Forwarded",
@@ -352,7 +354,7 @@ CALLERS = {
 }
 
 FAILURES = {
-    f"a secret that does not exist | {OPAQUE} | {ERROR} | as the agent": Row(
+    f"a secret that does not exist | {OPAQUE} | {ERROR} | {ERROR}": Row(
         SECRET + "nobody",
         400,
         error("ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
@@ -362,7 +364,7 @@ FAILURES = {
         400,
         error("ParameterNotFound", "parameter 'nobody' was not found in Parameter Store in eu-west-1 and this account"),
     ),
-    f"a secret that the role may not read | {OPAQUE} | {ERROR} | as the agent": Row(
+    f"a secret that the role may not read | {OPAQUE} | {ERROR} | {ERROR}": Row(
         SECRET + "db",
         400,
         error("AccessDeniedException", "User: arn:aws:sts::1:role is not authorized"),
@@ -377,26 +379,26 @@ FAILURES = {
             headers=("Content-Type: text/xml",),
         ),
     ),
-    f"AWS throttles | {OPAQUE} | {ERROR} | as the agent": Row(
+    f"AWS throttles | {OPAQUE} | {ERROR} | {ERROR}": Row(
         SECRET + "db",
         400,
         error("ThrottlingException", "Rate exceeded"),
         fault=THROTTLED,
     ),
-    f"AWS fails (status 500) | {OPAQUE} | AWS's status and error | as the agent": Row(
+    f"AWS fails (status 500) | {OPAQUE} | AWS's status and error | AWS's status and error": Row(
         SECRET + "db",
         500,
         error("InternalServiceError", "AWS answered with status 500"),
         fault=INTERNAL,
     ),
-    f"the connection to AWS breaks | {OPAQUE} | 502, `ConnectionError` as JSON | as the agent": Row(
+    f"the connection to AWS breaks | {OPAQUE} | 502, `ConnectionError` as JSON | 502, `ConnectionError` as JSON": Row(
         SECRET + "db",
         502,
         error("ConnectionError", "secret 'db' is unavailable: AWS closed the connection before it answered"),
         fault=RESET,
     ),
     f"AWS does not answer | {OPAQUE} | 504, `TimeoutError` as JSON | "
-    "the same, after [`fetch_timeout`](configuration.md#fetch_timeout)": Row(
+    "504, `TimeoutError` as JSON, after [`fetch_timeout`](configuration.md#fetch_timeout)": Row(
         SECRET + "db",
         504,
         error("TimeoutError", "Timeout"),
@@ -443,7 +445,8 @@ RULES: dict[str, tuple[str, ...]] = {
         "test_an_old_value_is_served_while_aws_cannot_be_asked",
     ),
     "roles that callers name | - | at most 20, then 400 `MaxRolesExceeded` | "
-    "the same; other regions count too; roles and regions that do not work do not count": (
+    "at most 20, then 400 `MaxRolesExceeded`; other regions count too; roles and regions that do not work do not "
+    "count": (
         "test_more_than_twenty_roles_and_regions_are_refused",
         "test_a_role_that_cannot_be_assumed_keeps_no_place",
     ),
