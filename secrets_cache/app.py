@@ -41,7 +41,8 @@ logger = logging.getLogger(__name__)
 
 # What a running process can change. Ports and tokens belong to the servers, time limits of fetches to the source.
 CHANGEABLE = (
-    *("secrets", "parameters", "env", "allow", "strict", "problems", "adjusted", "missing_file", "is_unconfigured"),
+    *("secrets", "parameters", "env", "allow", "strict"),
+    *("problems", "adjusted", "ignored", "missing_file", "is_unconfigured"),
     *("ttl", "refresh_ahead", "stale_while_revalidate", "stale_if_error"),
 )
 # After an internal error in the timer, which may come again at once.
@@ -167,6 +168,7 @@ def _build_native_handler(config: Config, application: Application, clock: Clock
         clock=clock,
         missing_file=application.find_missing_file,
         metrics=page,
+        aws_port=config.aws_port,
     )
 
 

@@ -183,3 +183,16 @@ def test_the_configuration_may_be_all_in_variables(api, start, tmp_path):
         shut_down(api, extension)
 
     assert "config.missing" not in extension.log.text
+
+
+def test_variables_of_awss_layer_without_a_port_for_its_protocol_are_a_warning(api, start):
+    """One, at the start: calls to AWS's port are refused. A call to the other port is told the same."""
+    with start(SECRETS_MANAGER_TTL="60", PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL="debug") as extension:
+        assert next_is_open(api)
+        status, body = get(f"{extension.url}/secretsmanager/get?secretId=db")
+        shut_down(api, extension)
+        (warning,) = [line for line in extension.log.events() if line["level"] == "WARNING"]
+
+    names = ["SECRETS_MANAGER_TTL", "PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL"]
+    assert ("aws_port.unset", names) == (warning["event"], warning["variables"])
+    assert (404, True) == (status, "set PARAMETERS_SECRETS_EXTENSION_HTTP_PORT=2773" in json.loads(body)["detail"])
