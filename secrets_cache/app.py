@@ -24,6 +24,7 @@ from secrets_cache.core.cache import MAX_UNLISTED, Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.results import EntryReport
 from secrets_cache.core.source import OpenableSource, Source
+from secrets_cache.errors import describe_missing_file
 from secrets_cache.server import NativeHandler, Server
 from secrets_cache.system.clock import SystemClock, random_fraction
 from secrets_cache.system.files import read_token
@@ -73,6 +74,12 @@ class Application:
     def list_problems(self) -> list[str]:
         """Return one sentence for each problem of the configuration, and for each required secret that is missing."""
         return [*map(str, self._config.problems), *self.list_missing()]
+
+    def list_warnings(self) -> list[str]:
+        """Return the sentence for a process that has no configuration at all; nothing if it has one."""
+        if not self._config.is_unconfigured:
+            return []
+        return [f"nothing is listed: {describe_missing_file(self.find_missing_file())}, and no variable lists a secret"]
 
     def find_missing_file(self) -> str:
         """Return the path where no configuration file was; empty if there was one."""
@@ -165,6 +172,7 @@ def _build_native_handler(config: Config, application: Application, clock: Clock
         cache=application.cache,
         tokens=tokens,
         list_problems=application.list_problems,
+        list_warnings=application.list_warnings,
         clock=clock,
         missing_file=application.find_missing_file,
         metrics=page,

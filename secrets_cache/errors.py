@@ -32,6 +32,11 @@ Longer than most modules here: it is the one tree of all errors.
 FETCH_TIMEOUT = "fetch_timeout"
 
 
+def describe_missing_file(path: str) -> str:
+    """Return how a message names the config.yaml that was looked for and is not there."""
+    return f"there is no config.yaml (looked for {path})"
+
+
 class SecretsCacheError(Exception):
     """Any error that this project raises on purpose."""
 
@@ -92,10 +97,7 @@ class SecretNotConfigured(SecretError):
 
     def __str__(self) -> str:
         if self.missing_file:
-            return (
-                f"{self.name!r} is not listed: there is no config.yaml (looked for {self.missing_file}), "
-                "and no variable lists it"
-            )
+            return f"{self.name!r} is not listed: {describe_missing_file(self.missing_file)}, and no variable lists it"
         return f"{self.name!r} is not listed in config.yaml, and no pattern under allow covers it"
 
 

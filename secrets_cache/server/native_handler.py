@@ -41,19 +41,21 @@ class NativeHandler(Handler):
 
     Args:
         tokens: The tokens that callers may send; None if no token is needed.
-        list_problems: Returns what `/health` lists: problems of the configuration, required secrets that are missing.
+        list_problems: Returns what makes `/health` 503: what is wrong with the configuration, and what is missing.
+        list_warnings: Returns what `/health` lists as well, and is no reason for 503.
         missing_file: Returns the path where no config.yaml was; empty if there was one.
         metrics: The page at `/metrics`; None for no page, where the path is unknown like any other.
         aws_port: The port for AWS's protocol; 0 for none. Its paths are unknown here, and the response names the port.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is handed, it need not know
         self,
         *,
         cache: Cache,
         tokens: Sequence[str] | None,
         list_problems: Callable[[], Sequence[str]],
         clock: Clock,
+        list_warnings: Callable[[], Sequence[str]] = tuple,
         missing_file: Callable[[], str] = str,
         metrics: "MetricsPage | None" = None,
         aws_port: int = 0,
@@ -61,6 +63,7 @@ class NativeHandler(Handler):
         super().__init__(cache, clock)
         self._tokens = tokens
         self._list_problems = list_problems
+        self._list_warnings = list_warnings
         self._missing_file = missing_file
         self._metrics = metrics
         self._aws_port = aws_port
@@ -129,15 +132,16 @@ class NativeHandler(Handler):
         return Response(200, headers, represented.body, result)
 
     def _report_health(self) -> Response:
-        reports, found = self.cache.report(), self._list_problems()
+        reports, found, warnings = self.cache.report(), self._list_problems(), self._list_warnings()
         is_servable = all(report.is_servable for report in reports)
         if not is_servable:
             status = "failing"
-        elif found or any(report.state is State.STALE for report in reports):
+        elif found or warnings or any(report.state is State.STALE for report in reports):
             status = "degraded"
         else:
             status = "ok"
-        body = {"status": status, "problems": found, "secrets": [_describe_entry(report) for report in reports]}
+        shown = [_describe_entry(report) for report in reports]
+        body = {"status": status, "problems": [*found, *warnings], "secrets": shown}
         return Response(
             200 if is_servable and not found else 503,
             {"Content-Type": representation.JSON, "Cache-Control": "no-store"},

@@ -132,6 +132,7 @@ class Setup:
         self.source.values.update(dict.fromkeys(VALUES, 1))
         self.tokens: tuple[str, ...] | None = None
         self.problems: list[str] = []
+        self.warnings: list[str] = []
         self.names = list(VALUES)
         self.ttl = 600.0
         self.max_connections = 1000
@@ -186,6 +187,7 @@ class Setup:
             cache=self.cache,
             tokens=self.tokens,
             list_problems=lambda: self.problems,
+            list_warnings=lambda: self.warnings,
             clock=self.clock,
             metrics=self.metrics,
             aws_port=self.aws_port,

@@ -162,6 +162,18 @@ async def test_health_lists_what_is_wrong_with_the_configuration(setup):
     )
 
 
+async def test_health_lists_warnings_and_stays_200(setup):
+    """Whatever is listed is served, be it nothing; a problem of the configuration still makes it 503."""
+    setup.warnings, setup.names = ["nothing is listed"], []
+    async with setup.running() as running:
+        status, _, body = await running.get("/health")
+        setup.problems = ["wrong"]
+        wrong, _, longer = await running.get("/health")
+
+    assert (200, {"status": "degraded", "problems": ["nothing is listed"], "secrets": []}) == (status, json.loads(body))
+    assert (503, ["wrong", "nothing is listed"]) == (wrong, json.loads(longer)["problems"])
+
+
 async def test_ping(running):
     """As the Secrets Manager Agent answers it."""
     assert (200, b"healthy") == (await running.get("/ping"))[::2]
