@@ -165,7 +165,7 @@ class AwsSource:
         return timeout
 
     def _add_facts(self, ref: Ref, error: SecretError) -> SecretError:
-        """Return an error with what only the source knows: who did not answer, where nothing was found, what to do."""
+        """Return an error with what only the source knows: who did not answer, what was not found where, what to do."""
         if isinstance(error, SecretTimeout):
             # What is limited below knows the limit, but not where it comes from.
             setting = self._budget_setting if error.setting == FETCH_TIMEOUT else error.setting
@@ -173,6 +173,7 @@ class AwsSource:
         if isinstance(error, SecretNotFound):
             context = self._find_key(ref).context
             error.region, error.role_arn = context.region or read_region(self._environ), context.role_arn
+            error.selectors = tuple(ref.selectors.values())
         return advise(error, in_lambda=is_in_lambda(self._environ))
 
     def _find_key(self, ref: Ref) -> Place:
