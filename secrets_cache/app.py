@@ -24,6 +24,7 @@ from secrets_cache.core.cache import MAX_UNLISTED, Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.results import EntryReport
 from secrets_cache.core.source import OpenableSource, Source
+from secrets_cache.errors import describe_missing_file
 from secrets_cache.server import NativeHandler, Server
 from secrets_cache.system.clock import SystemClock, random_fraction
 from secrets_cache.system.files import read_token
@@ -41,7 +42,8 @@ logger = logging.getLogger(__name__)
 
 # What a running process can change. Ports and tokens belong to the servers, time limits of fetches to the source.
 CHANGEABLE = (
-    *("secrets", "parameters", "env", "allow", "strict", "problems", "adjusted", "missing_file", "is_unconfigured"),
+    *("secrets", "parameters", "env", "allow", "strict"),
+    *("problems", "adjusted", "ignored", "missing_file", "is_unconfigured"),
     *("ttl", "refresh_ahead", "stale_while_revalidate", "stale_if_error"),
 )
 # After an internal error in the timer, which may come again at once.
@@ -74,9 +76,10 @@ class Application:
         return [*map(str, self._config.problems), *self.list_missing()]
 
     def list_warnings(self) -> list[str]:
-        """Return one sentence if there is no configuration at all: the server runs, and serves nothing."""
-        missing = f"{self._config.missing_file}: no such file, and no variable lists anything: nothing is served"
-        return [missing] if self._config.is_unconfigured else []
+        """Return the sentence for a process that has no configuration at all; nothing if it has one."""
+        if not self._config.is_unconfigured:
+            return []
+        return [f"nothing is listed: {describe_missing_file(self.find_missing_file())}, and no variable lists a secret"]
 
     def find_missing_file(self) -> str:
         """Return the path where no configuration file was; empty if there was one."""
@@ -173,6 +176,7 @@ def _build_native_handler(config: Config, application: Application, clock: Clock
         missing_file=application.find_missing_file,
         list_warnings=application.list_warnings,
         metrics=page,
+        aws_port=config.aws_port,
     )
 
 

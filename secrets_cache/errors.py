@@ -37,6 +37,17 @@ def add_advice(sentence: str, advice: str) -> str:
     return f"{sentence.rstrip('.')}; {advice}" if advice else sentence
 
 
+def describe_missing_file(path: str) -> str:
+    """Return how a message names the config.yaml that was looked for and is not there."""
+    return f"there is no config.yaml (looked for {path})"
+
+
+def quote_aws(message: str) -> str:
+    """Return AWS's message as the end of a sentence that may go on: without its final dot. Nothing for no message."""
+    is_shortened = message.endswith("..")
+    return f": {message if is_shortened else message.removesuffix('.')}" if message else ""
+
+
 class SecretsCacheError(Exception):
     """Any error that this project raises on purpose."""
 
@@ -99,10 +110,7 @@ class SecretNotConfigured(SecretError):
 
     def __str__(self) -> str:
         if self.missing_file:
-            return (
-                f"{self.name!r} is not listed: there is no config.yaml (looked for {self.missing_file}), "
-                "and no variable lists it"
-            )
+            return f"{self.name!r} is not listed: {describe_missing_file(self.missing_file)}, and no variable lists it"
         return f"{self.name!r} is not listed in config.yaml, and no pattern under allow covers it"
 
 
@@ -133,11 +141,13 @@ class SecretNotFound(SecretError):
         region: The region that was asked; empty if it is not known.
         role_arn: The role that was used; empty for the function's own.
         place: What was searched, if it was not AWS.
+        selectors: The id and the label of the version that was asked for; empty for the current version.
     """
 
     region = ""
     role_arn = ""
     place = ""
+    selectors: tuple[str, ...] = ()
 
     def __init__(self, name: str, *, code: str = "ResourceNotFoundException", aws_message: str = "") -> None:
         super().__init__(name)
@@ -155,8 +165,8 @@ class SecretNotFound(SecretError):
         if self.place:
             return f"{self._describe()} was not found in {self.place}"
         service = "AWS Secrets Manager" if self.what == "secret" else "Parameter Store"
-        said = f": {self.aws_message}" if self.aws_message else ""
         region, account = self.region or "this region", self._describe_account()
+        said = quote_aws(self.aws_message)
         return f"{self._describe()} was not found in {service} in {region} and {account}{said}"
 
     def _describe_account(self) -> str:
@@ -166,14 +176,15 @@ class SecretNotFound(SecretError):
         return f"the account of {self.role_arn}" if self.role_arn else "this account"
 
     def _describe(self) -> str:
-        return f"{self.what} {self.name!r}"
+        version = f"version {' and '.join(map(repr, self.selectors))} of " if self.selectors else ""
+        return f"{version}{self.what} {self.name!r}"
 
 
 class VersionNotFound(SecretNotFound):
     """AWS has the secret, but not the version or the label that was asked for. Definite."""
 
     def _describe(self) -> str:
-        return f"this version of {super()._describe()}"
+        return super()._describe() if self.selectors else f"this version of {super()._describe()}"
 
 
 class MemberNotFound(SecretNotFound):
@@ -212,8 +223,8 @@ class SecretRefused(SecretError):
         self.aws_message = aws_message
 
     def __str__(self) -> str:
-        said = f": {self.aws_message}" if self.aws_message else ""
-        return add_advice(f"AWS refused {self.what} {self.name!r} with {self.code}{said}", self.advice)
+        said = f"AWS refused {self.what} {self.name!r} with {self.code}{quote_aws(self.aws_message)}"
+        return add_advice(said, self.advice)
 
 
 class ValueMissing(SecretRefused):

@@ -47,7 +47,7 @@ def start_log(config: Config) -> None:
 
 
 def log_problems(config: Config) -> None:
-    """Log every problem of the configuration, that there is none, and every number that is taken as another."""
+    """Log each problem of the configuration, that there is none, and what of the variables does not count as given."""
     import logging  # noqa: PLC0415 - likewise
 
     for problem in config.problems:
@@ -56,3 +56,5 @@ def log_problems(config: Config) -> None:
         logging.getLogger(__name__).warning("config.missing", {"file": config.missing_file})
     for adjusted in config.adjusted:
         logging.getLogger(__name__).warning("config.adjusted", adjusted._asdict())
+    if config.ignored:
+        logging.getLogger(__name__).warning("aws_port.unset", {"variables": list(config.ignored)})

@@ -15,7 +15,14 @@ from collections.abc import Iterable
 from secrets_cache.aws.trust import UnusableBundle
 from secrets_cache.core.retry import RetryableError
 from secrets_cache.core.text import shorten
-from secrets_cache.errors import SecretError, SecretNotFound, SecretRefused, SecretUnavailable, VersionNotFound
+from secrets_cache.errors import (
+    SecretError,
+    SecretNotFound,
+    SecretRefused,
+    SecretUnavailable,
+    VersionNotFound,
+    quote_aws,
+)
 
 # Of Secrets Manager, and of Parameter Store.
 NOT_FOUND = frozenset({"ParameterNotFound", "ResourceNotFoundException"})
@@ -138,10 +145,10 @@ def _find_meaning(name: str, status: int, code: str, message: str, said: str) ->
         cause = "AWS rejected the signature as too old or too new; check the clock"
         return RetryableError(SecretUnavailable(name, code=code, cause=cause), at_once=True)
     if code in EXPIRED_CREDENTIALS:
-        cause = _quote("the AWS credentials have expired", said)
+        cause = f"the AWS credentials have expired{quote_aws(said)}"
         return RetryableError(SecretUnavailable(name, code=code, cause=cause), at_once=True)
     if code in THROTTLED or status == TOO_MANY_REQUESTS:
-        cause = _quote("AWS is throttling the calls of this account", said)
+        cause = f"AWS is throttling the calls of this account{quote_aws(said)}"
         throttled = SecretUnavailable(name, code=code or str(status), cause=cause)
         throttled.is_throttled = True
         return RetryableError(throttled)
@@ -191,7 +198,3 @@ def _clean_message(message: str, hidden: Iterable[str]) -> str:
     for secret in filter(None, hidden):
         message = message.replace(secret, "...")
     return shorten(" ".join(message.split()), MAX_MESSAGE)
-
-
-def _quote(cause: str, said: str) -> str:
-    return f"{cause}: {said}" if said else cause

@@ -171,7 +171,7 @@ class AwsSource:
         return timeout
 
     def _add_facts(self, ref: Ref, error: SecretError) -> SecretError:
-        """Return an error with what only the source knows: who did not answer, where nothing was found, what to do."""
+        """Return an error with what only the source knows: who did not answer, what was not found where, what to do."""
         if isinstance(error, SecretTimeout):
             # What is limited below knows the limit, but not where it comes from.
             setting = self._budget_setting if error.setting == FETCH_TIMEOUT else error.setting
@@ -180,6 +180,7 @@ class AwsSource:
         region = context.region or read_region(self._environ)
         if isinstance(error, SecretNotFound):
             error.region, error.role_arn = region, context.role_arn
+            error.selectors = tuple(ref.selectors.values())
         variable = find_url_variable(SERVICES[error.what], self._environ)
         url = self._environ.get(variable, "")
         return advise(error, in_lambda=is_in_lambda(self._environ), region=region, variable=variable, url=url)

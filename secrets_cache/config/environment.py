@@ -84,6 +84,8 @@ def combine(of_file: Mapping[str, Any], problems_of_file: Sequence[Problem], env
         of_layer, problems_of_layer = _read_layer(environ)
         settings = {**of_layer, **settings}
         problems += problems_of_layer
+    elif "aws_port" not in settings:
+        settings["ignored"] = tuple(name for name in LAYER_VARIABLES if environ.get(name, "").strip())
     token = settings.pop("token", "")
     if token is INVALID_TOKEN:
         settings["tokens"] = ()

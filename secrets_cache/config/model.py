@@ -200,6 +200,7 @@ class Config(NamedTuple):
         strict: Whether the init phase fails if there is a problem.
         problems: Everything that is wrong with the file and the environment.
         adjusted: The numbers that were taken as others. They are no problems.
+        ignored: The variables of AWS's layer that are set although no port for its protocol is, not even 0.
         missing_file: The path where no file was; empty if there was one, or a variable in its place.
         is_unconfigured: Whether there is no file, nobody named one, and nothing else says what the process is for.
     """
@@ -225,6 +226,7 @@ class Config(NamedTuple):
     strict: bool = False
     problems: tuple[Problem, ...] = ()
     adjusted: tuple[Adjusted, ...] = ()
+    ignored: tuple[str, ...] = ()
     missing_file: str = ""
     is_unconfigured: bool = False
 

@@ -192,6 +192,7 @@ class Fetcher:
             "secret.fetch_failed",
             {
                 "secret": entry.name,
+                **entry.ref.selectors,
                 "code": error.code,
                 "reason": str(error),
                 "still_served": is_bridged,

@@ -63,6 +63,11 @@ class Ref(NamedTuple):
         return self.is_parameter and self.secret_id.endswith("/")
 
     @property
+    def selectors(self) -> dict[str, str]:
+        """The id and the label of the version that is asked for, by the names of these fields; neither if not given."""
+        return {name: value for name in ("version_id", "version_stage") if (value := getattr(self, name)) is not None}
+
+    @property
     def what(self) -> str:
         """What errors call it: "parameter" or "secret"."""
         return "parameter" if self.is_parameter else "secret"

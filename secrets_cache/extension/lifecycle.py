@@ -42,6 +42,9 @@ CLOSING_SECONDS = 0.5
 # An event loop that fails more often than this within `LOOP_FAILURES_SECONDS` is given up.
 MAX_LOOP_FAILURES = 10
 LOOP_FAILURES_SECONDS = 1.0
+# For a port that could not be bound.
+PORT_ADVICE = "choose another port with SECRETS_CACHE_PORT, and change the URL in the function"
+AWS_PORT_ADVICE = "is AWS's own layer still on the function? Remove it, or choose another port"
 
 T = TypeVar("T")
 
@@ -69,8 +72,7 @@ class Lifecycle:
         """Serve until it is time to go; return the exit code."""
         start_log(self._config)
         while self._startup.failures:
-            event, port, error = self._startup.failures.pop(0)
-            logger.error(event, {"port": port, "reason": getattr(error, "strerror", None) or str(error)})
+            self._log_failure(*self._startup.failures.pop(0))
         # Not asyncio.run: its end waits for threads.
         loop = SelectorEventLoop()
         main_task = loop.create_task(self._main())
@@ -92,6 +94,12 @@ class Lifecycle:
                 # A task raised SystemExit, or the loop itself failed: every task goes on where it was.
                 if len(self._loop_failures_at) == 1:
                     logger.error("internal.error", {"where": "loop", **logs.describe_error(error)})  # noqa: TRY400 - not its text
+
+    def _log_failure(self, event: str, port: int, error: Exception) -> None:
+        fields = {"port": port, "reason": getattr(error, "strerror", None) or str(error)}
+        if event == "server.not_listening":
+            fields["advice"] = PORT_ADVICE if port == self._startup.port else AWS_PORT_ADVICE
+        logger.error(event, fields)
 
     def _is_loop_broken(self, now: float) -> bool:
         """Note a failure of the loop; return whether there were too many in a row."""
@@ -175,8 +183,7 @@ class Lifecycle:
         logger.info(
             "extension.ready",
             {
-                "port": self._startup.port,
-                **({"aws_port": self._startup.aws_port} if self._startup.aws_port else {}),
+                **self._startup.list_bound_ports(),
                 "secrets": len(reports),
                 "failed": sum(report.error is not None for report in reports),
                 **({"registered_ms": registered} if self._api.is_registered else {}),

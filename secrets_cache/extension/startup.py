@@ -99,6 +99,12 @@ class Startup:
             self._bind()
         return _open_copies([*self._descriptors, *self._aws_descriptors])
 
+    def list_bound_ports(self) -> dict[str, int]:
+        """Return the ports that could be bound, by the names of the attributes that hold them."""
+        is_shared = self.aws_port == self.port
+        bound = {"port": self._descriptors, "aws_port": self._descriptors if is_shared else self._aws_descriptors}
+        return {name: getattr(self, name) for name, descriptors in bound.items() if descriptors}
+
     def close_channel(self) -> None:
         """Refuse the exec wrapper, which then fetches the secrets itself."""
         while self._channel_descriptors:

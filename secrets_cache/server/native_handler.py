@@ -32,6 +32,7 @@ MAX_UNLISTED_NAMES = 50
 METHODS = ("GET", "HEAD")
 # Of a method that is not allowed, this much is shown.
 MAX_METHOD = 20
+AWS_PORT_VARIABLE = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT"
 
 
 class NativeHandler(Handler):
@@ -40,13 +41,14 @@ class NativeHandler(Handler):
 
     Args:
         tokens: The tokens that callers may send; None if no token is needed.
-        list_problems: Returns what `/health` lists: problems of the configuration, required secrets that are missing.
+        list_problems: Returns what makes `/health` 503: what is wrong with the configuration, and what is missing.
         missing_file: Returns the path where no config.yaml was; empty if there was one.
         list_warnings: Returns what `/health` lists though it is no failure: that there is no configuration.
         metrics: The page at `/metrics`; None for no page, where the path is unknown like any other.
+        aws_port: The port for AWS's protocol; 0 for none. Its paths are unknown here, and the response names the port.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is handed, it need not know
         self,
         *,
         cache: Cache,
@@ -56,6 +58,7 @@ class NativeHandler(Handler):
         missing_file: Callable[[], str] = str,
         list_warnings: Callable[[], Sequence[str]] = tuple,
         metrics: "MetricsPage | None" = None,
+        aws_port: int = 0,
     ) -> None:
         super().__init__(cache, clock)
         self._tokens = tokens
@@ -63,6 +66,7 @@ class NativeHandler(Handler):
         self._missing_file = missing_file
         self._list_warnings = list_warnings
         self._metrics = metrics
+        self._aws_port = aws_port
         self._unlisted_names: set[str] = set()
 
     def _build_error_response(self, error: SecretsCacheError) -> Response:
@@ -102,8 +106,19 @@ class NativeHandler(Handler):
             return await self._get_secret(parse_native_request(path, query), request.if_none_match)
         if path == "/metrics" and self._metrics is not None:
             return self._metrics.render(self.cache, request.accept)
+        return problems.NOT_FOUND.build_response(self._describe_paths(path))
+
+    def _describe_paths(self, path: str) -> str:
+        """Return what is served instead of an unknown path, in one sentence."""
+        from secrets_cache.server.aws_layer_request import is_aws_layer_path  # noqa: PLC0415 - only for unknown paths
+
+        if is_aws_layer_path(path):
+            advice = (
+                f"ask port {self._aws_port}" if self._aws_port else f"set {AWS_PORT_VARIABLE}=2773, and ask that port"
+            )
+            return f"this path belongs to the protocol of AWS's own layer, which this port does not serve; {advice}"
         paths = [f"{PREFIX}<name>", "/health", *([] if self._metrics is None else ["/metrics"])]
-        return problems.NOT_FOUND.build_response(f"the paths of this server are {', '.join(paths)} and /ping")
+        return f"the paths of this server are {', '.join(paths)} and /ping"
 
     async def _get_secret(self, request: NativeRequest, if_none_match: Sequence[str]) -> Response:
         result = await self.cache.get(

@@ -157,19 +157,22 @@ def test_under_snapstart_it_is_ready_without_having_fetched(api, start, upstream
 
 
 def test_without_a_configuration_it_is_logged_where_the_file_was_looked_for(api, start, tmp_path):
-    """One warning, and one for a name that is asked for; the response names the path, and health stays good."""
+    """One warning, and one for a name that is asked for; the response names the path, and so does /health."""
     path = f"{tmp_path}/none/config.yaml"
     with start(SECRETS_CACHE_CONFIG="", LAMBDA_TASK_ROOT=f"{tmp_path}/none") as extension:
         assert next_is_open(api)
         (status, body), _ = (get(f"{extension.url}/cache/db") for _ in range(2))
-        assert 200 == get(f"{extension.url}/health")[0]
+        health = get(f"{extension.url}/health")
         shut_down(api, extension)
         logged = [line for line in extension.log.events() if line["level"] == "WARNING"]
 
     assert [("config.missing", path), ("secret.not_configured", path)] == [
         (line["event"], line["file"]) for line in logged
     ]
-    assert (404, True) == (status, f"there is no config.yaml (looked for {path})" in json.loads(body)["detail"])
+    sentence = f"there is no config.yaml (looked for {path})"
+    assert (404, True) == (status, sentence in json.loads(body)["detail"])
+    (problem,) = json.loads(health[1])["problems"]
+    assert (200, "degraded", True) == (health[0], json.loads(health[1])["status"], sentence in problem)
 
 
 def test_the_configuration_may_be_all_in_variables(api, start, tmp_path):
@@ -183,3 +186,16 @@ def test_the_configuration_may_be_all_in_variables(api, start, tmp_path):
         shut_down(api, extension)
 
     assert "config.missing" not in extension.log.text
+
+
+def test_variables_of_awss_layer_without_a_port_for_its_protocol_are_a_warning(api, start):
+    """One, at the start: calls to AWS's port are refused. A call to the other port is told the same."""
+    with start(SECRETS_MANAGER_TTL="60", PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL="debug") as extension:
+        assert next_is_open(api)
+        status, body = get(f"{extension.url}/secretsmanager/get?secretId=db")
+        shut_down(api, extension)
+        (warning,) = [line for line in extension.log.events() if line["level"] == "WARNING"]
+
+    names = ["SECRETS_MANAGER_TTL", "PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL"]
+    assert ("aws_port.unset", names) == (warning["event"], warning["variables"])
+    assert (404, True) == (status, "set PARAMETERS_SECRETS_EXTENSION_HTTP_PORT=2773" in json.loads(body)["detail"])

@@ -124,6 +124,22 @@ def test_a_taken_port_is_logged_and_the_process_stays(api, start):
             shut_down(api, extension)
 
     assert (port, "Address already in use", "ERROR") == (line["port"], line["reason"], line["level"])
+    assert "choose another port with SECRETS_CACHE_PORT, and change the URL in the function" == line["advice"]
+
+
+def test_a_port_that_could_not_be_bound_is_not_among_those_of_the_ready_line(api, start):
+    """Each port's failure has its own advice: AWS's layer, forgotten on the function, takes the second port."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        with start(PARAMETERS_SECRETS_EXTENSION_HTTP_PORT=str(taken)) as extension:
+            failed, ready = extension.event("server.not_listening"), extension.event("extension.ready")
+            assert (200, CANARY) == get(f"{extension.url}/cache/db")
+            assert next_is_open(api)
+            shut_down(api, extension)
+
+    advice = "is AWS's own layer still on the function? Remove it, or choose another port"
+    assert (taken, advice) == (failed["port"], failed["advice"])
+    assert (extension.port, False) == (ready["port"], "aws_port" in ready)
 
 
 def test_the_port_may_come_from_the_file(api, start, tmp_path):

@@ -139,6 +139,7 @@ class Setup:
         self.idle_seconds = 60.0
         self.cache_type: type[Cache] = Cache
         self.metrics: MetricsPage | None = None
+        self.aws_port = 0
         self.uses_fast_path = True
         self.url = ""
 
@@ -189,6 +190,7 @@ class Setup:
             list_warnings=lambda: self.warnings,
             clock=self.clock,
             metrics=self.metrics,
+            aws_port=self.aws_port,
         )
 
     async def connect(self) -> Caller:

@@ -31,7 +31,7 @@ OF_ANOTHER_ACCOUNT = "arn:aws:secretsmanager:us-east-1:999999999999:secret:db-Ab
             SecretNotFound("db", aws_message="Secrets Manager can't find the specified secret."),
             (
                 "secret 'db' was not found in AWS Secrets Manager in this region and this account: "
-                "Secrets Manager can't find the specified secret."
+                "Secrets Manager can't find the specified secret"
             ),
         ),
         (
@@ -58,6 +58,8 @@ OF_ANOTHER_ACCOUNT = "arn:aws:secretsmanager:us-east-1:999999999999:secret:db-Ab
         ),
         (SecretRefused("db", code="X"), "AWS refused secret 'db' with X"),
         (SecretRefused("db", code="X", aws_message="no"), "AWS refused secret 'db' with X: no"),
+        (SecretRefused("db", code="X", aws_message="No. Not you."), "AWS refused secret 'db' with X: No. Not you"),
+        (SecretRefused("db", code="X", aws_message="no ..."), "AWS refused secret 'db' with X: no ..."),
         (SecretUnavailable("db", code="x", cause="it rains"), "secret 'db' is unavailable: it rains"),
         (
             SecretTimeout("db", budget_seconds=0.5),
@@ -70,3 +72,20 @@ OF_ANOTHER_ACCOUNT = "arn:aws:secretsmanager:us-east-1:999999999999:secret:db-Ab
 def test_text_is_derived_from_the_facts(error, text):
     """Each error names what, where and why."""
     assert text == str(error)
+
+
+@pytest.mark.parametrize(
+    ("kind", "selectors", "text"),
+    [
+        (SecretNotFound, ("AWSPREVIOUS",), "version 'AWSPREVIOUS' of secret 'db'"),
+        (VersionNotFound, ("v1", "AWSPREVIOUS"), "version 'v1' and 'AWSPREVIOUS' of secret 'db'"),
+        (VersionNotFound, (), "this version of secret 'db'"),
+    ],
+)
+def test_the_version_that_was_asked_for_is_named(kind, selectors, text):
+    """Also where AWS says only that there is no such secret, as it may for one without that label."""
+    error = kind("db", aws_message="It is not there.")
+    error.selectors = selectors
+
+    place = "AWS Secrets Manager in this region and this account"
+    assert f"{text} was not found in {place}: It is not there" == str(error)

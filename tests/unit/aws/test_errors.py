@@ -54,7 +54,7 @@ def test_what_was_not_found_is_what_aws_says_was_not_found(code, message, of_a_v
 
     assert isinstance(error, SecretNotFound)
     assert (of_a_version, message) == (isinstance(error, VersionNotFound), error.aws_message)
-    assert str(error).endswith(message)
+    assert str(error).endswith(message.removesuffix("."))
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "ExpiredTokenException"])

@@ -162,6 +162,15 @@ async def test_a_role_that_is_refused_is_what_the_error_names(upstream, together
     assert 1 == len(upstream.calls)
 
 
+async def test_a_version_that_there_is_none_of_is_named(upstream):
+    """By what was asked for: AWS may only say that there is no such secret."""
+    async with source(upstream) as aws:
+        error = await fail(aws, Ref("a", version_stage="AWSPREVIOUS"), together=False)
+
+    assert isinstance(error, SecretNotFound)
+    assert str(error).startswith("version 'AWSPREVIOUS' of secret 'a' was not found in AWS Secrets Manager")
+
+
 @pytest.mark.usefixtures("fast_paths")
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize(
@@ -179,7 +188,7 @@ async def test_where_there_is_none_is_told(upstream, context, place, together):
         error = await fail(aws, ref, together=together)
 
     assert isinstance(error, SecretNotFound)
-    said = "Secrets Manager can't find the specified secret."
+    said = "Secrets Manager can't find the specified secret"
     assert f"secret 'a' was not found in AWS Secrets Manager in {place}: {said}" == str(error)
 
 

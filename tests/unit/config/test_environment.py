@@ -140,10 +140,16 @@ def test_the_variables_of_awss_layer_set_its_listener():
 
 
 def test_without_that_listener_they_do_not_count():
-    """A function that has left AWS's layer may keep its variables."""
-    port = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": ""}
+    """A function that has left AWS's layer may keep its variables. It learns that they are ignored, unless it knows."""
+    variables = LAYER | {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "", "SECRETS_MANAGER_TTL": " "}
+    config = read_valid("", **variables)
 
-    assert (AwsLayer(), "INFO") == (read_valid("", **LAYER | port).aws_layer, read_valid("", **LAYER | port).log_level)
+    assert (AwsLayer(), "INFO") == (config.aws_layer, config.log_level)
+    assert (
+        tuple(name for name in variables if variables[name].strip() and name != "AWS_SESSION_TOKEN") == config.ignored
+    )
+    assert () == read_valid("server: {aws_port: 0}", **variables).ignored
+    assert () == read_valid("", **LAYER).ignored == read_valid("").ignored
 
 
 def test_our_own_log_level_beats_that_of_the_layer():

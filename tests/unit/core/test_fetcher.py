@@ -9,7 +9,7 @@ from secrets_cache.core.backoff import BACKOFF_SECONDS
 from secrets_cache.core.results import CacheResult, CacheStatus
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.core.stats import FetchEvent
-from secrets_cache.errors import SecretError, SecretUnavailable
+from secrets_cache.errors import SecretError, SecretNotFound, SecretUnavailable
 from tests.support.caches import TTL, UNAVAILABLE, Setup, listed, parameters, until
 from tests.support.fakes import FakeClock, FakeSource, secret, with_fields
 from tests.support.upstream import arn_of
@@ -303,6 +303,21 @@ async def test_a_failed_refresh_is_logged_once_with_its_reason(setup, caplog):
     assert ["WARNING", "ERROR"] == [record.levelname for record in caplog.records]
     assert {"secret.fetch_failed"} == {record.msg for record in caplog.records}
     assert "connection-failed" == caplog.records[0].args["code"]
+    assert not {"version_id", "version_stage"} & set(caplog.records[0].args)
+
+
+async def test_a_failed_fetch_of_a_version_names_the_version(setup, caplog):
+    """By its label and its id, as far as it was asked for by them."""
+    cache = await setup.prefetched()
+    setup.source.error[""] = SecretNotFound("db")
+    for version_id in (None, "v1"):
+        with pytest.raises(SecretNotFound):
+            await cache.get("db", version_id=version_id, version_stage="AWSPREVIOUS")
+
+    logged = [record.args for record in caplog.records if record.msg == "secret.fetch_failed"]
+    assert [(None, "AWSPREVIOUS"), ("v1", "AWSPREVIOUS")] == [
+        (fields.get("version_id"), fields["version_stage"]) for fields in logged
+    ]
 
 
 # The end.

@@ -136,7 +136,19 @@ def test_a_port_that_is_taken_is_a_failure_to_log(client, make):
     ((event, failed_port, error),) = startup.failures
     assert ("server.not_listening", port, "Address already in use") == (event, failed_port, error.strerror)
     assert [] == startup.sockets
+    assert {} == startup.list_bound_ports()
     assert startup.registered_at
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_the_ports_that_were_bound(client, make, is_shared):
+    """One port for both protocols is bound once, and counts for both."""
+    port = free_port()
+    aws_port = port if is_shared else free_port()
+    startup = make(SECRETS_CACHE_PORT=str(port), PARAMETERS_SECRETS_EXTENSION_HTTP_PORT=str(aws_port))
+    startup.bind_and_register(client)
+
+    assert {"port": port, "aws_port": aws_port} == startup.list_bound_ports()
 
 
 def test_a_registration_that_fails_is_a_failure_to_log(api, client, make):

@@ -64,6 +64,21 @@ async def test_what_is_not_there(running, path, code):
     assert (404, code) == (details["status"], details["code"])
 
 
+@pytest.mark.parametrize("path", ["/secretsmanager/get?secretId=json", "//systemsmanager/parameters/get/", "/v1/json"])
+@pytest.mark.parametrize(
+    ("aws_port", "advice"),
+    [(0, "set PARAMETERS_SECRETS_EXTENSION_HTTP_PORT=2773, and ask that port"), (2773, "ask port 2773")],
+)
+async def test_a_path_of_awss_layer_is_served_at_another_port(setup, path, aws_port, advice):
+    """404 as for any unknown path, and the detail says what to do."""
+    setup.aws_port = aws_port
+    async with setup.running() as running:
+        details = await running.problem(path)
+
+    reason = "this path belongs to the protocol of AWS's own layer, which this port does not serve"
+    assert (404, "not-found", f"{reason}; {advice}") == (details["status"], details["code"], details["detail"])
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW", "GETS"])
 async def test_only_get_and_head_are_allowed(running, method):
     """405 with Allow, everywhere."""
@@ -147,15 +162,16 @@ async def test_health_lists_what_is_wrong_with_the_configuration(setup):
     )
 
 
-async def test_health_tells_of_a_missing_configuration_with_200(setup):
-    """It is no failure: every listed secret can be served."""
-    setup.warnings = ["config.yaml: no such file"]
+async def test_health_lists_warnings_and_stays_200(setup):
+    """Whatever is listed is served, be it nothing; a problem of the configuration still makes it 503."""
+    setup.warnings, setup.names = ["nothing is listed"], []
     async with setup.running() as running:
-        await running.cache.prefetch()
         status, _, body = await running.get("/health")
+        setup.problems = ["wrong"]
+        wrong, _, longer = await running.get("/health")
 
-    health = json.loads(body)
-    assert (200, "degraded", setup.warnings) == (status, health["status"], health["problems"])
+    assert (200, {"status": "degraded", "problems": ["nothing is listed"], "secrets": []}) == (status, json.loads(body))
+    assert (503, ["wrong", "nothing is listed"]) == (wrong, json.loads(longer)["problems"])
 
 
 async def test_ping(running):
