@@ -11,8 +11,8 @@ from secrets_cache.core.freshness import State
 from secrets_cache.core.results import EntryReport
 from secrets_cache.system.files import ConfigFile
 
-# The table says it, or the first line.
-TOLD_OTHERWISE = frozenset({"serve.ready", "config.missing"})
+# The table says it, or the first line; and which library makes the calls is nobody's concern here.
+TOLD_OTHERWISE = frozenset({"serve.ready", "config.missing", "engine.loaded"})
 STATES = {State.FRESH: Style.GOOD, State.STALE: Style.BAD, State.FAILED: Style.BAD, State.PENDING: Style.PLAIN}
 
 
@@ -40,9 +40,9 @@ class ServeScreen:
         if self._from_file:
             self._screen.line(f"Values come from {self._from_file}, not from AWS")
         if count:
-            kinds = "secret or parameter" if count == 1 else "secrets and parameters"
+            kinds = config.listed[0].ref.what if count == 1 else "secrets and parameters"
             self._screen.line(f"Fetching {count} {kinds} listed in {self._path if self._exists else 'variables'}")
-        elif not self._from_file:
+        elif not (self._from_file or config.allow or config.aws_port):
             self._screen.line(self._explain_nothing(), Style.BAD)
 
     def _explain_nothing(self) -> str:
@@ -57,8 +57,9 @@ class ServeScreen:
             self._screen.line()
             self._screen.table([_make_cells(report) for report in reports])
             self._screen.line()
-        example = reports[0].name if reports else "NAME"
-        self._screen.line(f"Serving at http://localhost:{config.port}/cache/{example}")
+        example = reports[0].name if reports else "NAME" if config.allow else ""
+        path = f"/cache/{example}" if example else ""
+        self._screen.line(f"Serving at http://localhost:{config.port}{path}")
         if config.allow:
             self._screen.line(f"On demand, at /cache/NAME: {', '.join(config.allow)}")
         if config.aws_port:
