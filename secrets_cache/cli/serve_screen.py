@@ -12,8 +12,8 @@ from secrets_cache.core.results import EntryReport
 from secrets_cache.server.access import TOKEN_HEADER
 from secrets_cache.system.files import ConfigFile
 
-# The table says it, or the first line.
-TOLD_OTHERWISE = frozenset({"serve.ready", "config.missing"})
+# The table says it, or the first line; and which library makes the calls is nobody's concern here.
+TOLD_OTHERWISE = frozenset({"serve.ready", "config.missing", "engine.loaded"})
 STATES = {State.FRESH: Style.GOOD, State.STALE: Style.BAD, State.FAILED: Style.BAD, State.PENDING: Style.PLAIN}
 
 
@@ -41,9 +41,9 @@ class ServeScreen:
         if self._from_file:
             self._screen.line(f"Values come from {self._from_file}, not from AWS")
         if count:
-            kinds = "secret or parameter" if count == 1 else "secrets and parameters"
+            kinds = config.listed[0].ref.what if count == 1 else "secrets and parameters"
             self._screen.line(f"Fetching {count} {kinds} listed in {self._path if self._exists else 'variables'}")
-        elif not self._from_file:
+        elif not (self._from_file or config.allow or config.aws_port):
             self._screen.line(self._explain_nothing(), Style.BAD)
 
     def _explain_nothing(self) -> str:
@@ -58,8 +58,9 @@ class ServeScreen:
             self._screen.line()
             self._screen.table([_make_cells(report) for report in reports])
             self._screen.line()
-        example = next((report.name for report in reports if report.is_servable), "NAME")
-        self._screen.line(f"Serving at http://localhost:{config.port}/cache/{example}")
+        served = [report.name for report in reports if report.is_servable]
+        example = served[0] if served else "NAME" if reports or config.allow else ""
+        self._screen.line(f"Serving at http://localhost:{config.port}{example and f'/cache/{example}'}")
         if config.tokens is not None:
             self._screen.line(f"Callers must send the token in {TOKEN_HEADER}")
         if config.allow:

@@ -146,6 +146,21 @@ def test_on_a_terminal_it_says_that_it_serves_nothing_and_why_a_port_is_not_free
         terminal.wait_for("Press Ctrl-C")
     assert f"is listed: there is no {tmp_path}/config.yaml; --config names one\n" in terminal.shown
     assert "config.missing" not in terminal.shown
+    assert re.search(r"^Serving at http://localhost:\d+$", terminal.shown, re.MULTILINE)
+
+
+def test_on_a_terminal_what_is_fetched_on_demand_is_no_fault(upstream, tmp_path):
+    """Nothing is listed, and everything that `allow` covers is served."""
+    upstream.put("db", CANARY)
+    file = tmp_path / "config.yaml"
+    file.write_text("allow: [d*]", encoding="utf-8")
+    options = ("serve", "--config", str(file), "--port", str(port := free_port()))
+    with AtTerminal(*options, columns=200, AWS_ENDPOINT_URL=upstream.url) as terminal:
+        terminal.wait_for("Press Ctrl-C")
+        assert (200, CANARY) == get(f"http://localhost:{port}/cache/db")
+
+    assert "is listed" not in terminal.shown
+    assert f"Serving at http://localhost:{port}/cache/NAME\n" in terminal.shown
 
 
 def test_on_a_terminal_it_says_that_callers_need_the_token(tmp_path):
