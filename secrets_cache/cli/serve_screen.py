@@ -8,6 +8,7 @@ from secrets_cache.cli.terminal import Cell, Screen, Style
 from secrets_cache.config import Config
 from secrets_cache.core.freshness import State
 from secrets_cache.core.results import EntryReport
+from secrets_cache.server.access import TOKEN_HEADER
 from secrets_cache.system.files import ConfigFile
 
 # The table says it.
@@ -50,8 +51,12 @@ class ServeScreen:
             self._screen.line()
             self._screen.table([_make_cells(report) for report in reports])
             self._screen.line()
-        example = reports[0].name if reports else "NAME"
+        example = next((report.name for report in reports if report.is_servable), "NAME")
         self._screen.line(f"Serving at http://localhost:{config.port}/cache/{example}")
+        if config.tokens:
+            self._screen.line(f"Callers must send the token in {TOKEN_HEADER}")
+        elif config.tokens is not None:
+            self._screen.line("Every caller gets 401: the configured token cannot be used", Style.BAD)
         if config.allow:
             self._screen.line(f"On demand, at /cache/NAME: {', '.join(config.allow)}")
         if config.aws_port:

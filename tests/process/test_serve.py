@@ -113,7 +113,7 @@ def test_a_file_that_was_named_must_be_there(tmp_path):
 def test_on_a_terminal_it_says_in_words_what_it_serves_and_where(upstream, tmp_path):
     """And everything that would be logged, with what to do; no line is JSON."""
     upstream.put("prod/db", CANARY)
-    file = config(tmp_path, 'secrets: [prod/db, missing]\nallow: ["other/*"]\ntll: 1m')["SECRETS_CACHE_CONFIG"]
+    file = config(tmp_path, 'secrets: [missing, prod/db]\nallow: ["other/*"]\ntll: 1m')["SECRETS_CACHE_CONFIG"]
     port = free_port()
     with AtTerminal("serve", "--config", file, "--port", str(port), columns=200) as terminal:
         terminal.wait_for("Press Ctrl-C to stop.")
@@ -146,6 +146,22 @@ def test_on_a_terminal_it_says_that_it_serves_nothing_and_why_a_port_is_not_free
     with AtTerminal("serve", "--port", str(free_port()), columns=200, LAMBDA_TASK_ROOT=str(tmp_path)) as terminal:
         terminal.wait_for("Press Ctrl-C")
     assert f"No secret and no parameter is listed in {tmp_path}/config.yaml (no such file)" in terminal.shown
+
+
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        (CANARY, "Callers must send the token in X-Aws-Parameters-Secrets-Token"),
+        (f"{CANARY} x", "Every caller gets 401: the configured token cannot be used"),
+    ],
+)
+def test_on_a_terminal_it_says_that_callers_need_the_token(token, said):
+    """Else the address that it shows would give 401; the token itself is not shown."""
+    with AtTerminal("serve", "--port", str(free_port()), columns=200, SECRETS_CACHE_TOKEN=token) as terminal:
+        terminal.wait_for("Press Ctrl-C")
+
+    assert said in terminal.shown
+    assert CANARY not in terminal.shown
 
 
 def test_serve_speaks_the_protocol_of_awss_own_layer_too(upstream, tmp_path):
