@@ -41,7 +41,7 @@ _MEANINGS = (
     ("escape", "an unknown escape with a backslash in double quotes", "single quotes, in which a backslash is itself"),
     ("flow sequence", "a list in [ ] that is not closed, or lacks a comma", "a comma between items, and ] at the end"),
     ("flow mapping", "keys in { } that are not closed, or lack a comma", "a comma between keys, and } at the end"),
-    ("could not find expected ':'", "text without a colon where a key is expected", "a key, a colon and a blank"),
+    ("could not find expected ':'", "text without a colon where a key is expected", "a key, a colon and a space"),
     ("expected a single document", "a second document after ---", _DOCUMENT),
     ("but found '-'", "a dash where a key is expected", "either keys or a list with dashes, in one indentation"),
     (
@@ -104,17 +104,19 @@ def _describe_rest(char: str, last: int, lines: list[str]) -> DocumentError:
     if not char.strip("\0"):
         opened = [number for number, line in enumerate(lines, 1) if line.rstrip().endswith(("[", "{", ","))]
         return DocumentError(opened[-1] if opened else last + 1, "a bracket that is not closed", "] or } at the end")
+    if char == "\t":
+        return DocumentError(last + 1, "a tab after a dash or a colon", "a space")
     if char in "%@`":
         return DocumentError(last + 1, f"a text that begins with {char}", "quotes around it")
     if char in ",]}":
         return DocumentError(last + 1, f"a {char} to which nothing belongs", "quotes around text that begins with it")
     if lines[last].count(": ") + lines[last].rstrip().endswith(":") > 1:
         return DocumentError(
-            last + 1, "a second colon in one line", "quotes around text that holds a colon and a blank"
+            last + 1, "a second colon in one line", "quotes around text that holds a colon and a space"
         )
     above = lines[last - 1] if last else ""
     if above.strip() and ":" not in above:
-        return DocumentError(last, "text without a colon where a key is expected", "a key, a colon and a blank")
+        return DocumentError(last, "text without a colon where a key is expected", "a key, a colon and a space")
     return DocumentError(
         last + 1,
         "a key that is indented more than the line above it, which has a value already",

@@ -81,8 +81,10 @@ class NodeReader:
         if self._note_tag(node, key, hidden=hidden):
             return {}
         if not isinstance(node, nodes.Mapping):
-            names = "any keys with values" if known is None else f"the keys {', '.join(known)}"
-            self.note_problem(node, key, names, found=HIDDEN if hidden else "")
+            names = "any keys" if known is None else f"the keys {', '.join(known)}"
+            self.note_problem(
+                node, key, f"{names}, each with a colon and a space after it", _describe(node, hidden=hidden)
+            )
             return {}
         parts: dict[str, Node] = {}
         for name_node, value in self._take(node, key):
@@ -107,7 +109,7 @@ class NodeReader:
         if self._note_tag(node, key) or node.is_null:
             return []
         if not isinstance(node, nodes.Sequence):
-            self.note_problem(node, key, "a list, with a dash before each item")
+            self.note_problem(node, key, "a list, with a dash and a space before each item")
             return []
         return [(item, f"{key}[{number}]") for number, item in enumerate(self._take(node, key))]
 
@@ -137,7 +139,7 @@ class NodeReader:
         """Return the value of a scalar; None after a problem, since no value is None."""
         if self._note_tag(node, key, hidden=hidden):
             return None
-        allowed, found = value_type.allowed, HIDDEN if hidden else _describe(node)
+        allowed, found = value_type.allowed, _describe(node, hidden=hidden)
         # `token: null` is not a token with the text "null".
         if isinstance(node, nodes.Scalar) and not (hidden and node.is_null):
             try:
@@ -184,8 +186,12 @@ def show_key(name: str) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def _describe(node: Node) -> str:
-    """Describe a node in words for a problem."""
+def _describe(node: Node, *, hidden: bool = False) -> str:
+    """Describe a node in words for a problem; what is hidden might be, or hold, a token."""
+    if isinstance(node, nodes.Scalar) and not node.value:
+        return "nothing"
+    if hidden:
+        return HIDDEN
     if isinstance(node, nodes.Scalar):
-        return repr(shorten(node.value)) if node.value else "nothing"
+        return repr(shorten(node.value))
     return "a list" if isinstance(node, nodes.Sequence) else "keys with values"

