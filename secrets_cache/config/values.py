@@ -203,13 +203,12 @@ def _explain_reference(reference: SecretReference) -> str:
     """Return what to write in place of ECS's form where only an id is allowed."""
     stage, version = reference.version_stage, reference.version_id
     parts = [
-        f"the ARN alone, {reference.secret_id}",
-        f"with version_stage: {stage}" if stage else "",
-        f"and the version is asked for with ?version_id={version}" if version else "",
-        f"and the key is asked for with ?key={reference.key}" if reference.key else "",
-        "(an ARN with :key:stage:version, as ECS has it, is for env: and for references in variables)",
+        f"the ARN alone, {reference.secret_id}" + (f", with version_stage: {stage}" if stage else ""),
+        f"callers ask for the version with ?version_id={version}" if version else "",
+        f"callers ask for the key with ?key={reference.key}" if reference.key else "",
+        "ARN:key:stage:version, as ECS has it, is for env: and for references in variables",
     ]
-    return " ".join(filter(None, parts))
+    return "; ".join(filter(None, parts))
 
 
 class Reference(Text):

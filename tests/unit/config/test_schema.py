@@ -144,9 +144,9 @@ def test_a_key_behind_an_arn_and_a_key_are_one_too_many():
 @pytest.mark.parametrize(
     ("behind", "said"),
     [
-        (":password::", "and the key is asked for with ?key=password"),
-        ("::AWSPREVIOUS:", "with version_stage: AWSPREVIOUS"),
-        (":::9d4c", "and the version is asked for with ?version_id=9d4c"),
+        (":password::", "; callers ask for the key with ?key=password; "),
+        ("::AWSPREVIOUS:", ", with version_stage: AWSPREVIOUS; "),
+        (":::9d4c", "; callers ask for the version with ?version_id=9d4c; "),
         (":", "is for env: and for references in variables"),
     ],
 )
