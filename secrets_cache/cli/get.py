@@ -26,6 +26,7 @@ from secrets_cache.cli.terminal import print_error
 from secrets_cache.config import Config, ListedSecret
 from secrets_cache.core.arn import split_selector
 from secrets_cache.core.secret import Ref
+from secrets_cache.core.text import add_advice
 from secrets_cache.system.files import ConfigFile
 
 TEXT = FORMATS[0]
@@ -45,7 +46,7 @@ def run(given: argparse.Namespace) -> int:
     for name, answer in failed.items():
         detail = _read_detail(answer).replace("not listed in config.yaml", f"not listed in {file.path}")
         if name.startswith("/") and f"secret {name!r} was not found" in detail:
-            detail += "; if it is a parameter, use --parameter"
+            detail = add_advice(detail, "if it is a parameter, use --parameter")
         print_error(detail if len(answers) == 1 or repr(name) in detail else f"{name!r}: {detail}")
     if failed:
         return 1

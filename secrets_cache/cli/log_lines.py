@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Collection
 
+from secrets_cache.core.text import add_advice
 from secrets_cache.system import logs
 
 # The field that holds a sentence with all the others in it, and the one that holds a reason alone.
@@ -43,4 +44,4 @@ def describe(line: dict[str, object]) -> str:
     sentence = fields.get(WHOLE) or fields.pop(REASON, "")
     others = [] if WHOLE in fields else [f"{name}: {value}" for name, value in fields.items()]
     parts = [f": {sentence}" if sentence else "", f" ({', '.join(others)})" if others else ""]
-    return f"{level}: {event}{''.join(parts)}{'; ' if advice else ''}{advice}"
+    return add_advice(f"{level}: {event}{''.join(parts)}", str(advice))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from secrets_cache.aws.errors import is_about_key, is_about_permission, is_in_lambda
 from secrets_cache.config import VariablesFrom
+from secrets_cache.core.text import add_advice
 from secrets_cache.errors import (
     KeyNotFound,
     SecretError,
@@ -67,7 +68,7 @@ def explain(rule: Rule, error: SecretError, *, in_lambda: bool) -> str:
         what = "parameter" if rule.wanted.is_parameter else "secret"
         return f"{rule.origin}: {what} {rule.wanted.id!r} has no key {error.key!r}"
     advice = _advise(rule, error, in_lambda=in_lambda)
-    return f"{rule.origin}: {error}{'; ' if advice else ''}{advice}"
+    return add_advice(f"{rule.origin}: {error}", advice)
 
 
 def _advise(rule: Rule, error: SecretError, *, in_lambda: bool) -> str:

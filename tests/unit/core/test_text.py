@@ -1,10 +1,10 @@
-"""How a long value is shown."""
+"""How a long value is shown, and how advice follows a message."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secrets_cache.core.text import CUT, SHOWN_LENGTH, shorten
+from secrets_cache.core.text import CUT, SHOWN_LENGTH, add_advice, shorten
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,16 @@ def test_an_arn_with_something_behind_it_shows_both():
     arn = f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{'app/' * 20}db-AbCdEf:password::"
 
     assert shorten(arn).endswith("db-AbCdEf:password::")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "advice", "expected"),
+    [
+        ("Not found.", "check its name", "Not found; check its name"),
+        ("no", "ask", "no; ask"),
+        ("Not found.", "", "Not found."),
+    ],
+)
+def test_advice_follows_a_sentence_without_its_full_stop(sentence, advice, expected):
+    """AWS's messages have one, those of this project do not."""
+    assert expected == add_advice(sentence, advice)
