@@ -102,6 +102,16 @@ def test_a_missing_file_is_named_as_such(capfd, tmp_path, monkeypatch):
     assert f"secrets-cache: {tmp_path}/config.yaml: no such file\n" == capfd.readouterr().err
 
 
+def test_variables_that_name_no_secret_print_no_policy(capfd, file, tmp_path):
+    """IAM takes no document without a statement."""
+    variables = tmp_path / "variables"
+    variables.write_text("SECRET_ARN= ,\n", encoding="utf-8")
+    file.write_text("ttl: 5m", encoding="utf-8")
+
+    assert 1 == main(["policy", "--config", str(file), *HERE, "--environment", str(variables)])
+    assert "nothing is listed" in capfd.readouterr().err
+
+
 def test_a_role_has_a_policy_of_its_own(capfd, file):
     """The function's may assume it, and a note says how to print the other one."""
     file.write_text(f"secrets: [db, {{id: theirs, role_arn: {ROLE}}}]", encoding="utf-8")
