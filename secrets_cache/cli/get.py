@@ -45,7 +45,8 @@ def run(given: argparse.Namespace) -> int:
     failed = {name: answer for name, answer in answers.items() if answer.status != OK}
     for name, answer in failed.items():
         detail = _read_detail(answer).replace("not listed in config.yaml", f"not listed in {file.path}")
-        if name.startswith("/") and f"secret {name!r} was not found" in detail:
+        # In a file, each name is a parameter as well.
+        if name.startswith("/") and f"secret {name!r} was not found" in detail and not given.from_file:
             detail = add_advice(detail, "if it is a parameter, use --parameter")
         print_error(detail if len(answers) == 1 or repr(name) in detail else f"{name!r}: {detail}")
     if failed:

@@ -13,7 +13,7 @@ from secrets_cache.config.nodes import DocumentError, Node
 
 # RFC 8259, section 6, and its literals.
 _JSON = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false")
-ALLOWED = "names with values: text, or a mapping or a list, which becomes JSON"
+ALLOWED = "names with values: text; or keys with values, or a list, which become JSON"
 
 
 def read_value_file(data: bytes) -> dict[str, bytes]:
@@ -28,7 +28,7 @@ def read_value_file(data: bytes) -> dict[str, bytes]:
     except (ValueError, RecursionError):
         return _read_nodes(compose(data, is_fast=True))
     if not isinstance(parsed, dict):
-        raise DocumentError(None, "no mapping", ALLOWED)
+        raise DocumentError(None, "no names with values", ALLOWED)
     return {
         name: (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
         for name, value in parsed.items()
@@ -37,7 +37,7 @@ def read_value_file(data: bytes) -> dict[str, bytes]:
 
 def _read_nodes(root: Node | None) -> dict[str, bytes]:
     if not isinstance(root, nodes.Mapping):
-        raise DocumentError(None if root is None else root.line, "no mapping", ALLOWED)
+        raise DocumentError(None if root is None else root.line, "no names with values", ALLOWED)
     found: dict[str, bytes] = {}
     for name, value in root.value:
         if not isinstance(name, nodes.Scalar) or not name.value:
