@@ -222,7 +222,7 @@ explain() { # function, permission that the call needs
 # --- The release ---
 
 # Leaves the address of the releases in $releases: the variable, what this copy was shipped with, or the GitHub
-# repository of the project that this script lies in. In any other repository, origin is not ours.
+# repository of the project that this script lies in. In any other repository, origin is another project.
 releases=''
 find_releases() {
   local origin
@@ -447,7 +447,7 @@ share_layer() { # function
 # Leaves in $program the command that makes the policy. Another program could have its name.
 program=''
 find_program() {
-  local advice="install ours with: pipx install lambda-secrets-cache (in a clone of the project: make layer)"
+  local advice="install this project's with: pipx install lambda-secrets-cache (in a clone of the project: make layer)"
   program=$ROOT/.venv/bin/secrets-cache
   if [ ! -x "$program" ] && ! program=$(command -v secrets-cache); then
     complain "--grant needs the command 'secrets-cache', which is not in PATH; $advice"
@@ -506,8 +506,8 @@ apply_grant() { # function
 
 # --- The function ---
 
-# Leaves what the function is in the variables below. Of its environment: how many variables there are, and of each of
-# ours whether it is as asked (same), otherwise (other), or not there (none).
+# Leaves what the function is in the variables below. Of its environment: how many variables there are, and of each
+# that this script sets whether it is as asked (same), otherwise (other), or not there (none).
 arn='' version='' package='' state='' update='' architecture='' size=0 others_size=0 revision=''
 layers='' timeout_is='' wrapper_is='' unreadable='' variables=0
 look_at() { # function
@@ -593,7 +593,7 @@ plan_variables() { # function
     fi
     if [ -n "$exec_wrapper" ] && [ "$wrapper_is" = other ]; then
       complain "$1: AWS_LAMBDA_EXEC_WRAPPER names another wrapper already. Move its value to" \
-        "SECRETS_CACHE_NEXT_WRAPPER: that wrapper runs after ours"
+        "SECRETS_CACHE_NEXT_WRAPPER: that wrapper then runs after $WRAPPER"
       return 1
     fi
     [ -z "$exec_wrapper" ] || [ "$wrapper_is" = same ] || set_wrapper=add

@@ -791,4 +791,5 @@ def test_grant_needs_our_command(account, alone, other, said):
 
     assert (1, "", []) == (done.returncode, done.stdout, account.proxy.asked)
     assert [True] == [said in line for line in done.stderr.splitlines()]
-    assert "install ours with: pipx install lambda-secrets-cache (in a clone of the project: make layer)" in done.stderr
+    advice = "install this project's with: pipx install lambda-secrets-cache (in a clone of the project: make layer)"
+    assert advice in done.stderr
