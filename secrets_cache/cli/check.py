@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from secrets_cache.cli import check_report
-from secrets_cache.cli.check_findings import find_nothing, find_unknown_regions, find_wrong_schemes
+from secrets_cache.cli.check_findings import find_nothing_served, find_unknown_regions, find_wrong_schemes
 from secrets_cache.cli.check_report import Row
 from secrets_cache.cli.inputs import UnusableVariables, read_configuration, read_function_variables, silence_logs
 from secrets_cache.cli.terminal import Cell, Screen, Style
@@ -37,7 +37,7 @@ def run(given: argparse.Namespace) -> int:
     except VariablesFailed as error:
         problems.append(Problem("environment", None, "", error.reason, ""))
     if not problems:
-        problems += find_nothing(file, config, rules)
+        problems += find_nothing_served(file, config, rules)
     problems += [*find_unknown_regions(file, config, variables), *find_wrong_schemes(variables)]
     listed = [check_report.make_listed_row(config, item) for item in config.listed]
     wanted = [check_report.make_rule_row(rule, index_names(config.listed)) for rule in rules]

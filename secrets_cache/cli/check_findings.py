@@ -10,7 +10,7 @@ from pathlib import Path
 
 from secrets_cache.aws.endpoint_table import PREFIXES, REGIONS
 from secrets_cache.config import Config, Problem
-from secrets_cache.config.suggestions import ask, suggest_word
+from secrets_cache.config.suggestions import suggest_word, write_question
 from secrets_cache.core.text import shorten
 from secrets_cache.system.files import ConfigFile
 from secrets_cache.variables.rules import PARAMETER_STORE, SECRETS_MANAGER, Rule
@@ -19,7 +19,7 @@ from secrets_cache.variables.rules import PARAMETER_STORE, SECRETS_MANAGER, Rule
 DIRECTIONS = ("north", "south", "east", "west", "central", "northeast", "northwest", "southeast", "southwest")
 
 
-def find_nothing(file: ConfigFile, config: Config, rules: Sequence[Rule]) -> Iterator[Problem]:
+def find_nothing_served(file: ConfigFile, config: Config, rules: Sequence[Rule]) -> Iterator[Problem]:
     """Yield the problem that a configuration without other problems serves nothing."""
     if config.problems or config.listed or config.allow or config.aws_port or rules:
         return
@@ -40,7 +40,7 @@ def find_unknown_regions(file: ConfigFile, config: Config, variables: Mapping[st
         if region and region not in REGIONS and not (prefix in PREFIXES and rest in DIRECTIONS):
             meant = suggest_word(prefix, PREFIXES), suggest_word(rest, DIRECTIONS)
             suggestion = "-".join([*meant, region.rpartition("-")[2]]) if all(meant) else ""
-            yield Problem(path, None, key, f"{region!r}{ask(suggestion)}", "the name of an AWS region")
+            yield Problem(path, None, key, f"{region!r}{write_question(suggestion)}", "the name of an AWS region")
 
 
 def find_wrong_schemes(variables: Mapping[str, str]) -> Iterator[Problem]:
@@ -53,5 +53,5 @@ def find_wrong_schemes(variables: Mapping[str, str]) -> Iterator[Problem]:
         # The short one is close to other programs' schemes, such as ssh.
         meant = scheme[1].lower() if scheme[1].lower() in known else suggest_word(scheme[1], [next(iter(known))])
         if meant:
-            found = f"{shorten(scheme[0])!r}{ask(known[meant])}"
+            found = f"{shorten(scheme[0])!r}{write_question(known[meant])}"
             yield Problem("environment", None, name, found, f"{SECRETS_MANAGER} or {PARAMETER_STORE}, for a reference")

@@ -13,7 +13,7 @@ from typing import Any
 from secrets_cache.config import nodes
 from secrets_cache.config.model import HIDDEN, Problem
 from secrets_cache.config.nodes import Node
-from secrets_cache.config.values import InvalidValue, ValueType, ask_for
+from secrets_cache.config.values import InvalidValue, ValueType, suggest_value
 from secrets_cache.core.text import shorten
 
 MAX_ITEMS = 20_000
@@ -147,7 +147,7 @@ class NodeReader:
             except InvalidValue as error:
                 allowed = str(error) or allowed
                 if not hidden and node.value:
-                    found += ask_for(value_type, node.value)
+                    found += suggest_value(value_type, node.value)
         self.note_problem(node, key, allowed, found)
         return None
 
@@ -164,9 +164,9 @@ class NodeReader:
 
 
 def _suggest_key(name: str, known: Iterable[str]) -> str:
-    from secrets_cache.config.suggestions import ask, suggest_word  # noqa: PLC0415 - for problems only
+    from secrets_cache.config.suggestions import suggest_word, write_question  # noqa: PLC0415 - for problems only
 
-    return ask(suggest_word(name, known))
+    return write_question(suggest_word(name, known))
 
 
 def _is_plain_key(name: str, value: Node) -> bool:

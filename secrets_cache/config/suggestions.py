@@ -30,6 +30,6 @@ def suggest_duration(text: str) -> str:
     return ""
 
 
-def ask(suggestion: str) -> str:
+def write_question(suggestion: str) -> str:
     """Return a suggestion as it follows what was found; nothing for none."""
     return f" (did you mean {suggestion}?)" if suggestion else ""

@@ -38,7 +38,7 @@ class ValueType(Protocol[V_co]):
         ...
 
 
-def ask_for(value_type: ValueType[object], text: str) -> str:
+def suggest_value(value_type: ValueType[object], text: str) -> str:
     """Return the question whether a value was meant that is like an invalid `text`; empty if none is."""
     from secrets_cache.config import suggestions  # noqa: PLC0415 - for problems only
 
@@ -51,7 +51,7 @@ def ask_for(value_type: ValueType[object], text: str) -> str:
             value_type.parse(meant)
         except InvalidValue:
             meant = ""
-    return suggestions.ask(meant)
+    return suggestions.write_question(meant)
 
 
 class _Number:
@@ -236,7 +236,7 @@ _PARAMETER_ARN = r"arn:aws[a-z0-9-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/" + _PAR
 _VERSION = r"[1-9][0-9]{0,18}"
 _LABEL = r"[A-Za-z_.-][A-Za-z0-9_.-]{0,99}"
 
-LONG = Duration(at_most=_MAX_SECONDS, may_be_zero=True)
+STALE_TIME = Duration(at_most=_MAX_SECONDS, may_be_zero=True)
 TTL = Duration(at_least=1, at_most=_MAX_SECONDS)
 TTL_MINUTES = Minutes(at_most=_MAX_SECONDS // 60, least="at least a second")
 FETCH_TIMEOUT = Duration(at_most=MAX_FETCH_SECONDS)
