@@ -45,8 +45,10 @@ def suggest_value(value_type: ValueType[object], text: str) -> str:
     meant = ""
     if isinstance(value_type, Choice):
         meant = suggestions.suggest_word(text, value_type.words)
-    elif isinstance(value_type, Duration):
+    elif isinstance(value_type, Duration | Minutes):
         meant = suggestions.suggest_duration(text)
+        if meant and isinstance(value_type, Minutes):
+            meant = f"{int(meant[:-1]) * _UNITS[meant[-1]] / 60:g}"
         try:
             value_type.parse(meant)
         except InvalidValue:
