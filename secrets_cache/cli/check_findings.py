@@ -1,5 +1,5 @@
 """
-What `check` finds wrong with a configuration that is valid: it serves nothing, or names what hardly exists.
+What `check` finds wrong with a configuration that is valid: it serves nothing, or it seems mistyped.
 
 None of it is a problem to the extension, which cannot know what is meant.
 """

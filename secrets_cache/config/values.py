@@ -2,6 +2,8 @@
 The types of value that settings have: each parses a text, and describes in words what it allows.
 
 The words are computed from the bounds, so that errors and documentation always agree with the code.
+
+Longer than most modules here: below the types is the one table of what settings allow.
 """
 
 import re
