@@ -62,7 +62,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _read_variables(given: argparse.Namespace) -> tuple[dict[str, str], list[Problem]]:
-    """Return the function's variables, and the problem if they cannot be used. Raises `Usage`."""
+    """Return the function's variables, and the problem if they cannot be used."""
     try:
         return read_function_variables(given.environment) if given.environment else dict(os.environ), []
     except UnusableVariables as error:
