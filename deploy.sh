@@ -241,7 +241,7 @@ explain() { # function, permission that the call needs
 # --- The release ---
 
 # Leaves the address of the releases in $releases: the variable, what this copy was shipped with, or the GitHub
-# repository of the project that this script lies in. In any other repository, origin is not ours.
+# repository of the project that this script lies in. In any other repository, origin is another project.
 releases=''
 find_releases() {
   local origin
@@ -549,8 +549,8 @@ apply_grant() { # function
 
 # --- The function ---
 
-# Leaves what the function is in the variables below. Of its environment: how many variables there are, and of each of
-# ours whether it is as asked (same), otherwise (other), or not there (none).
+# Leaves what the function is in the variables below. Of its environment: how many variables there are, and of each
+# that this script sets whether it is as asked (same), otherwise (other), or not there (none).
 arn='' version='' package='' state='' update='' architecture='' size=0 others_size=0 revision=''
 layers='' timeout_is='' wrapper_is='' unreadable='' variables=0
 look_at() { # function
@@ -660,7 +660,7 @@ plan_variables() { # function
     fi
     if [ -n "$exec_wrapper" ] && [ "$wrapper_is" = other ]; then
       complain "$1: AWS_LAMBDA_EXEC_WRAPPER names another wrapper already. Move its value to" \
-        "SECRETS_CACHE_NEXT_WRAPPER: that wrapper runs after ours"
+        "SECRETS_CACHE_NEXT_WRAPPER: that wrapper then runs after $WRAPPER"
       return 1
     fi
     [ -z "$exec_wrapper" ] || [ "$wrapper_is" = same ] || set_wrapper=add

@@ -94,31 +94,12 @@ def _ask_extension(environ: Mapping[bytes, bytes], limit: float | None) -> dict[
     Raises:
         VariablesFailed: The extension cannot provide them.
     """
-    address = environ.get(b"AWS_LAMBDA_RUNTIME_API", b"")
     began = time.monotonic()
     until_sign = began + (SIGN_OF_LIFE_SECONDS if limit is None else limit + MARGIN_SECONDS)
     until = began + (EXTENSION_SECONDS if limit is None else limit + MARGIN_SECONDS)
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-
-    def end_at(moment: float) -> None:
-        # At least a thousandth of a second: 0 would mean not to wait at all, which is another error.
-        connection.settimeout(max(moment - time.monotonic(), 0.001))
-
     try:
-        end_at(until_sign)
-        connection.connect(CHANNEL + address)
-        # unix(7), struct ucred: process, user, group.
-        user = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)[4:8]
-        if int.from_bytes(user, sys.byteorder) not in {os.getuid(), 0}:
-            return None
-        end_at(until_sign)
-        connection.sendall(encode_request(environ))
-        connection.shutdown(_socket.SHUT_WR)
-        end_at(until_sign)
-        received = b""
-        while chunk := connection.recv(1 << 18):
-            received += chunk
-            end_at(until)
+        return parse_answer(_exchange(connection, environ, until_sign, until))
     except TimeoutError:
         seconds = time.monotonic() - began
         setting = "API_TIMEOUT" if limit is not None else "the default; API_TIMEOUT sets it"
@@ -127,11 +108,46 @@ def _ask_extension(environ: Mapping[bytes, bytes], limit: float | None) -> dict[
         return None
     finally:
         connection.close()
-    return parse_answer(received)
+
+
+def _exchange(connection: _socket.socket, environ: Mapping[bytes, bytes], until_sign: float, until: float) -> bytes:
+    """
+    Return all that the extension sends; nothing if another user's process listens.
+
+    Args:
+        connection: Not connected yet.
+        environ: The function's environment.
+        until_sign: When the first byte must be there, by the monotonic clock.
+        until: When all must be there.
+
+    Raises:
+        TimeoutError: It is not.
+        OSError: No extension listens, or it died.
+    """
+
+    def end_at(moment: float) -> None:
+        # At least a thousandth of a second: 0 would mean not to wait at all, which is another error.
+        connection.settimeout(max(moment - time.monotonic(), 0.001))
+
+    end_at(until_sign)
+    connection.connect(CHANNEL + environ.get(b"AWS_LAMBDA_RUNTIME_API", b""))
+    # unix(7), struct ucred: process, user, group.
+    user = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)[4:8]
+    if int.from_bytes(user, sys.byteorder) not in {os.getuid(), 0}:
+        return b""
+    end_at(until_sign)
+    connection.sendall(encode_request(environ))
+    connection.shutdown(_socket.SHUT_WR)
+    end_at(until_sign)
+    received = b""
+    while chunk := connection.recv(1 << 18):
+        received += chunk
+        end_at(until)
+    return received
 
 
 def read_limit(text: bytes) -> float | None:
-    """Return the seconds that API_TIMEOUT allows; None if it is not set, or invalid, which the extension then says."""
+    """Return the seconds that API_TIMEOUT allows; None if it is not set, or invalid: an error with SECRET_ARN alone."""
     # As `variables.rules` reads it, which would take too long to import.
     try:
         milliseconds = float(os.fsdecode(text))

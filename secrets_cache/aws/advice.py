@@ -67,7 +67,7 @@ def _name_place(error: SecretUnavailable, region: str, variable: str, url: str) 
     """Say where AWS was looked for, and if no service is there, that this is what to check."""
     # For failures only.
     from secrets_cache.aws.region_names import is_likely_region, suggest_region  # noqa: PLC0415
-    from secrets_cache.config.suggestions import ask  # noqa: PLC0415
+    from secrets_cache.config.suggestions import write_question  # noqa: PLC0415
 
     if variable:
         # A URL with a user's name and password in it is not shown.
@@ -76,4 +76,4 @@ def _name_place(error: SecretUnavailable, region: str, variable: str, url: str) 
     elif region:
         error.cause = f"could not connect to AWS in {region}"
         if not is_likely_region(region):
-            error.advice = f"{region!r} is not an AWS region{ask(suggest_region(region))}"
+            error.advice = f"{region!r} is not an AWS region{write_question(suggest_region(region))}"

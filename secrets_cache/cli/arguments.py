@@ -152,7 +152,8 @@ def _add_command(commands: Commands, name: str, text: str) -> argparse.ArgumentP
 
 def _add_config(command: argparse.ArgumentParser) -> None:
     default = f"default: $SECRETS_CACHE_CONFIG, else config.yaml in $LAMBDA_TASK_ROOT or {DEFAULT_ROOT}"
-    _add_file(command, "--config", f"the configuration file; {default}")
+    text = f"the configuration file, unless $SECRETS_CACHE_CONFIG_YAML holds its text; {default}"
+    _add_file(command, "--config", text)
 
 
 def _add_from_file(command: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from secrets_cache.cli import check_report
 from secrets_cache.cli.check_findings import (
-    find_nothing,
+    find_nothing_served,
     find_unknown_regions,
     find_unknown_variables,
     find_wrong_schemes,
@@ -34,26 +34,21 @@ FAILED = frozenset({"failed", "pending"})
 def run(given: argparse.Namespace) -> int:
     """Check, and print what was found; return 0 if nothing is wrong."""
     silence_logs()
-    problems: list[Row] = []
-    variables = dict(os.environ)
-    if given.environment:
-        try:
-            variables = read_function_variables(given.environment)
-        except UnusableVariables as error:
-            variables = {}
-            problems.append(check_report.make_problem_row(Problem(error.source, None, "", error.reason, "")))
+    variables, problems = _read_variables(given)
     file, config = read_configuration(given, variables)
-    problems += [check_report.make_problem_row(problem) for problem in config.problems]
+    problems += config.problems
     rules: Sequence[Rule] = []
     try:
         rules = make_rules(config.env, {**variables, "AWS_REGION": _find_own_region(variables)})
     except VariablesFailed as error:
-        problems.append(check_report.make_failure_row(error))
+        problems.append(Problem("environment", None, "", error.reason, ""))
     if not problems:
-        problems += map(check_report.make_problem_row, find_nothing(file, config, rules))
-    problems += map(check_report.make_problem_row, find_unknown_regions(file, config, rules, variables))
-    problems += map(check_report.make_problem_row, find_unknown_variables(variables))
-    problems += map(check_report.make_problem_row, find_wrong_schemes(variables))
+        problems += find_nothing_served(file, config, rules)
+    problems += [
+        *find_unknown_regions(file, config, rules, variables),
+        *find_unknown_variables(variables),
+        *find_wrong_schemes(variables),
+    ]
     listed = [check_report.make_listed_row(config, item) for item in config.listed]
     wanted = [check_report.make_rule_row(rule, index_names(config.listed)) for rule in rules]
     if given.fetch:
@@ -64,7 +59,7 @@ def run(given: argparse.Namespace) -> int:
         "file": file.path,
         "file_exists": file.exists,
         "fetched": given.fetch,
-        "problems": problems,
+        "problems": [check_report.make_problem_row(problem) for problem in problems],
         "listed": listed,
         "variables": wanted,
         "allow": list(config.allow),
@@ -74,6 +69,14 @@ def run(given: argparse.Namespace) -> int:
     else:
         _show(found, Screen(sys.stdout))
     return 0 if found["ok"] else 1
+
+
+def _read_variables(given: argparse.Namespace) -> tuple[dict[str, str], list[Problem]]:
+    """Return the function's variables, and the problem if they cannot be used."""
+    try:
+        return read_function_variables(given.environment) if given.environment else dict(os.environ), []
+    except UnusableVariables as error:
+        return {}, [Problem(error.source, None, "", error.reason, "")]
 
 
 def _find_own_region(variables: Mapping[str, str]) -> str:

@@ -1,5 +1,5 @@
 """
-What `check` finds wrong with a configuration that is valid: it serves nothing, or names what hardly exists.
+What `check` finds wrong with a configuration that is valid: it serves nothing, or it seems mistyped.
 
 None of it is a problem to the extension, which cannot know what is meant.
 """
@@ -11,7 +11,7 @@ from secrets_cache.aws.region_names import is_likely_region, suggest_region
 from secrets_cache.cli.inputs import find_unread_file
 from secrets_cache.config import Config, Problem
 from secrets_cache.config.environment import LIST_VARIABLES, VARIABLES
-from secrets_cache.config.suggestions import ask, suggest_word
+from secrets_cache.config.suggestions import suggest_word, write_question
 from secrets_cache.core.arn import Arn
 from secrets_cache.core.text import shorten
 from secrets_cache.system.files import ConfigFile
@@ -26,7 +26,7 @@ NAMES = {name.removeprefix(PREFIX): name for name in (*VARIABLES, *LIST_VARIABLE
 TIME_TO_LIVE = {"TTL": "CACHE_TIMEOUT", "TIMEOUT": "CACHE_TIMEOUT", "CACHE_TIMEOUT": "CACHE_TIMEOUT"}
 
 
-def find_nothing(file: ConfigFile, config: Config, rules: Sequence[Rule]) -> Iterator[Problem]:
+def find_nothing_served(file: ConfigFile, config: Config, rules: Sequence[Rule]) -> Iterator[Problem]:
     """Yield the problem that a configuration without other problems serves nothing."""
     if config.problems or config.listed or config.allow or config.aws_port or rules:
         return
@@ -49,7 +49,7 @@ def find_unknown_regions(
         if region and not is_likely_region(region):
             line = _find_line(file.data or b"", region)
             place = "environment" if line is None or key == "SECRET_REGION" else file.path
-            text = f"{region!r}{ask(suggest_region(region))}"
+            text = f"{region!r}{write_question(suggest_region(region))}"
             yield Problem(place, line if place == file.path else None, shorten(key), text, "the name of an AWS region")
 
 
@@ -66,7 +66,7 @@ def find_unknown_variables(variables: Mapping[str, str]) -> Iterator[Problem]:
         if rest != name and rest not in NAMES:
             meant = TIME_TO_LIVE.get(rest) or NAMES.get(suggest_word(rest, NAMES), "")
             if meant:
-                yield Problem("environment", None, name, f"an unknown setting{ask(meant)}", "")
+                yield Problem("environment", None, name, f"an unknown setting{write_question(meant)}", "")
 
 
 def find_wrong_schemes(variables: Mapping[str, str]) -> Iterator[Problem]:
@@ -79,5 +79,5 @@ def find_wrong_schemes(variables: Mapping[str, str]) -> Iterator[Problem]:
         # The short one is close to other programs' schemes, such as ssh.
         meant = scheme[1].lower() if scheme[1].lower() in known else suggest_word(scheme[1], [next(iter(known))])
         if meant:
-            found = f"{shorten(scheme[0])!r}{ask(known[meant])}"
+            found = f"{shorten(scheme[0])!r}{write_question(known[meant])}"
             yield Problem("environment", None, name, found, f"{SECRETS_MANAGER} or {PARAMETER_STORE}, for a reference")

@@ -11,7 +11,6 @@ from secrets_cache.config import Config, ListedSecret, Problem
 from secrets_cache.core.arn import SecretReference
 from secrets_cache.core.results import EntryKind
 from secrets_cache.core.secret import Ref
-from secrets_cache.errors import VariablesFailed
 from secrets_cache.variables.assignments import name_variable
 from secrets_cache.variables.rules import Names, Rule, Wanted, find_ref, matches
 
@@ -19,14 +18,8 @@ Row = dict[str, Any]
 
 
 def make_problem_row(problem: Problem) -> Row:
-    """Return a problem of the configuration."""
+    """Return a problem of the configuration, or of the variables that name secrets."""
     return {**problem._asdict(), "text": str(problem)}
-
-
-def make_failure_row(error: VariablesFailed) -> Row:
-    """Return a problem of the variables that name secrets, in the form of the other problems."""
-    text = f"environment: {error.reason}"
-    return {"file": "environment", "line": None, "key": "", "found": "", "allowed": "", "text": text}
 
 
 def make_listed_row(config: Config, item: ListedSecret) -> Row:

@@ -56,7 +56,7 @@ def run(given: argparse.Namespace) -> int:
         detail = re.sub("parameter '(key|version_stage|version_id)'", lambda found: _name_option(found[1]), detail)
         if given.parameter and "/" in name.lstrip("/") and not name.startswith("/"):
             detail = add_advice(detail, f"did you mean /{name}? A name with slashes begins with one")
-        if name.startswith("/") and f"secret {name!r} was not found" in detail:
+        if name.startswith("/") and f"secret {name!r} was not found" in detail and not given.from_file:
             detail = add_advice(detail, "if it is a parameter, use --parameter")
         print_error(detail if len(answers) == 1 or repr(name) in detail else f"{name!r}: {detail}")
     if failed:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from secrets_cache.cli.arguments import CannotRun, Usage
+from secrets_cache.cli.arguments import CannotRun
 from secrets_cache.config import Config
 from secrets_cache.core.text import shorten
 from secrets_cache.loading import parse_config
@@ -18,9 +18,9 @@ from secrets_cache.system.files import ConfigFile, read_config_file, read_config
 WITHOUT_VARIABLES = {"FunctionArn", "CodeSha256"}
 
 
-class UnusableVariables(Usage):
+class UnusableVariables(CannotRun):
     """
-    What should hold a function's variables was read, and holds none.
+    What should hold a function's variables cannot be read, or holds none.
 
     Attributes:
         source: The option, with the file's name.
@@ -75,13 +75,13 @@ def read_function_variables(name: str) -> dict[str, str]:
         name: The file's name; "-" for standard input.
 
     Raises:
-        Usage: The file cannot be read.
-        UnusableVariables: It is empty, holds something else, or AWS's answer that it could not read the variables.
+        UnusableVariables: It cannot be read, is empty, or holds something else, such as AWS's answer that it could not
+            read the variables.
     """
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        raise Usage(f"--environment {name}: {error.strerror}") from None
+        raise UnusableVariables(name, str(error.strerror)) from None
     text = os.fsdecode(data)
     if text.lstrip()[:1] in {"{", "n"} and (found := _parse_json(name, text)) is not None:
         return found

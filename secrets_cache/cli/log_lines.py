@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Collection
 
+from secrets_cache.errors import add_advice
 from secrets_cache.system import logs
 
 # The fields that hold a sentence; the first one that is there is shown.
@@ -45,4 +46,4 @@ def describe(line: dict[str, object]) -> str:
         f"{name}: {value}" for name, value in fields.items() if name not in SENTENCES and f"{value}" not in sentence
     ]
     facts = f" ({', '.join(others)})" if others else ""
-    return f"{level}: {event}{sentence}{facts}{'; ' if advice else ''}{advice}"
+    return add_advice(f"{level}: {event}{sentence}{facts}", str(advice))

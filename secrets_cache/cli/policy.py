@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import re
 import sys
 
 from secrets_cache.aws.endpoints import find_partition
@@ -12,7 +11,7 @@ from secrets_cache.cli.iam_resources import Place
 from secrets_cache.cli.inputs import read_configuration, read_function_variables
 from secrets_cache.cli.policy_document import build_policy, find_roles
 from secrets_cache.cli.terminal import print_error
-from secrets_cache.config import Config, values
+from secrets_cache.config import values
 from secrets_cache.errors import PlaceUnknown, VariablesFailed
 from secrets_cache.system.files import ConfigFile
 
@@ -30,16 +29,17 @@ def run(given: argparse.Namespace) -> int:
     # This command's own environment is not the function's.
     environ = read_function_variables(given.environment) if given.environment else {}
     file, config = read_configuration(given, environ)
+    problems = [*map(str, config.problems)]
     try:
-        problems = [*map(str, config.problems), *_find_emptiness(file, config, environ)]
         roles = find_roles(config, environ)
         document = build_policy(config, place, environ=environ, role=given.role)
+        if not (problems or given.role or document["Statement"]):
+            problems.append(_explain_emptiness(file))
     except VariablesFailed as error:
-        problems = [*map(str, config.problems), error.reason]
+        problems.append(error.reason)
     except PlaceUnknown as error:
-        if not config.problems:
+        if not problems:
             raise Usage(f"{error}; give it with --{error.what}") from None
-        problems = [*map(str, config.problems)]
     for problem in problems:
         print_error(problem)
     if problems:
@@ -67,11 +67,7 @@ def _read_place(given: argparse.Namespace) -> Place:
     return Place(region, given.account, given.partition or find_partition(region) or "aws")
 
 
-def _find_emptiness(file: ConfigFile, config: Config, environ: dict[str, str]) -> list[str]:
-    if config.listed or config.allow or config.env or config.problems:
-        return []
-    if environ.get("SECRET_ARN") or any(re.match("(secretsmanager|ssm)://", value) for value in environ.values()):
-        return []
+def _explain_emptiness(file: ConfigFile) -> str:
     if not file.exists:
-        return [f"{file.path}: no such file"]
-    return [f"{file.path}: nothing is listed; add an entry under secrets, parameters, allow or env"]
+        return f"{file.path}: no such file"
+    return f"{file.path}: nothing is listed; add an entry under secrets, parameters, allow or env"

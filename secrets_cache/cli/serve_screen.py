@@ -61,8 +61,10 @@ class ServeScreen:
         served = [report.name for report in reports if report.is_servable]
         example = served[0] if served else "NAME" if reports or config.allow else ""
         self._screen.line(f"Serving at http://localhost:{config.port}{example and f'/cache/{example}'}")
-        if config.tokens is not None:
+        if config.tokens:
             self._screen.line(f"Callers must send the token in {TOKEN_HEADER}")
+        elif config.tokens is not None:
+            self._screen.line("Every caller gets 401: the configured token cannot be used", Style.BAD)
         if config.allow:
             self._screen.line(f"On demand, at /cache/NAME: {', '.join(config.allow)}")
         if config.aws_port:

@@ -121,7 +121,7 @@ def _describe_rest(char: str, last: int, lines: list[str]) -> DocumentError:
         opened = [number for number, line in enumerate(lines, 1) if line.rstrip().endswith(("[", "{", ","))]
         return DocumentError(opened[-1] if opened else last + 1, "a bracket that is not closed", "] or } at the end")
     if char == "\t":
-        return DocumentError(last + 1, "a tab within a line", "spaces")
+        return DocumentError(last + 1, "a tab after a dash or a colon", "a space")
     if char in "%@`":
         return DocumentError(last + 1, f"a text that begins with {char}", "quotes around it")
     if char in ",]}":

@@ -6,7 +6,7 @@ from typing import Any
 
 from secrets_cache.config import values
 from secrets_cache.config.model import HIDDEN, INVALID_TOKEN, Adjusted, AwsLayer, Config, ListedSecret, Problem, Token
-from secrets_cache.config.values import InvalidValue, Limited, ValueType, ask_for
+from secrets_cache.config.values import InvalidValue, Limited, ValueType, suggest_value
 from secrets_cache.core.arn import split_selector
 from secrets_cache.core.secret import AwsContext, Ref
 from secrets_cache.core.text import shorten
@@ -119,7 +119,7 @@ def _read_lists(of_file: Mapping[str, Any], environ: Mapping[str, str]) -> tuple
             try:
                 ref = _make_ref(value_type.parse(text), is_parameter=name == "parameters")
             except InvalidValue as error:
-                found += ask_for(value_type, text)
+                found += suggest_value(value_type, text)
                 form = LIST_FORM if LIST_SIGNS.intersection(text) else ""
                 problems.append(Problem("environment", None, variable, found, (str(error) or allowed) + form))
                 continue
@@ -176,7 +176,7 @@ def _read(variables: Variables, environ: Mapping[str, str]) -> tuple[dict[str, A
         except InvalidValue:
             if name == "token":
                 settings[name] = INVALID_TOKEN
-            found = HIDDEN if name == "token" else repr(shorten(text)) + ask_for(value_type, text)
+            found = HIDDEN if name == "token" else repr(shorten(text)) + suggest_value(value_type, text)
             problems.append(
                 Problem(file="environment", line=None, key=variable, found=found, allowed=value_type.allowed)
             )

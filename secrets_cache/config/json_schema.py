@@ -85,6 +85,7 @@ def _make_variables() -> Schema:
     }
     return {
         **_object({**_make_values(VARIABLES), **lists, "rename": rename}),
+        "dependentRequired": {"key": ["as"]},
         "oneOf": kinds,
         "allOf": [alone, keyed],
     }

@@ -13,7 +13,7 @@ from typing import Any
 from secrets_cache.config import nodes
 from secrets_cache.config.model import HIDDEN, Problem
 from secrets_cache.config.nodes import Node
-from secrets_cache.config.values import InvalidValue, ValueType, ask_for
+from secrets_cache.config.values import InvalidValue, ValueType, suggest_value
 from secrets_cache.core.text import shorten
 
 MAX_ITEMS = 20_000
@@ -82,8 +82,8 @@ class NodeReader:
             return {}
         if not isinstance(node, nodes.Mapping):
             names = "any keys with values" if known is None else f"the keys {', '.join(known)}"
-            names += ", each with a colon and a space" if isinstance(node, nodes.Scalar) else ""
-            self.note_problem(node, key, names, found=HIDDEN if hidden else "")
+            names += ", each with a colon and a space after it" if isinstance(node, nodes.Scalar) else ""
+            self.note_problem(node, key, names, _describe(node, hidden=hidden))
             return {}
         parts: dict[str, Node] = {}
         for name_node, value in self._take(node, key):
@@ -138,7 +138,7 @@ class NodeReader:
         """Return the value of a scalar; None after a problem, since no value is None."""
         if self._note_tag(node, key, hidden=hidden):
             return None
-        allowed, found = value_type.allowed, HIDDEN if hidden else _describe(node)
+        allowed, found = value_type.allowed, _describe(node, hidden=hidden)
         # `token: null` is not a token with the text "null".
         if isinstance(node, nodes.Scalar) and not (hidden and node.is_null):
             try:
@@ -146,7 +146,7 @@ class NodeReader:
             except InvalidValue as error:
                 allowed = str(error) or allowed
                 if not hidden and node.value:
-                    found += ask_for(value_type, node.value)
+                    found += suggest_value(value_type, node.value)
         self.note_problem(node, key, allowed, found)
         return None
 
@@ -163,9 +163,9 @@ class NodeReader:
 
 
 def _suggest_key(name: str, known: Iterable[str]) -> str:
-    from secrets_cache.config.suggestions import ask, suggest_key  # noqa: PLC0415 - for problems only
+    from secrets_cache.config.suggestions import suggest_key, write_question  # noqa: PLC0415 - for problems only
 
-    return ask(suggest_key(name, known))
+    return write_question(suggest_key(name, known))
 
 
 def _is_plain_key(name: str, value: Node) -> bool:
@@ -185,8 +185,12 @@ def show_key(name: str) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def _describe(node: Node) -> str:
-    """Describe a node in words for a problem."""
+def _describe(node: Node, *, hidden: bool = False) -> str:
+    """Describe a node in words for a problem; what is hidden might be, or hold, a token."""
+    if isinstance(node, nodes.Scalar) and not node.value:
+        return "nothing"
+    if hidden:
+        return HIDDEN
     if isinstance(node, nodes.Scalar):
-        return repr(shorten(node.value)) if node.value else "nothing"
+        return repr(shorten(node.value))
     return "a list" if isinstance(node, nodes.Sequence) else "keys with values"

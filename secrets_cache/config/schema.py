@@ -23,8 +23,8 @@ from secrets_cache.core.secret import AwsContext, Ref
 GENERAL: Mapping[str, ValueType[Any]] = {
     "ttl": values.TTL,
     "refresh_ahead": values.REFRESH_AHEAD,
-    "stale_while_revalidate": values.LONG,
-    "stale_if_error": values.LONG,
+    "stale_while_revalidate": values.STALE_TIME,
+    "stale_if_error": values.STALE_TIME,
     "fetch_timeout": values.FETCH_TIMEOUT,
     "batch": values.Choice({member.value: member for member in Batch}),
 }

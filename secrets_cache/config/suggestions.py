@@ -59,20 +59,32 @@ def suggest_word(word: str, known: Iterable[str]) -> str:
 
 def suggest_duration(text: str) -> str:
     """Return the duration that `text` means to people, as it must be written; empty if that is unknown."""
-    written = text.strip().lower().removeprefix("pt")
-    if not re.fullmatch(f"(?:{_PART}){{1,4}}", written):
+    seconds = _read_seconds(text)
+    if seconds is None:
         return ""
-    seconds = 0.0
-    for number, word in re.findall(_PART, written):
-        sizes = [size for words, size in UNITS if re.fullmatch(words, word)]
-        if not sizes:
-            return ""
-        seconds += float(number) * sizes[0]
-    seconds = round(seconds, 3)
     unit, size = next(
         (one for one in (("h", 3600), ("m", 60)) if seconds >= one[1] and seconds % one[1] == 0), ("s", 1)
     )
     return f"{seconds / size:.12g}{unit}"
+
+
+def suggest_minutes(text: str) -> str:
+    """Return the number of minutes that a duration with its units means; empty if that is unknown."""
+    seconds = _read_seconds(text)
+    return "" if seconds is None else f"{seconds / 60:.12g}"
+
+
+def _read_seconds(text: str) -> float | None:
+    written = text.strip().lower().removeprefix("pt")
+    if not re.fullmatch(f"(?:{_PART}){{1,4}}", written):
+        return None
+    seconds = 0.0
+    for number, word in re.findall(_PART, written):
+        sizes = [size for words, size in UNITS if re.fullmatch(words, word)]
+        if not sizes:
+            return None
+        seconds += float(number) * sizes[0]
+    return round(seconds, 3)
 
 
 def suggest_share(text: str) -> str:
@@ -100,6 +112,6 @@ def suggest_path(text: str) -> str:
     return text.rstrip("*") if text.rstrip("*").endswith("/") else ""
 
 
-def ask(suggestion: str) -> str:
+def write_question(suggestion: str) -> str:
     """Return a suggestion as it follows what was found; nothing for none."""
     return f" (did you mean {suggestion}?)" if suggestion else ""

@@ -24,7 +24,7 @@ from secrets_cache.core.text import shorten
 _JSON = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false")
 # What begins so is meant as JSON, which allows tabs, and not as YAML in braces.
 _JSON_BEGINNING = re.compile(rb'\s*\{\s*"')
-ALLOWED = "names with values: text, or a mapping or a list, which becomes JSON"
+ALLOWED = "names with values: text; or keys with values, or a list, which become JSON"
 ONCE = "each name only once"
 # No file of this size has more without aliases.
 MAX_CHARACTERS = 1024 * 1024
@@ -52,7 +52,7 @@ def read_value_file(data: bytes) -> dict[str, bytes]:
 def _read_json(data: bytes) -> dict[str, str]:
     text = data.decode(json.detect_encoding(data))
     if not isinstance(json.loads(text, parse_int=str, parse_float=str, object_pairs_hook=_check_names), dict):
-        raise DocumentError(None, "no mapping", ALLOWED)
+        raise DocumentError(None, "no names with values", ALLOWED)
     return {name: "null" if value is None else value for name, value in read_members(text).items()}
 
 
@@ -82,7 +82,7 @@ class _YamlReader:
     def read(self, root: Node | None) -> dict[str, str]:
         """Return the values by name."""
         if not isinstance(root, nodes.Mapping):
-            raise DocumentError(None if root is None else root.line, "no mapping", ALLOWED)
+            raise DocumentError(None if root is None else root.line, "no names with values", ALLOWED)
         found: dict[str, str] = {}
         for name_node, value in root.value:
             name = self._read_key(name_node, "a name that is no text")

@@ -2,6 +2,8 @@
 The types of value that settings have: each parses a text, and describes in words what it allows.
 
 The words are computed from the bounds, so that errors and documentation always agree with the code.
+
+Longer than most modules here: below the types is the one table of what settings allow.
 """
 
 import re
@@ -38,12 +40,12 @@ class ValueType(Protocol[V_co]):
         ...
 
 
-def ask_for(value_type: ValueType[object], text: str) -> str:
-    """Return what an invalid `text` probably means, as it follows the text; empty if that is unknown."""
+def suggest_value(value_type: ValueType[object], text: str) -> str:
+    """Return the question whether a value was meant that is like an invalid `text`; empty if none is."""
     from secrets_cache.config import suggestions  # noqa: PLC0415 - for problems only
 
     if isinstance(value_type, Choice):
-        return suggestions.ask(suggestions.suggest_word(text, value_type.words))
+        return suggestions.write_question(suggestions.suggest_word(text, value_type.words))
     suggest = None
     if value_type in (SECRET_ID, SECRET_REFERENCE, PARAMETER_ID):
         is_parameter = value_type is PARAMETER_ID
@@ -57,6 +59,8 @@ def ask_for(value_type: ValueType[object], text: str) -> str:
         suggest = suggestions.suggest_region
     elif isinstance(value_type, Duration):
         suggest = suggestions.suggest_duration
+    elif isinstance(value_type, Minutes):
+        suggest = suggestions.suggest_minutes
     elif isinstance(value_type, Share):
         suggest = suggestions.suggest_share
     meant = suggest(text) if suggest else ""
@@ -64,7 +68,7 @@ def ask_for(value_type: ValueType[object], text: str) -> str:
         value_type.parse(meant)
     except InvalidValue:
         return ""
-    return suggestions.ask(meant)
+    return suggestions.write_question(meant)
 
 
 class _Number:
@@ -216,13 +220,12 @@ def _explain_reference(reference: SecretReference) -> str:
     """Return what to write in place of ECS's form where only an id is allowed."""
     stage, version = reference.version_stage, reference.version_id
     parts = [
-        f"the ARN alone, {reference.secret_id}",
-        f"with version_stage: {stage}" if stage else "",
-        f"and the version is asked for with ?version_id={version}" if version else "",
-        f"and the key is asked for with ?key={reference.key}" if reference.key else "",
-        "(an ARN with :key:stage:version, as ECS has it, is for env: and for references in variables)",
+        f"the ARN alone, {reference.secret_id}" + (f", with version_stage: {stage}" if stage else ""),
+        f"callers ask for the version with ?version_id={version}" if version else "",
+        f"callers ask for the key with ?key={reference.key}" if reference.key else "",
+        "ARN:key:stage:version, as ECS has it, is for env: and for references in variables",
     ]
-    return " ".join(filter(None, parts))
+    return "; ".join(filter(None, parts))
 
 
 class Reference(Text):
@@ -250,7 +253,7 @@ _PARAMETER_ARN = r"arn:aws[a-z0-9-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/" + _PAR
 _VERSION = r"[1-9][0-9]{0,18}"
 _LABEL = r"[A-Za-z_.-][A-Za-z0-9_.-]{0,99}"
 
-LONG = Duration(at_most=_MAX_SECONDS, may_be_zero=True)
+STALE_TIME = Duration(at_most=_MAX_SECONDS, may_be_zero=True)
 TTL = Duration(at_least=1, at_most=_MAX_SECONDS)
 TTL_MINUTES = Minutes(at_most=_MAX_SECONDS // 60, least="at least a second")
 FETCH_TIMEOUT = Duration(at_most=MAX_FETCH_SECONDS)

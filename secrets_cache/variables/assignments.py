@@ -130,8 +130,10 @@ def _find_refusal(rule: Rule, name: str, item: bytes | str | None) -> str:
         encoded, value = name.encode(), item.encode() if isinstance(item, str) else item
     except UnicodeEncodeError:
         return "the name or the value is not valid Unicode: it contains an unpaired surrogate"
-    if not encoded or b"=" in encoded or b"\0" in encoded:
-        return "the name is empty, or contains = or NUL"
+    if not encoded:
+        return "the name is empty"
+    if b"=" in encoded or b"\0" in encoded:
+        return f"the name contains {'=' if b'=' in encoded else 'NUL'}"
     if value is not None and b"\0" in value:
         return "the value contains NUL"
     if encoded in RESERVED and name not in rule.env_item.allow_reserved:

@@ -75,6 +75,8 @@ def _advise(rule: Rule, error: SecretError, *, in_lambda: bool) -> str:
     kind = "parameter" if rule.wanted.is_parameter else "secret"
     if isinstance(error, VersionNotFound):
         return "check its version or label"
+    if isinstance(error, SecretNotFound) and error.place:
+        return "check its name"
     if isinstance(error, SecretNotFound):
         return "check its name and its region" + (" (SECRET_REGION)" if rule.origin.startswith("SECRET_ARN") else "")
     if isinstance(error, SecretRefused):

@@ -163,12 +163,19 @@ def test_on_a_terminal_what_is_fetched_on_demand_is_no_fault(upstream, tmp_path)
     assert f"Serving at http://localhost:{port}/cache/NAME\n" in terminal.shown
 
 
-def test_on_a_terminal_it_says_that_callers_need_the_token(tmp_path):
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        (CANARY, "Callers must send the token in X-Aws-Parameters-Secrets-Token"),
+        (f"{CANARY} x", "Every caller gets 401: the configured token cannot be used"),
+    ],
+)
+def test_on_a_terminal_it_says_that_callers_need_the_token(token, said):
     """Else the address that it shows would give 401; the token itself is not shown."""
-    with AtTerminal("serve", "--port", str(free_port()), columns=200, SECRETS_CACHE_TOKEN=CANARY) as terminal:
+    with AtTerminal("serve", "--port", str(free_port()), columns=200, SECRETS_CACHE_TOKEN=token) as terminal:
         terminal.wait_for("Press Ctrl-C")
 
-    assert "Callers must send the token in X-Aws-Parameters-Secrets-Token" in terminal.shown
+    assert said in terminal.shown
     assert CANARY not in terminal.shown
 
 

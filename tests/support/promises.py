@@ -471,7 +471,7 @@ PROCESS = (
     Promise(
         "`API_TIMEOUT` bounds the exec wrapper, even if the extension hangs.",
         Mutation(
-            "wrapper:_ask_extension",
+            "wrapper:_exchange",
             "max(moment - time.monotonic(), 0.001)",
             "EXTENSION_SECONDS",
         ),

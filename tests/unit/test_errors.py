@@ -13,6 +13,7 @@ from secrets_cache.errors import (
     SecretUnavailable,
     VariablesFailed,
     VersionNotFound,
+    add_advice,
 )
 
 OF_ANOTHER_ACCOUNT = "arn:aws:secretsmanager:us-east-1:999999999999:secret:db-AbCdEf"
@@ -89,3 +90,16 @@ def test_the_version_that_was_asked_for_is_named(kind, selectors, text):
 
     place = "AWS Secrets Manager in this region and this account"
     assert f"{text} was not found in {place}: It is not there" == str(error)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "advice", "expected"),
+    [
+        ("Not found.", "check its name", "Not found; check its name"),
+        ("no", "ask", "no; ask"),
+        ("Not found.", "", "Not found."),
+    ],
+)
+def test_advice_follows_a_sentence_without_its_full_stop(sentence, advice, expected):
+    """AWS's messages have one, those of this project do not."""
+    assert expected == add_advice(sentence, advice)

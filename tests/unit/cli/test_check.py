@@ -196,6 +196,9 @@ def test_an_input_without_variables_is_a_problem(capfd, file, tmp_path):
 
     assert 1 == code
     assert f"  --environment {tmp_path}/empty: the input is empty: no variables were checked\n" in out
+    code, out = check(capfd, file, "secrets: [a]", "--environment", str(tmp_path / "nope"))
+    assert 1 == code
+    assert f"  --environment {tmp_path}/nope: No such file or directory\n" in out
 
 
 @pytest.mark.parametrize("place", ["file", "variable", "reference"])

@@ -59,9 +59,10 @@ def test_with_a_configuration_its_names_count(file, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("nope", TEXT, "'nope' was not found in {file}"),
+        ("nope", TEXT, "'nope' was not found in {file}\n"),
+        ("/nope", TEXT, "'/nope' was not found in {file}\n"),
         ("db", None, "--from-file {file}: No such file or directory"),
-        ("db", "- a", "--from-file {file}:1: found no mapping; allowed: names with values"),
+        ("db", "- a", "--from-file {file}:1: found no names with values; allowed: names with values"),
     ],
 )
 def test_a_failure_names_the_file(file, tmp_path, name, text, said):

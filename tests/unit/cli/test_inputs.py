@@ -2,7 +2,6 @@
 
 import pytest
 
-from secrets_cache.cli.arguments import Usage
 from secrets_cache.cli.inputs import UnusableVariables, read_function_variables
 
 
@@ -28,12 +27,6 @@ def test_the_functions_variables_are_read_in_each_form(tmp_path, text, expected)
     file.write_text(text, encoding="utf-8")
 
     assert expected == read_function_variables(str(file))
-
-
-def test_variables_that_cannot_be_read_are_wrong_usage(tmp_path):
-    """The message gives the reason."""
-    with pytest.raises(Usage, match="No such file"):
-        read_function_variables(str(tmp_path / "nope"))
 
 
 @pytest.mark.parametrize(

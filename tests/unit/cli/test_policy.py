@@ -60,7 +60,6 @@ def test_the_region_may_be_that_of_the_environment(capfd, file, monkeypatch):
         ((*HERE, "--partition", "x"), "--partition: found 'x'; allowed: an AWS partition such as aws or aws-cn"),
         ((*HERE, "--role", "x"), "--role: found 'x'; allowed: the ARN of an IAM role"),
         ((*HERE, "--role", ROLE), "--role: the configuration assumes no role"),
-        ((*HERE, "--environment", "/nonexistent"), "--environment /nonexistent: No such file or directory"),
     ],
 )
 def test_options_that_do_not_fit_are_wrong_usage(capfd, file, monkeypatch, options, said):
@@ -100,6 +99,30 @@ def test_a_missing_file_is_named_as_such(capfd, tmp_path, monkeypatch):
 
     assert 1 == main(["policy", *HERE])
     assert f"secrets-cache: {tmp_path}/config.yaml: no such file\n" == capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(None, "No such file or directory"), ("what?", "the input is neither JSON nor NAME=value entries")],
+)
+def test_variables_that_cannot_be_read_print_no_policy(capfd, file, tmp_path, text, said):
+    """One line, and exit code 1, as for the file of --config."""
+    variables = tmp_path / "variables"
+    if text is not None:
+        variables.write_text(text, encoding="utf-8")
+
+    assert 1 == main(["policy", "--config", str(file), *HERE, "--environment", str(variables)])
+    assert ("", f"secrets-cache: --environment {variables}: {said}\n") == capfd.readouterr()
+
+
+def test_variables_that_name_no_secret_print_no_policy(capfd, file, tmp_path):
+    """IAM takes no document without a statement."""
+    variables = tmp_path / "variables"
+    variables.write_text("SECRET_ARN= ,\n", encoding="utf-8")
+    file.write_text("ttl: 5m", encoding="utf-8")
+
+    assert 1 == main(["policy", "--config", str(file), *HERE, "--environment", str(variables)])
+    assert "nothing is listed" in capfd.readouterr().err
 
 
 def test_a_role_has_a_policy_of_its_own(capfd, file):

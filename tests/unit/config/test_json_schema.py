@@ -1,5 +1,6 @@
 """The JSON Schema of config.yaml, held to the parser: one takes what the other takes."""
 
+import itertools
 import json
 
 import jsonschema
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from secrets_cache.cli import main
 from secrets_cache.config import parse
 from secrets_cache.config.json_schema import make_json_schema
+from secrets_cache.config.schema import GENERAL, LISTS, METRICS, PARAMETER, SECRET, SERVER, VARIABLES, VARIABLES_LISTS
 from tests.conftest import EXAMPLES
 from tests.support.upstream import arn_of
 from tools.emulator import ROOT
@@ -26,28 +28,11 @@ SCALARS = st.sampled_from([
     *(arn_of("db"), f"{arn_of('db')}:key::", f"{arn_of('db')}:key:STAGE:v1", "AWS/x", "text", "session"),
     *("xy", "prod/*"),
 ])  # fmt: skip
-KEYS = sorted(
-    {
-        "secrets",
-        "parameters",
-        "allow",
-        "env",
-        "metrics",
-        "server",
-        "CacheManager",
-        "tll",
-        "ttl",
-        "batch",
-        "fetch_timeout",
-    }
-    | {"refresh_ahead", "stale_if_error"}
-)
-ITEM_KEYS = (
-    *("id", "name", "region", "role_arn", "external_id", "session_name", "version_stage", "ttl", "required", "version"),
-    *("label", "idd"),
-)
-ENV_KEYS = ("secret", "parameter", "as", "prefix", "upper", "override", "required", "rename", "include", "exclude", "x")
-NESTED_KEYS = ("port", "aws_port", "token", "format", "namespace", "by_secret", "x")
+# Every key that there is, so that none is forgotten, and one that there is not.
+KEYS = (*LISTS, *GENERAL, "metrics", "server", "CacheManager", "tll")
+ITEM_KEYS = tuple(dict.fromkeys((*SECRET, *PARAMETER, "idd")))
+ENV_KEYS = (*VARIABLES, *VARIABLES_LISTS, "rename", "x")
+NESTED_KEYS = (*SERVER, *METRICS, "x")
 
 
 def mappings(keys: tuple[str, ...], inner: "st.SearchStrategy[object]") -> "st.SearchStrategy[dict[str, object]]":
@@ -56,8 +41,8 @@ def mappings(keys: tuple[str, ...], inner: "st.SearchStrategy[object]") -> "st.S
 
 
 ITEMS = SCALARS | mappings(ITEM_KEYS, SCALARS).map(lambda item: {"id": "db", **item})
-LISTS = st.lists(SCALARS, max_size=2)
-ENV = mappings(ENV_KEYS, SCALARS | LISTS | mappings(("a", "b"), SCALARS)).map(lambda item: {"secret": "db", **item})
+NAMES = st.lists(SCALARS, max_size=2)
+ENV = mappings(ENV_KEYS, SCALARS | NAMES | mappings(("a", "b"), SCALARS)).map(lambda item: {"secret": "db", **item})
 NESTED = SCALARS | mappings(NESTED_KEYS, SCALARS)
 GROUPS = st.lists(mappings(("secrets", "parameters", "x"), st.lists(ITEMS, max_size=2)), max_size=2)
 DOCUMENTS = GROUPS | st.dictionaries(
@@ -79,6 +64,34 @@ def test_the_schema_takes_what_the_parser_takes_and_the_reverse(document):
         assert [] == [error.message for error in VALIDATOR.iter_errors(document)]
     elif len(beyond) < len(problems):
         assert not VALIDATOR.is_valid(document), problems
+
+
+GOOD: dict[str, dict[str, object]] = {
+    "secrets": {
+        "id": "db", "name": "x", "region": "eu-west-1", "role_arn": ROLE, "external_id": "id", "session_name": "me",
+        "version_stage": "AWSPREVIOUS", "ttl": "5m", "required": True,
+    },
+    "parameters": {
+        "id": "/p", "name": "x", "region": "eu-west-1", "role_arn": ROLE, "external_id": "id", "session_name": "me",
+        "version": 3, "label": "prod", "ttl": "5m", "required": True,
+    },
+    "env": {
+        "secret": "db", "parameter": "/p", "prefix": "P_", "as": "X", "key": "k", "upper": True, "override": False,
+        "required": True, "include": ["a"], "exclude": ["b"], "allow_reserved": ["LD_AUDIT"], "rename": {"a": "A"},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_each_two_and_three_keys_of_an_item_go_together_in_both_or_in_neither(name):
+    """Every key is good by itself; some need another one, some exclude one."""
+    tables = {"secrets": SECRET, "parameters": PARAMETER, "env": (*VARIABLES, *VARIABLES_LISTS, "rename")}
+    assert set(tables[name]) == GOOD[name].keys()
+    for count in (1, 2, 3):
+        for pairs in itertools.combinations(GOOD[name].items(), count):
+            document = {name: [dict(pairs)]}
+            problems = parse(json.dumps(document).encode(), file="config.yaml", environ={}).problems
+            assert VALIDATOR.is_valid(document) is not bool(problems), document
 
 
 @pytest.mark.parametrize("value", [0.5, 0, "soon", "10min", 3000000, -1])

@@ -106,7 +106,7 @@ def test_nothing_configured_gives_the_defaults(text):
     ],
 )
 def test_published_shapes_and_typing_habits_are_accepted_as_meant(text):
-    """The original's shapes, dashes from a word processor, a byte order mark, repetitions that agree."""
+    """The older shapes, dashes from a word processor, a byte order mark, repetitions that agree."""
     config = read_valid(text)
 
     assert (ListedSecret(ref=Ref("secret_now"), name="secret_now"),) == config.secrets

@@ -68,6 +68,8 @@ from tests.support.configuration import FILE, find_problem, list_names, read, re
         ("allow: '*'", 1, "allow", "'*'", "a list"),
         ("allow: [a b]", 1, "allow[0]", "'a b'", "a name or ARN, in which *"),
         ("server: 8080", 1, "server", "a value that is not shown", "the keys port, aws_port, token"),
+        ("server:", 1, "server", "nothing", "the keys port, aws_port, token"),
+        ("server: {token: }", 1, "server.token", "nothing", "printable ASCII"),
         ("server: {port: 0}", 1, "server.port", "'0'", "a whole number from 1 to 65535"),
         ("server: {port: 65536}", 1, "server.port", "'65536'", "from 1 to 65535"),
         ("server: {port: 80.5}", 1, "server.port", "'80.5'", "a whole number"),
@@ -108,7 +110,6 @@ def test_a_problem_names_file_line_key_what_was_found_and_what_is_allowed(text, 
     problem = find_problem(read(text))
 
     assert (FILE, line, key) == (problem.file, line, problem.key)
-    assert line == problem.line
     assert problem.found.startswith(found)
     assert allowed in problem.allowed
     assert str(problem).startswith(f"{FILE}:{line}: " if line else f"{FILE}: ")
@@ -161,9 +162,9 @@ def test_a_key_behind_an_arn_and_a_key_are_one_too_many():
 @pytest.mark.parametrize(
     ("behind", "said"),
     [
-        (":password::", "and the key is asked for with ?key=password"),
-        ("::AWSPREVIOUS:", "with version_stage: AWSPREVIOUS"),
-        (":::9d4c", "and the version is asked for with ?version_id=9d4c"),
+        (":password::", "; callers ask for the key with ?key=password; "),
+        ("::AWSPREVIOUS:", ", with version_stage: AWSPREVIOUS; "),
+        (":::9d4c", "; callers ask for the version with ?version_id=9d4c; "),
         (":", "is for env: and for references in variables"),
     ],
 )

@@ -76,11 +76,19 @@ def test_a_key_that_may_hold_the_token_is_not_shown(text):
     assert "found an unknown key; allowed: the keys port, aws_port, token" in str(find_problem(read(text)))
 
 
-def test_a_variable_is_asked_about_too():
-    """As a value in the file."""
-    problem = find_problem(read("", SECRETS_CACHE_LOG_LEVEL="warn"))
-
-    assert "SECRETS_CACHE_LOG_LEVEL: found 'warn' (did you mean WARNING?)" in str(problem)
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("SECRETS_CACHE_LOG_LEVEL", "warn", "found 'warn' (did you mean WARNING?)"),
+        ("CACHE_TIMEOUT", "10m", "found '10m' (did you mean 10?)"),
+        ("CACHE_TIMEOUT", "90 sec", "found '90 sec' (did you mean 1.5?)"),
+        ("CACHE_TIMEOUT", "60d", "found '60d';"),
+        ("CACHE_TIMEOUT", "0s", "found '0s';"),
+    ],
+)
+def test_a_variable_is_asked_about_too(variable, text, expected):
+    """As a value in the file; minutes are written without a unit."""
+    assert f"{variable}: {expected}" in str(find_problem(read("", **{variable: text})))
 
 
 def test_an_item_of_a_list_in_a_variable_is_asked_about_too():

@@ -54,9 +54,9 @@ def test_what_was_written_is_kept(text, value):
 @pytest.mark.parametrize(
     ("data", "line", "found"),
     [
-        (b"", None, "no mapping"),
-        (b"[1]", None, "no mapping"),
-        (b"- a\n", 1, "no mapping"),
+        (b"", None, "no names with values"),
+        (b"[1]", None, "no names with values"),
+        (b"- a\n", 1, "no names with values"),
         (b"a: 1\na: 2\n", 2, "a name that is there already"),
         (b"[a]: 2\n", 1, "a name that is no text"),
         (b"a: {[b]: c}\n", 1, "a key that is no text"),

@@ -1,4 +1,4 @@
-"""How a long value is shown."""
+"""How a long value is shown, and how advice follows a message."""
 
 import pytest
 from hypothesis import given

@@ -109,25 +109,26 @@ def test_no_object_has_no_keys(value):
 
 
 @pytest.mark.parametrize(
-    ("value", "name"),
+    ("value", "name", "reason"),
     [
-        (rb'{"": "x"}', ""),
-        (rb'{"a=b": "x"}', "a=b"),
-        (rb'{"a\u0000": "x"}', "a\0"),
-        (rb'{"a": "x\u0000"}', "a"),
-        (rb'{"a": "\ud800"}', "a"),
-        (rb'{"\ud800": "x"}', "\ud800"),
-        (rb'{"LD_PRELOAD": "x"}', "LD_PRELOAD"),
-        (rb'{"AWS_SESSION_TOKEN": "x"}', "AWS_SESSION_TOKEN"),
+        (rb'{"": "x"}', "", "the name is empty"),
+        (rb'{"a=b": "x"}', "a=b", "the name contains ="),
+        (rb'{"a\u0000": "x"}', "a\0", "the name contains NUL"),
+        (rb'{"a": "x\u0000"}', "a", "the value contains NUL"),
+        (rb'{"a": "\ud800"}', "a", "the name or the value is not valid Unicode"),
+        (rb'{"\ud800": "x"}', "\ud800", "the name or the value is not valid Unicode"),
+        (rb'{"LD_PRELOAD": "x"}', "LD_PRELOAD", "the name is reserved for Lambda or the program loader"),
+        (rb'{"AWS_SESSION_TOKEN": "x"}', "AWS_SESSION_TOKEN", "the name is reserved for Lambda or the program loader"),
     ],
 )
-def test_what_cannot_be_a_variable_is_refused_by_name(value, name):
-    """Once, and the rest goes on."""
+def test_what_cannot_be_a_variable_is_refused_by_name(value, name, reason):
+    """Once, with the reason, and the rest goes on."""
     rule = Rule(Wanted("db"), VariablesFrom("db"), "", "env: db")
     variables, refused = assign(rule, value[:-1] + b', "ok": 1}', set())
 
     assert {b"ok": b"1"} == variables
     assert [name] == [one.key for one in refused]
+    assert refused[0].reason.startswith(reason)
 
 
 def test_reserved_names_can_be_allowed():

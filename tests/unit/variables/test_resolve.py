@@ -46,6 +46,13 @@ def about(error: SecretError, what: str) -> SecretError:
     return error
 
 
+def missing_in(place: str) -> SecretNotFound:
+    """Return the error of a secret that a file lacks, which stands for AWS."""
+    error = SecretNotFound("a")
+    error.place = place
+    return error
+
+
 async def test_a_later_rule_wins_and_every_value_is_started_first():
     """So that no value waits for another one."""
     reader = reading(a={"X": "1", "Y": "1"}, b={"Y": "2"})
@@ -80,6 +87,7 @@ async def test_a_variable_that_is_refused_is_logged_by_name(caplog):
     ("error", "said"),
     [
         (SecretNotFound("a"), "check its name and its region (SECRET_REGION)"),
+        (missing_in("dev.yaml"), "was not found in dev.yaml; check its name"),
         (VersionNotFound("a", aws_message="no label X"), "this account: no label X; check its version or label"),
         (
             SecretRefused("a", code="AccessDeniedException"),

@@ -42,7 +42,7 @@ def test_the_companions_of_secret_arn_are_its_alone():
 
 
 def test_the_time_out_has_a_default():
-    """As the original's documentation has it; not set or empty. And a bound: an init does not take longer."""
+    """Not set or empty; and a bound: an init does not take longer."""
     given: tuple[dict[str, str], ...] = ({}, {"API_TIMEOUT": ""}, {"API_TIMEOUT": "250"}, {"API_TIMEOUT": "1e9"})
     assert [5.0, 5.0, 0.25, 60.0] == [wanted(SECRET_ARN="a", **more)[0].budget_seconds for more in given]
 
