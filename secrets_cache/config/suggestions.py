@@ -1,4 +1,8 @@
-"""What a wrong word was probably meant to be. For problems only: an ordinary start imports none of what it uses."""
+"""
+What a wrong word was probably meant to be, and values as people write them.
+
+For problems and the command line only: an ordinary start does not import this.
+"""
 
 import re
 from collections.abc import Iterable
@@ -28,6 +32,14 @@ def suggest_duration(text: str) -> str:
         if written and re.fullmatch(words, written[2]):
             return f"{int(written[1]) * factor}{unit}"
     return ""
+
+
+def write_duration(seconds: float) -> str:
+    """Return a duration as it is written, in the largest unit that gives a whole number."""
+    for unit, size in (("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
 
 
 def ask(suggestion: str) -> str:
