@@ -4,16 +4,15 @@ What `check` finds wrong with a configuration that is valid: it serves nothing, 
 None of it is a problem to the extension, which cannot know what is meant.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from secrets_cache.aws.endpoint_table import PREFIXES, REGIONS
 from secrets_cache.config import Config, Problem
 from secrets_cache.config.suggestions import ask, suggest_word
-from secrets_cache.core.text import shorten
 from secrets_cache.system.files import ConfigFile
 from secrets_cache.variables.rules import PARAMETER_STORE, SECRETS_MANAGER, Rule
+from secrets_cache.variables.suspects import find_suspects
 
 # The second part of a region's name: eu-west-1.
 DIRECTIONS = ("north", "south", "east", "west", "central", "northeast", "northwest", "southeast", "southwest")
@@ -45,13 +44,8 @@ def find_unknown_regions(file: ConfigFile, config: Config, variables: Mapping[st
 
 def find_wrong_schemes(variables: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a problem for each variable that is almost a reference to a secret."""
-    for name, value in variables.items():
-        scheme = re.match(r"([A-Za-z-]{2,20}):/+", value)
-        if scheme is None or value.startswith((SECRETS_MANAGER, PARAMETER_STORE)):
-            continue
-        known = {SECRETS_MANAGER.partition(":")[0]: SECRETS_MANAGER, PARAMETER_STORE.partition(":")[0]: PARAMETER_STORE}
-        # The short one is close to other programs' schemes, such as ssh.
-        meant = scheme[1].lower() if scheme[1].lower() in known else suggest_word(scheme[1], [next(iter(known))])
-        if meant:
-            found = f"{shorten(scheme[0])!r}{ask(known[meant])}"
-            yield Problem("environment", None, name, found, f"{SECRETS_MANAGER} or {PARAMETER_STORE}, for a reference")
+    for suspect in find_suspects(variables):
+        found = f"{suspect.scheme!r}{ask(suspect.meant)}"
+        yield Problem(
+            "environment", None, suspect.name, found, f"{SECRETS_MANAGER} or {PARAMETER_STORE}, for a reference"
+        )

@@ -78,3 +78,14 @@ def test_what_is_left_out_is_said_on_standard_error(upstream, tmp_path):
     assert "'tll'" in problem
     assert "warning: variable.refused: the name is reserved" in refused
     assert "LD_PRELOAD" in refused
+
+
+def test_a_mistyped_reference_is_named_and_stays(upstream):
+    """The command gets it as text; standard error has the variable's name, and nothing of its value."""
+    command = ("--", "/bin/sh", "-c", 'test "$X" = "ssm:/x-of-mine"')
+    done = run(*command, AWS_ENDPOINT_URL=upstream.url, X="ssm:/x-of-mine", Y="https://host")
+    (line,) = done.stderr.decode().splitlines()
+
+    assert (0, b"") == (done.returncode, done.stdout)
+    said = "warning: variable.suspect: the value stays as it is; a reference begins with ssm:// (name: X)"
+    assert said in line
