@@ -23,6 +23,7 @@ from secrets_cache.cli.check_report import Row
 from secrets_cache.cli.inputs import UnusableVariables, read_configuration, read_function_variables, silence_logs
 from secrets_cache.cli.terminal import Cell, Screen, Style
 from secrets_cache.config import Config, Problem
+from secrets_cache.config.suggestions import write_duration
 from secrets_cache.core.arn import SecretReference
 from secrets_cache.errors import VariablesFailed
 from secrets_cache.variables.rules import Rule, index_names, make_rules
@@ -140,7 +141,7 @@ def _make_listed_cells(row: Row) -> dict[str, Cell]:
         "ASKED FOR": Cell(_join(row["id"], row["version"], ":" if row["kind"] == "parameter" else " ")),
         "REGION": Cell(row["region"] or ""),
         "ROLE": Cell(row["role_arn"] or ""),
-        "TTL": Cell(_format_duration(row["ttl_seconds"])),
+        "TTL": Cell(write_duration(row["ttl_seconds"])),
         "REQUIRED": Cell("yes" if row["required"] else ""),
         "STATE": _make_state_cell(row),
         "VERSION": Cell(row.get("version_id") or "", Style.FAINT),
@@ -178,10 +179,3 @@ def _write_reference(name: str, key: str | None) -> str:
 
 def _join(name: str, part: str | None, separator: str) -> str:
     return name if part is None else f"{name}{separator}{part}"
-
-
-def _format_duration(seconds: float) -> str:
-    for unit, size in (("h", 3600), ("m", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"

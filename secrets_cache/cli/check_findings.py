@@ -4,7 +4,6 @@ What `check` finds wrong with a configuration that is valid: it serves nothing, 
 None of it is a problem to the extension, which cannot know what is meant.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from secrets_cache.aws.region_names import is_likely_region, suggest_region
@@ -16,6 +15,7 @@ from secrets_cache.core.arn import Arn
 from secrets_cache.core.text import shorten
 from secrets_cache.system.files import ConfigFile
 from secrets_cache.variables.rules import PARAMETER_STORE, SECRETS_MANAGER, Rule
+from secrets_cache.variables.suspects import find_suspects
 
 PREFIX = "SECRETS_CACHE_"
 # By what follows the prefix: every variable of this project.
@@ -71,13 +71,8 @@ def find_unknown_variables(variables: Mapping[str, str]) -> Iterator[Problem]:
 
 def find_wrong_schemes(variables: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a problem for each variable that is almost a reference to a secret."""
-    for name, value in variables.items():
-        scheme = re.match(r"([A-Za-z-]{2,20}):(?:/+|(?=[a-z]))", value)
-        if scheme is None or value.startswith((SECRETS_MANAGER, PARAMETER_STORE)):
-            continue
-        known = {SECRETS_MANAGER.partition(":")[0]: SECRETS_MANAGER, PARAMETER_STORE.partition(":")[0]: PARAMETER_STORE}
-        # The short one is close to other programs' schemes, such as ssh.
-        meant = scheme[1].lower() if scheme[1].lower() in known else suggest_word(scheme[1], [next(iter(known))])
-        if meant:
-            found = f"{shorten(scheme[0])!r}{write_question(known[meant])}"
-            yield Problem("environment", None, name, found, f"{SECRETS_MANAGER} or {PARAMETER_STORE}, for a reference")
+    for suspect in find_suspects(variables):
+        found = f"{suspect.scheme!r}{write_question(suspect.meant)}"
+        yield Problem(
+            "environment", None, suspect.name, found, f"{SECRETS_MANAGER} or {PARAMETER_STORE}, for a reference"
+        )

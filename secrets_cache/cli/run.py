@@ -9,7 +9,6 @@ Values go from AWS to `execve`: through no shell, no file, no argument and no lo
 import argparse
 import os
 
-from secrets_cache.cli.check_findings import find_wrong_schemes
 from secrets_cache.cli.inputs import find_unread_file, read_existing_configuration
 from secrets_cache.cli.log_lines import log_in_words
 from secrets_cache.cli.terminal import print_error
@@ -23,7 +22,7 @@ def run(given: argparse.Namespace) -> int:
     decoded = {os.fsdecode(name): os.fsdecode(value) for name, value in environ.items()}
     file, config = read_existing_configuration(given, decoded)
     log_in_words("WARNING", print_error)
-    for problem in (*config.problems, *find_wrong_schemes(decoded)):
+    for problem in config.problems:
         print_error(str(problem))
     # Slow to import.
     from secrets_cache.cli.file_source import open_file_source  # noqa: PLC0415

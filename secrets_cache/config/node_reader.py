@@ -19,6 +19,9 @@ from secrets_cache.core.text import shorten
 MAX_ITEMS = 20_000
 # No setting of `server` has a longer name.
 MAX_SETTING = 12
+# What is allowed, in words.
+A_LIST = "a list, with a dash and a space before each item"
+ANY_KEYS = "any keys with values"
 
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
@@ -81,9 +84,9 @@ class NodeReader:
         if self._note_tag(node, key, hidden=hidden):
             return {}
         if not isinstance(node, nodes.Mapping):
-            names = "any keys with values" if known is None else f"the keys {', '.join(known)}"
-            names += ", each with a colon and a space after it" if isinstance(node, nodes.Scalar) else ""
-            self.note_problem(node, key, names, _describe(node, hidden=hidden))
+            allowed = ANY_KEYS if known is None else describe_keys(known)
+            allowed += ", each with a colon and a space after it" if isinstance(node, nodes.Scalar) else ""
+            self.note_problem(node, key, allowed, _describe(node, hidden=hidden))
             return {}
         parts: dict[str, Node] = {}
         for name_node, value in self._take(node, key):
@@ -96,7 +99,7 @@ class NodeReader:
                 place, found = (at, f"unknown key {shown}{_suggest_key(name, known)}")
                 if hidden and not _is_plain_key(name, value):
                     place, found = key, "an unknown key"
-                self.note_problem(name_node, place, f"the keys {', '.join(known)}", found)
+                self.note_problem(name_node, place, describe_keys(known), found)
             elif name in parts:
                 self.note_problem(name_node, at, "each key only once", found=f"a second key {shown}")
             else:
@@ -108,7 +111,7 @@ class NodeReader:
         if self._note_tag(node, key) or node.is_null:
             return []
         if not isinstance(node, nodes.Sequence):
-            self.note_problem(node, key, "a list, with a dash and a space before each item")
+            self.note_problem(node, key, A_LIST)
             return []
         return [(item, f"{key}[{number}]") for number, item in enumerate(self._take(node, key))]
 
@@ -177,6 +180,11 @@ def _is_plain_key(name: str, value: Node) -> bool:
         and name.replace("_", "").isalpha()
         and name.islower()
     )
+
+
+def describe_keys(known: Iterable[str]) -> str:
+    """Return in words that these keys are allowed."""
+    return f"the keys {', '.join(known)}"
 
 
 def show_key(name: str) -> str:

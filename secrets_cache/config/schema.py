@@ -78,6 +78,18 @@ NEEDS_KEYS = ("prefix", "include", "exclude", "rename", "upper")
 CHOOSE_KEYS = ("include", "exclude", "key")
 
 
+def _quote(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+# What is allowed where keys exclude each other.
+ONE_SELECTOR = "either version or label, once"
+PATH_ALONE = "a path without version and label"
+EITHER_KIND = "either secret or parameter"
+AS_ALONE = f'"as" alone, or any of {_quote(NEEDS_KEYS)}'
+ONE_KEY = f"either the key behind the ARN, or {_quote(CHOOSE_KEYS)}"
+
+
 def read_document(root: Node | None, file: str) -> tuple[dict[str, Any], list[Problem]]:
     """Return the settings under `root`, by their names in `Config`, and the problems; `file` is the document's path."""
     schema = _Schema(file)
@@ -169,7 +181,7 @@ class _Schema(NodeReader):
         version, label = version or parsed.get("version"), label or parsed.get("label")
         ref = Ref(plain, version, label, context, is_parameter=True)
         if len(selectors) > 1 or (selectors and ref.is_path):
-            allowed = "a path without version and label" if ref.is_path else "either version or label, once"
+            allowed = PATH_ALONE if ref.is_path else ONE_SELECTOR
             self.note_problem(node, key, allowed, found=" and ".join(selectors))
         else:
             self.add_item(node, key, parsed, ref)
@@ -217,17 +229,15 @@ class _Schema(NodeReader):
             parsed["rename"] = dict(zip(renamed, self.read_names(items), strict=False))
         if isinstance(node, nodes.Mapping) and not node.tag and ("secret" in parts) == ("parameter" in parts):
             found = "both" if "secret" in parts else "neither secret nor parameter"
-            self.note_problem(node, key, "either secret or parameter", found=found)
+            self.note_problem(node, key, EITHER_KIND, found=found)
         if "as" in parts and (needs_keys := [name for name in NEEDS_KEYS if name in parts]):
-            allowed = f'"as" alone, or any of {_quote(NEEDS_KEYS)}'
-            self.note_problem(node, key, allowed, found=f'"as" and {_quote(needs_keys)}')
+            self.note_problem(node, key, AS_ALONE, found=f'"as" and {_quote(needs_keys)}')
         if "key" in parts and "as" not in parts:
             self.note_problem(node, f"{key}.as", VARIABLES["as"].allowed, found="key, and no name for its variable")
         if SecretReference.parse(parsed.get("secret", "")).key and (
             chosen := [name for name in CHOOSE_KEYS if name in parts]
         ):
-            allowed = f"either the key behind the ARN, or {_quote(CHOOSE_KEYS)}"
-            self.note_problem(node, key, allowed, found=f"both, with {_quote(chosen)}")
+            self.note_problem(node, key, ONE_KEY, found=f"both, with {_quote(chosen)}")
         # An incomplete rule might set a variable that it should not.
         if before == len(self.problems):
             parsed["is_parameter"] = "parameter" in parsed
@@ -277,7 +287,3 @@ class _Schema(NodeReader):
 def _is_empty(node: Node) -> bool:
     """Return whether a node is a text in quotes, and empty."""
     return isinstance(node, nodes.Scalar) and node.is_quoted and not node.value and not node.tag
-
-
-def _quote(names: Iterable[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)

@@ -1,4 +1,8 @@
-"""What a wrong word was probably meant to be. For problems only: an ordinary start imports none of what it uses."""
+"""
+What a wrong word was probably meant to be, and values as people write them.
+
+For problems and the command line only: an ordinary start does not import this.
+"""
 
 import re
 from collections.abc import Iterable
@@ -62,10 +66,7 @@ def suggest_duration(text: str) -> str:
     seconds = _read_seconds(text)
     if seconds is None:
         return ""
-    unit, size = next(
-        (one for one in (("h", 3600), ("m", 60)) if seconds >= one[1] and seconds % one[1] == 0), ("s", 1)
-    )
-    return f"{seconds / size:.12g}{unit}"
+    return write_duration(seconds)
 
 
 def suggest_minutes(text: str) -> str:
@@ -110,6 +111,14 @@ def suggest_id(text: str) -> str:
 def suggest_path(text: str) -> str:
     """Return the path whose parameters a pattern means; empty if it means others."""
     return text.rstrip("*") if text.rstrip("*").endswith("/") else ""
+
+
+def write_duration(seconds: float) -> str:
+    """Return a duration as it is written, in the largest unit that gives a whole number."""
+    for unit, size in (("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:.12g}{unit}"
+    return f"{seconds:.12g}s"
 
 
 def write_question(suggestion: str) -> str:

@@ -19,6 +19,8 @@ from secrets_cache.errors import VariablesFailed
 SECRETS_MANAGER = "secretsmanager://"
 PARAMETER_STORE = "ssm://"
 API_TIMEOUT_MILLISECONDS = 5000.0
+# In which the scheme of a mistyped reference ends.
+SCHEME_LENGTH = 24
 # As for `fetch_timeout`; Lambda's own limit for an init is far below.
 MAX_SECONDS = 60.0
 
@@ -219,6 +221,15 @@ def _read_reference(name: str, value: str) -> Iterable[Rule]:
                 f"{name}: found two keys, {key_behind_arn!r} and {key!r}; allowed: one, behind the ARN or #"
             )
         yield Rule(wanted, VariablesFrom(wanted.id, as_name=name), key or key_behind_arn, name)
+
+
+def resembles_reference(value: str) -> bool:
+    """Return whether a value may be a mistyped reference. Cheap: the answer may be a wrong yes, rarely a wrong no."""
+    scheme, colon, _ = value[:SCHEME_LENGTH].partition(":")
+    if not colon or value.startswith((SECRETS_MANAGER, PARAMETER_STORE)):
+        return False
+    scheme = scheme.lower()
+    return "sec" in scheme or "man" in scheme or scheme.strip(" \t\r\n\"'") == "ssm"
 
 
 def _check(name: str, text: str, value_type: values.ValueType[str]) -> None:

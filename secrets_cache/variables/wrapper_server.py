@@ -39,6 +39,8 @@ class VariablesServer:
         self._requests = 0
 
     async def __aenter__(self) -> Self:
+        if names_wrapper(self._environ):
+            self._log_suspects()
         if expects_wrapper(self._environ):
             await self._prefetch()
         await self._stack.enter_async_context(Channel(self._listener, self._answer))
@@ -46,6 +48,15 @@ class VariablesServer:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    def _log_suspects(self) -> None:
+        # Here, since the wrapper sends the values of references only.
+        from secrets_cache.variables.rules import resembles_reference  # noqa: PLC0415 - only with a wrapper
+
+        if any(map(resembles_reference, self._environ.values())):
+            from secrets_cache.variables.suspects import log_suspects  # noqa: PLC0415 - rarely needed
+
+            log_suspects(self._environ)
 
     async def _prefetch(self) -> None:
         from secrets_cache.variables.rules import make_rules  # noqa: PLC0415 - only with a wrapper
@@ -88,8 +99,11 @@ class VariablesServer:
 
 def expects_wrapper(environ: Mapping[str, str]) -> bool:
     """Return whether a wrapper will ask during the init phase. False under SnapStart: nothing is prefetched there."""
-    if is_snapstart(environ):
-        return False
+    return names_wrapper(environ) and not is_snapstart(environ)
+
+
+def names_wrapper(environ: Mapping[str, str]) -> bool:
+    """Return whether the variables name this layer's wrapper."""
     paths = [environ.get("AWS_LAMBDA_EXEC_WRAPPER", ""), *environ.get("SECRETS_CACHE_NEXT_WRAPPER", "").split(":")]
     return any(os.path.basename(path) == EXEC_WRAPPER for path in paths)  # noqa: PTH119 - no pathlib on the start path
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from secrets_cache.config import AwsLayer, Config, environment, parse, schema, values
+from secrets_cache.config import AwsLayer, Config, environment, meanings, parse, schema, values
+from secrets_cache.config.json_schema import write_default
 from secrets_cache.config.values import ValueType
 from secrets_cache.core.freshness import State
 from secrets_cache.core.results import CacheStatus
@@ -124,6 +125,36 @@ def test_every_default_is_the_one_of_the_code(key: str, name: str) -> None:
 
     assert match is not None
     assert DEFAULTS[name] == VALUE_TYPES[key].parse(match[1])
+
+
+def list_meanings() -> Iterator[tuple[str, str, object]]:
+    """Return level and key of each key of config.yaml, and its default for editors."""
+    levels = {
+        "": meanings.TOP,
+        "server.": meanings.SERVER,
+        "metrics.": meanings.METRICS,
+        "secrets[].": meanings.SECRET,
+        "parameters[].": meanings.PARAMETER,
+        "env": meanings.VARIABLES,
+    }
+    for level, meant in levels.items():
+        for key, (_, default) in meant.items():
+            yield level, key, default
+
+
+@pytest.mark.parametrize(("level", "key", "default"), list(list_meanings()))
+def test_an_editor_shows_the_default_of_the_page(level: str, key: str, default: object) -> None:
+    """Where the page gives one: in the key's section, or for `env` in its table."""
+    if level == "env":
+        (documented,) = (row[2] for row in rows_of(CONFIGURATION, "key") if codes_in(row[0]) == [key])
+    else:
+        # The keys of parameters that have no section are those of secrets.
+        sections = sections_of(CONFIGURATION)
+        section = sections.get(level + key) or sections["secrets[]." + key]
+        documented = next(iter(re.findall(r"- Default: (.+?) - Allowed", section)), "")
+    shown = write_default(VALUE_TYPES.get(level + key), default)
+
+    assert documented.replace("`", "") in {shown, ""}
 
 
 @pytest.mark.parametrize(

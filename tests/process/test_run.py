@@ -81,24 +81,6 @@ def test_what_is_left_out_is_said_on_standard_error(upstream, tmp_path):
     assert "LD_PRELOAD" in refused
 
 
-def test_a_mistake_that_sets_nothing_is_said_on_standard_error(tmp_path):
-    """A reference that is none, and a file that is not read. The command runs."""
-    (tmp_path / "config.yaml").write_text("env: [{secret: db, as: PASSWORD}]", encoding="utf-8")
-    environ = {
-        name: value for name, value in plain(X="secretmanager://db").items() if name != b"AWS_LAMBDA_EXEC_WRAPPER"
-    }
-    command = [sys.executable, "-m", "secrets_cache", "run", "--", "/bin/echo", "out"]
-    environ[b"PYTHONPATH"] = str(ROOT).encode()
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, check=False, text=True)
-    scheme, file = done.stderr.splitlines()
-
-    assert (0, "out\n") == (done.returncode, done.stdout)
-    assert "environment: X: found 'secretmanager://' (did you mean secretsmanager://?)" in scheme
-    assert file.endswith(
-        "no variable is set from a secret: config.yaml in this folder is not read without --config config.yaml"
-    )
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -117,3 +99,14 @@ def test_a_script_that_cannot_start_is_not_said_to_be_missing(tmp_path, text, sa
 
     assert 1 == done.returncode
     assert f"cannot be run: {said}" in done.stderr.decode()
+
+
+def test_a_mistyped_reference_is_named_and_stays(upstream):
+    """The command gets it as text; standard error has the variable's name, and nothing of its value."""
+    command = ("--", "/bin/sh", "-c", 'test "$X" = "ssm:/x-of-mine"')
+    done = run(*command, AWS_ENDPOINT_URL=upstream.url, X="ssm:/x-of-mine", Y="https://host")
+    (line,) = done.stderr.decode().splitlines()
+
+    assert (0, b"") == (done.returncode, done.stdout)
+    said = "warning: variable.suspect: the value stays as it is; a reference begins with ssm:// (name: X)"
+    assert said in line

@@ -16,6 +16,7 @@ from tests.conftest import EXAMPLES
 from tests.support import upstream as stub
 from tests.support.fakes import CANARY
 from tests.support.wrapper import CONTENTS, NAMES, RUNTIME, Extension, environ_in, plain, run, run_with_answer
+from tools.emulator import ROOT
 
 
 @settings(max_examples=25 * EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -47,6 +48,30 @@ def test_without_an_extension_it_fetches_by_itself(script, upstream, tmp_path):
     expected = {**environ, **changed}
     del expected[b"AWS_LAMBDA_EXEC_WRAPPER"]
     assert expected == found
+
+
+def test_without_an_extension_it_names_a_mistyped_reference(script, upstream):
+    """In its own log; the runtime starts with the text."""
+    upstream.put("db", "x")
+    environ = plain(X="ssm:/x", Y="https://host", GOOD="secretsmanager://db", AWS_ENDPOINT_URL=upstream.url)
+    done = run(script, environ)
+    line, _, rest = done.stdout.partition(b"\n")
+
+    assert b'"event": "variable.suspect", "name": "X"' in line
+    assert b"ssm:/x" == environ_in(rest)[b"X"]
+
+
+def test_without_a_mistyped_reference_nothing_more_is_imported():
+    """The search for what was meant is slow to import, and every start waits for it."""
+    code = """
+import sys
+from secrets_cache.variables.standalone import resolve_standalone
+resolve_standalone({"URL": "https://host", "DB": "postgresql://host", "BUCKET": "s3://x", "GREETING": "hello"})
+assert not {"secrets_cache.variables.suspects", "difflib"} & sys.modules.keys()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
+
+    assert (0, b"") == (done.returncode, done.stderr)
 
 
 @pytest.mark.parametrize("answer", [b"", b"+A=1\0", b"+A=1\0.", b"garbage"])

@@ -314,3 +314,27 @@ def test_the_roles_credentials_read_and_no_others(upstream, script):
     assert 2 == len(reads)
     assert all("Credential=ASIAROLE" in headers["authorization"] for headers in reads)
     assert all(headers["x-amz-security-token"] == "of-the-role" for headers in reads)
+
+
+@pytest.mark.parametrize("kind", ["on-demand", "snap-start"])
+def test_a_mistyped_reference_is_named_once_by_the_extension(running, upstream, script, kind):
+    """At its start: the wrapper keeps such values to itself, and gives them to the runtime."""
+    upstream.put("db", "x")
+    value = f"secretmanager://{CANARY}"
+    with running(MISTYPED=value, GOOD="secretsmanager://db", AWS_LAMBDA_INITIALIZATION_TYPE=kind) as (extension, ours):
+        extension.event("variable.suspect")
+        found = environ_in(run(script, ours).stdout)
+
+    assert (value.encode(), b"x") == (found[b"MISTYPED"], found[b"GOOD"])
+    (line,) = (line for line in extension.log.events() if line["event"] == "variable.suspect")
+    assert ("WARNING", "MISTYPED") == (line["level"], line["name"])
+    assert line["text"].endswith("a reference begins with secretsmanager://")
+    assert CANARY not in extension.log.text
+
+
+def test_without_a_wrapper_no_value_is_a_suspect(running):
+    """The text of a variable is then nothing that is replaced."""
+    with running(MISTYPED="ssm:/x", AWS_LAMBDA_EXEC_WRAPPER="") as (extension, _):
+        pass
+
+    assert "variable.suspect" not in extension.log.text

@@ -1,7 +1,9 @@
-"""The JSON Schema of config.yaml, held to the parser: one takes what the other takes."""
+"""The JSON Schema of config.yaml, held to the parser: one takes what the other takes, and says the same of the rest."""
 
-import itertools
 import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import jsonschema
 import pytest
@@ -10,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secrets_cache.cli import main
-from secrets_cache.config import parse
-from secrets_cache.config.json_schema import make_json_schema
-from secrets_cache.config.schema import GENERAL, LISTS, METRICS, PARAMETER, SECRET, SERVER, VARIABLES, VARIABLES_LISTS
+from secrets_cache.config import meanings, parse, schema
+from secrets_cache.config.json_schema import make_json_schema, write_default
 from tests.conftest import EXAMPLES
 from tests.support.upstream import arn_of
 from tools.emulator import ROOT
@@ -28,11 +29,31 @@ SCALARS = st.sampled_from([
     *(arn_of("db"), f"{arn_of('db')}:key::", f"{arn_of('db')}:key:STAGE:v1", "AWS/x", "text", "session"),
     *("xy", "prod/*"),
 ])  # fmt: skip
-# Every key that there is, so that none is forgotten, and one that there is not.
-KEYS = (*LISTS, *GENERAL, "metrics", "server", "CacheManager", "tll")
-ITEM_KEYS = tuple(dict.fromkeys((*SECRET, *PARAMETER, "idd")))
-ENV_KEYS = (*VARIABLES, *VARIABLES_LISTS, "rename", "x")
-NESTED_KEYS = (*SERVER, *METRICS, "x")
+KEYS = sorted(
+    {
+        "secrets",
+        "parameters",
+        "allow",
+        "env",
+        "metrics",
+        "server",
+        "CacheManager",
+        "tll",
+        "ttl",
+        "batch",
+        "fetch_timeout",
+    }
+    | {"refresh_ahead", "stale_if_error"}
+)
+ITEM_KEYS = (
+    *("id", "name", "region", "role_arn", "external_id", "session_name", "version_stage", "ttl", "required", "version"),
+    *("label", "idd"),
+)
+ENV_KEYS = (
+    *("secret", "parameter", "as", "key", "prefix", "upper", "override", "required", "rename", "include", "exclude"),
+    "x",
+)
+NESTED_KEYS = ("port", "aws_port", "token", "format", "namespace", "by_secret", "x")
 
 
 def mappings(keys: tuple[str, ...], inner: "st.SearchStrategy[object]") -> "st.SearchStrategy[dict[str, object]]":
@@ -41,8 +62,8 @@ def mappings(keys: tuple[str, ...], inner: "st.SearchStrategy[object]") -> "st.S
 
 
 ITEMS = SCALARS | mappings(ITEM_KEYS, SCALARS).map(lambda item: {"id": "db", **item})
-NAMES = st.lists(SCALARS, max_size=2)
-ENV = mappings(ENV_KEYS, SCALARS | NAMES | mappings(("a", "b"), SCALARS)).map(lambda item: {"secret": "db", **item})
+LISTS = st.lists(SCALARS, max_size=2)
+ENV = mappings(ENV_KEYS, SCALARS | LISTS | mappings(("a", "b"), SCALARS)).map(lambda item: {"secret": "db", **item})
 NESTED = SCALARS | mappings(NESTED_KEYS, SCALARS)
 GROUPS = st.lists(mappings(("secrets", "parameters", "x"), st.lists(ITEMS, max_size=2)), max_size=2)
 DOCUMENTS = GROUPS | st.dictionaries(
@@ -66,34 +87,6 @@ def test_the_schema_takes_what_the_parser_takes_and_the_reverse(document):
         assert not VALIDATOR.is_valid(document), problems
 
 
-GOOD: dict[str, dict[str, object]] = {
-    "secrets": {
-        "id": "db", "name": "x", "region": "eu-west-1", "role_arn": ROLE, "external_id": "id", "session_name": "me",
-        "version_stage": "AWSPREVIOUS", "ttl": "5m", "required": True,
-    },
-    "parameters": {
-        "id": "/p", "name": "x", "region": "eu-west-1", "role_arn": ROLE, "external_id": "id", "session_name": "me",
-        "version": 3, "label": "prod", "ttl": "5m", "required": True,
-    },
-    "env": {
-        "secret": "db", "parameter": "/p", "prefix": "P_", "as": "X", "key": "k", "upper": True, "override": False,
-        "required": True, "include": ["a"], "exclude": ["b"], "allow_reserved": ["LD_AUDIT"], "rename": {"a": "A"},
-    },
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", GOOD)
-def test_each_two_and_three_keys_of_an_item_go_together_in_both_or_in_neither(name):
-    """Every key is good by itself; some need another one, some exclude one."""
-    tables = {"secrets": SECRET, "parameters": PARAMETER, "env": (*VARIABLES, *VARIABLES_LISTS, "rename")}
-    assert set(tables[name]) == GOOD[name].keys()
-    for count in (1, 2, 3):
-        for pairs in itertools.combinations(GOOD[name].items(), count):
-            document = {name: [dict(pairs)]}
-            problems = parse(json.dumps(document).encode(), file="config.yaml", environ={}).problems
-            assert VALIDATOR.is_valid(document) is not bool(problems), document
-
-
 @pytest.mark.parametrize("value", [0.5, 0, "soon", "10min", 3000000, -1])
 def test_a_ttl_that_is_no_good_is_refused(value):
     """As a number its bounds count, as text its form."""
@@ -104,15 +97,6 @@ def test_a_ttl_that_is_no_good_is_refused(value):
 def test_a_ttl_that_is_good_is_taken(value):
     """With a unit or without."""
     assert VALIDATOR.is_valid({"ttl": value})
-
-
-def test_a_name_that_yaml_takes_for_a_number_may_have_a_version():
-    """Only a version or a label in the text of an id excludes the keys; validators warn of a pattern without a type."""
-    for item in ({"id": 8080, "version": 3}, {"id": "8080", "version": 3}):
-        document = {"parameters": [item]}
-        assert VALIDATOR.is_valid(document)
-        assert () == parse(json.dumps(document).encode(), file="config.yaml", environ={}).problems
-    assert not VALIDATOR.is_valid({"parameters": [{"id": "x:3", "version": 3}]})
 
 
 def test_the_file_in_the_documentation_is_what_the_command_prints(capfd):
@@ -133,3 +117,139 @@ def test_the_example_is_valid_and_names_the_schema():
     assert (file.parent / first.removeprefix("# yaml-language-server: $schema=")).samefile(
         ROOT / "docs/config.schema.json"
     )
+
+
+# What an editor shows.
+
+# Of each level the keys, with their types where they have one, and the meanings.
+TABLES = [
+    ({**schema.GENERAL, **dict.fromkeys((*schema.LISTS, "metrics", "server", "CacheManager"))}, meanings.TOP),
+    (schema.SERVER, meanings.SERVER),
+    (schema.METRICS, meanings.METRICS),
+    (schema.SECRET, meanings.SECRET),
+    (schema.PARAMETER, meanings.PARAMETER),
+    ({**schema.VARIABLES, **dict.fromkeys((*schema.VARIABLES_LISTS, "rename"))}, meanings.VARIABLES),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "meant"), TABLES, ids=["top", "server", "metrics", "secret", "parameter", "env"])
+def test_each_key_has_its_meaning_and_nothing_else_has(table, meant):
+    """In one short sentence."""
+    assert set(table) == set(meant)
+    for key, (text, _) in meant.items():
+        assert re.fullmatch(r"[A-Z][^.]{8,110}\.", text), key
+
+
+@pytest.mark.parametrize(
+    ("value_type", "default"),
+    [
+        pytest.param(types[key], default, id=key)
+        for types, meant in TABLES
+        for key, (_, default) in meant.items()
+        if types[key] is not None and not isinstance(default, str)
+    ],
+)
+def test_a_default_is_written_as_the_file_has_it(value_type, default):
+    """Parsed, it is the default that counts without the key."""
+    assert default == value_type.parse(write_default(value_type, default))
+
+
+def walk(part: Any, keyword: str = "") -> Iterator[tuple[str, Any]]:
+    """Return every schema in a part of a schema, with the key that it is for; empty for none."""
+    yield keyword, part
+    for name, inner in part.items() if isinstance(part, dict) else ():
+        if name in {"properties", "$defs"}:
+            for key, one in inner.items():
+                yield from walk(one, key)
+        elif name in {"anyOf", "allOf"}:
+            for one in inner:
+                yield from walk(one)
+        elif name in {"if", "then", "else", "items", "additionalProperties"}:
+            yield from walk(inner)
+
+
+def test_each_key_is_described():
+    """By its meaning, what is allowed, and its default; but for keys that a rule is about."""
+    found = {
+        key: part["description"]
+        for key, part in walk(SCHEMA)
+        if key and isinstance(part, dict) and "description" in part
+    }
+    keys = {key for table, _ in TABLES for key in table} | {"groups"}
+
+    assert keys - {"CacheManager"} == set(found)
+    for text in found.values():
+        assert re.fullmatch(r"[A-Z][^.]+\. Allowed: .+\. Default: .+\.", text)
+
+
+def test_one_keyword_is_none_of_json_schemas():
+    """A strict validator has to be told of each, and knows this one by the name that editors gave it."""
+    known = set(VALIDATOR.VALIDATORS) | {"$schema", "$defs", "title", "description", "then", "else"}
+
+    assert {"errorMessage"} == {name for _, part in walk(SCHEMA) if isinstance(part, dict) for name in part} - known
+
+
+def list_causes(errors: Iterable[jsonschema.ValidationError]) -> Iterator[jsonschema.ValidationError]:
+    """Return the errors, and in place of one that has causes the causes."""
+    for error in errors:
+        yield from list_causes(error.context) if error.context else [error]
+
+
+def find_message(error: jsonschema.ValidationError) -> str | None:
+    """Return what the YAML language server shows for an error: the message of the schema that holds the keyword."""
+    part = SCHEMA
+    for step in list(error.absolute_schema_path)[:-1]:
+        part = part[step]
+        while "$ref" in part:
+            part = SCHEMA["$defs"][part["$ref"].rpartition("/")[2]]
+    return part.get("errorMessage")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"ttl": "never"},
+        {"ttl": []},
+        {"ttl": None},
+        {"refresh_ahead": 10},
+        {"refresh_ahead": "ten"},
+        {"batch": "maybe"},
+        {"server": {"port": "a"}},
+        {"server": {"prot": 1}},
+        {"server": 5},
+        {"tll": 5},
+        {"metrics": {"by_secret": "maybe"}},
+        {"secrets": "db"},
+        {"secrets": ["a b"]},
+        {"secrets": [{"id": "a b"}]},
+        {"secrets": [{"id": "a", "tll": 5}]},
+        {"secrets": [{"id": "a", "region": "eu-wst"}]},
+        {"parameters": [{"id": "/x:3", "version": 4}]},
+        {"parameters": [{"id": "/x", "label": "a", "version": 4}]},
+        {"parameters": [{"id": "/x/", "version": 4}]},
+        {"allow": "prod/*"},
+        {"env": ["db"]},
+        {"env": [{"secret": "a", "as": "X", "prefix": "Y"}]},
+        {"env": [{"secret": "a", "parameter": "b", "as": "X"}]},
+        {"env": [{"as": "X"}]},
+        {"env": [{"secret": f"{arn_of('db')}:key::", "as": "X", "key": "y"}]},
+        {"env": [{"secret": "a", "include": "x"}]},
+        {"env": [{"secret": "a", "rename": "x"}]},
+        {"env": [{"secret": "a", "rename": {"a": "b=c"}}]},
+        [{"secrets": "db"}],
+    ],
+    ids=str,
+)
+def test_an_editor_shows_what_the_parser_says(document):
+    """Instead of a type or a pattern. Of keys without values the parser says as well how they are written."""
+    (problem,) = parse(json.dumps(document).encode(), file="config.yaml", environ={}).problems
+    messages = {find_message(error) for error in list_causes(VALIDATOR.iter_errors(document))}
+
+    assert f"allowed: {problem.allowed.partition(', each with a colon')[0]}" in messages
+
+
+@pytest.mark.parametrize("document", [{"parameters": [{"id": 5, "version": 3}]}, {"server": {"token": ""}}, None])
+def test_what_yaml_makes_no_text_of_is_taken(document):
+    """As the parser takes its text."""
+    assert () == parse(json.dumps(document).encode(), file="config.yaml", environ={}).problems
+    assert VALIDATOR.is_valid(document)
