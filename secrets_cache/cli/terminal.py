@@ -59,15 +59,17 @@ class Screen:
         """
         Write a table of cells by heading, without the columns that are empty in every row.
 
-        A terminal that is too narrow loses the least useful columns first; then long texts lose their middle.
+        A terminal that is too narrow loses the least useful columns first; then long texts lose their middle. An even
+        narrower one gets plain text, which it wraps.
         """
         headings = [heading for heading in rows[0] if any(row[heading].text for row in rows)]
         texts = {name: [make_printable(row[name].text) for row in rows] for name in headings}
-        if self._console is None:
+        fitted = {} if self._console is None else fit_columns(texts, self._console.width)
+        # rich would fold each cell into columns of a few characters.
+        if self._console is None or len(fitted) * (MIN_COLUMN + 2) > self._console.width < _measure(fitted):
             self._write_columns([headings, *zip(*texts.values(), strict=True)])
             return
-        texts = fit_columns(texts, self._console.width)
-        headings = list(texts)
+        texts, headings = fitted, list(fitted)
         lines = [[Cell(texts[name][i], row[name].style) for name in headings] for i, row in enumerate(rows)]
         from rich.table import Table  # noqa: PLC0415 - only on a terminal
         from rich.text import Text  # noqa: PLC0415

@@ -72,6 +72,15 @@ def test_a_terminal_gets_styles_and_progress_and_rows_that_fit():
     assert "1/2" in text
 
 
+def test_a_terminal_that_is_far_too_narrow_wraps_whole_rows(monkeypatch):
+    """Cells of a few characters in many lines are not readable, and one column shows nothing."""
+    monkeypatch.setenv("COLUMNS", "12")
+    terminal = Terminal()
+    Screen(terminal).table([{"NAME": Cell("prod/database"), "ERROR": Cell("AccessDenied", Style.BAD)}])
+
+    assert "NAME           ERROR\nprod/database  AccessDenied\n" == terminal.getvalue()
+
+
 def test_no_color_leaves_no_style(monkeypatch):
     """Neither colours nor bold."""
     monkeypatch.setenv("NO_COLOR", "1")
