@@ -3,7 +3,7 @@
 
 Rules
 -----
-1. A file that is gone, cannot be read or is not YAML changes nothing; nor does any problem in strict mode.
+1. A file that is gone, empty, cannot be read or is not YAML changes nothing; nor does any problem in strict mode.
 2. What only a new process can change is named in the log, and stays as it was.
 """
 
@@ -46,6 +46,9 @@ def _find_obstacle(file: ConfigFile, config: Config, *, was_there: bool) -> str:
     """Return why the configuration must not be used; empty if it may be."""
     if was_there and not file.exists:
         return "there is no such file any more; the configuration stays as it was"
+    if file.data is not None and not file.data.strip():
+        # An editor or a copy that is under way begins so. `secrets: []` serves nothing.
+        return "it is empty; the configuration stays as it was"
     # Only what is wrong with the file as a whole names no key.
     if any(problem.file == file.path and not problem.key for problem in config.problems):
         return "the file cannot be read; the configuration stays as it was"
