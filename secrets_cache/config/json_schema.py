@@ -50,7 +50,7 @@ def make_json_schema() -> Schema:
 
 def _make_lists() -> Schema:
     secret, parameter = (_make_item(types) for types in (SECRET, PARAMETER))
-    is_selected = {"properties": {"id": {"pattern": SELECTED}}}
+    is_selected = {"properties": {"id": {"type": "string", "pattern": SELECTED}}}
     parameter["anyOf"][1] |= {
         "if": is_selected,
         "then": _needs_none_of(("version", "label")),
