@@ -46,8 +46,13 @@ def find_unknown_regions(file: ConfigFile, config: Config, variables: Mapping[st
 def find_wrong_schemes(variables: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a problem for each variable that is almost a reference to a secret."""
     for name, value in variables.items():
+        if value.startswith((SECRETS_MANAGER, PARAMETER_STORE)):
+            continue
+        if value.lstrip(" \t\"'").startswith((SECRETS_MANAGER, PARAMETER_STORE)):
+            yield Problem("environment", None, name, "a reference in quotes or after a blank", "the reference alone")
+            continue
         scheme = re.match(r"([A-Za-z-]{2,20}):/+", value)
-        if scheme is None or value.startswith((SECRETS_MANAGER, PARAMETER_STORE)):
+        if scheme is None:
             continue
         known = {SECRETS_MANAGER.partition(":")[0]: SECRETS_MANAGER, PARAMETER_STORE.partition(":")[0]: PARAMETER_STORE}
         # The short one is close to other programs' schemes, such as ssh.

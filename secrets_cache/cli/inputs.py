@@ -52,7 +52,9 @@ def read_function_variables(name: str) -> dict[str, str]:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise Usage(f"--environment {name}: {error.strerror}") from None
-    text = os.fsdecode(data)
+    text = os.fsdecode(data).removeprefix("\ufeff")
+    if text.count("\n") == text.count("\r\n"):
+        text = text.replace("\r\n", "\n")
     if text.lstrip()[:1] in {"{", "n"} and (found := _parse_json(text)) is not None:
         return found
     if not text.strip():
@@ -61,7 +63,8 @@ def read_function_variables(name: str) -> dict[str, str]:
     parts = [entry for entry in entries if entry[0].strip() and not entry[0].lstrip().startswith("#")]
     if parts and not any(equals for _, equals, _ in parts):
         raise UnusableVariables(f"--environment {name}: the input is neither JSON nor NAME=value entries")
-    return {name.strip(): value for name, equals, value in parts if equals}
+    # Files that shells read have the word.
+    return {name.strip().removeprefix("export "): value for name, equals, value in parts if equals}
 
 
 def _parse_json(text: str) -> dict[str, str] | None:
@@ -83,6 +86,11 @@ def _parse_json(text: str) -> dict[str, str] | None:
         return {}
     if not isinstance(parsed, dict):
         return None
+    if parsed and not any(isinstance(value, str) for value in parsed.values()):
+        raise UnusableVariables(
+            "--environment: the input is JSON without variables; allowed: what `aws lambda get-function-configuration` "
+            "prints, its Environment, or its Variables"
+        )
     return {name: value for name, value in parsed.items() if isinstance(value, str)}
 
 

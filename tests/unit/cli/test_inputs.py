@@ -18,6 +18,10 @@ from secrets_cache.cli.inputs import UnusableVariables, read_function_variables
         ("null\n", {}),
         ('{"A": 1, "B": "2"}', {"B": "2"}),
         ("{=1", {"{": "1"}),
+        ("\ufeffA=1\r\nB=2\r\n", {"A": "1", "B": "2"}),
+        ("A=1\r\nB=2\n", {"A": "1\r", "B": "2"}),
+        ('\ufeff{"A": "1"}', {"A": "1"}),
+        ("export A=1\n", {"A": "1"}),
     ],
 )
 def test_the_functions_variables_are_read_in_each_form(tmp_path, text, expected):
@@ -41,6 +45,8 @@ def test_variables_that_cannot_be_read_are_wrong_usage(tmp_path):
         (" \n", "the input is empty"),
         ("garbage\n", "neither JSON nor NAME=value entries"),
         ("{broken", "neither JSON nor NAME=value entries"),
+        ('{"Configuration": {"Environment": {"Variables": {"A": "1"}}}}', "JSON without variables"),
+        ('{"MyFunction": {"A": "1"}}', "JSON without variables"),
         ("[1, 2]", "neither JSON nor NAME=value entries"),
         (
             '{"Environment": {"Error": {"ErrorCode": "AccessDeniedException", "Message": "kms"}}}',
