@@ -45,7 +45,9 @@ def make_json_schema() -> Schema:
         "server": _object(server),
         "CacheManager": {**groups, "description": "the older form: a list of groups, each with its own lists"},
     })  # fmt: skip
-    return {"$schema": DIALECT, "title": "config.yaml of secrets-cache", "anyOf": [top, groups]}
+    # Not anyOf: for a mistake below, validators would then say that the file is no list.
+    branches = {"if": {"type": "array"}, "then": groups, "else": {**top, "type": ["object", "null"]}}
+    return {"$schema": DIALECT, "title": "config.yaml of secrets-cache", **branches}
 
 
 def _make_lists() -> Schema:

@@ -120,3 +120,11 @@ def test_the_example_is_valid_and_names_the_schema():
     assert (file.parent / first.removeprefix("# yaml-language-server: $schema=")).samefile(
         ROOT / "docs/config.schema.json"
     )
+
+
+def test_a_mistake_is_reported_where_it_is():
+    """Not as a file that is no list of groups, the other form of the whole."""
+    errors = [*VALIDATOR.iter_errors({"secrets": ["a"], "tll": "5m"})]
+
+    assert ["Additional properties are not allowed ('tll' was unexpected)"] == [error.message for error in errors]
+    assert all(VALIDATOR.is_valid(empty) for empty in (None, [], {}))
