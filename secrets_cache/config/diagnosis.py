@@ -93,6 +93,9 @@ def _find_foreign(lines: list[str], first: int) -> DocumentError | None:
         if line.strip() and "\t" in line[: len(line) - len(line.lstrip())]:
             return DocumentError(number, "a tab as indentation", "spaces")
     for number, line in enumerate(lines[first:], first + 1):
+        if "\\n" in line and len(lines) == 1 and "'" not in line and '"' not in line:
+            # As some files of variables hold a text of several lines.
+            return DocumentError(number, "\\n as two characters", "line ends, or keys in { } with commas between them")
         if "{{" in line:
             return DocumentError(number, "{{, as templates have it", "what the template would give, written out")
         if line.lstrip().startswith(("//", "/*")):
