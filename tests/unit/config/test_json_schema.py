@@ -127,4 +127,5 @@ def test_a_mistake_is_reported_where_it_is():
     errors = [*VALIDATOR.iter_errors({"secrets": ["a"], "tll": "5m"})]
 
     assert ["Additional properties are not allowed ('tll' was unexpected)"] == [error.message for error in errors]
-    assert all(VALIDATOR.is_valid(empty) for empty in (None, [], {}))
+    empty: tuple[object, ...] = (None, [], {})
+    assert all(map(VALIDATOR.is_valid, empty))
