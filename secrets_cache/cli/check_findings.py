@@ -18,6 +18,7 @@ from secrets_cache.variables.rules import PARAMETER_STORE, SECRETS_MANAGER, Rule
 from secrets_cache.variables.suspects import find_suspects
 
 PREFIX = "SECRETS_CACHE_"
+ALLOWED_SCHEMES = f"{SECRETS_MANAGER} or {PARAMETER_STORE}, for a reference"
 # By what follows the prefix: every variable of this project.
 NAMES = {name.removeprefix(PREFIX): name for name in (*VARIABLES, *LIST_VARIABLES) if name.startswith(PREFIX)} | {
     name: PREFIX + name for name in ("CONFIG", "CONFIG_YAML", "NEXT_WRAPPER", "LANES")
@@ -72,7 +73,7 @@ def find_unknown_variables(variables: Mapping[str, str]) -> Iterator[Problem]:
 def find_wrong_schemes(variables: Mapping[str, str]) -> Iterator[Problem]:
     """Yield a problem for each variable that is almost a reference to a secret."""
     for suspect in find_suspects(variables):
-        found = f"{suspect.scheme!r}{write_question(suspect.meant)}"
-        yield Problem(
-            "environment", None, suspect.name, found, f"{SECRETS_MANAGER} or {PARAMETER_STORE}, for a reference"
-        )
+        found, allowed = f"{suspect.scheme!r}{write_question(suspect.meant)}", ALLOWED_SCHEMES
+        if suspect.scheme.strip(" \t\"'") == suspect.meant:
+            found, allowed = "a reference in quotes or after a blank", "the reference alone"
+        yield Problem("environment", None, suspect.name, found, allowed)

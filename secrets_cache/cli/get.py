@@ -15,9 +15,11 @@ import argparse
 import json
 import os
 import re
+import select
 import sys
 from collections.abc import Collection, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from typing import BinaryIO
 from urllib.parse import quote, urlencode
 
 from secrets_cache.cli.arguments import FORMATS, CannotRun, Usage
@@ -71,10 +73,31 @@ def _name_option(parameter: str) -> str:
 
 def _write(values: Mapping[str, bytes], form: str) -> None:
     body = values[next(iter(values))] if form == TEXT else FORMATTERS[form](values)
-    sys.stdout.buffer.write(body)
-    sys.stdout.buffer.flush()
+    _write_all(sys.stdout.buffer, memoryview(body))
     if sys.stdout.isatty() and not body.endswith(b"\n"):
         sys.stdout.write("\n")
+
+
+def _write_all(stream: BinaryIO, body: memoryview) -> None:
+    """
+    Write all of a value, however little of it is taken at a time.
+
+    With PYTHONUNBUFFERED a disk that fills takes a part, and Python does not notice. And another program may have made
+    the pipe or the terminal non-blocking, for everybody who shares it.
+    """
+    while body:
+        try:
+            taken = stream.write(body) or 0
+        except BlockingIOError as error:
+            taken = error.characters_written
+        body = body[taken:]
+        if body:
+            select.select([], [stream], [])
+    while True:
+        with suppress(BlockingIOError):
+            stream.flush()
+            return
+        select.select([], [stream], [])
 
 
 def _ask_for_all(given: argparse.Namespace, file: ConfigFile, config: Config) -> tuple[dict[str, Answer], str]:

@@ -39,7 +39,7 @@ def _refuse(text: str) -> NoReturn:
 
 
 def format_env(values: Mapping[str, bytes]) -> bytes:
-    """Return a line NAME=value for each, as `docker run --env-file` takes it."""
+    """Return a line NAME=value for each, as `docker run --env-file` takes it; other readers of such files unquote."""
     lines = []
     for name, variable in name_variables(values).items():
         line = f"{variable}=".encode() + values[name]

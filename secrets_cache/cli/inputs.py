@@ -82,7 +82,9 @@ def read_function_variables(name: str) -> dict[str, str]:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise UnusableVariables(name, str(error.strerror)) from None
-    text = os.fsdecode(data)
+    text = os.fsdecode(data).removeprefix("\ufeff")
+    if text.count("\n") == text.count("\r\n"):
+        text = text.replace("\r\n", "\n")
     if text.lstrip()[:1] in {"{", "n"} and (found := _parse_json(name, text)) is not None:
         return found
     if not text.strip():
@@ -91,7 +93,8 @@ def read_function_variables(name: str) -> dict[str, str]:
     parts = [entry for entry in entries if entry[0].strip() and not entry[0].lstrip().startswith("#")]
     if parts and not any(equals for _, equals, _ in parts):
         raise UnusableVariables(name, "the input is neither JSON nor NAME=value entries")
-    return {name.strip(): value for name, equals, value in parts if equals}
+    # Files that shells read have the word.
+    return {name.strip().removeprefix("export "): value for name, equals, value in parts if equals}
 
 
 def _parse_json(name: str, text: str) -> dict[str, str] | None:
@@ -113,6 +116,9 @@ def _parse_json(name: str, text: str) -> dict[str, str] | None:
     if not isinstance(parsed, dict):
         # With --query, no variables are null.
         return {} if parsed is None else None
+    if parsed and not any(isinstance(value, str) for value in parsed.values()):
+        printed = "what `aws lambda get-function-configuration` prints, its Environment, or its Variables"
+        raise UnusableVariables(name, f"the input is JSON without variables; allowed: {printed}")
     for variable, value in parsed.items():
         if not isinstance(value, str):
             raise UnusableVariables(name, f"the value of {shorten(variable)!r} is not text: no variables were checked")

@@ -9,11 +9,13 @@ Rules
 1. If it cannot serve, it exits with 1 at once: outside Lambda, a supervisor starts it again.
 2. After the first signal, open requests have the grace period to finish; a second signal ends it at once. Nothing
    that hangs delays that: no thread is waited for, and closing has a time limit.
-3. Only SIGTERM and SIGINT end it. SIGHUP changes what it serves, and no request under way notices.
+3. Only SIGTERM and SIGINT end it, and the end of its terminal. SIGHUP changes what it serves, and no request under way
+   notices.
 """
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -65,7 +67,8 @@ def run(given: argparse.Namespace) -> int:
     serving = _serve_until_signal(config, given, environ, screen, source)
     code = asyncio.new_event_loop().run_until_complete(serving)
     # Not asyncio.run, and not the interpreter's own end: both wait for threads, and a name server may hold one.
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
     os._exit(code)
 
 
@@ -91,11 +94,12 @@ class _Signals:
         self._noted: set[int] = set()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._receive)
+            loop.add_signal_handler(number, self.stop)
         survive_signals(lambda number, _: loop.call_soon_threadsafe(self._note, number))
         loop.add_signal_handler(signal.SIGHUP, self.hangup.set)
 
-    def _receive(self) -> None:
+    def stop(self) -> None:
+        """Take a signal to stop."""
         if self.first.is_set():
             self.second.set()
             _end_within(CLOSING_SECONDS)
@@ -141,7 +145,7 @@ async def _serve_until_signal(
             if config.strict and app.list_missing():
                 return 1
             _report_ready(config, app, screen)
-        reloading = asyncio.create_task(_reload_at_hangup(signals.hangup, given, environ, app, screen))
+        reloading = asyncio.create_task(_reload_at_hangup(signals, given, environ, app, screen))
         await signals.first.wait()
         notify(os.environ, "STOPPING=1")
         draining = asyncio.ensure_future(app.drain(given.grace))
@@ -154,7 +158,7 @@ async def _serve_until_signal(
 
 
 async def _reload_at_hangup(
-    hangup: asyncio.Event,
+    signals: _Signals,
     given: argparse.Namespace,
     environ: Mapping[str, str],
     app: Application,
@@ -162,19 +166,21 @@ async def _reload_at_hangup(
 ) -> None:
     """Read the configuration again at each SIGHUP, until cancelled. Several that arrive meanwhile are one."""
     while True:
-        await hangup.wait()
-        hangup.clear()
+        await signals.hangup.wait()
+        signals.hangup.clear()
+        if screen is not None and screen.is_closed():
+            # Nobody sees any more that the server runs, and has the port.
+            signals.stop()
+            return
         # sd_notify(3): systemd waits for the next READY=1.
         notify(environ, f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        config = None
         try:
             config = await reload(given, environ, app)
+            if screen is not None and config is not None:
+                screen.show_ready(config, app.cache.report())
         except Exception as error:  # noqa: BLE001 - what is served goes on, and the next SIGHUP may do better
             logger.error("internal.error", {"where": "reload", **logs.describe_error(error)})  # noqa: TRY400
-        reports = app.cache.report()
-        _notify_ready(environ, reports)
-        if screen is not None and config is not None:
-            screen.show_ready(config, reports)
+        _notify_ready(environ, app.cache.report())
 
 
 def _listen(port: int, settings: str) -> list[socket.socket]:

@@ -1,5 +1,6 @@
 """What `serve` shows on a terminal instead of JSON lines: what it serves, where, and what happens, in words."""
 
+import select
 import sys
 from collections.abc import Sequence
 
@@ -30,6 +31,12 @@ class ServeScreen:
         self._from_file = from_file
         self._screen = Screen(sys.stdout)
         self._path, self._exists = file.path, file.exists
+
+    def is_closed(self) -> bool:
+        """Whether the terminal is gone."""
+        poller = select.poll()
+        poller.register(sys.stdout, 0)
+        return any(events & select.POLLHUP for _, events in poller.poll(0))
 
     def start_log(self, config: Config) -> None:
         """Show what is logged as lines."""

@@ -172,8 +172,10 @@ def _open_console(stream: TextIO) -> "Console | None":
 
 
 def print_error(text: str) -> None:
-    """Write one line to standard error."""
-    sys.stderr.write(f"secrets-cache: {make_printable(text)}\n")
+    """Write one line to standard error. That nobody can read it is no reason to fail."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"secrets-cache: {make_printable(text)}\n")
+        sys.stderr.flush()
 
 
 def make_printable(text: str) -> str:

@@ -97,6 +97,9 @@ def _find_foreign(lines: list[str], first: int) -> DocumentError | None:
         if line.startswith(("<<<<<<<", "=======", ">>>>>>>")):
             return DocumentError(number, "a mark that a merge left", "the text of one side")
     for number, line in enumerate(lines[first:], first + 1):
+        if "\\n" in line and len(lines) == 1 and "'" not in line and '"' not in line:
+            # As some files of variables hold a text of several lines.
+            return DocumentError(number, "\\n as two characters", "line ends, or keys in { } with commas between them")
         if "{{" in line:
             return DocumentError(number, "{{, as templates have it", "what the template would give, written out")
         if line.lstrip().startswith(("//", "/*")):

@@ -214,7 +214,8 @@ def _list_types(pattern: str) -> Schema:
     takes = {text: re.fullmatch(pattern, text) is not None for text in ("1", "0", "-1", "1.5", "true")}
     types = ["string", "boolean"] if takes["true"] else ["string"]
     if not takes["1"] and not takes["1.5"]:
-        return {"type": types}
+        # A label does not start with a digit.
+        return {"type": [*types, "number"], "exclusiveMaximum": 0} if takes["-1"] else {"type": types}
     least = {} if takes["-1"] else {"minimum": 0 if takes["0"] else 1}
     return {"type": [*types, "number" if takes["1.5"] else "integer"], **least}
 

@@ -84,6 +84,16 @@ def test_standard_output_that_is_full_or_closed_causes_no_traceback(tmp_path, ar
         assert "secrets-cache: standard output cannot be written: No space left on device\n" == done.stderr
 
 
+def test_standard_error_that_is_full_stops_nothing(tmp_path):
+    """The problem is told to nobody, and the command starts all the same."""
+    file = tmp_path / "config.yaml"
+    file.write_text("tll: 5m", encoding="utf-8")
+    command = f"{sys.executable} -m secrets_cache run --config {file} -- echo started 2>/dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)
+
+    assert (0, "started\n") == (done.returncode, done.stdout)
+
+
 def test_serve_needs_no_standard_streams(tmp_path):
     """A supervisor may close them all: no socket of the server takes their place."""
     file = tmp_path / "values.json"

@@ -139,7 +139,13 @@ def test_health_is_in_words_on_a_terminal(filled, config_file):
     ("text", "shown"),
     [
         ("ttl: 5m", ["ok", "  No secret and no parameter is listed"]),
-        (None, ["degraded", "  FILE: no such file, and no variable lists anything: nothing is served"]),
+        (
+            None,
+            [
+                "degraded",
+                "  nothing is listed: there is no config.yaml (looked for FILE), and no variable lists a secret",
+            ],
+        ),
     ],
 )
 def test_health_of_a_server_that_serves_nothing_says_so(tmp_path, text, shown):
@@ -153,3 +159,20 @@ def test_health_of_a_server_that_serves_nothing_says_so(tmp_path, text, shown):
             code = terminal.end()
 
     assert (0, [line.replace("FILE", str(file)) for line in shown]) == (code, terminal.shown.splitlines())
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_pipe_that_does_not_block_gets_the_whole_value(tmp_path, unbuffered):
+    """Node.js and ssh make what they share with others non-blocking; a value may be larger than what a pipe holds."""
+    file = tmp_path / "values.json"
+    value = "0123456789" * 20_000
+    file.write_text(json.dumps({"big": value}), encoding="utf-8")
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    command = [sys.executable, "-m", "secrets_cache", "get", "big", "--from-file", str(file)]
+    with subprocess.Popen(command, stdout=writing, cwd=ROOT, env={"PYTHONUNBUFFERED": unbuffered}) as process:
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            assert value.encode() == pipe.read()
+
+    assert 0 == process.returncode

@@ -179,6 +179,16 @@ def test_on_a_terminal_it_says_that_callers_need_the_token(token, said):
     assert CANARY not in terminal.shown
 
 
+def test_it_ends_with_its_terminal(tmp_path):
+    """Nobody sees it any more. The signal alone, which the kernel sends then too, only reads the configuration."""
+    with AtTerminal("serve", "--port", str(free_port()), LAMBDA_TASK_ROOT=str(tmp_path)) as terminal:
+        terminal.wait_for("Press Ctrl-C")
+        terminal.process.send_signal(signal.SIGHUP)
+        terminal.wait_for("info: config.reloaded")
+
+        assert 0 == terminal.hang_up()
+
+
 def test_serve_speaks_the_protocol_of_awss_own_layer_too(upstream, tmp_path):
     """On the other port, with its token. If that port is taken, it ends with 1, though the first port is free."""
     upstream.put("db", CANARY)

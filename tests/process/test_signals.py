@@ -27,7 +27,7 @@ def send_all(process: Process, ignored: list[str]) -> list[str]:
 @pytest.fixture(name="server")
 def _server(upstream, tmp_path) -> Iterator[Process]:
     """Give a server that is ready."""
-    with serve(config(tmp_path, "")["SECRETS_CACHE_CONFIG"]) as process:
+    with serve(config(tmp_path, "secrets: []")["SECRETS_CACHE_CONFIG"]) as process:
         process.event("serve.ready")
         yield process
 

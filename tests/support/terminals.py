@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -47,6 +48,13 @@ class AtTerminal:
         """Wait until it has shown `text`."""
         while text not in self.shown:
             assert self._read(), self.shown
+
+    def hang_up(self) -> int:
+        """Close the terminal, and send the signal that the kernel sends then; return the exit code."""
+        os.close(self._ours)
+        self._ours = os.open(os.devnull, os.O_RDONLY)
+        self.process.send_signal(signal.SIGHUP)
+        return self.process.wait(PATIENCE_SECONDS)
 
     def end(self) -> int:
         """Wait until it has ended; return the exit code."""

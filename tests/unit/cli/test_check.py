@@ -174,6 +174,8 @@ def test_a_region_of_no_known_form_is_a_problem_of_check_alone(capfd, file, regi
     [
         ("secretmanager://prod/db", "found 'secretmanager://' (did you mean secretsmanager://?)"),
         ("SSM:/prod/db", "found 'SSM:/' (did you mean ssm://?)"),
+        ('"secretsmanager://prod/db"', "found a reference in quotes or after a blank; allowed: the reference alone"),
+        (" ssm:///prod/db", "found a reference in quotes or after a blank; allowed: the reference alone"),
         ("https://example.com", None),
         ("ssh://host", None),
         ("secretsmanager:prod/db", "found 'secretsmanager:' (did you mean secretsmanager://?)"),

@@ -19,6 +19,10 @@ from secrets_cache.cli.inputs import UnusableVariables, read_function_variables
         ('{"FunctionArn": "arn", "CodeSha256": "x", "MemorySize": 128}', {}),
         ('{"Environment": "prod", "Variables": "x"}', {"Environment": "prod", "Variables": "x"}),
         ("{=1", {"{": "1"}),
+        ("\ufeffA=1\r\nB=2\r\n", {"A": "1", "B": "2"}),
+        ("A=1\r\nB=2\n", {"A": "1\r", "B": "2"}),
+        ('\ufeff{"A": "1"}', {"A": "1"}),
+        ("export A=1\n", {"A": "1"}),
     ],
 )
 def test_the_functions_variables_are_read_in_each_form(tmp_path, text, expected):
@@ -36,6 +40,7 @@ def test_the_functions_variables_are_read_in_each_form(tmp_path, text, expected)
         (" \n", "the input is empty"),
         ("garbage\n", "neither JSON nor NAME=value entries"),
         ("{broken", "neither JSON nor NAME=value entries"),
+        ('{"MyFunction": {"A": "1"}}', "JSON without variables"),
         ("[1, 2]", "neither JSON nor NAME=value entries"),
         (
             '{"Environment": {"Error": {"ErrorCode": "AccessDeniedException", "Message": "kms"}}}',
@@ -43,7 +48,6 @@ def test_the_functions_variables_are_read_in_each_form(tmp_path, text, expected)
         ),
         ('{"Error": {"ErrorCode": "A", "Message": "b"}}', "AWS could not read the variables: A: b"),
         ('{"A": "1", "CACHE_TIMEOUT": 5}', "the value of 'CACHE_TIMEOUT' is not text"),
-        ('{"orders-api": {"A": "1"}}', "the value of 'orders-api' is not text"),
     ],
 )
 def test_an_input_without_variables_is_not_taken_as_none(tmp_path, text, expected):

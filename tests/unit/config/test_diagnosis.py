@@ -18,6 +18,7 @@ CASES = [
     ("secrets:\n  -\ta\n", 2, "a tab"),
     ("ttl:\t5m\nsecrets: [a]\n", 1, "a tab"),
     ("ttl: 5m\nsecrets:\t\n  - a\n", 2, "a tab"),
+    ("secrets: [a]\\nttl: 5m", 1, "\\n as two characters"),
     ("secrets:\n  - {{ env }}/db\n", 2, "{{, as templates have it"),
     ("secrets:\n{{- range .Values.secrets }}\n  - {{ . }}\n", 2, "{{, as templates have it"),
     ('{\n  // names\n  "secrets": ["a"]\n}\n', 2, "a comment that begins with /"),

@@ -99,6 +99,15 @@ def test_a_ttl_that_is_good_is_taken(value):
     assert VALIDATOR.is_valid({"ttl": value})
 
 
+def test_a_name_that_yaml_takes_for_a_number_may_have_a_version():
+    """Only a version or a label in the text of an id excludes the keys; validators warn of a pattern without a type."""
+    for item in ({"id": 8080, "version": 3}, {"id": "8080", "version": 3}):
+        document = {"parameters": [item]}
+        assert VALIDATOR.is_valid(document)
+        assert () == parse(json.dumps(document).encode(), file="config.yaml", environ={}).problems
+    assert not VALIDATOR.is_valid({"parameters": [{"id": "x:3", "version": 3}]})
+
+
 def test_the_file_in_the_documentation_is_what_the_command_prints(capfd):
     """And is itself a valid schema."""
     assert 0 == main(["schema"])
