@@ -14,9 +14,9 @@ KEY_REASON = "there is no key 'passwort'"
 PARAMETER_REASON = "unknown parameter 'kye'; allowed: key, version_stage, version_id, refresh"
 
 
-def logged(caplog: pytest.LogCaptureFixture, event: str) -> list[object]:
+def logged(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, str]]:
     """Return the fields of each line of an event."""
-    return [record.args for record in caplog.records if record.msg == event]
+    return [dict(record.args) for record in caplog.records if record.msg == event and isinstance(record.args, dict)]
 
 
 # Names that are not listed.
