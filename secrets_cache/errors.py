@@ -100,18 +100,29 @@ class SecretNotConfigured(SecretError):
 
     Attributes:
         missing_file: The path where no config.yaml was; empty if there was one.
+        suggestion: The listed name that was probably meant; empty if none is like it.
     """
 
     code = "secret-not-configured"
 
-    def __init__(self, name: str, missing_file: str = "") -> None:
+    def __init__(self, name: str, missing_file: str = "", suggestion: str = "") -> None:
         super().__init__(name)
         self.missing_file = missing_file
+        self.suggestion = suggestion
 
     def __str__(self) -> str:
         if self.missing_file:
-            return f"{self.name!r} is not listed: {describe_missing_file(self.missing_file)}, and no variable lists it"
-        return f"{self.name!r} is not listed in config.yaml, and no pattern under allow covers it"
+            reason = f"not listed: {describe_missing_file(self.missing_file)}, and no variable lists it"
+        else:
+            reason = "not listed in config.yaml, and no pattern under allow covers it"
+        return f"{self.name!r} is {reason}{self._describe_suggestion()}"
+
+    def _describe_suggestion(self) -> str:
+        if not self.suggestion:
+            return ""
+        if self.suggestion.strip("/") == self.name.strip("/") and not self.name.endswith("/"):
+            return f"; a path ends in a slash: {self.suggestion!r}"
+        return f" (did you mean {self.suggestion!r}?)"
 
 
 class KeyNotFound(SecretError):

@@ -156,6 +156,14 @@ class Cache:
         await self._settle(self._registry.list_candidates_of_ref(ref), ref.secret_id, demand)
         return await self._resolve(ref.secret_id, demand, lambda: self._registry.find_by_ref(ref), asked=ref)
 
+    def list_names(self) -> list[str]:
+        """Return the name of every listed secret, in the order of the configuration."""
+        return [entry.name for entry in self._registry.listed.values()]
+
+    def find_known_name(self, name: str) -> str | None:
+        """Return how the log calls what `name` means; None if it is neither listed nor allowed, as far as is known."""
+        return self._registry.find_known_name(name)
+
     def is_listed(self, ref: Ref) -> bool:
         """Return whether the configuration lists what `ref` means, so that the ttl in the configuration counts."""
         return self._registry.resolve_ref(ref) in self._registry.listed

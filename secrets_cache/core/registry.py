@@ -150,6 +150,13 @@ class Registry:
             ref = self._select_version(ref, name, version_id, None if is_current else version_stage)
         return self.listed.get(ref) or self._get_or_create_unlisted(ref, name, policy)
 
+    def find_known_name(self, name: str) -> str | None:
+        """Return the name in the configuration of what `name` means, or `name` if `allow` covers it; else None."""
+        ref = self.resolve_name(name)
+        if ref is not None:
+            return self.listed[ref].name if ref in self.listed else ref.secret_id
+        return name if self._allows(name) else None
+
     def resolve_name(self, name: str) -> Ref | None:
         """Return what `name` is listed or was learned as, or the listed path that it is below, if any."""
         return self._names.get(name) or self._find_learned(name) or self._find_path(name)

@@ -5,8 +5,8 @@ Our own protocol: `/cache/<name>`, `/health`, `/metrics` and `/ping`, as docs/ht
                              every error -> problems -> response
 """
 
+import contextlib
 import json
-import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,20 +15,17 @@ from secrets_cache.core.clock import Clock
 from secrets_cache.core.freshness import State
 from secrets_cache.core.results import EntryReport
 from secrets_cache.core.text import shorten
-from secrets_cache.errors import SecretNotConfigured, SecretsCacheError
+from secrets_cache.errors import InvalidRequest, KeyNotFound, SecretNotConfigured, SecretsCacheError
 from secrets_cache.server import access, problems, representation
 from secrets_cache.server.handler import Handler
 from secrets_cache.server.message import Request, Response
-from secrets_cache.server.native_request import PREFIX, NativeRequest, parse_native_request
-from secrets_cache.server.target import split_target
+from secrets_cache.server.native_request import PREFIX, parse_native_request
+from secrets_cache.server.target import decode, split_target
 
 if TYPE_CHECKING:
     from secrets_cache.server.metrics_page import MetricsPage
+    from secrets_cache.server.refusals import RefusalLog
 
-logger = logging.getLogger(__name__)
-
-# So many different names that are asked for and not listed are logged.
-MAX_UNLISTED_NAMES = 50
 METHODS = ("GET", "HEAD")
 # Of a method that is not allowed, this much is shown.
 MAX_METHOD = 20
@@ -67,21 +64,19 @@ class NativeHandler(Handler):
         self._list_warnings = list_warnings
         self._metrics = metrics
         self._aws_port = aws_port
-        self._unlisted_names: set[str] = set()
+        self._refusal_log: RefusalLog | None = None
 
     def _build_error_response(self, error: SecretsCacheError) -> Response:
         if isinstance(error, SecretNotConfigured):
-            error = SecretNotConfigured(error.name, self._missing_file())
-            self._log_unlisted(error)
+            error = self._get_refusal_log().note_unlisted(self.cache, error.name, self._missing_file())
         return problems.build_error_response(error)
 
-    def _log_unlisted(self, error: SecretNotConfigured) -> None:
-        """Log a name that is not listed, once. Shortened: callers choose it."""
-        name = shorten(error.name)
-        if name not in self._unlisted_names and len(self._unlisted_names) < MAX_UNLISTED_NAMES:
-            self._unlisted_names.add(name)
-            file = {"file": error.missing_file} if error.missing_file else {}
-            logger.warning("secret.not_configured", {"secret": name, **file})
+    def _get_refusal_log(self) -> "RefusalLog":
+        if self._refusal_log is None:
+            from secrets_cache.server.refusals import RefusalLog  # noqa: PLC0415 - only for what is refused
+
+            self._refusal_log = RefusalLog()
+        return self._refusal_log
 
     def _build_failure_response(self) -> Response:
         return problems.INTERNAL_ERROR.build_response(
@@ -103,7 +98,7 @@ class NativeHandler(Handler):
         if path == "/health":
             return self._report_health()
         if path.startswith(PREFIX):
-            return await self._get_secret(parse_native_request(path, query), request.if_none_match)
+            return await self._get_secret(path, query, request.if_none_match)
         if path == "/metrics" and self._metrics is not None:
             return self._metrics.render(self.cache, request.accept)
         return problems.NOT_FOUND.build_response(self._describe_paths(path))
@@ -120,16 +115,31 @@ class NativeHandler(Handler):
         paths = [f"{PREFIX}<name>", "/health", *([] if self._metrics is None else ["/metrics"])]
         return f"the paths of this server are {', '.join(paths)} and /ping"
 
-    async def _get_secret(self, request: NativeRequest, if_none_match: Sequence[str]) -> Response:
-        result = await self.cache.get(
-            request.name, version_id=request.version_id, version_stage=request.version_stage, refresh=request.refresh
-        )
-        represented = representation.represent(result.held, request.name, request.key)
+    async def _get_secret(self, path: str, query: str, if_none_match: Sequence[str]) -> Response:
+        try:
+            request = parse_native_request(path, query)
+            result = await self.cache.get(
+                request.name,
+                version_id=request.version_id,
+                version_stage=request.version_stage,
+                refresh=request.refresh,
+            )
+            represented = representation.represent(result.held, request.name, request.key)
+        except (InvalidRequest, KeyNotFound) as error:
+            return self._refuse(path, error)
         headers = representation.build_headers(result)
         if representation.matches_etag(if_none_match, headers["ETag"]):
             return Response(304, headers)
         headers["Content-Type"] = represented.content_type
         return Response(200, headers, represented.body, result)
+
+    def _refuse(self, path: str, error: InvalidRequest | KeyNotFound) -> Response:
+        """Return the response to a request for a secret that is wrong in anything but the name; log it."""
+        # An escape in the name may be what is wrong.
+        with contextlib.suppress(InvalidRequest):
+            name, code = decode(path.removeprefix(PREFIX)), problems.find_problem_type(error).code
+            self._get_refusal_log().note_refused(self.cache, name, code, error)
+        return problems.build_error_response(error)
 
     def _report_health(self) -> Response:
         reports, found, warnings = self.cache.report(), self._list_problems(), self._list_warnings()

@@ -81,6 +81,8 @@ NESTED = {"aws/store.py:Store.fetch_many goes on", "aws/source.py:AwsSource.fetc
 MODULES = {f"aws/{name}.py" for name in ("credentials", "direct", "parameterstore", "protocols", "renewal", "sts")}
 # The connection is there, but not yet, or no longer, what could answer on it: it is closed.
 CLOSED = "closed"
+# In lines of the log that are part of the story.
+STORY_LINES = ("AccessDeniedException", "secret.not_configured", "request.refused")
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Story:
     def complaints(self) -> list[str]:
         """The lines of the log that say that something is wrong, but for those that are part of the story."""
         lines = [line for line in self.log.splitlines() if '"ERROR"' in line or '"WARNING"' in line]
-        return [line for line in lines if "AccessDeniedException" not in line and "secret.not_configured" not in line]
+        return [line for line in lines if not any(part in line for part in STORY_LINES)]
 
 
 class Teller:

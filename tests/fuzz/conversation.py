@@ -72,8 +72,8 @@ def _warnings() -> Iterator[list[str]]:
         """Keeps what it is given."""
 
         def emit(self, record: logging.LogRecord) -> None:
-            # A name that is not listed is worth a warning, and no mistake in the conversation.
-            if record.msg != "secret.not_configured":
+            # What the caller names and there is not is worth a warning, and no mistake in the conversation.
+            if record.msg not in {"secret.not_configured", "request.refused"}:
                 seen.append(record.getMessage())
 
     keeper = Keeper(logging.WARNING)

@@ -61,6 +61,12 @@ class _Cache:
     def report(self) -> list[EntryReport]:
         return []
 
+    def list_names(self) -> list[str]:
+        return list(self._held)
+
+    def find_known_name(self, name: str) -> str | None:
+        return name if name in self._held else None
+
 
 @functools.cache
 def handler(tokens: tuple[str, ...] | None) -> NativeHandler:

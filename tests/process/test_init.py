@@ -45,6 +45,29 @@ def test_a_secret_that_cannot_be_fetched_is_logged_once_and_answered(api, start,
     assert (503, "failing") == (health[0], json.loads(health[1])["status"])
 
 
+def test_a_mistake_in_the_functions_code_is_in_the_log(api, start, upstream):
+    """A name, a key, a parameter: each line says what was meant or what is wrong, for clients that show no body."""
+    upstream.put("of-json", f'{{"password": "{CANARY}"}}')
+    with start("secrets: [{id: of-json, name: shop/database}]") as extension:
+        assert next_is_open(api)
+        for target in ("shop/databaze", "shop/database?key=passwort", "shop/database?kye=x"):
+            assert get(f"{extension.url}/cache/{target}")[0] in {400, 404}
+        shut_down(api, extension)
+        logged = [line for line in extension.log.events() if line["level"] == "WARNING"]
+
+    misspelt, *refused = logged
+    assert ("secret.not_configured", "shop/database") == (misspelt["event"], misspelt["suggestion"])
+    assert [
+        ("request.refused", "shop/database", "key-not-found", "there is no key 'passwort'"),
+        (
+            "request.refused",
+            "shop/database",
+            "invalid-request",
+            "unknown parameter 'kye'; allowed: key, version_stage, version_id, refresh",
+        ),
+    ] == [(line["event"], line["secret"], line["code"], line["reason"]) for line in refused]
+
+
 def test_without_credentials_it_stays_and_logs_it(api, start):
     """One line that names what is missing."""
     nothing = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}

@@ -60,6 +60,8 @@ def test_nothing_heavy_is_imported_before_the_registration():
 
 
 ROLE = "arn:aws:iam::123456789012:role/reader"
+# What only a request that is refused needs.
+LATER = ("difflib", "secrets_cache.server.aws_layer_request", "secrets_cache.server.refusals")
 # In the process: the file gets the name of each library that is imported.
 LIBRARIES = ("aiobotocore", "aiohttp", "botocore", "xml", "yaml")
 # What the standard library drags along, unless it is asked not to; the first stands for the whole package asyncio.
@@ -102,7 +104,7 @@ def test_an_ordinary_set_up_imports_no_library(api, start, upstream, tmp_path, s
                 "AWS_SESSION_TOKEN": "",
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/credentials",
             }
-        with start(text, before=RECORD.format((*LIBRARIES, *DRAGGED), str(record)), **environ) as extension:
+        with start(text, before=RECORD.format((*LIBRARIES, *DRAGGED, *LATER), str(record)), **environ) as extension:
             assert next_is_open(api)
             assert (200, CANARY) == get(f"{extension.url}/cache/{name}")
             shut_down(api, extension)

@@ -10,6 +10,7 @@ from collections import Counter
 import pytest
 
 from secrets_cache.server.access import TOKEN_HEADER, accepts_token
+from secrets_cache.server.refusals import MAX_LOGGED
 from secrets_cache.system.logs import JsonFormatter
 from tests.conftest import PATIENCE_SECONDS
 from tests.support.fakes import CANARY, FakeClock
@@ -19,6 +20,9 @@ from tools.emulator import ROOT
 
 LAST = f"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{TOKEN_HEADER}: {TOKEN}\r\n\r\n".encode()
 AT_ONCE = 50
+WARNINGS = {"secret.not_configured", "request.refused"}
+# Of what callers send, nothing long reaches the log.
+MAX_LINE = 400
 # Every field that an answer may have.
 FIELDS = {
     "Allow",
@@ -140,7 +144,7 @@ class Conversation:
 async def test_a_hostile_request_gets_what_it_should_and_nobody_else_notices(
     clock: FakeClock, caplog: pytest.LogCaptureFixture, family: Family, *, is_fast: bool
 ) -> None:
-    """Exact answers, an end where there must be one, others served, nothing secret, nothing echoed, no forged line."""
+    """Exact answers, an end where there must be one, others served, nothing secret, little echoed, no forged line."""
     setup = Setup(clock)
     setup.uses_fast_path = is_fast
     setup.tokens = (TOKEN,) if family.needs_token else None
@@ -157,9 +161,12 @@ async def test_a_hostile_request_gets_what_it_should_and_nobody_else_notices(
     wrong = {case.name: fault for case, fault in zip(family.cases, faults, strict=True) if fault}
     assert {} == wrong
     written = [JsonFormatter().format(record) for record in caplog.records]
-    assert not [line for line in written if MARK in line or "\n" in line or "\r" in line]
-    # Of what is hostile, a name that is not listed is all that may warn anybody.
-    assert {record.msg for record in caplog.records if record.levelno >= logging.WARNING} <= {"secret.not_configured"}
+    assert not [line for line in written if "\n" in line or "\r" in line or len(line) > MAX_LINE]
+    # Of what is hostile, this is all that may warn anybody, and all that repeats anything.
+    events = Counter(record.msg for record in caplog.records if record.levelno >= logging.WARNING)
+    assert events.keys() <= WARNINGS
+    assert all(count <= MAX_LOGGED for count in events.values())
+    assert not [line for line in written if MARK in line and json.loads(line)["event"] not in WARNINGS]
 
 
 def test_the_list_is_as_long_as_it_says() -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from tests.support.fakes import CANARY
 
-# Stands wherever a request lets its caller choose, and in no header field and no log line of ours.
+# Stands wherever a request lets its caller choose, and in no header field and no log line but `test_hostile.WARNINGS`.
 MARK = "hostile-7b1e"
 SECRET = "/cache/text"
 VALUE, PONG, BAD, FORBIDDEN = "200 value", "200", "400 invalid-request", "403 forbidden"

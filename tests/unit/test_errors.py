@@ -26,6 +26,28 @@ OF_ANOTHER_ACCOUNT = "arn:aws:secretsmanager:us-east-1:999999999999:secret:db-Ab
             SecretNotConfigured("db"),
             "'db' is not listed in config.yaml, and no pattern under allow covers it",
         ),
+        (
+            SecretNotConfigured("db", suggestion="dbs"),
+            "'db' is not listed in config.yaml, and no pattern under allow covers it (did you mean 'dbs'?)",
+        ),
+        (
+            SecretNotConfigured("db", "/config.yaml", "dbs"),
+            (
+                "'db' is not listed: there is no config.yaml (looked for /config.yaml), and no variable lists it "
+                "(did you mean 'dbs'?)"
+            ),
+        ),
+        (
+            SecretNotConfigured("app/db", suggestion="/app/db/"),
+            (
+                "'app/db' is not listed in config.yaml, and no pattern under allow covers it; a path ends in a slash: "
+                "'/app/db/'"
+            ),
+        ),
+        (
+            SecretNotConfigured("//app/db/", suggestion="/app/db/"),
+            "'//app/db/' is not listed in config.yaml, and no pattern under allow covers it (did you mean '/app/db/'?)",
+        ),
         (KeyNotFound("db", "port"), "'db' has no key 'port'"),
         (SecretNotFound("db"), "secret 'db' was not found in AWS Secrets Manager in this region and this account"),
         (

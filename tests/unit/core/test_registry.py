@@ -161,6 +161,16 @@ def test_what_may_turn_out_to_have_a_name():
     assert [] == list(found.list_candidates("api"))
 
 
+def test_what_a_name_is_known_as():
+    """As the configuration names it; what `allow` covers, by its own name or the one asked for; nothing else."""
+    found = entries(listed("db", "mine"), PATH, allow=("prod/*", "arn:*"))
+    fetched(found, arn_of("other"))
+
+    known = {"mine": "db", "db": "db", "app/x": "/app/", "prod/x": "prod/x", "other": arn_of("other")}
+    assert known == {name: found.find_known_name(name) for name in known}
+    assert found.find_known_name("unknown") is found.find_known_name("") is None
+
+
 # Parameters.
 
 

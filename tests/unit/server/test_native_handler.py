@@ -6,8 +6,6 @@ import pytest
 
 from secrets_cache.core.secret import Ref
 from secrets_cache.errors import SecretRefused
-from secrets_cache.server import NativeHandler
-from secrets_cache.server.message import Request
 from tests.support.fakes import CANARY
 from tests.support.http_server import VALUES, Setup
 
@@ -177,34 +175,3 @@ async def test_health_lists_warnings_and_stays_200(setup):
 async def test_ping(running):
     """As the Secrets Manager Agent answers it."""
     assert (200, b"healthy") == (await running.get("/ping"))[::2]
-
-
-async def test_a_name_that_is_not_listed_is_logged_once_and_not_more_than_50(running, caplog):
-    """The name is shortened, since callers choose it; where a file is missing, the response and the log name it."""
-    for number in [0, 0, *range(60)]:
-        await running.get(f"/cache/unknown-{number}")
-    logged = [record.args for record in caplog.records if record.msg == "secret.not_configured"]
-
-    assert [{"secret": f"unknown-{number}"} for number in range(50)] == logged
-
-
-async def test_a_file_that_is_missing_is_named(setup, caplog):
-    """The caller learns that there is no config.yaml, and where it was looked for."""
-    setup.open_cache()
-    handler = NativeHandler(
-        cache=setup.cache,
-        tokens=None,
-        list_problems=tuple,
-        clock=setup.clock,
-        missing_file=lambda: "/var/task/config.yaml",
-    )
-    response = await handler.handle(Request(method="GET", target=f"/cache/{'n' * 80}", hosts=["localhost"]))
-    await setup.cache.aclose()
-
-    assert (
-        f"'{'n' * 80}' is not listed: there is no config.yaml (looked for /var/task/config.yaml), "
-        "and no variable lists it" == json.loads(response.body)["detail"]
-    )
-    (record,) = [record for record in caplog.records if record.msg == "secret.not_configured"]
-    assert "/var/task/config.yaml" == record.args["file"]
-    assert 60 == len(record.args["secret"])
