@@ -123,8 +123,8 @@ def _start(axes: Any, cold_start: dict[str, Any] | None) -> None:  # noqa: ANN40
         )
         _label(axes, moments["ready"], 2.4 * place, f"ready at {moments['ready']:.0f}")
         left = moments["registered"]
-        label = None if place else "the function's runtime, until it can be invoked"
-        axes.barh(2.4 * place + 0.9, runtime, 0.7, left=left, color=RUNTIME, label=label)
+        heading = None if place else "the function's runtime, until it can be invoked"
+        axes.barh(2.4 * place + 0.9, runtime, 0.7, left=left, color=RUNTIME, label=heading)
         _label(axes, left + runtime, 2.4 * place + 0.9, f"the function starts at {left:.0f}")
         names += [name, "the function"]
     axes.set_yticks([0, 0.9, 2.4, 3.3], names)
