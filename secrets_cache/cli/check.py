@@ -135,10 +135,11 @@ def _show_reasons(found: Row, screen: Screen) -> None:
 
 
 def _make_listed_cells(row: Row) -> dict[str, Cell]:
+    asked = _join(row["id"], row["version"], ":" if row["kind"] == "parameter" else " ")
     return {
         "NAME": Cell(row["name"]),
         "KIND": Cell(row["kind"]),
-        "ASKED FOR": Cell(_join(row["id"], row["version"], ":" if row["kind"] == "parameter" else " ")),
+        "ASKED FOR": Cell("" if asked == row["name"] else asked),
         "REGION": Cell(row["region"] or ""),
         "ROLE": Cell(row["role_arn"] or ""),
         "TTL": Cell(write_duration(row["ttl_seconds"])),

@@ -70,7 +70,7 @@ def test_every_problem_is_one_line_and_the_code_is_1(capfd, file):
     assert (1, f"{file}: 2 problems") == (code, lines[0])
     assert lines[1].startswith(f"  {file}:1: ttl: found 'soon'; allowed: a duration such as 30s")
     assert lines[2].startswith(f"  {file}:2: secretes: found unknown key 'secretes' (did you mean secrets?); allowed: ")
-    assert ["pin", "secret", "pin", "10m"] in split_cells(out)
+    assert ["pin", "secret", "10m"] in split_cells(out)
 
 
 def test_a_valid_configuration_is_0_and_shown_as_tables(capfd, file, monkeypatch):
@@ -81,16 +81,24 @@ def test_a_valid_configuration_is_0_and_shown_as_tables(capfd, file, monkeypatch
 
     assert (0, f"{file}: no problems") == (code, out.splitlines()[0])
     assert ["NAME", "KIND", "ASKED", "FOR", "REGION", "ROLE", "TTL", "REQUIRED"] in table
-    assert ["db", "secret", "db", "10m"] in table
+    assert ["db", "secret", "10m"] in table
     assert ["theirs", "secret", "prod/db", "us-west-2", ROLE, "90s", "yes"] in table
     assert ["old", "secret", "db", "AWSPREVIOUS", "2h"] in table
-    assert ["/prod/app/", "path", "/prod/app/", "10m"] in table
+    assert ["/prod/app/", "path", "10m"] in table
     assert ["/x", "parameter", "/x:3", "10m"] in table
     assert ["DB_*,", "C_TOO", "env", "secret", "db", "yes"] in table
     assert ["a", "env", "secret", "db"] in table
     assert ["FLAG", "env", "parameter", "/prod/flag", "yes"] in table
     assert ["KEY", "reference", "secret", "api#a", "yes"] in table
     assert "On demand: prod/*" in out
+
+
+def test_what_is_asked_for_is_only_shown_where_it_is_not_the_name(capfd, file):
+    """The column is gone where it would repeat every name."""
+    _, out = check(capfd, file, "secrets: [prod/db]\nparameters: [/prod/app/]")
+
+    assert ["NAME", "KIND", "TTL"] in split_cells(out)
+    assert ["prod/db", "secret", "10m"] in split_cells(out)
 
 
 def test_a_version_is_shown_as_the_user_wrote_it(capfd, file, monkeypatch):
@@ -102,8 +110,8 @@ def test_a_version_is_shown_as_the_user_wrote_it(capfd, file, monkeypatch):
     text = f"parameters: ['/limit:3', '/limit:best']\nenv: [{{secret: '{arn}::AWSPREVIOUS:v1', prefix: DB_}}]"
     table = split_cells(check(capfd, file, text)[1])
 
-    assert ["/limit:3", "parameter", "/limit:3", "10m"] in table
-    assert ["/limit:best", "parameter", "/limit:best", "10m"] in table
+    assert ["/limit:3", "parameter", "10m"] in table
+    assert ["/limit:best", "parameter", "10m"] in table
     assert ["DB_*", "env", "secret", f"{arn}::AWSPREVIOUS:v1", "yes"] in table
     assert ["ONE", "reference", "secret", f"{arn}:a:AWSPREVIOUS:", "yes"] in table
     assert ["TWO", "reference", "secret", f"{arn}:::v1#x:y", "yes"] in table
@@ -303,9 +311,9 @@ def test_fetch_reports_the_state_of_each_item(capfd, file, filled):
 
     assert 1 == code
     for name in ("db", "/prod/flag", "/prod/app/"):
-        assert "fresh" == rows[name][4], name
+        assert "fresh" == rows[name][3], name
         assert "ms" == rows[name][-1]
-    assert ["denied", "secret", "denied", "10m", "failed"] == rows["denied"][:5]
+    assert ["denied", "secret", "10m", "failed"] == rows["denied"][:4]
     assert "AccessDeniedException" == rows["denied"][-1]
     assert "AWS refused secret 'denied' with AccessDeniedException" in out
     assert "secret 'missing' was not found in AWS Secrets Manager" in out
