@@ -78,11 +78,17 @@ def format_shell(values: Mapping[str, bytes]) -> bytes:
 
 
 def name_variables(names: Mapping[str, bytes]) -> dict[str, str]:
-    """Return the variable for each name: upper case, with an underscore for whatever a variable's name cannot hold."""
+    """
+    Return the variable for each name: upper case, with an underscore for whatever a variable's name cannot hold.
+
+    The slash before a parameter's name is left out.
+    """
     variables: dict[str, str] = {}
     owners: dict[str, str] = {}
     for name in names:
-        variable = re.sub("[^A-Z0-9_]", "_", re.sub("[a-z]", lambda letter: letter[0].upper(), name))
+        variable = re.sub(
+            "[^A-Z0-9_]", "_", re.sub("[a-z]", lambda letter: letter[0].upper(), name.lstrip("/") or name)
+        )
         variable = f"_{variable}" if variable[:1].isdigit() else variable
         other = owners.setdefault(variable, name)
         if other != name:

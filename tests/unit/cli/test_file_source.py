@@ -33,7 +33,7 @@ def _file(tmp_path):
         (["/prod/app/a"], "one"),
         ([arn_of("db"), "--key", "port"], "5432"),
         (["db", "--version-stage", "AWSCURRENT", "--key", "port"], "5432"),
-        (["pin", "/prod/app/a", "--format", "env"], "PIN=0123\n_PROD_APP_A=one\n"),
+        (["pin", "/prod/app/a", "--format", "env"], "PIN=0123\nPROD_APP_A=one\n"),
     ],
 )
 def test_without_a_configuration_every_name_is_served(file, upstream, tmp_path, arguments, value):

@@ -88,9 +88,12 @@ def test_a_value_that_does_not_fit_is_refused_by_name(form, value, said):
 
 
 def test_names_become_variables():
-    """Letters in upper case; two names that give the same one are refused."""
-    names = ["prod/db-1", "9x", "ß", "/prod/app/x"]
+    """In upper case, without the slash before a parameter's name; two names that give the same one are refused."""
+    names = ["prod/db-1", "9x", "ß", "/prod/app/x", "/8/x", "_own", "//"]
 
-    assert ["PROD_DB_1", "_9X", "_", "_PROD_APP_X"] == list(name_variables(dict.fromkeys(names, b"")).values())
+    variables = ["PROD_DB_1", "_9X", "_", "PROD_APP_X", "_8_X", "_OWN", "__"]
+    assert variables == list(name_variables(dict.fromkeys(names, b"")).values())
     with pytest.raises(CannotRun, match="'a/b' and 'a-b' would both be the variable A_B"):
         name_variables(dict.fromkeys(("a/b", "a-b"), b""))
+    with pytest.raises(CannotRun, match="'/a/b' and 'a/b' would both be the variable A_B"):
+        name_variables(dict.fromkeys(("/a/b", "a/b"), b""))
