@@ -29,10 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code. Ends the process with 2 on wrong usage."""
     _prepare_streams()
     parser = make_parser()
-    given, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        advice = "; put -- before the command" if given.command == "run" else ""
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}{advice}")
+    given = parser.parse_args(arguments)
+    if given.command is None:
+        parser.print_help(sys.stderr)
+        parser.exit(2)
     command = importlib.import_module(f"secrets_cache.cli.{given.command}")
     try:
         code = int(command.run(given))

@@ -5,6 +5,7 @@ Only argparse is imported, so that `--help` answers at once.
 """
 
 import argparse
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from secrets_cache import __version__
@@ -16,7 +17,7 @@ MAX_PORT = 65535
 FORMATS = ("text", "json", "env", "shell")
 SHELLS = ("bash", "zsh", "fish")
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
+Commands: TypeAlias = "argparse._SubParsersAction[Command]"  # noqa: SLF001 - it has no other name
 
 
 class Usage(Exception):
@@ -27,8 +28,29 @@ class CannotRun(Exception):
     """The command cannot do what it is asked to; the text says why."""
 
 
+class Command(argparse.ArgumentParser):
+    """The parser of one command, which itself refuses what it does not know: its usage helps, that of all does not."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse the command's arguments; end the process with 2 if one is unknown."""
+        given, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{_suggest_option(given, unknown)}")
+        return given, unknown
+
+
+def _suggest_option(given: argparse.Namespace, unknown: Sequence[str]) -> str:
+    """Return what was probably meant: that a file is the configuration, or that options are the command's of `run`."""
+    if hasattr(given, "arguments"):
+        return "; put -- before the command"
+    is_file = len(unknown) == 1 and unknown[0].endswith((".yaml", ".yml"))
+    return f"; did you mean --config {unknown[0]}?" if is_file and getattr(given, "config", None) == "" else ""
+
+
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser; its result names the command's module as `command`."""
+    """Return the parser; its result names the command's module as `command`, None without arguments."""
     parser = argparse.ArgumentParser(
         prog="secrets-cache",
         description="Serve AWS secrets and parameters from a local cache, and check the configuration for it.",
@@ -36,7 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"secrets-cache {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="command", dest="command")
+    commands = parser.add_subparsers(metavar="command", dest="command", parser_class=Command)
 
     for add in (
         _add_serve,

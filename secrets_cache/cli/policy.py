@@ -39,7 +39,7 @@ def run(given: argparse.Namespace) -> int:
         problems.append(error.reason)
     except PlaceUnknown as error:
         if not problems:
-            raise Usage(f"{error}; give it with --{error.what}") from None
+            raise Usage(_ask_for_place(error, place, given.role)) from None
     for problem in problems:
         print_error(problem)
     if problems:
@@ -65,6 +65,14 @@ def _read_place(given: argparse.Namespace) -> Place:
         except values.InvalidValue:
             raise Usage(f"--{option}: found {text!r}; allowed: {value_type.allowed}") from None
     return Place(region, given.account, given.partition or find_partition(region) or "aws")
+
+
+def _ask_for_place(error: PlaceUnknown, place: Place, role: str) -> str:
+    # The account of a role is in its ARN.
+    if error.what == "region" and not (place.account or role):
+        both = "give them with --region and --account"
+        return f"{error.name!r} is a name, not an ARN, and its region and account are unknown; {both}"
+    return f"{error}; give it with --{error.what}"
 
 
 def _explain_emptiness(file: ConfigFile) -> str:

@@ -13,7 +13,7 @@ from tests.support.command_line import commands_of
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "required: command"),
+        ([], "list all problems in the configuration"),
         (["nonsense"], "invalid choice: 'nonsense'"),
         (["serve", "--nonsense"], "unrecognized arguments: --nonsense"),
         (["serve", "--conf", "x"], "unrecognized arguments: --conf x"),
@@ -24,6 +24,10 @@ from tests.support.command_line import commands_of
         (["get"], "required: NAME"),
         (["run"], "required: COMMAND"),
         (["run", "psql", "--port", "1"], "--port 1; put -- before the command"),
+        (["check", "config.yaml"], "unrecognized arguments: config.yaml; did you mean --config config.yaml?"),
+        (["serve", "--port", "1", "dev.yml"], "unrecognized arguments: dev.yml; did you mean --config dev.yml?"),
+        (["check", "--config", "a.yaml", "b.yaml"], "unrecognized arguments: b.yaml\n"),
+        (["version", "config.yaml"], "unrecognized arguments: config.yaml\n"),
         (["completion", "tcsh"], "invalid choice: 'tcsh'"),
     ],
 )
@@ -34,7 +38,7 @@ def test_wrong_usage_ends_with_2(arguments, said, capfd):
     err = capfd.readouterr().err
 
     assert 2 == caught.value.code
-    assert "usage: secrets-cache" in err
+    assert " ".join(["usage: secrets-cache", *arguments[:1]]).removesuffix(" nonsense") in err
     assert said in err
 
 

@@ -55,6 +55,10 @@ def test_the_region_may_be_that_of_the_environment(capfd, file, monkeypatch):
     [
         (("--region", "eu-west-1"), "give it with --account"),
         (("--account", ACCOUNT), "give it with --region"),
+        (
+            (),
+            "'db' is a name, not an ARN, and its region and account are unknown; give them with --region and --account",
+        ),
         (("--region", "nowhere"), "--region: found 'nowhere'; allowed: an AWS region such as eu-west-1"),
         ((*HERE, "--account", "12"), "--account: found '12'; allowed: the 12 digits of an AWS account"),
         ((*HERE, "--partition", "x"), "--partition: found 'x'; allowed: an AWS partition such as aws or aws-cn"),
