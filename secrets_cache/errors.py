@@ -76,10 +76,12 @@ class SecretError(SecretsCacheError):
         aws_status: The HTTP status of AWS's answer; 0 if AWS did not answer, or not in its own form.
         aws_message: AWS's own message, shortened; empty if there was none.
         advice: What to do about it where this program runs; empty if nothing is known.
+        place: What was asked in place of AWS; empty for AWS.
     """
 
     code = "error"
     what = "secret"
+    place = ""
     aws_status = 0
     aws_message = ""
     advice = ""
@@ -151,13 +153,11 @@ class SecretNotFound(SecretError):
         aws_message: AWS's own message, shortened; empty if there was none.
         region: The region that was asked; empty if it is not known.
         role_arn: The role that was used; empty for the function's own.
-        place: What was searched, if it was not AWS.
         selectors: The id and the label of the version that was asked for; empty for the current version.
     """
 
     region = ""
     role_arn = ""
-    place = ""
     selectors: tuple[str, ...] = ()
 
     def __init__(self, name: str, *, code: str = "ResourceNotFoundException", aws_message: str = "") -> None:

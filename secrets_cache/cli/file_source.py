@@ -3,7 +3,8 @@ A file of names and values in the place of AWS, for development: `--from-file`. 
 
 Rules
 -----
-1. The file is read anew for each fetch: a changed value arrives as a rotated one does.
+1. The file is read anew for each fetch: a changed value arrives as a rotated one does. What has not changed is not
+   parsed again.
 2. It has one version of each value. The version's id is a number, and says nothing about the value.
 """
 
@@ -12,6 +13,7 @@ from typing import Self
 
 from secrets_cache.aws.parameterstore import make_path
 from secrets_cache.cli.arguments import CannotRun
+from secrets_cache.config import ListedSecret
 from secrets_cache.config.nodes import DocumentError
 from secrets_cache.config.value_file import read_value_file
 from secrets_cache.core.arn import Arn, list_possible_names
@@ -28,6 +30,8 @@ class FileSource:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._data = b""
+        self._values: dict[str, bytes] = {}
         # By name: the last value and the number of its version.
         self._versions: dict[str, tuple[bytes, int]] = {}
 
@@ -49,13 +53,13 @@ class FileSource:
             values = self._read()
         except CannotRun as problem:
             error = SecretUnavailable(ref.secret_id, code="file-unreadable", cause=str(problem))
-            error.what = ref.what
+            error.what, error.place = ref.what, self._path
             raise error from None
         if ref.is_path:
             members = {
                 name: self._make(Ref(name, is_parameter=True), name, values[name])
                 for name in values
-                if name.startswith(ref.secret_id)
+                if name.startswith(ref.secret_id) and name != ref.secret_id
             }
             if members:
                 return make_path(ref.secret_id, members)
@@ -79,19 +83,33 @@ class FileSource:
         """Return the error of a fetch that took too long."""
         return SecretTimeout(ref.secret_id, budget_seconds=budget_seconds, setting=setting, silent=self._path)
 
-    def list_names(self) -> list[str]:
-        """Return the names in the file. Raises `CannotRun`."""
-        return list(self._read())
+    def list_items(self) -> tuple[tuple[ListedSecret, ...], tuple[ListedSecret, ...]]:
+        """Return the secrets in the file, and the parameters: names that begin with a slash, and their paths."""
+        secrets, parameters, paths = [], [], []
+        for name in self._read():
+            if name.startswith("/") and not name.endswith("/"):
+                parameters.append(name)
+                paths += [name[: end + 1] for end, char in enumerate(name) if char == "/" and end]
+            else:
+                secrets.append(name)
+        return (
+            tuple(ListedSecret(Ref(name), name) for name in secrets),
+            tuple(ListedSecret(Ref(name, is_parameter=True), name) for name in dict.fromkeys((*parameters, *paths))),
+        )
 
     def _read(self) -> dict[str, bytes]:
         try:
-            return read_value_file(read_bytes(self._path, MAX_BYTES))
+            data = read_bytes(self._path, MAX_BYTES)
+            if data != self._data or not data:
+                self._values = read_value_file(data)
+                self._data = data
         except DocumentError as error:
             line = "" if error.line is None else f":{error.line}"
             raise CannotRun(f"--from-file {self._path}{line}: found {error.found}; allowed: {error.allowed}") from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise CannotRun(f"--from-file {self._path}: {reason}") from None
+        return self._values
 
     def _not_found(self, error: SecretNotFound, ref: Ref) -> SecretNotFound:
         error.what, error.place = ref.what, self._path
@@ -126,5 +144,5 @@ def open_file_source(path: str) -> FileSource | None:
     if not path:
         return None
     source = FileSource(path)
-    source.list_names()
+    source.list_items()
     return source

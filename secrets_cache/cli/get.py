@@ -135,7 +135,7 @@ def _narrow(config: Config, file: ConfigFile, given: argparse.Namespace) -> Conf
     if file.data is None and file.unreadable is None and given.parameter:
         listed = ((name, split_selector(name)) for name in names)
         refs = {name: Ref(plain, version, label, is_parameter=True) for name, (plain, version, label) in listed}
-        return config._replace(parameters=tuple(ListedSecret(ref, name) for name, ref in refs.items()))
+        return config._replace(secrets=(), parameters=tuple(ListedSecret(ref, name) for name, ref in refs.items()))
     if file.data is None and file.unreadable is None:
         # Without a configuration, IAM alone decides: there is no other caller to protect anything from.
         return config._replace(allow=("*",))

@@ -41,6 +41,7 @@ def read_configuration(given: argparse.Namespace, environ: Mapping[str, str]) ->
     Return the file, or the variable in its place, and the configuration that it and `environ` give together.
 
     No variable takes the place of a file that `--config` names and that does not exist.
+    Without one, `--from-file` is all of it. Raises `CannotRun` if that file cannot be read.
     """
     # A path in the function's variables is one of Lambda's machine.
     file = read_config_file(os.environ, given.config)
@@ -48,8 +49,11 @@ def read_configuration(given: argparse.Namespace, environ: Mapping[str, str]) ->
         file = read_config_variable(environ) or file
     config = parse_config(file, environ)
     if getattr(given, "from_file", "") and not (file.exists or config.listed or config.allow):
-        # A file for development needs no second one that lists its names.
-        config = config._replace(allow=("*",), is_unconfigured=False)
+        # A file for development needs no second one that lists its names; `allow` covers those that it gets later.
+        from secrets_cache.cli.file_source import FileSource  # noqa: PLC0415 - rarely needed
+
+        secrets, parameters = FileSource(given.from_file).list_items()
+        config = config._replace(secrets=secrets, parameters=parameters, allow=("*",), is_unconfigured=False)
     return file, config
 
 

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping
 
 from secrets_cache.app import Application
+from secrets_cache.cli.arguments import CannotRun
 from secrets_cache.cli.inputs import read_configuration
 from secrets_cache.config import Config
 from secrets_cache.loading import log_problems
@@ -25,7 +26,11 @@ SERVER_KEYS = {"port": "port", "aws_port": "aws_port", "tokens": "token"}
 
 async def reload(given: argparse.Namespace, environ: Mapping[str, str], app: Application) -> Config | None:
     """Serve what the configuration says now; return it once its new secrets were tried. None if nothing changes."""
-    file, config = read_configuration(given, environ)
+    try:
+        file, config = read_configuration(given, environ)
+    except CannotRun as error:
+        logger.error("config.not_reloaded", {"file": given.from_file, "reason": str(error)})  # noqa: TRY400
+        return None
     log_problems(config)
     reason = _find_obstacle(file, config, was_there=bool(given.config) or not app.find_missing_file())
     if reason:

@@ -76,6 +76,8 @@ def find_problem_type(error: SecretsCacheError) -> ProblemType:
 def build_error_response(error: SecretsCacheError) -> Response:
     """Return the response that reports an error: with Retry-After if it may pass, with AWS's own code if AWS failed."""
     problem_type = find_problem_type(error)
+    if isinstance(error, SecretError) and error.place:
+        problem_type = problem_type._replace(title=problem_type.title.replace("AWS", "The file", 1))
     headers = {}
     if isinstance(error, SecretUnavailable):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))

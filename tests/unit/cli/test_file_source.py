@@ -1,10 +1,13 @@
 """`--from-file`: a file in the place of AWS. In `serve` and `run`: tests/process/test_from_file.py."""
 
+import json
+
 import pytest
 
 from secrets_cache.cli.file_source import FileSource
 from secrets_cache.core.secret import Ref, Secret
 from secrets_cache.errors import SecretNotFound, SecretUnavailable, VersionNotFound
+from secrets_cache.server.problems import build_error_response
 from tests.support.command_line import run
 from tests.support.fakes import CANARY
 from tests.support.upstream import arn_of
@@ -31,6 +34,10 @@ def _file(tmp_path):
         (["db", "--key", "user"], CANARY),
         (["pin"], "0123"),
         (["/prod/app/a"], "one"),
+        (["prod/app/a"], "one"),
+        (["/prod/app/", "--key", "b/c"], "two"),
+        (["prod/", "--key", "app/a"], "one"),
+        (["--parameter", "pin"], "0123"),
         ([arn_of("db"), "--key", "port"], "5432"),
         (["db", "--version-stage", "AWSCURRENT", "--key", "port"], "5432"),
         (["pin", "/prod/app/a", "--format", "env"], "PIN=0123\nPROD_APP_A=one\n"),
@@ -98,6 +105,18 @@ async def test_each_of_many_has_its_result(file):
     results = [result async for _, result in source.fetch_many(refs)]
     file.unlink()
 
+    titles = {json.loads(build_error_response(one).body)["title"] for one in results if not isinstance(one, Secret)}
+    assert {"The file has no secret or parameter of this name"} == titles
     assert [Secret, SecretNotFound, SecretNotFound] == [type(result) for result in results]
-    with pytest.raises(SecretUnavailable):
+    with pytest.raises(SecretUnavailable) as caught:
         await source.fetch(Ref("db"))
+    assert b"The file gave no usable answer" in build_error_response(caught.value).body
+
+
+def test_what_is_listed_is_what_code_in_lambda_may_ask_for(file):
+    """Names with a slash before them are parameters, with each path to them."""
+    secrets, parameters = FileSource(str(file)).list_items()
+
+    assert ["db", "pin"] == [item.name for item in secrets]
+    names = ["/prod/app/a", "/prod/app/b/c", "/prod/", "/prod/app/", "/prod/app/b/"]
+    assert [(name, True) for name in names] == [(item.name, item.ref.is_parameter) for item in parameters]
