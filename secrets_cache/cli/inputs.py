@@ -65,6 +65,11 @@ def read_existing_configuration(given: argparse.Namespace, environ: Mapping[str,
     return file, config
 
 
+def cannot_be_read(file: ConfigFile, config: Config) -> bool:
+    """Return whether the file as a whole is wrong, so that nothing of it counts. Only then a problem names no key."""
+    return any(problem.file == file.path and not problem.key for problem in config.problems)
+
+
 def find_unread_file() -> str:
     """Return a sentence about a configuration in the current folder, which no command looks for; empty for none."""
     name = "config.yaml"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from secrets_cache.app import Application
 from secrets_cache.cli.arguments import CannotRun
-from secrets_cache.cli.inputs import read_configuration
+from secrets_cache.cli.inputs import cannot_be_read, read_configuration
 from secrets_cache.config import Config
 from secrets_cache.loading import log_problems
 from secrets_cache.system.files import ConfigFile
@@ -54,8 +54,7 @@ def _find_obstacle(file: ConfigFile, config: Config, *, was_there: bool) -> str:
     if file.data is not None and not file.data.strip():
         # An editor or a copy that is under way begins so. `secrets: []` serves nothing.
         return "it is empty; the configuration stays as it was"
-    # Only what is wrong with the file as a whole names no key.
-    if any(problem.file == file.path and not problem.key for problem in config.problems):
+    if cannot_be_read(file, config):
         return "the file cannot be read; the configuration stays as it was"
     if config.strict and config.problems:
         return "it has problems, and SECRETS_CACHE_STRICT is set; the configuration stays as it was"

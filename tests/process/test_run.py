@@ -52,19 +52,42 @@ def test_the_process_becomes_the_command():
     ("arguments", "environ", "said"),
     [
         (["--", "sh"], {"X": "secretsmanager://missing"}, "X: secret 'missing' was not found in AWS Secrets Manager"),
-        (["--", "/no/such/program"], {}, "'/no/such/program' cannot be run: No such file or directory"),
-        (["--", "no-such-program"], {}, "'no-such-program' cannot be run: No such file or directory"),
-        (["--", ""], {}, "'' cannot be run: the command is empty"),
+        (
+            ["--", "/no/such/program"],
+            {"X": "secretsmanager://db"},
+            "'/no/such/program' cannot be run: No such file or directory",
+        ),
+        (
+            ["--", "no-such-program"],
+            {"X": "secretsmanager://db"},
+            "'no-such-program' cannot be run: No such file or directory",
+        ),
+        (["--", ""], {"X": "secretsmanager://db"}, "'' cannot be run: the command is empty"),
         (["--config", "nope.yaml", "--", "sh"], {}, "--config nope.yaml: no such file"),
+        (["--", "sh"], {"SECRETS_CACHE_CONFIG_YAML": "env: [{"}, "SECRETS_CACHE_CONFIG_YAML:1: found a bracket that is not closed"),
     ],
 )
 def test_a_failure_is_one_line_and_the_code_is_1(upstream, arguments, environ, said):
     """The command is not started."""
+    upstream.put("db", VALUE)
     done = run(*arguments, AWS_ENDPOINT_URL=upstream.url, PATH="/usr/bin:/bin", **environ)
     (line,) = done.stderr.decode().splitlines()
 
     assert (1, b"") == (done.returncode, done.stdout)
     assert line.startswith(f"secrets-cache: {said}")
+
+
+@pytest.mark.parametrize(("option", "text"), [("--config", "secrets: [db]"), ("--from-file", "db: x")])
+def test_a_command_for_which_nothing_is_set_is_run_and_one_line_tells_why(tmp_path, option, text):
+    """A list of secrets alone sets no variable."""
+    file = tmp_path / "file.yaml"
+    file.write_text(text, encoding="utf-8")
+    done = run(option, str(file), "--", "/bin/echo", "out", LAMBDA_TASK_ROOT=str(tmp_path))
+    where = str(file) if option == "--config" else f"{tmp_path}/config.yaml (no such file)"
+    sources = f"no `env:` in {where}, no SECRET_ARN, and no variable holds a reference such as secretsmanager://NAME"
+
+    assert (0, b"out\n") == (done.returncode, done.stdout)
+    assert f"secrets-cache: run: nothing to set: {sources}\n" == done.stderr.decode()
 
 
 def test_what_is_left_out_is_said_on_standard_error(upstream, tmp_path):
@@ -105,8 +128,9 @@ def test_a_mistyped_reference_is_named_and_stays(upstream):
     """The command gets it as text; standard error has the variable's name, and nothing of its value."""
     command = ("--", "/bin/sh", "-c", 'test "$X" = "ssm:/x-of-mine"')
     done = run(*command, AWS_ENDPOINT_URL=upstream.url, X="ssm:/x-of-mine", Y="https://host")
-    (line,) = done.stderr.decode().splitlines()
+    line, nothing = done.stderr.decode().splitlines()
 
     assert (0, b"") == (done.returncode, done.stdout)
     said = "warning: variable.suspect: the value stays as it is; a reference begins with ssm:// (name: X)"
     assert said in line
+    assert "nothing to set" in nothing
