@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from secrets_cache.cli import check_report
+from secrets_cache.cli import check_reasons, check_report
 from secrets_cache.cli.check_findings import (
     find_nothing_served,
     find_unknown_regions,
@@ -54,7 +54,7 @@ def run(given: argparse.Namespace) -> int:
     wanted = [check_report.make_rule_row(rule, index_names(config.listed)) for rule in rules]
     if given.fetch:
         _fetch(config, rules, variables, listed, wanted)
-    failed = [row for row in (*listed, *wanted) if row.get("state") in FAILED]
+    failed = [row for row in (*listed, *wanted) if row.get("state") in check_reasons.FAILED]
     found: Row = {
         "ok": not problems and not failed,
         "file": file.path,
@@ -103,11 +103,8 @@ def _fetch(
 
 def _show(found: Row, screen: Screen) -> None:
     name = found["file"] if found["file_exists"] else f"{found['file']} (no such file)"
-    count, rows = len(found["problems"]), [*found["listed"], *found["variables"]]
-    failed = sum(row.get("state") in FAILED for row in rows)
-    fetched = f"{', and' if count else ', but'} {failed} of {len(rows)} could not be fetched" if failed else ""
-    heading = f"{name}: {count or 'no'} problem{'' if count == 1 else 's'}{fetched}"
-    screen.line(heading, Style.GOOD if found["ok"] else Style.BAD)
+    summary = _summarize(found)
+    screen.line(f"{name}: {summary}", Style.GOOD if found["ok"] else Style.BAD)
     for problem in found["problems"]:
         screen.line(f"  {problem['text']}")
     for rows, make_cells in ((found["listed"], _make_listed_cells), (found["variables"], _make_variables_cells)):
@@ -120,9 +117,21 @@ def _show(found: Row, screen: Screen) -> None:
     _show_reasons(found, screen)
 
 
+def _summarize(found: Row) -> str:
+    failures = check_reasons.count_failures(found["listed"], found["variables"]) if found["fetched"] else []
+    count = len(found["problems"])
+    if count:
+        mistakes = f"{count} problem{'' if count == 1 else 's'}"
+    elif failures:
+        mistakes = "no mistakes in the file" if found["file_exists"] else "no mistakes"
+    else:
+        mistakes = "no problems"
+    return "; ".join([mistakes, *failures])
+
+
 def _show_reasons(found: Row, screen: Screen) -> None:
     rows = [*found["listed"], *found["variables"]]
-    lines = [(row["reason"], Style.BAD) for row in rows if row.get("reason")]
+    lines = [(reason, Style.BAD) for reason in check_reasons.list_reasons(rows)]
     lines += [
         (f"variable {one['name']!r} is not set: {one['reason']}", Style.PLAIN)
         for row in found["variables"]

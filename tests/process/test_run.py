@@ -64,7 +64,11 @@ def test_the_process_becomes_the_command():
         ),
         (["--", ""], {"X": "secretsmanager://db"}, "'' cannot be run: the command is empty"),
         (["--config", "nope.yaml", "--", "sh"], {}, "--config nope.yaml: no such file"),
-        (["--", "sh"], {"SECRETS_CACHE_CONFIG_YAML": "env: [{"}, "SECRETS_CACHE_CONFIG_YAML:1: found a bracket that is not closed"),
+        (
+            ["--", "sh"],
+            {"SECRETS_CACHE_CONFIG_YAML": "env: [{"},
+            "SECRETS_CACHE_CONFIG_YAML:1: found a bracket that is not closed",
+        ),
     ],
 )
 def test_a_failure_is_one_line_and_the_code_is_1(upstream, arguments, environ, said):

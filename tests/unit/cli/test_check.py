@@ -385,6 +385,41 @@ def test_variables_that_cannot_be_fetched_are_a_problem(capfd, file, filled, mon
     assert [["*", "env"], ["*", "env"], ["N", "env"], ["KEY", "reference"]] == rows
 
 
+def test_a_reason_is_said_once_with_the_names_that_it_applies_to(capfd, file, upstream, monkeypatch):
+    """Advice that only variables get counts for all; the first line counts each secret once."""
+    monkeypatch.setenv("KEY", "secretsmanager://db#a")
+    upstream.fault = lambda _: stub.ACCESS_DENIED
+    code, out = check(capfd, file, "secrets: [db, api]\nenv: [{secret: db}, {secret: other}]", "--fetch")
+    lines = out.splitlines()
+
+    assert (1, f"{file}: no mistakes in the file; 3 of 3 could not be fetched") == (code, lines[0])
+    (reason,) = (line for line in lines if "AccessDeniedException:" in line)
+    assert reason.startswith("db, api, other, KEY: AWS refused this secret with AccessDeniedException")
+    assert reason.endswith(
+        "; allow the user or role of the AWS credentials secretsmanager:GetSecretValue on this secret"
+    )
+
+
+def test_the_first_line_tells_what_failed_from_what_is_wrong_in_the_file(capfd, file, filled, monkeypatch):
+    """A secret that was fetched may still set no variable."""
+    monkeypatch.setenv("KEY", "secretsmanager://db#nope")
+    firsts = [
+        check(capfd, file, text, *options)[1].splitlines()[0].removeprefix(f"{file}: ")
+        for text, *options in (
+            ("secrets: [db]",),
+            ("secrets: [db, missing]\nenv: [{secret: db, as: X}]", "--fetch"),
+            ("secrets: [db, missing]\ntll: 1m", "--fetch"),
+        )
+    ]
+
+    useless = "1 of {} sources of variables failed"
+    assert [
+        "no problems",
+        f"no mistakes in the file; 1 of 2 could not be fetched; {useless.format(2)}",
+        f"1 problem; 1 of 2 could not be fetched; {useless.format(1)}",
+    ] == firsts
+
+
 def test_without_fetch_aws_is_not_asked(capfd, file, filled):
     """A check needs no credentials."""
     check(capfd, file, FULL)
