@@ -7,7 +7,7 @@ Rule: what may be shown of a record is decided once, in `system.logs`; here it o
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from secrets_cache.errors import add_advice
 from secrets_cache.system import logs
@@ -16,28 +16,27 @@ from secrets_cache.system import logs
 SENTENCES = ("text", "reason")
 ADVICE = "advice"
 
+Line = Mapping[str, object]
+
 
 class _Lines(logging.Handler):
-    def __init__(self, write: Callable[[str], None], without: Collection[str]) -> None:
+    def __init__(
+        self, write: Callable[[str], None], without: Collection[str], describe_line: Callable[[Line], str]
+    ) -> None:
         super().__init__()
         self.setFormatter(logs.JsonFormatter())
         self._write_line = write
+        self._describe = describe_line
         self._without = without
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line. A terminal that is gone must not end the process."""
         if record.msg not in self._without:
             with contextlib.suppress(Exception):
-                self._write_line(describe(json.loads(self.format(record))))
+                self._write_line(self._describe(json.loads(self.format(record))))
 
 
-def log_in_words(level: str, write: Callable[[str], None], *, without: Collection[str] = ()) -> None:
-    """Give `write` a line for each event from `level` up, but for some events."""
-    logs.configure(level)
-    logging.getLogger().handlers[:] = [_Lines(write, without)]
-
-
-def describe(line: dict[str, object]) -> str:
+def describe(line: Line) -> str:
     """Return a line of the log in words: a sentence if it has one, the fields that it does not hold, and what to do."""
     fields = {name: value for name, value in line.items() if value not in (None, "") and name != "time"}
     level, event, advice = str(fields.pop("level")).lower(), fields.pop("event"), fields.pop(ADVICE, "")
@@ -47,3 +46,15 @@ def describe(line: dict[str, object]) -> str:
     ]
     facts = f" ({', '.join(others)})" if others else ""
     return add_advice(f"{level}: {event}{sentence}{facts}", str(advice))
+
+
+def log_in_words(
+    level: str,
+    write: Callable[[str], None],
+    *,
+    without: Collection[str] = (),
+    describe_line: Callable[[Line], str] = describe,
+) -> None:
+    """Give `write` a line for each event from `level` up, but for some events."""
+    logs.configure(level)
+    logging.getLogger().handlers[:] = [_Lines(write, without, describe_line)]

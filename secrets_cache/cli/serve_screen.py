@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from secrets_cache.cli.inputs import find_unread_file
-from secrets_cache.cli.log_lines import log_in_words
+from secrets_cache.cli.log_lines import Line, describe, log_in_words
 from secrets_cache.cli.terminal import Cell, Screen, Style
 from secrets_cache.config import Config
 from secrets_cache.core.freshness import State
@@ -13,8 +13,10 @@ from secrets_cache.core.results import EntryReport
 from secrets_cache.server.access import TOKEN_HEADER
 from secrets_cache.system.files import ConfigFile
 
-# The table says it, or the first line; and which library makes the calls is nobody's concern here.
-TOLD_OTHERWISE = frozenset({"serve.ready", "config.missing", "engine.loaded"})
+# The table says it, or the first line.
+TOLD_OTHERWISE = frozenset({"serve.ready", "config.missing"})
+# Which library makes the calls: only of interest with other details.
+DETAILS = frozenset({"engine.loaded"})
 STATES = {State.FRESH: Style.GOOD, State.STALE: Style.BAD, State.FAILED: Style.BAD, State.PENDING: Style.PLAIN}
 
 
@@ -29,6 +31,8 @@ class ServeScreen:
 
     def __init__(self, file: ConfigFile, from_file: str) -> None:
         self._from_file = from_file
+        # By name: the reason of its last fetch, if that failed.
+        self._failures: dict[str, str] = {}
         self._screen = Screen(sys.stdout)
         self._path, self._exists = file.path, file.exists
 
@@ -40,7 +44,22 @@ class ServeScreen:
 
     def start_log(self, config: Config) -> None:
         """Show what is logged as lines."""
-        log_in_words(config.log_level, self._screen.line, without=TOLD_OTHERWISE)
+        without = TOLD_OTHERWISE if config.log_level == "DEBUG" else TOLD_OTHERWISE | DETAILS
+        log_in_words(config.log_level, self._screen.line, without=without, describe_line=self.describe)
+
+    def describe(self, line: Line) -> str:
+        """Return a line of the log in words; why a fetch failed, only if it did not fail so before."""
+        name = str(line.get("secret", ""))
+        if line["event"] == "secret.refreshed":
+            self._failures.pop(name, None)
+        if line["event"] == "secret.fetch_failed":
+            before, self._failures[name] = self._failures.get(name), str(line["reason"])
+            if before == line["reason"]:
+                served = " the old value is served," if line["still_served"] else ""
+                return (
+                    f"{str(line['level']).lower()}: {name}: still failing,{served} next try in {line['next_try_s']:g} s"
+                )
+        return describe(line)
 
     def show_start(self, config: Config) -> None:
         """Show what is going to be fetched."""

@@ -134,6 +134,20 @@ def test_on_a_terminal_it_says_in_words_what_it_serves_and_where(upstream, tmp_p
     assert not [line for line in shown.splitlines() if line.startswith("{")]
 
 
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_on_a_terminal_what_goes_on_failing_is_told_in_few_words(tmp_path, monkeypatch, level):
+    """As on a laptop without credentials; what calls AWS is no news there, unless details are wanted."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    file = config(tmp_path, "secrets: [prod/db]")["SECRETS_CACHE_CONFIG"]
+    arguments = ("serve", "--config", file, "--port", str(free_port()))
+    variables = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "eu-west-1", "SECRETS_CACHE_LOG_LEVEL": level}
+    with AtTerminal(*arguments, columns=200, **variables) as terminal:
+        terminal.wait_for("error: prod/db: still failing, next try in ")
+
+    assert 1 == terminal.shown.count("no AWS credentials were found")
+    assert (level == "DEBUG") == ("engine.loaded" in terminal.shown)
+
+
 def test_on_a_terminal_it_says_that_it_serves_nothing_and_why_a_port_is_not_free(tmp_path):
     """In one line each."""
     with socket.create_server(("127.0.0.1", 0)) as other:
