@@ -53,7 +53,8 @@ def log_problems(config: Config) -> None:
     for problem in config.problems:
         logging.getLogger(__name__).error("config.invalid", problem.as_fields())
     if config.is_unconfigured:
-        logging.getLogger(__name__).warning("config.missing", {"file": config.missing_file})
+        advice = "put config.yaml there, or list names in SECRETS_CACHE_SECRETS"
+        logging.getLogger(__name__).warning("config.missing", {"file": config.missing_file, "advice": advice})
     for adjusted in config.adjusted:
         logging.getLogger(__name__).warning("config.adjusted", adjusted._asdict())
     if config.ignored:

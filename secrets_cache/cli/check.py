@@ -20,7 +20,12 @@ from secrets_cache.cli.check_findings import (
     find_wrong_schemes,
 )
 from secrets_cache.cli.check_report import Row
-from secrets_cache.cli.inputs import UnusableVariables, read_configuration, read_function_variables, silence_logs
+from secrets_cache.cli.inputs import (
+    UnusableVariables,
+    read_function_configuration,
+    read_function_variables,
+    silence_logs,
+)
 from secrets_cache.cli.terminal import Cell, Screen, Style
 from secrets_cache.config import Config, Problem
 from secrets_cache.config.suggestions import write_duration
@@ -36,7 +41,7 @@ def run(given: argparse.Namespace) -> int:
     """Check, and print what was found; return 0 if nothing is wrong."""
     silence_logs()
     variables, problems = _read_variables(given)
-    file, config = read_configuration(given, variables)
+    file, config = read_function_configuration(given, variables)
     problems += config.problems
     rules: Sequence[Rule] = []
     try:

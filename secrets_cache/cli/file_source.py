@@ -53,7 +53,7 @@ class FileSource:
             values = self._read()
         except CannotRun as problem:
             error = SecretUnavailable(ref.secret_id, code="file-unreadable", cause=str(problem))
-            error.what, error.place = ref.what, self._path
+            error.what, error.place, error.selectors = ref.what, self._path, tuple(ref.selectors.values())
             raise error from None
         if ref.is_path:
             members = {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from secrets_cache.cli.arguments import CannotRun
 from secrets_cache.config import Config
+from secrets_cache.config.environment import SESSION_VARIABLES
 from secrets_cache.core.text import shorten
 from secrets_cache.loading import parse_config
 from secrets_cache.system.files import ConfigFile, read_config_file, read_config_variable
@@ -63,6 +64,14 @@ def read_existing_configuration(given: argparse.Namespace, environ: Mapping[str,
     if given.config and not file.exists:
         raise CannotRun(f"--config {given.config}: no such file")
     return file, config
+
+
+def read_function_configuration(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[ConfigFile, Config]:
+    """Return what `read_configuration` does, and misses no session token: only Lambda sets it."""
+    file, config = read_configuration(given, environ)
+    return file, config._replace(
+        problems=tuple(problem for problem in config.problems if problem.key not in SESSION_VARIABLES)
+    )
 
 
 def cannot_be_read(file: ConfigFile, config: Config) -> bool:

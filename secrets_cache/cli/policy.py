@@ -8,7 +8,7 @@ import sys
 from secrets_cache.aws.endpoints import find_partition
 from secrets_cache.cli.arguments import Usage
 from secrets_cache.cli.iam_resources import Place
-from secrets_cache.cli.inputs import read_configuration, read_function_variables
+from secrets_cache.cli.inputs import read_function_configuration, read_function_variables
 from secrets_cache.cli.policy_document import build_policy, find_roles
 from secrets_cache.cli.terminal import print_error
 from secrets_cache.config import values
@@ -28,7 +28,7 @@ def run(given: argparse.Namespace) -> int:
     place = _read_place(given)
     # This command's own environment is not the function's.
     environ = read_function_variables(given.environment) if given.environment else {}
-    file, config = read_configuration(given, environ)
+    file, config = read_function_configuration(given, environ)
     problems = [*map(str, config.problems)]
     try:
         roles = find_roles(config, environ)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from secrets_cache.cli import main
-from tests.support.upstream import ACCOUNT
+from tests.support.upstream import ACCOUNT, arn_of
 from tests.unit.cli.test_policy_document import FOREIGN, ROLE
 
 HERE = ("--region", "eu-west-1", "--account", ACCOUNT)
@@ -37,6 +37,16 @@ def test_the_policy_is_printed_as_json_with_sorted_keys(capfd, file):
 
     assert [f"arn:aws-cn:secretsmanager:cn-north-1:{ACCOUNT}:secret:db-??????"] == found["Statement"][0]["Resource"]
     assert "" == err
+
+
+def test_the_session_token_of_lambda_is_not_missed(capfd, file, monkeypatch):
+    """Where the policy is printed there is none; `check` does not miss it either."""
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    file.write_text(f"secrets: [{arn_of('db')}]\nserver: {{token: session}}", encoding="utf-8")
+    document, said = print_policy(capfd, file)
+
+    assert ([arn_of("db")], "") == (document["Statement"][0]["Resource"], said)
+    assert 0 == main(["check", "--config", str(file)])
 
 
 def test_the_region_may_be_that_of_the_environment(capfd, file, monkeypatch):
