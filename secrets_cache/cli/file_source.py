@@ -53,7 +53,7 @@ class FileSource:
             values = self._read()
         except CannotRun as problem:
             error = SecretUnavailable(ref.secret_id, code="file-unreadable", cause=str(problem))
-            error.what, error.place, error.selectors = ref.what, self._path, tuple(ref.selectors.values())
+            error.what, error.place = ref.what, self._path
             raise error from None
         if ref.is_path:
             members = {
@@ -112,7 +112,7 @@ class FileSource:
         return self._values
 
     def _not_found(self, error: SecretNotFound, ref: Ref) -> SecretNotFound:
-        error.what, error.place = ref.what, self._path
+        error.what, error.place, error.selectors = ref.what, self._path, tuple(ref.selectors.values())
         return error
 
     def _make(self, ref: Ref, name: str, value: bytes) -> Secret:

@@ -94,7 +94,7 @@ async def test_a_changed_value_is_another_version(file):
     second = await source.fetch(Ref("pin"))
 
     assert [("1", b"0123"), ("2", b"4567")] == [(one.version_id, one.value) for one in (first, second)]
-    with pytest.raises(VersionNotFound):
+    with pytest.raises(VersionNotFound, match="version 'AWSPREVIOUS' of secret 'pin'"):
         await source.fetch(Ref("pin", version_stage="AWSPREVIOUS"))
 
 
