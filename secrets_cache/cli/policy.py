@@ -8,11 +8,11 @@ import sys
 from secrets_cache.aws.endpoints import find_partition
 from secrets_cache.cli.arguments import Usage
 from secrets_cache.cli.iam_resources import Place
-from secrets_cache.cli.inputs import read_function_configuration, read_function_variables
+from secrets_cache.cli.inputs import find_unread_file, read_function_configuration, read_function_variables
 from secrets_cache.cli.policy_document import build_policy, find_roles
 from secrets_cache.cli.terminal import print_error
 from secrets_cache.config import values
-from secrets_cache.errors import PlaceUnknown, VariablesFailed
+from secrets_cache.errors import PlaceUnknown, VariablesFailed, add_advice
 from secrets_cache.system.files import ConfigFile
 
 OPTIONS = (
@@ -77,5 +77,5 @@ def _ask_for_place(error: PlaceUnknown, place: Place, role: str) -> str:
 
 def _explain_emptiness(file: ConfigFile) -> str:
     if not file.exists:
-        return f"{file.path}: no such file"
+        return add_advice(f"{file.path}: no such file", find_unread_file())
     return f"{file.path}: nothing is listed; add an entry under secrets, parameters, allow or env"

@@ -114,6 +114,13 @@ def test_a_missing_file_is_named_as_such(capfd, tmp_path, monkeypatch):
     assert 1 == main(["policy", *HERE])
     assert f"secrets-cache: {tmp_path}/config.yaml: no such file\n" == capfd.readouterr().err
 
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "config.yaml").write_text("secrets: [db]", encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "here")
+
+    assert 1 == main(["policy", *HERE])
+    assert "; config.yaml in this folder is not read without --config config.yaml\n" in capfd.readouterr().err
+
 
 @pytest.mark.parametrize(
     ("text", "said"),
