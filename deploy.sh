@@ -54,6 +54,7 @@ MAX_UNPACKED=262144000 # 250 MB
 WRAPPER=/opt/get-secrets-layer
 LAYER='^(arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:)?[A-Za-z0-9_-]{1,140}(:[0-9]+)?$'
 AWS_LAYER=AWS-Parameters-and-Secrets-Lambda-Extension
+AWS_PORT=PARAMETERS_SECRETS_EXTENSION_HTTP_PORT
 MINUTES='^([0-9]{1,12}(\.[0-9]{1,9})?|\.[0-9]{1,9})$'
 MAX_MINUTES=43200
 VERSION='^v?((0|[1-9][0-9]{0,5})(\.(0|[1-9][0-9]{0,5})){2})$'
@@ -552,7 +553,7 @@ apply_grant() { # function
 # Leaves what the function is in the variables below. Of its environment: how many variables there are, and of each
 # that this script sets whether it is as asked (same), otherwise (other), or not there (none).
 arn='' version='' package='' state='' update='' architecture='' size=0 others_size=0 revision=''
-layers='' timeout_is='' wrapper_is='' unreadable='' variables=0
+layers='' timeout_is='' wrapper_is='' has_aws_port='' unreadable='' variables=0
 look_at() { # function
   local all="Environment.Variables || \`{}\`" goes="contains(Arn, ':layer:$layer_name:')" one
   for one in $replace; do goes="$goes || contains(join(':', [Arn, '']), '$(part_of "$one")')"; done
@@ -560,12 +561,13 @@ look_at() { # function
     PackageType || 'Zip', State || 'Active', LastUpdateStatus || 'Successful', Architectures[0] || 'x86_64', Role,
     CodeSize, sum((Layers || \`[]\`)[?!($goes)].CodeSize), RevisionId,
     join(' ', (Layers || \`[]\`)[].Arn) || '-', $(state_of CACHE_TIMEOUT "${cache_timeout:-0}"),
-    $(state_of AWS_LAMBDA_EXEC_WRAPPER "$WRAPPER"), Environment.Error.ErrorCode, length(keys($all))]"; then
+    $(state_of AWS_LAMBDA_EXEC_WRAPPER "$WRAPPER"), contains(keys($all), '$AWS_PORT'), Environment.Error.ErrorCode,
+    length(keys($all))]"; then
     explain "$1" lambda:GetFunctionConfiguration
     return 1
   fi
   IFS=$TAB read -r arn version package state update architecture role size others_size revision layers timeout_is \
-    wrapper_is unreadable variables <<<"$answer"
+    wrapper_is has_aws_port unreadable variables <<<"$answer"
   [ "$layers" != - ] || layers=''
   role=${role##*/}
 }
@@ -677,7 +679,7 @@ tell_plan() { # function
   say "$1 ($architecture, $(echo "$arn" | cut -d: -f4))"
   for one in $layers; do
     case " $replaced " in
-    *" $one "*) if [ "$one" = "$layer" ]; then say "  keep layer $one"; else say "  remove layer $one"; fi ;;
+    *" $one "*) if [ "$one" = "$layer" ]; then say "  keep layer $one"; else tell_removal "$one"; fi ;;
     *)
       say "  keep layer $one"
       [ -n "$remove" ] || warn_of_aws "$one"
@@ -701,6 +703,16 @@ tell_plan() { # function
   fi
   say "  keep all other variables ($(other_variables))"
   [ -z "$remove" ] || say "  keep the published versions of the layer, which other functions may use"
+}
+
+tell_removal() { # ARN of a layer
+  say "  remove layer $1"
+  case $1 in
+  *":$AWS_LAYER:"* | *":$AWS_LAYER-Arm64:"*)
+    [ "$has_aws_port" = True ] ||
+      say "  warning: nothing answers on AWS's layer's port until variable $AWS_PORT is set, or server.aws_port"
+    ;;
+  esac
 }
 
 # AWS's own layer is easily left behind, and then goes on answering the function.

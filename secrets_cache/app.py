@@ -219,7 +219,8 @@ def _build_aws_layer_handler(
     tokens = [token.text for token in config.tokens or ()]
     tokens += filter(None, (_read_token(token.text) for token in config.aws_layer.tokens))
     if not tokens:
-        logger.error("server.no_token", {"port": config.aws_port})
+        advice = "set AWS_TOKEN or server.token; in Lambda, AWS_SESSION_TOKEN is the token"
+        logger.error("server.no_token", {"port": config.aws_port, "advice": advice})
     region = environ.get("AWS_REGION", "")
     return AwsLayerHandler(cache=cache, tokens=tokens, layer=config.aws_layer, region=region, clock=clock)
 

@@ -103,26 +103,30 @@ class SecretNotConfigured(SecretError):
     Attributes:
         missing_file: The path where no config.yaml was; empty if there was one.
         suggestion: The listed name that was probably meant; empty if none is like it.
+        has_problems: Whether something is wrong with the configuration, which may be why.
     """
 
     code = "secret-not-configured"
 
-    def __init__(self, name: str, missing_file: str = "", suggestion: str = "") -> None:
+    def __init__(self, name: str, missing_file: str = "", suggestion: str = "", *, has_problems: bool = False) -> None:
         super().__init__(name)
         self.missing_file = missing_file
         self.suggestion = suggestion
+        self.has_problems = has_problems
 
     def __str__(self) -> str:
         if self.missing_file:
             reason = f"not listed: {describe_missing_file(self.missing_file)}, and no variable lists it"
         else:
             reason = "not listed in config.yaml, and no pattern under allow covers it"
-        return f"{self.name!r} is {reason}{self._describe_suggestion()}"
+        problems = "; there are problems, which /health and the log list" if self.has_problems else ""
+        return f"{self.name!r} is {reason}{self._describe_suggestion()}{problems}"
 
     def _describe_suggestion(self) -> str:
         if not self.suggestion:
             return ""
-        if self.suggestion.strip("/") == self.name.strip("/") and not self.name.endswith("/"):
+        is_path = self.suggestion.endswith("/") and not self.name.endswith("/")
+        if is_path and self.suggestion.strip("/") == self.name.strip("/"):
             return f"; a path ends in a slash: {self.suggestion!r}"
         return f" (did you mean {self.suggestion!r}?)"
 

@@ -68,7 +68,8 @@ class NativeHandler(Handler):
 
     def _build_error_response(self, error: SecretsCacheError) -> Response:
         if isinstance(error, SecretNotConfigured):
-            error = self._get_refusal_log().note_unlisted(self.cache, error.name, self._missing_file())
+            log, has_problems = self._get_refusal_log(), bool(self._list_problems())
+            error = log.note_unlisted(self.cache, error.name, self._missing_file(), has_problems=has_problems)
         return problems.build_error_response(error)
 
     def _get_refusal_log(self) -> "RefusalLog":

@@ -6,6 +6,7 @@ for that are imported only if there is a wrapper.
 """
 
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import Mapping
@@ -16,11 +17,16 @@ from secrets_cache.config import Config
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.errors import VariablesFailed
-from secrets_cache.loading import EXEC_WRAPPER
+from secrets_cache.loading import EXEC_WRAPPER, REFERENCES
 from secrets_cache.variables.wrapper_protocol import Channel
 
 if TYPE_CHECKING:
     from secrets_cache.variables.reader import SecretReader
+
+logger = logging.getLogger(__name__)
+
+# Of variables that hold references, so many are logged.
+MAX_NAMED = 20
 
 
 class VariablesServer:
@@ -41,6 +47,8 @@ class VariablesServer:
     async def __aenter__(self) -> Self:
         if names_wrapper(self._environ):
             self._log_suspects()
+        else:
+            self._log_unset_wrapper()
         if expects_wrapper(self._environ):
             await self._prefetch()
         await self._stack.enter_async_context(Channel(self._listener, self._answer))
@@ -57,6 +65,13 @@ class VariablesServer:
             from secrets_cache.variables.suspects import log_suspects  # noqa: PLC0415 - rarely needed
 
             log_suspects(self._environ)
+
+    def _log_unset_wrapper(self) -> None:
+        """Log that the function asks for variables that only the wrapper sets; of a reference, it gets the text."""
+        names = [name for name, value in self._environ.items() if value.startswith(REFERENCES)]
+        if names or self._config.env:
+            advice = f"set AWS_LAMBDA_EXEC_WRAPPER to /opt/{EXEC_WRAPPER}"
+            logger.warning("wrapper.unset", {"variables": names[:MAX_NAMED], "advice": advice})
 
     async def _prefetch(self) -> None:
         from secrets_cache.variables.rules import make_rules  # noqa: PLC0415 - only with a wrapper

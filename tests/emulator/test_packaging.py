@@ -45,15 +45,14 @@ def copy(source: Path, target: Path, port: int) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_jar_with_the_file_among_its_resources(works, tmp_path):
-    """Maven puts src/main/resources at the top of the jar, which Lambda unpacks into /var/task."""
+    """Maven puts resources at the top of the jar, which Lambda unpacks into /var/task."""
     require("java", "java", "mvn")
     port = free_port()
-    project, task = tmp_path / "project", tmp_path / "task"
-    resources = project / "src" / "main" / "resources"
-    resources.mkdir(parents=True)
+    project, task = tmp_path / "example" / "java", tmp_path / "task"
+    project.mkdir(parents=True)
     for name in ("Handler.java", "pom.xml"):
         copy(EXAMPLES / "java" / name, project / name, port)
-    shutil.copy(EXAMPLES / "config.yaml", resources)
+    shutil.copy(EXAMPLES / "config.yaml", project.parent)
     build(["mvn", "--quiet", "--batch-mode", "package"], project)
     with zipfile.ZipFile(project / "target" / "example-function-1.jar") as jar:
         jar.extractall(task)

@@ -338,3 +338,16 @@ def test_without_a_wrapper_no_value_is_a_suspect(running):
         pass
 
     assert "variable.suspect" not in extension.log.text
+    assert "wrapper.unset" not in extension.log.text
+
+
+@pytest.mark.parametrize("source", ["references", "file"])
+def test_what_only_a_wrapper_sets_is_warned_of_without_one(running, source):
+    """Nothing else would say why the function lacks its variables, or gets a reference as text."""
+    variables = {"DB": "secretsmanager://db", "FLAG": "ssm:///flag"} if source == "references" else {}
+    text = "env: [{secret: db, as: DB}]" if source == "file" else ""
+    with running(SECRETS_CACHE_CONFIG_YAML=text, AWS_LAMBDA_EXEC_WRAPPER="", **variables) as (extension, _):
+        line = extension.event("wrapper.unset")
+
+    assert ("WARNING", list(variables)) == (line["level"], line["variables"])
+    assert "set AWS_LAMBDA_EXEC_WRAPPER to /opt/get-secrets-layer" == line["advice"]

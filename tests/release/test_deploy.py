@@ -271,7 +271,8 @@ AWS_LAYER = "AWS-Parameters-and-Secrets-Lambda-Extension"
 @pytest.mark.parametrize("form", [AWS_LAYER, f"{AWS_LAYER}:1", f"{LAYER}{AWS_LAYER}", f"{LAYER}{AWS_LAYER}:1"])
 def test_another_layer_is_replaced_in_one_update(account, form):
     """By its name or ARN, with a version or without; ours takes its place. Again: nothing is changed."""
-    name = account.function(KEPT, Layers=[account.others[0], awss_layer(account), account.others[1]])
+    variables = {**KEPT, "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "2773"}
+    name = account.function(variables, Layers=[account.others[0], awss_layer(account), account.others[1]])
     options = ("--layer-name=instead", f"--replace={form}")
 
     tried = account.run("--dry-run", *options, name)
@@ -284,7 +285,7 @@ def test_another_layer_is_replaced_in_one_update(account, form):
 
     assert (0, "") == (done.returncode, done.stderr)
     assert [account.others[0], f"{LAYER}instead:1", account.others[1]] == account.layers(name)
-    assert KEPT == account.variables(name)
+    assert variables == account.variables(name)
     assert 1 == sum(method == "PUT" for method, _, _ in account.proxy.asked)
 
     again = account.run(*options, name)
@@ -292,6 +293,16 @@ def test_another_layer_is_replaced_in_one_update(account, form):
     assert (0, "", []) == (again.returncode, again.stderr, account.proxy.changing())
     assert f"  no layer {form} to remove" in again.stdout.splitlines()
     assert "  already up to date: nothing was changed" in again.stdout.splitlines()
+
+
+def test_a_plan_warns_if_nothing_will_answer_on_the_port_of_awss_layer(account):
+    """The variable is easily forgotten, and calls would then be refused."""
+    name = account.function(KEPT, Layers=[awss_layer(account)])
+    done = account.run("--dry-run", f"--replace={AWS_LAYER}", name)
+
+    assert 0 == done.returncode
+    warnings = [line for line in done.stdout.splitlines() if "warning" in line]
+    assert [True] == ["until variable PARAMETERS_SECRETS_EXTENSION_HTTP_PORT is set" in line for line in warnings]
 
 
 def awss_layer(account: Lambda, suffix: str = "") -> str:

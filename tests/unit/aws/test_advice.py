@@ -92,7 +92,7 @@ def test_rejected_credentials_are_what_to_check_on_a_machine_of_ones_own():
         texts.append(str(advise(error, in_lambda=in_lambda)))
 
     refused = "AWS refused secret 'db' with UnrecognizedClientException: The token is invalid"
-    assert [f"{refused}; check AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", f"{refused}."] == texts
+    assert [f"{refused}; check AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", refused] == texts
 
 
 def test_of_a_missing_key_there_is_no_advice():

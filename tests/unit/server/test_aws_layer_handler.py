@@ -99,9 +99,9 @@ async def test_with_no_token_to_be_had_everything_but_ping_is_refused(aws, caplo
                 assert (403, b"Bad Token") == (received.status, received.body)
         assert 200 == (await running.ask("/ping", headers=())).status
 
-    assert [("ERROR", {"port": 2773})] == [
-        (record.levelname, record.args) for record in caplog.records if record.msg == "server.no_token"
-    ]
+    (record,) = (record for record in caplog.records if record.msg == "server.no_token")
+    assert ("ERROR", 2773) == (record.levelname, record.args["port"])
+    assert "AWS_TOKEN" in record.args["advice"]
     assert 0 == len(aws.calls)
 
 
