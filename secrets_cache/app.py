@@ -81,6 +81,11 @@ class Application:
             return []
         return [f"nothing is listed: {describe_missing_file(self.find_missing_file())}, and no variable lists a secret"]
 
+    @property
+    def config(self) -> Config:
+        """What is in force: of another configuration, what only a new process can change is left out."""
+        return self._config
+
     def find_missing_file(self) -> str:
         """Return the path where no configuration file was; empty if there was one."""
         return self._config.missing_file

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from secrets_cache.cli import check_reasons, check_report
 from secrets_cache.cli.check_findings import (
     find_nothing_served,
+    find_relative_parameters,
     find_unknown_regions,
     find_unknown_variables,
     find_wrong_schemes,
@@ -51,6 +52,7 @@ def run(given: argparse.Namespace) -> int:
     if not problems:
         problems += find_nothing_served(file, config, rules)
     problems += [
+        *find_relative_parameters(file, config),
         *find_unknown_regions(file, config, rules, variables),
         *find_unknown_variables(variables),
         *find_wrong_schemes(variables),

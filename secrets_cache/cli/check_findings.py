@@ -39,6 +39,17 @@ def find_nothing_served(file: ConfigFile, config: Config, rules: Sequence[Rule])
     yield Problem(file.path, None, "", f"no such file, and no variable lists anything: nothing is served{hint}", "")
 
 
+def find_relative_parameters(file: ConfigFile, config: Config) -> Iterator[Problem]:
+    """Yield a problem for each parameter that AWS cannot have: a name with slashes begins with one."""
+    for item in config.parameters:
+        name = item.ref.secret_id
+        if "/" in name and not name.startswith(("/", "arn:")):
+            found = f"{shorten(name)!r}{write_question(f'/{name}')}"
+            line = _find_line(file.data or b"", name)
+            place = "environment" if line is None else file.path
+            yield Problem(place, line, "parameters", found, "a name with slashes that begins with one")
+
+
 def find_unknown_regions(
     file: ConfigFile, config: Config, rules: Sequence[Rule], variables: Mapping[str, str]
 ) -> Iterator[Problem]:

@@ -25,7 +25,7 @@ SERVER_KEYS = {"port": "port", "aws_port": "aws_port", "tokens": "token"}
 
 
 async def reload(given: argparse.Namespace, environ: Mapping[str, str], app: Application) -> Config | None:
-    """Serve what the configuration says now; return it once its new secrets were tried. None if nothing changes."""
+    """Serve what the file says now; return what is in force once new secrets were tried. None if nothing changes."""
     try:
         file, config = read_configuration(given, environ)
     except CannotRun as error:
@@ -44,7 +44,7 @@ async def reload(given: argparse.Namespace, environ: Mapping[str, str], app: App
     reports = app.cache.report()
     failed = sum(report.error is not None for report in reports)
     logger.info("config.reloaded", {"file": file.path, "secrets": len(reports), "failed": failed})
-    return config
+    return app.config
 
 
 def _find_obstacle(file: ConfigFile, config: Config, *, was_there: bool) -> str:

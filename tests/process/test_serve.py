@@ -203,6 +203,21 @@ def test_it_ends_with_its_terminal(tmp_path):
         assert 0 == terminal.hang_up()
 
 
+def test_on_a_terminal_a_reload_shows_what_is_in_force(tmp_path):
+    """Not a port where nothing listens, nor a token that nobody must send: those need a new process."""
+    (tmp_path / "config.yaml").write_text("ttl: 5m")
+    port = free_port()
+    with AtTerminal("serve", "--port", str(port), columns=200, LAMBDA_TASK_ROOT=str(tmp_path)) as terminal:
+        terminal.wait_for("Press Ctrl-C")
+        (tmp_path / "config.yaml").write_text(f"allow: ['x/*']\nserver: {{token: {CANARY}}}")
+        terminal.process.send_signal(signal.SIGHUP)
+        terminal.wait_for("On demand, at /cache/NAME: x/*")
+
+    assert "config.restart_needed (settings: ['server.token'])" in terminal.shown
+    assert f"Serving at http://localhost:{port}/cache/NAME" in terminal.shown
+    assert "Callers must send the token" not in terminal.shown
+
+
 def test_serve_speaks_the_protocol_of_awss_own_layer_too(upstream, tmp_path):
     """On the other port, with its token. If that port is taken, it ends with 1, though the first port is free."""
     upstream.put("db", CANARY)

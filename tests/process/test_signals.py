@@ -1,4 +1,4 @@
-"""Signals: only SIGTERM, SIGINT and SIGKILL end the extension and `serve`."""
+"""Signals: only SIGTERM, SIGINT and SIGKILL end the extension, and `serve` unless its terminal is closed."""
 
 import os
 import signal

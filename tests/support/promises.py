@@ -459,7 +459,7 @@ PROCESS = (
         ["test_a_thread_that_hangs_does_not_hold_the_end"],
     ),
     Promise(
-        "Only SIGTERM, SIGINT and SIGKILL end the process.",
+        "Only SIGTERM, SIGINT and SIGKILL end the process; a closed terminal ends `serve`.",
         Mutation("survive_signals", "_signal.SIG_IGN if number in FAULTS else note", "_signal.SIG_DFL"),
         ["test_no_other_signal_ends_the_extension", "test_no_other_signal_ends_serve"],
     ),

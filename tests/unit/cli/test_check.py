@@ -211,6 +211,24 @@ def test_an_input_without_variables_is_a_problem(capfd, file, tmp_path):
     assert f"  --environment {tmp_path}/nope: No such file or directory\n" in out
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "parameters: [prod/x]",
+            ":1: parameters: found 'prod/x' (did you mean /prod/x?); allowed: a name with slashes",
+        ),
+        ("parameters: [x, /prod/x, 'arn:aws:ssm:eu-west-1:123456789012:parameter/a/b']", ": no problems"),
+    ],
+)
+def test_a_parameters_name_with_slashes_begins_with_one(capfd, file, text, said):
+    """AWS has no other, and would only say that it has not found it."""
+    code, out = check(capfd, file, text)
+
+    assert ("no problems" not in said) == (code == 1)
+    assert f"{file}{said}" in out
+
+
 @pytest.mark.parametrize("place", ["file", "variable", "reference"])
 def test_a_region_in_an_arn_counts_too(capfd, file, monkeypatch, place):
     """Wherever the ARN is; a line is named if the file has it."""
