@@ -82,7 +82,7 @@ MODULES = {f"aws/{name}.py" for name in ("credentials", "direct", "parameterstor
 # The connection is there, but not yet, or no longer, what could answer on it: it is closed.
 CLOSED = "closed"
 # In lines of the log that are part of the story.
-STORY_LINES = ("AccessDeniedException", "secret.not_configured", "request.refused")
+STORY_LINES = ("AccessDeniedException", "secret.not_configured", "request.refused", "wrapper.unset")
 
 
 @dataclass(frozen=True)
