@@ -74,7 +74,7 @@ CACHE = (
         ["test_serving_an_old_value_never_makes_it_younger"],
     ),
     Promise(
-        "An expired value is served only within `stale_while_revalidate` or `stale_if_error`, and marked.",
+        "An expired value is served only within `stale_while_revalidate` or `stale_if_error`, marked.",
         Mutation("Entry.is_fresh", "self.age(now) < self.policy.ttl_seconds", "self.held is not None"),
         [
             "test_time_frozen_counts_as_age",
@@ -83,7 +83,7 @@ CACHE = (
         ],
     ),
     Promise(
-        "An expired value is served only within `stale_while_revalidate` or `stale_if_error`, and marked.",
+        "An expired value is served only within `stale_while_revalidate` or `stale_if_error`, marked.",
         Mutation(
             "Cache._answer_after_failure", "CacheStatus.HIT if is_fresh else CacheStatus.STALE", "CacheStatus.HIT"
         ),
@@ -123,18 +123,18 @@ CACHE = (
         ],
     ),
     Promise(
-        "After a throttled or unanswered call for ten parameters, ten single calls do not follow.",
+        "No single calls follow a throttled or unanswered call for ten parameters.",
         Mutation("Store._yield_batch", "self._share_failure(ref, error)", "None"),
         ["test_what_may_pass_is_the_failure_of_all_ten"],
     ),
     # After a failure.
     Promise(
-        "An expired value is served only within `stale_while_revalidate` or `stale_if_error`, and marked.",
+        "An expired value is served only within `stale_while_revalidate` or `stale_if_error`, marked.",
         Mutation("Entry.may_serve_after", "self.age(now) < self.policy.ttl_seconds + bridged", "self.held is not None"),
         ["test_a_passing_failure_is_bridged_by_the_old_value", "test_what_each_age_allows"],
     ),
     Promise(
-        "Neither `stale_if_error` nor `stale_while_revalidate` hides a refusal.",
+        "No expired value hides a refusal, which counts until AWS returns the value, even after a later time-out.",
         Mutation(
             "Entry.may_serve_after",
             "isinstance(failure.error, SecretUnavailable) and self.age(now) < self.policy.ttl_seconds + bridged",
@@ -143,22 +143,22 @@ CACHE = (
         ["test_a_definite_refusal_is_never_masked_once_expired", "TestCacheAgainstModel"],
     ),
     Promise(
-        "Neither `stale_if_error` nor `stale_while_revalidate` hides a refusal.",
+        "No expired value hides a refusal, which counts until AWS returns the value, even after a later time-out.",
         Mutation("Entry.may_serve_while_revalidating", "self.failure is not None and self.failure.refused", "False"),
         ["test_stale_while_revalidate_does_not_mask_a_definite_refusal"],
     ),
     Promise(
-        "A refusal counts until AWS returns the value: a later time-out does not end it.",
+        "No expired value hides a refusal, which counts until AWS returns the value, even after a later time-out.",
         Mutation("Failure.after", "earlier is not None and earlier.refused", "False"),
         ["test_a_definite_refusal_stands_until_aws_gives_the_value_again"],
     ),
     Promise(
-        "Every failed fetch starts a back-off, in which AWS is not asked: at most 60 s, with jitter.",
+        "Every failure starts a back-off without calls to AWS: at most 60 s, with jitter.",
         Mutation("Failure.is_active", "since.seconds < self.backoff_seconds", "False"),
         ["test_after_a_failure_nobody_asks_for_a_while"],
     ),
     Promise(
-        "Every failed fetch starts a back-off, in which AWS is not asked: at most 60 s, with jitter.",
+        "Every failure starts a back-off without calls to AWS: at most 60 s, with jitter.",
         Mutation("_compute_backoff", "MAX_BACKOFF_SECONDS / (1 + JITTER)", "1e9"),
         [
             "test_after_a_failure_nobody_asks_for_a_while",
@@ -166,7 +166,7 @@ CACHE = (
         ],
     ),
     Promise(
-        "Every failed fetch starts a back-off, in which AWS is not asked: at most 60 s, with jitter.",
+        "Every failure starts a back-off without calls to AWS: at most 60 s, with jitter.",
         Mutation(
             "Failure.after",
             "_compute_backoff(in_a_row) * (1 - JITTER + 2 * JITTER * random())",
@@ -175,7 +175,7 @@ CACHE = (
         ["test_the_back_off_is_spread"],
     ),
     Promise(
-        "Once AWS answers for one secret, others that failed with it are fetched within two seconds.",
+        "Once AWS answers for one secret, those that failed with it follow within two seconds.",
         Mutation("Recovery._share", "failure.shorten(now, share, is_alone=len(failing) == 1)", "failure"),
         [
             "test_what_failed_with_it_is_asked_again_within_two_seconds",
@@ -188,18 +188,18 @@ CACHE = (
         ["test_what_fails_alone_is_not_asked_all_the_time"],
     ),
     Promise(
-        "Every failed fetch starts a back-off, in which AWS is not asked: at most 60 s, with jitter.",
+        "Every failure starts a back-off without calls to AWS: at most 60 s, with jitter.",
         Mutation("Fetcher._fetch_one", "BaseException", "Exception"),
         ["test_whatever_ends_a_fetch_is_a_failure"],
     ),
     # Single flight.
     Promise(
-        "All callers that wait for a secret share one call, even one longer than the ttl.",
+        "Waiting callers share one call, even one longer than the ttl; one that leaves affects no other.",
         Mutation("SingleFlight.wait", "self._flights[key]", "self._flights.pop(key)"),
         ["test_callers_of_an_expired_secret_share_one_call", "test_callers_at_the_same_time_share_one_call"],
     ),
     Promise(
-        "A caller that disconnects does not affect others.",
+        "Waiting callers share one call, even one longer than the ttl; one that leaves affects no other.",
         Mutation("SingleFlight.wait", "asyncio.shield(flight)", "flight"),
         ["test_a_caller_that_goes_away_harms_no_other", "test_single_flight:test_a_caller_that_leaves_harms_no_other"],
     ),
@@ -209,13 +209,13 @@ CACHE = (
         ["test_forced_refreshes_are_shared_and_at_most_one_a_second"],
     ),
     Promise(
-        "All callers that wait for a secret share one call, even one longer than the ttl.",
+        "Waiting callers share one call, even one longer than the ttl; one that leaves affects no other.",
         Mutation("CachedValue.had_expired", "max(ttl_seconds, fetch_timeout_seconds)", "ttl_seconds"),
         ["test_a_slow_fetch_is_shared_by_those_who_come_after_its_ttl"],
     ),
     # Attempts and batches.
     Promise(
-        "A call broken by a freeze or an expired signature is repeated; no caller notices.",
+        "A call broken by a freeze or an expired signature is repeated unnoticed.",
         Mutation("retry_within_budget", "was_frozen and thaws < MAX_THAWS", "False"),
         [
             "test_an_attempt_that_was_frozen_is_made_again_at_once_with_the_whole_budget",
@@ -223,7 +223,7 @@ CACHE = (
         ],
     ),
     Promise(
-        "A call broken by a freeze or an expired signature is repeated; no caller notices.",
+        "A call broken by a freeze or an expired signature is repeated unnoticed.",
         Mutation(
             "_find_meaning",
             'cause = "AWS rejected the signature as too old or too new; check the clock"; '
@@ -282,32 +282,32 @@ HTTP = (
         ["test_both_loopbacks_listen_on_one_port_and_nothing_else_does"],
     ),
     Promise(
-        "A request that is forwarded, for another host or from a web page gets no secret.",
+        "Requests forwarded, for another host or from a web page get no secret.",
         Mutation("FORWARDING_HEADERS", '("X-Forwarded-For", "Forwarded", "Via")', "()"),
         ["test_forwarded_requests_are_refused"],
     ),
     Promise(
-        "A request that is forwarded, for another host or from a web page gets no secret.",
+        "Requests forwarded, for another host or from a web page get no secret.",
         Mutation("find_refusal", "not is_local(request.hosts[0])", "False"),
         ["test_a_request_for_another_host_is_refused"],
     ),
     Promise(
-        "A request that is forwarded, for another host or from a web page gets no secret.",
+        "Requests forwarded, for another host or from a web page get no secret.",
         Mutation("find_refusal", "request.origins", "()"),
         ["test_what_a_page_in_a_browser_asks_is_refused"],
     ),
     Promise(
-        "The first listener does not serve what the second fetched on demand.",
+        "The first listener never serves what the second fetched on demand.",
         Mutation("Registry.learn", "self._allows(ref.secret_id)", "True"),
         ["test_anything_shares_what_is_listed_under_its_id"],
     ),
     Promise(
-        "A configured token is needed for all but `/ping`, and compared in constant time.",
+        "A configured token is needed except for `/ping`, and compared in constant time.",
         Mutation("NativeHandler._handle", "self._tokens is not None", "self._tokens"),
         ["test_without_a_token_that_can_be_right_nobody_is_served"],
     ),
     Promise(
-        "A configured token is needed for all but `/ping`, and compared in constant time.",
+        "A configured token is needed except for `/ping`, and compared in constant time.",
         Mutation(
             "accepts_token",
             'hmac.compare_digest(given, token.encode("utf-8", "surrogateescape"))',
@@ -390,12 +390,12 @@ HTTP = (
         ["test_a_new_version_is_served_from_the_moment_it_is_there"],
     ),
     Promise(
-        "A flood of connections closes none that awaits an answer, and other callers are served.",
+        "A flood of connections closes none that awaits an answer; other callers are served.",
         Mutation("Listener.mark_busy", "self._idle.pop(connection, None)", "pass"),
         ["test_a_connection_that_waits_for_an_answer_is_never_ended"],
     ),
     Promise(
-        "A flood of connections closes none that awaits an answer, and other callers are served.",
+        "A flood of connections closes none that awaits an answer; other callers are served.",
         Mutation("Listener._accept", "min(at_most, self._max_connections - self._open)", "self._max_connections"),
         ["test_a_caller_that_connects_without_end_leaves_the_others_their_turn"],
     ),
