@@ -144,15 +144,13 @@ def error(code: str, message: str) -> dict[str, str]:
 SECRETS = {
     "`/secretsmanager/get?secretId=db` | "
     "the SDK's JSON: missing fields are null, `CreatedDate` in ISO 8601, `ResultMetadata` | "
-    "JSON: missing fields left out, `CreatedDate` as seconds in a string | "
-    "the SDK's JSON: missing fields are null, `CreatedDate` in ISO 8601, `ResultMetadata`": Row(
+    "JSON: missing fields left out, `CreatedDate` as seconds in a string | as the layer": Row(
         SECRET + "db",
         200,
         secret("db"),
         # The layer's clients expect every field, and the agent's accept it.
     ),
-    "a binary secret | `SecretBinary` in Base64, `SecretString` null | `SecretBinary` in Base64 | "
-    "`SecretBinary` in Base64, `SecretString` null": Row(
+    "a binary secret | `SecretBinary` in Base64, `SecretString` null | `SecretBinary` in Base64 | as the layer": Row(
         SECRET + "certificate",
         200,
         secret(
@@ -184,7 +182,7 @@ SECRETS = {
     ),
     "`/v1/` | - | 400 `missing secret ID` | the same": Row("/v1/", 400, "missing secret ID"),
     "`&refreshNow=true`, `1` or `TRUE` | - | a new fetch | "
-    "a new fetch, at most [once a second](http.md#a-new-fetch), and none in the back-off after a failure": Row(
+    "a new fetch, [at most once a second](http.md#a-new-fetch)": Row(
         SECRET + "db&refreshNow=TRUE",
         200,
         secret("db"),
@@ -434,7 +432,7 @@ RULES: dict[str, tuple[str, ...]] = {
         "test_what_was_fetched_on_demand_is_not_served_on_the_other_port",
     ),
     "listed secrets | - | fetched once, after the start; found only by name | "
-    "fetched at the start and refreshed; found by name, ARN or alias; one cache for both ports": (
+    "fetched at the start and refreshed; also by ARN or alias; one cache for both ports": (
         "test_what_one_listener_has_the_other_serves",
         "test_a_listed_parameter_is_shared_unless_its_ciphertext_is_wanted",
     ),
@@ -445,8 +443,7 @@ RULES: dict[str, tuple[str, ...]] = {
         "test_an_old_value_is_served_while_aws_cannot_be_asked",
     ),
     "roles that callers name | - | at most 20, then 400 `MaxRolesExceeded` | "
-    "at most 20, then 400 `MaxRolesExceeded`; other regions count too; roles and regions that do not work do not "
-    "count": (
+    "as the agent; other regions count too; those that do not work do not": (
         "test_more_than_twenty_roles_and_regions_are_refused",
         "test_a_role_that_cannot_be_assumed_keeps_no_place",
     ),
@@ -458,8 +455,7 @@ RULES: dict[str, tuple[str, ...]] = {
 
 VARIABLES: dict[str, tuple[str, ...]] = {
     "`SECRETS_MANAGER_TTL`, `SSM_PARAMETER_STORE_TTL` | 0 to 300 s, default 300; 0: no caching; more is 300 | "
-    "the same, with a warning `config.adjusted`; if it is not set, listed secrets keep their own ttl; a shorter "
-    "`ttl` wins": (
+    "the same, with a warning `config.adjusted`; unless set, listed secrets keep their own ttl; a shorter `ttl` wins": (
         "test_the_ttl_is_300_seconds_unless_the_variable_says_otherwise",
         "test_a_ttl_of_0_keeps_nothing",
         "test_what_is_listed_keeps_its_ttl_unless_the_variable_is_set",
@@ -479,8 +475,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
         "test_what_awss_layer_allows_and_we_do_not_is_one_warning_and_no_problem",
     ),
     "`SECRETS_MANAGER_TIMEOUT_MILLIS`, `SSM_PARAMETER_STORE_TIMEOUT_MILLIS` | default 0: none | "
-    "how long a caller waits: then the old value if `stale_if_error` covers it, else 504; 0 means `fetch_timeout`; "
-    "a longer time extends `fetch_timeout`, up to 60 s": (
+    "how long a caller waits; 0 means `fetch_timeout`; a longer time extends that, up to 60 s": (
         "test_a_timeout_ends_the_wait_with_504",
         "test_a_timeout_ends_the_wait_with_the_old_value",
         "test_a_timeout_that_is_longer_than_ours_counts",
@@ -521,7 +516,7 @@ def _group(rows: Mapping[str, Row], head: tuple[str, ...]) -> str:
     sentences = [f"No difference, where a product offers it: {'; '.join(same)}."]
     if as_agent:
         found = (f"{', '.join(requests)} ({answer})" for answer, requests in as_agent.items())
-        sentences.append(f"As the agent, the layer's answer being unknown: {'; '.join(found)}.")
+        sentences.append(f"As the agent (the layer's answer is unknown): {'; '.join(found)}.")
     made = table(head, *(["; ".join(requests), *cells] for cells, requests in different.items()))
     return "\n".join([made, "\n\n".join(sentences), ""])
 
