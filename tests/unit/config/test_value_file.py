@@ -59,6 +59,7 @@ def test_what_was_written_is_kept(text, value):
         (b"- a\n", 1, "no names with values"),
         (b"a: 1\na: 2\n", 2, "a name that is there already"),
         (b"[a]: 2\n", 1, "a name that is no text"),
+        (b'"": 2\n', 1, "a name that is no text"),
         (b"a: {[b]: c}\n", 1, "a key that is no text"),
         (b"\xff: 1", 1, "byte 0xff, which is not UTF-8"),
         (b'{"a": 1, "a": 2}', None, "the name 'a' twice"),
