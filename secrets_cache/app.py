@@ -79,16 +79,14 @@ class Application:
         """Return the sentence for a process that has no configuration at all; nothing if it has one."""
         if not self._config.is_unconfigured:
             return []
-        return [f"nothing is listed: {describe_missing_file(self.find_missing_file())}, and no variable lists a secret"]
+        return [
+            f"nothing is listed: {describe_missing_file(self._config.missing_file)}, and no variable lists a secret"
+        ]
 
     @property
     def config(self) -> Config:
         """What is in force: of another configuration, what only a new process can change is left out."""
         return self._config
-
-    def find_missing_file(self) -> str:
-        """Return the path where no configuration file was; empty if there was one."""
-        return self._config.missing_file
 
     async def reconfigure(self, config: Config) -> list[str]:
         """
@@ -178,10 +176,9 @@ def _build_native_handler(config: Config, application: Application, clock: Clock
         tokens=tokens,
         list_problems=application.list_problems,
         clock=clock,
-        missing_file=application.find_missing_file,
+        config=lambda: application.config,
         list_warnings=application.list_warnings,
         metrics=page,
-        aws_port=config.aws_port,
     )
 
 

@@ -119,7 +119,7 @@ class SecretNotConfigured(SecretError):
             reason = f"not listed: {describe_missing_file(self.missing_file)}, and no variable lists it"
         else:
             reason = "not listed in config.yaml, and no pattern under allow covers it"
-        problems = "; there are problems, which /health and the log list" if self.has_problems else ""
+        problems = "; the configuration has problems, which /health and the log list" if self.has_problems else ""
         return f"{self.name!r} is {reason}{self._describe_suggestion()}{problems}"
 
     def _describe_suggestion(self) -> str:

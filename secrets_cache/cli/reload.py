@@ -32,7 +32,7 @@ async def reload(given: argparse.Namespace, environ: Mapping[str, str], app: App
         logger.error("config.not_reloaded", {"file": given.from_file, "reason": str(error)})  # noqa: TRY400
         return None
     log_problems(config)
-    reason = _find_obstacle(file, config, was_there=bool(given.config) or not app.find_missing_file())
+    reason = _find_obstacle(file, config, was_there=bool(given.config) or not app.config.missing_file)
     if reason:
         logger.error("config.not_reloaded", {"file": file.path, "reason": reason})
         return None

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from secrets_cache.config import Config
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.clock import Clock
 from secrets_cache.core.freshness import State
@@ -39,37 +40,33 @@ class NativeHandler(Handler):
     Args:
         tokens: The tokens that callers may send; None if no token is needed.
         list_problems: Returns what makes `/health` 503: what is wrong with the configuration, and what is missing.
-        missing_file: Returns the path where no config.yaml was; empty if there was one.
+        config: Returns the configuration in force, which says why a name may not be listed.
         list_warnings: Returns what `/health` lists though it is no failure: that there is no configuration.
         metrics: The page at `/metrics`; None for no page, where the path is unknown like any other.
-        aws_port: The port for AWS's protocol; 0 for none. Its paths are unknown here, and the response names the port.
     """
 
-    def __init__(  # noqa: PLR0913 - what it is handed, it need not know
+    def __init__(
         self,
         *,
         cache: Cache,
         tokens: Sequence[str] | None,
         list_problems: Callable[[], Sequence[str]],
         clock: Clock,
-        missing_file: Callable[[], str] = str,
+        config: Callable[[], Config] = Config,
         list_warnings: Callable[[], Sequence[str]] = tuple,
         metrics: "MetricsPage | None" = None,
-        aws_port: int = 0,
     ) -> None:
         super().__init__(cache, clock)
         self._tokens = tokens
         self._list_problems = list_problems
-        self._missing_file = missing_file
+        self._config = config
         self._list_warnings = list_warnings
         self._metrics = metrics
-        self._aws_port = aws_port
         self._refusal_log: RefusalLog | None = None
 
     def _build_error_response(self, error: SecretsCacheError) -> Response:
         if isinstance(error, SecretNotConfigured):
-            log, has_problems = self._get_refusal_log(), bool(self._list_problems())
-            error = log.note_unlisted(self.cache, error.name, self._missing_file(), has_problems=has_problems)
+            error = self._get_refusal_log().note_unlisted(self.cache, error.name, self._config())
         return problems.build_error_response(error)
 
     def _get_refusal_log(self) -> "RefusalLog":
@@ -109,9 +106,8 @@ class NativeHandler(Handler):
         from secrets_cache.server.aws_layer_request import is_aws_layer_path  # noqa: PLC0415 - only for unknown paths
 
         if is_aws_layer_path(path):
-            advice = (
-                f"ask port {self._aws_port}" if self._aws_port else f"set {AWS_PORT_VARIABLE}=2773, and ask that port"
-            )
+            port = self._config().aws_port
+            advice = f"ask port {port}" if port else f"set {AWS_PORT_VARIABLE}=2773, and ask that port"
             return f"this path belongs to the protocol of AWS's own layer, which this port does not serve; {advice}"
         paths = [f"{PREFIX}<name>", "/health", *([] if self._metrics is None else ["/metrics"])]
         return f"the paths of this server are {', '.join(paths)} and /ping"

@@ -14,6 +14,7 @@ Rules
 import logging
 from collections.abc import Sequence
 
+from secrets_cache.config import Config
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.text import shorten
 from secrets_cache.errors import InvalidRequest, KeyNotFound, SecretNotConfigured
@@ -34,14 +35,14 @@ class RefusalLog:
         self._unlisted: dict[str, str] = {}
         self._refused: set[tuple[str, str]] = set()
 
-    def note_unlisted(self, cache: Cache, name: str, missing_file: str, *, has_problems: bool) -> SecretNotConfigured:
+    def note_unlisted(self, cache: Cache, name: str, config: Config) -> SecretNotConfigured:
         """Log a name that is not listed, once; return its error, with the listed name that was probably meant."""
-        shown = shorten(name)
+        shown, file = shorten(name), config.missing_file
         if shown not in self._unlisted and len(self._unlisted) < MAX_LOGGED:
             suggestion = self._unlisted[shown] = suggest_name(name, cache.list_names())
-            facts = {"suggestion": suggestion, "file": missing_file}
+            facts = {"suggestion": suggestion, "file": file}
             logger.warning("secret.not_configured", {"secret": shown, **{k: text for k, text in facts.items() if text}})
-        return SecretNotConfigured(name, missing_file, self._unlisted.get(shown, ""), has_problems=has_problems)
+        return SecretNotConfigured(name, file, self._unlisted.get(shown, ""), has_problems=bool(config.problems))
 
     def note_refused(self, cache: Cache, name: str, code: str, error: InvalidRequest | KeyNotFound) -> None:
         """Log why a request for a secret that may be asked for was refused, once for each secret and code."""

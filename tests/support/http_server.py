@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import aiohttp
 from yarl import URL
 
-from secrets_cache.config import AwsLayer
+from secrets_cache.config import AwsLayer, Config
 from secrets_cache.core.cache import Cache
 from secrets_cache.core.freshness import FreshnessPolicy
 from secrets_cache.core.registry import ListedEntry
@@ -190,7 +190,7 @@ class Setup:
             list_warnings=lambda: self.warnings,
             clock=self.clock,
             metrics=self.metrics,
-            aws_port=self.aws_port,
+            config=lambda: Config(aws_port=self.aws_port),
         )
 
     async def connect(self) -> Caller:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from secrets_cache.config import Config, Problem
 from secrets_cache.server import NativeHandler
 from secrets_cache.server.message import Request
 from secrets_cache.server.refusals import MAX_COMPARED, suggest_name
@@ -38,7 +39,7 @@ async def test_a_file_that_is_missing_is_named(setup, caplog):
         tokens=None,
         list_problems=tuple,
         clock=setup.clock,
-        missing_file=lambda: "/var/task/config.yaml",
+        config=lambda: Config(missing_file="/var/task/config.yaml"),
     )
     response = await handler.handle(Request(method="GET", target=f"/cache/{'n' * 80}", hosts=["localhost"]))
     await setup.cache.aclose()
@@ -50,6 +51,20 @@ async def test_a_file_that_is_missing_is_named(setup, caplog):
     (record,) = [record for record in caplog.records if record.msg == "secret.not_configured"]
     assert "/var/task/config.yaml" == record.args["file"]
     assert 60 == len(record.args["secret"])
+
+
+async def test_problems_of_the_configuration_may_be_why(setup):
+    """A mistake may have left out the name, which the caller knows to be in the file."""
+    setup.open_cache()
+    config = Config(problems=(Problem("config.yaml", 1, "secret", "unknown key 'secret'", "the keys secrets"),))
+    handler = NativeHandler(
+        cache=setup.cache, tokens=None, list_problems=tuple, clock=setup.clock, config=lambda: config
+    )
+    response = await handler.handle(Request(method="GET", target="/cache/other", hosts=["localhost"]))
+    await setup.cache.aclose()
+
+    detail = json.loads(response.body)["detail"]
+    assert detail.endswith("covers it; the configuration has problems, which /health and the log list")
 
 
 @pytest.mark.parametrize("times", [1, 2])
