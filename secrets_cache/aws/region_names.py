@@ -1,9 +1,7 @@
 """Whether the name of a region has the form of AWS's names, and which one was probably meant. For messages only."""
 
-import re
-
 from secrets_cache.aws.endpoint_table import PREFIXES, REGIONS
-from secrets_cache.config.suggestions import suggest_word
+from secrets_cache.config import suggestions
 
 # The second part of a region's name: eu-west-1.
 DIRECTIONS = ("north", "south", "east", "west", "central", "northeast", "northwest", "southeast", "southwest")
@@ -19,10 +17,8 @@ def suggest_region(name: str) -> str:
     """Return the region that a name probably means; empty if that is unknown, or if the name itself may be one."""
     if is_likely_region(name):
         return ""
-    prefix, direction, number = _split(name.strip().lower().replace("_", "-").replace(" ", "-"))
-    # An availability zone has a letter after its region's name.
-    number = re.sub(r"(?<=[0-9])[a-z]", "", number)
-    meant = suggest_word(prefix, PREFIXES), suggest_word(direction, DIRECTIONS)
+    prefix, direction, number = _split(suggestions.suggest_region(name))
+    meant = suggestions.suggest_word(prefix, PREFIXES), suggestions.suggest_word(direction, DIRECTIONS)
     return "-".join((*meant, number)) if all(meant) and number.isdecimal() else ""
 
 

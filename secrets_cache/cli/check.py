@@ -35,7 +35,6 @@ from secrets_cache.errors import VariablesFailed
 from secrets_cache.variables.rules import Rule, index_names, make_rules
 
 STATES = {"fresh": Style.GOOD, "fetched": Style.GOOD, "stale": Style.BAD, "failed": Style.BAD, "pending": Style.BAD}
-FAILED = frozenset({"failed", "pending"})
 
 
 def run(given: argparse.Namespace) -> int:

@@ -11,12 +11,15 @@ from secrets_cache.cli.inputs import find_unread_file
 from secrets_cache.config import Config, Problem
 from secrets_cache.config.environment import LIST_VARIABLES, VARIABLES
 from secrets_cache.config.suggestions import suggest_word, write_question
-from secrets_cache.core.arn import Arn
+from secrets_cache.core.arn import Arn, expand_parameter_name, lacks_slash
 from secrets_cache.core.text import shorten
+from secrets_cache.errors import add_advice
 from secrets_cache.system.files import ConfigFile
 from secrets_cache.variables.rules import PARAMETER_STORE, SECRETS_MANAGER, Rule
 from secrets_cache.variables.suspects import find_suspects
 
+# In the place of a file: the variables.
+ENVIRONMENT = "environment"
 PREFIX = "SECRETS_CACHE_"
 ALLOWED_SCHEMES = f"{SECRETS_MANAGER} or {PARAMETER_STORE}, for a reference"
 # By what follows the prefix: every variable of this project.
@@ -35,19 +38,17 @@ def find_nothing_served(file: ConfigFile, config: Config, rules: Sequence[Rule])
         allowed = "at least one item under secrets, parameters, allow or env"
         yield Problem(file.path, None, "", "nothing that is served", allowed)
         return
-    hint = f"; {unread}" if (unread := find_unread_file()) else ""
-    yield Problem(file.path, None, "", f"no such file, and no variable lists anything: nothing is served{hint}", "")
+    found = add_advice("no such file, and no variable lists anything: nothing is served", find_unread_file())
+    yield Problem(file.path, None, "", found, "")
 
 
 def find_relative_parameters(file: ConfigFile, config: Config) -> Iterator[Problem]:
     """Yield a problem for each parameter that AWS cannot have: a name with slashes begins with one."""
     for item in config.parameters:
         name = item.ref.secret_id
-        if "/" in name and not name.startswith(("/", "arn:")):
-            found = f"{shorten(name)!r}{write_question(f'/{name}')}"
-            line = _find_line(file.data or b"", name)
-            place = "environment" if line is None else file.path
-            yield Problem(place, line, "parameters", found, "a name with slashes that begins with one")
+        if lacks_slash(name):
+            found = f"{shorten(name)!r}{write_question(expand_parameter_name(name))}"
+            yield Problem(*_find_place(file, name), "parameters", found, "a name with slashes that begins with one")
 
 
 def find_unknown_regions(
@@ -59,16 +60,16 @@ def find_unknown_regions(
     found += {name: arn.region for name in ids if (arn := Arn.parse(name))}.items()
     for key, region in [*found, ("SECRET_REGION", variables.get("SECRET_REGION", "").strip())]:
         if region and not is_likely_region(region):
-            line = _find_line(file.data or b"", region)
-            place = "environment" if line is None or key == "SECRET_REGION" else file.path
+            place = (ENVIRONMENT, None) if key == "SECRET_REGION" else _find_place(file, region)
             text = f"{region!r}{write_question(suggest_region(region))}"
-            yield Problem(place, line if place == file.path else None, shorten(key), text, "the name of an AWS region")
+            yield Problem(*place, shorten(key), text, "the name of an AWS region")
 
 
-def _find_line(data: bytes, text: str) -> int | None:
-    """Return the number of the first line that holds a text; None if none does."""
-    lines = data.decode(errors="replace").splitlines()
-    return next((number for number, line in enumerate(lines, 1) if text in line), None)
+def _find_place(file: ConfigFile, text: str) -> tuple[str, int | None]:
+    """Return the file and the number of its first line that holds a text; the environment if none does."""
+    lines = (file.data or b"").decode(errors="replace").splitlines()
+    number = next((number for number, line in enumerate(lines, 1) if text in line), None)
+    return (ENVIRONMENT if number is None else file.path), number
 
 
 def find_unknown_variables(variables: Mapping[str, str]) -> Iterator[Problem]:
@@ -78,7 +79,7 @@ def find_unknown_variables(variables: Mapping[str, str]) -> Iterator[Problem]:
         if rest != name and rest not in NAMES:
             meant = TIME_TO_LIVE.get(rest) or NAMES.get(suggest_word(rest, NAMES), "")
             if meant:
-                yield Problem("environment", None, name, f"an unknown setting{write_question(meant)}", "")
+                yield Problem(ENVIRONMENT, None, name, f"an unknown setting{write_question(meant)}", "")
 
 
 def find_wrong_schemes(variables: Mapping[str, str]) -> Iterator[Problem]:
@@ -87,4 +88,4 @@ def find_wrong_schemes(variables: Mapping[str, str]) -> Iterator[Problem]:
         found, allowed = f"{suspect.scheme!r}{write_question(suspect.meant)}", ALLOWED_SCHEMES
         if suspect.scheme.strip(" \t\"'") == suspect.meant:
             found, allowed = "a reference in quotes or after a blank", "the reference alone"
-        yield Problem("environment", None, suspect.name, found, allowed)
+        yield Problem(ENVIRONMENT, None, suspect.name, found, allowed)

@@ -28,7 +28,7 @@ from secrets_cache.cli.get_formats import FORMATTERS
 from secrets_cache.cli.inputs import read_existing_configuration, silence_logs
 from secrets_cache.cli.terminal import print_error
 from secrets_cache.config import Config, ListedSecret
-from secrets_cache.core.arn import split_selector
+from secrets_cache.core.arn import lacks_slash, split_selector
 from secrets_cache.core.secret import Ref
 from secrets_cache.errors import add_advice
 from secrets_cache.system.files import ConfigFile
@@ -56,7 +56,7 @@ def run(given: argparse.Namespace) -> int:
             detail = detail.replace("not listed in config.yaml", f"not listed in {file.path}")
         # The server speaks of parameters of a query, which are options here.
         detail = re.sub("parameter '(key|version_stage|version_id)'", lambda found: _name_option(found[1]), detail)
-        if given.parameter and "/" in name.lstrip("/") and not name.startswith("/"):
+        if given.parameter and lacks_slash(name):
             detail = add_advice(detail, f"did you mean /{name}? A name with slashes begins with one")
         if name.startswith("/") and f"secret {name!r} was not found" in detail and not given.from_file:
             detail = add_advice(detail, "if it is a parameter, use --parameter")

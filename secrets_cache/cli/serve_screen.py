@@ -66,7 +66,7 @@ class ServeScreen:
         count = len(config.listed)
         if self._from_file:
             self._screen.line(f"Values come from {self._from_file}, not from AWS")
-        if count and not (self._from_file and not self._exists):
+        if count and (self._exists or not self._from_file):
             kinds = config.listed[0].ref.what if count == 1 else "secrets and parameters"
             self._screen.line(f"Fetching {count} {kinds} listed in {self._path if self._exists else 'variables'}")
         elif not (self._from_file or config.allow or config.aws_port):

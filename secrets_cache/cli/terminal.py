@@ -78,9 +78,8 @@ class Screen:
         from rich.text import Text  # noqa: PLC0415
 
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        fits = _measure(texts) <= self._console.width
         for heading in headings:
-            table.add_column(heading, overflow="fold", no_wrap=fits and heading != WRAPPED)
+            table.add_column(heading, overflow="fold", no_wrap=heading != WRAPPED)
         for line in lines:
             table.add_row(*(Text(cell.text, cell.style.value) for cell in line))
         self._console.print(table)

@@ -64,9 +64,7 @@ def suggest_word(word: str, known: Iterable[str]) -> str:
 def suggest_duration(text: str) -> str:
     """Return the duration that `text` means to people, as it must be written; empty if that is unknown."""
     seconds = _read_seconds(text)
-    if seconds is None:
-        return ""
-    return write_duration(seconds)
+    return "" if seconds is None else write_duration(seconds)
 
 
 def suggest_minutes(text: str) -> str:

@@ -109,6 +109,15 @@ def expand_parameter_name(name: str) -> str:
     return name if name.startswith("/") else f"/{name}"
 
 
+def lacks_slash(name: str) -> bool:
+    """
+    Return whether a parameter's name is one that AWS cannot have: it holds slashes, and does not begin with one.
+
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+    """
+    return "/" in name and not name.startswith("/") and Arn.parse(name) is None
+
+
 def split_selector(parameter_id: str) -> tuple[str, str | None, str | None]:
     """
     Return a parameter's name or ARN without its selector, the version and the label; None for what is not given.
