@@ -232,6 +232,14 @@ def resembles_reference(value: str) -> bool:
     return "sec" in scheme or "man" in scheme or scheme.strip(" \t\r\n\"'") == "ssm"
 
 
+def log_suspects(environ: Mapping[str, str]) -> None:
+    """Log a warning for each variable that is almost a reference. Where none is, next to nothing is done."""
+    if any(map(resembles_reference, environ.values())):
+        from secrets_cache.variables import suspects  # noqa: PLC0415 - rarely needed
+
+        suspects.log_suspects(environ)
+
+
 def _check(name: str, text: str, value_type: values.ValueType[str]) -> None:
     try:
         value_type.parse(text)

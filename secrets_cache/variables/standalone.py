@@ -12,7 +12,7 @@ from secrets_cache.system.clock import SystemClock
 from secrets_cache.system.files import read_config
 from secrets_cache.variables.reader import SecretReader
 from secrets_cache.variables.resolve import resolve
-from secrets_cache.variables.rules import read_limit, resembles_reference
+from secrets_cache.variables.rules import log_suspects, read_limit
 
 
 def resolve_standalone(environ: Mapping[str, str]) -> dict[bytes, bytes | None]:
@@ -36,10 +36,7 @@ def resolve_configured(
     """As `resolve_standalone`, with a configuration that has been read; without `source`, values come from AWS."""
     if config.strict and config.problems:
         raise VariablesFailed("the configuration has problems, and SECRETS_CACHE_STRICT is set")
-    if any(map(resembles_reference, environ.values())):
-        from secrets_cache.variables.suspects import log_suspects  # noqa: PLC0415 - rarely needed
-
-        log_suspects(environ)
+    log_suspects(environ)
     # Not asyncio.run: its end waits for threads.
     return SelectorEventLoop().run_until_complete(_resolve(config, environ, source))
 

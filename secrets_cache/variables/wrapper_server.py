@@ -59,12 +59,9 @@ class VariablesServer:
 
     def _log_suspects(self) -> None:
         # Here, since the wrapper sends the values of references only.
-        from secrets_cache.variables.rules import resembles_reference  # noqa: PLC0415 - only with a wrapper
+        from secrets_cache.variables.rules import log_suspects  # noqa: PLC0415 - only with a wrapper
 
-        if any(map(resembles_reference, self._environ.values())):
-            from secrets_cache.variables.suspects import log_suspects  # noqa: PLC0415 - rarely needed
-
-            log_suspects(self._environ)
+        log_suspects(self._environ)
 
     def _log_unset_wrapper(self) -> None:
         """Log that the function asks for variables that only the wrapper sets; of a reference, it gets the text."""
